@@ -1,0 +1,82 @@
+# One command for each thing one does here; every one makes its environment first, once.
+
+PYTHON ?= python3
+EXTRAS := dev,demo,bench
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+step = @printf '\033[1m==>\033[0m %s\n'
+
+.PHONY: help setup demo test check bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv (about a minute)
+
+demo: $(READY) ## rivals learn together, and see who learns what
+	@$(BIN)/confide demo
+
+test: $(READY) ## run every test and every example in the documentation of the code
+	$(step) 'Tests'
+	@$(BIN)/pytest -n 2
+
+check: $(READY) ## format, lint, types, layers and public names
+	$(step) 'Format (ruff)'
+	@$(BIN)/ruff format --check .
+	$(step) 'Lint (ruff)'
+	@$(BIN)/ruff check .
+	$(step) 'Types (mypy)'
+	@$(BIN)/mypy src tests $(wildcard examples benchmarks)
+	$(step) 'Layers (import-linter)'
+	@$(BIN)/lint-imports --no-logo
+	$(step) 'Public names (pytest)'
+	@$(BIN)/pytest -q tests/test_public_names.py
+
+bench: $(READY) ## measure, one JSON line per run
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the environment, builds and caches
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .*_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first rule makes the environment, the second fills it; a change of what is to be installed
+# runs the second again.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    || { echo 'confide needs Python 3.11 or newer: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo 'this Python lacks venv: install it (Debian: python3-venv)' >&2; exit 1; }
+	$(step) "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(step) 'Installing confide and its tools (about a minute)'
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' \
+	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
+	@touch $@
+
+# Of what pip prints, each package's name once, and when files are being written.
+define BRIEFLY
+while read -r verb name _; do
+    case "$$verb $$name" in
+        'Collecting '*) name=$${name%%[^A-Za-z0-9_.-]*} ;;
+        'Processing '*) name=$${name##*/} name=$${name%%-*} ;;
+        'Installing collected') name=$$'\n    unpacking ...\n' ;;
+        *) continue ;;
+    esac
+    printf '%s ' "$$name"
+done
+endef
+export BRIEFLY

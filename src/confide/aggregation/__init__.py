@@ -1,0 +1,39 @@
+"""Aggregation: interpreters of a bounded sum that agree bit for bit."""
+
+from confide.aggregation.encoding import Accumulator, Integers, decode
+from confide.aggregation.envelope import Round
+from confide.aggregation.modular import Layout
+from confide.aggregation.rounds import (
+    Traffic,
+    coordinator_session,
+    message_kinds,
+    party_session,
+    run_round,
+)
+from confide.aggregation.session import (
+    Contribution,
+    CoordinatorSession,
+    Identity,
+    PartySession,
+    RoundRegister,
+    RoundResult,
+)
+
+__all__ = [
+    "Accumulator",
+    "Contribution",
+    "CoordinatorSession",
+    "Identity",
+    "Integers",
+    "Layout",
+    "PartySession",
+    "Round",
+    "RoundRegister",
+    "RoundResult",
+    "Traffic",
+    "coordinator_session",
+    "decode",
+    "message_kinds",
+    "party_session",
+    "run_round",
+]

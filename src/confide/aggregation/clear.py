@@ -1,0 +1,114 @@
+"""Aggregation in clear: the coordinator reads each contribution and adds.
+
+One step. The contribution is signed, and the coordinator checks that it lies within the party
+range, which no masked sum can offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from confide import canonical
+from confide.aggregation.encoding import Integers
+from confide.aggregation.envelope import Round, announce, fields_of, read_announcement
+from confide.aggregation.modular import Layout
+from confide.aggregation.session import Contribution, Identity, RoundResult
+from confide.errors import DropoutError, ProtocolError, VerificationError
+
+__all__ = ["ClearCoordinator", "ClearParty"]
+
+_OPEN_BYTES = 1024
+
+
+class ClearParty:
+    """A party's side: see `confide.aggregation.session.PartySession`."""
+
+    def __init__(
+        self, round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
+    ) -> None:
+        identity.register.claim(round_)
+        self._round, self._identity = round_, identity
+        self._state_hash, self._contribution = state_hash, contribution
+        self._over = False
+
+    def receive(self, message: bytes) -> bytes:
+        """Answers the one message there is with the contribution."""
+        if self._over:
+            raise ProtocolError(f"a message after the end of {self._round}")
+        self._over = True
+        (state_hash,) = fields_of(read_announcement(message, "open", _OPEN_BYTES), state=bytes)
+        if state_hash != self._state_hash:
+            raise VerificationError(f"the coordinator opens {self._round} with another state than ours")
+        layout = Layout.of_contribution(self._round.plan)
+        self._identity.register.spend(self._round)
+        vector = layout.pack(layout.to_words(self._contribution()))
+        payload = canonical.encode({"state": state_hash, "vector": vector})
+        return self._round.seal(self._identity.key, self._identity.name, "contribution", payload)
+
+
+class ClearCoordinator:
+    """The coordinator's side: see `confide.aggregation.session.CoordinatorSession`."""
+
+    def __init__(self, round_: Round, state_hash: bytes, invited: tuple[str, ...]) -> None:
+        self._round, self._state_hash, self._invited = round_, state_hash, invited
+        self._layout = Layout.of_contribution(round_.plan)
+        self._total = np.zeros(self._layout.size, np.int64)
+        self._seen: set[str] = set()
+        self._over = False
+
+    def open(self) -> Mapping[str, bytes]:
+        """Asks every invited party for its contribution."""
+        return dict.fromkeys(self._invited, announce("open", state=self._state_hash))
+
+    def receive(self, message: bytes) -> None:
+        """Adds a contribution."""
+        if self._over:
+            raise ProtocolError(f"a message after the end of {self._round}")
+        envelope = self._round.open(message, "contribution", self._layout.wire_bytes + 128)
+        if envelope.sender in self._seen or envelope.sender not in self._invited:
+            raise ProtocolError(f"a second or uninvited contribution of {envelope.sender!r}")
+        values = canonical.decode(envelope.payload, len(envelope.payload))
+        state, vector = fields_of(values, state=bytes, vector=bytes)
+        if state != self._state_hash:
+            raise VerificationError(f"{envelope.sender!r} contributes to another state")
+        integers = self._layout.to_integers(self._layout.unpack(vector))
+        self._check_range(envelope.sender, integers)
+        self._total += integers
+        self._seen.add(envelope.sender)
+
+    def advance(self) -> Mapping[str, bytes]:
+        """Ends the round."""
+        plan = self._round.plan
+        if len(self._seen) < plan.min_survivors:
+            raise DropoutError(
+                f"{len(self._seen)} of {len(plan.parties)} parties contributed to {self._round}; "
+                f"the plan bears {plan.dropouts} dropouts. No sum is released"
+            )
+        self._over = True
+        return {}
+
+    @property
+    def awaits(self) -> str:
+        """The one kind there is."""
+        return "contribution"
+
+    @property
+    def result(self) -> RoundResult:
+        """The sum over those who contributed."""
+        if not self._over:
+            raise ProtocolError(f"{self._round} is not finished")
+        return RoundResult(tuple(sorted(self._seen)), self._total)
+
+    def _check_range(self, sender: str, integers: Integers) -> None:
+        start = 0
+        for declared in self._round.plan.sums.sums:
+            part = integers[start : start + declared.size]
+            limit = declared.lattice.party_range
+            if int(np.abs(part).max(initial=0)) > limit:
+                raise VerificationError(
+                    f"{sender!r} contributes {int(np.abs(part).max()):,} lattice steps to "
+                    f"{declared.name!r}; its range is {limit:,}"
+                )
+            start += declared.size

@@ -1,0 +1,174 @@
+"""The one place where contributions are clipped, scaled and rounded to the lattice.
+
+A party's units go in as real vectors; out comes one vector of whole numbers, the same whatever the
+protection. What is added up is exact: a unit is clipped to its bound, rounded to the fine grid and
+added in 64-bit integers; only the total is rounded to the lattice, once, with a public dither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from confide.errors import DataError
+from confide.plan.codec import nearest
+from confide.plan.lattice import FINE_BITS
+from confide.plan.parties import Unit
+from confide.plan.sums import Norm, Sum, SumGroup
+from confide.randomness import public_generator
+
+__all__ = ["Accumulator", "Integers", "decode"]
+
+Integers = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+
+class Accumulator:
+    """Adds up one party's units for one round, exactly.
+
+    Args:
+        group: The declared sums.
+
+    Example:
+        >>> group = SumGroup((Sum(name="total", unit_bound=10, capacity=3),))
+        >>> ages = Accumulator(group)
+        >>> ages.add({"total": [2.0, 70.0, 5.0, 9.0]})  # 70 is clipped, the fourth not counted
+        >>> decode(group, ages.finish(seed=0, party="a", round_number=0))["total"].round(1)
+        array(17.)
+    """
+
+    def __init__(self, group: SumGroup) -> None:
+        self._group = group
+        self._units = 0
+        self._totals = {s.name: np.zeros(s.size, np.int64) for s in group.sums}
+
+    @property
+    def room(self) -> int:
+        """How many more units the sum with the most capacity counts."""
+        return max(0, max(s.capacity for s in self._group.sums) - self._units)
+
+    def add(self, contributions: Mapping[str, ArrayLike], persons: ArrayLike | None = None) -> None:
+        """Adds units: clips each to its bound, ignores those beyond the capacity.
+
+        Args:
+            contributions: For each sum, an array of shape `(units, *shape)`; of shape `shape` if the
+                unit is the party.
+            persons: If the unit is the person, who each row is about, shape `(rows,)`; rows of one
+                person are added before they are clipped, so all of a person's rows come in one call.
+
+        Raises:
+            DataError: If a sum is missing or unknown, a shape is wrong, or a value is not finite.
+        """
+        self._check_names(contributions)
+        rows = {s.name: _rows(s, contributions[s.name]) for s in self._group.sums}
+        if len({len(r) for r in rows.values()}) > 1:
+            counts = ", ".join(f"{name}: {len(r)}" for name, r in rows.items())
+            raise DataError(f"the sums have different numbers of units ({counts}); give one each")
+        if self._group.unit is Unit.PERSON:
+            rows = _by_person(rows, persons)
+        for declared in self._group.sums:
+            counted = rows[declared.name][: max(0, declared.capacity - self._units)]
+            self._totals[declared.name] += _fine_integers(declared, counted).sum(axis=0)
+        self._units += len(next(iter(rows.values())))
+
+    def finish(self, *, seed: int, party: str, round_number: int) -> Integers:
+        """Rounds the totals to the lattice.
+
+        Args:
+            seed: The plan's public seed.
+            party: The party's name.
+            round_number: Counted from zero.
+
+        Returns:
+            All sums' integers, concatenated in the order of the group, shape `(group.size,)`.
+        """
+        rounded = []
+        for declared in self._group.sums:
+            generator = public_generator("dither", seed, party, round_number, declared.name)
+            dither = generator.integers(0, 1 << FINE_BITS, declared.size)
+            # An arithmetic shift is ⌊(total + dither) / 2^FINE_BITS⌋, of negative totals too.
+            rounded.append((self._totals[declared.name] + dither) >> FINE_BITS)
+        return np.concatenate(rounded)
+
+    def _check_names(self, contributions: Mapping[str, ArrayLike]) -> None:
+        known = [s.name for s in self._group.sums]
+        for name in contributions:
+            if name not in known:
+                raise DataError(f"a contribution to {name!r}, which is no declared sum; {nearest(name, known)}")
+        for name in known:
+            if name not in contributions:
+                raise DataError(f"no contribution to the declared sum {name!r}")
+
+
+def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
+    """Turns lattice integers into real sums, exactly: a power of two times an integer.
+
+    Args:
+        group: The declared sums.
+        integers: Shape `(group.size,)`.
+
+    Returns:
+        Each sum's array, in its shape.
+    """
+    ends = np.cumsum([s.size for s in group.sums])[:-1]
+    parts = np.split(integers, ends)
+    return {
+        s.name: np.ldexp(part.astype(np.float64), s.lattice.log2_resolution).reshape(s.shape)
+        for s, part in zip(group.sums, parts, strict=True)
+    }
+
+
+def _rows(declared: Sum, values: ArrayLike) -> Reals:
+    """The contributions to one sum as rows of units, shape `(units, size)`."""
+    array = np.asarray(values, dtype=np.float64)
+    if declared.unit is Unit.PARTY:
+        array = array[np.newaxis]
+    if array.shape[1:] != declared.shape or array.ndim == 0:
+        expected = ", ".join(["units", *map(str, declared.shape)])
+        wanted = declared.shape if declared.unit is Unit.PARTY else f"({expected})"
+        given = np.shape(np.asarray(values))
+        raise DataError(f"a contribution of shape {given} to sum {declared.name!r}; it takes {wanted}")
+    flat = array.reshape(len(array), declared.size)
+    if not np.isfinite(flat).all():
+        unit = int(np.argmin(np.isfinite(flat).all(axis=1)))
+        raise DataError(
+            f"a contribution to sum {declared.name!r} is NaN or infinite (unit {unit}); clean the "
+            "data, or lower the learning rate if the model diverges"
+        )
+    return flat
+
+
+def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str, Reals]:
+    if persons is None:
+        raise DataError("the unit of privacy is the person, but no column says who a row is about")
+    identifiers = np.asarray(persons)
+    if any(len(r) != len(identifiers) for r in rows.values()):
+        raise DataError(f"{len(identifiers)} person identifiers for another number of rows")
+    _, person = np.unique(identifiers, return_inverse=True)
+    together = {}
+    for name, values in rows.items():
+        together[name] = np.zeros((int(person.max(initial=-1)) + 1, values.shape[1]))
+        np.add.at(together[name], person, values)
+    return together
+
+
+def _fine_integers(declared: Sum, rows: Reals) -> Integers:
+    """Clips rows to the unit bound and rounds them to the fine grid."""
+    fine = np.ldexp(_clip(rows, declared.unit_bound, declared.norm), FINE_BITS - declared.lattice.log2_resolution)
+    return np.rint(fine).astype(np.int64)
+
+
+def _clip(rows: Reals, bound: float, norm: Norm) -> Reals:
+    """Scales each row down to the bound, or for L∞ each coordinate."""
+    if norm is Norm.LINF:
+        return np.clip(rows, -bound, bound)
+    # Dividing by the largest coordinate first keeps squares of huge values from overflowing.
+    largest = np.abs(rows).max(axis=1, initial=0.0, keepdims=True)
+    largest[largest == 0] = 1.0
+    direction = rows / largest
+    order = 1 if norm is Norm.L1 else 2
+    length = np.linalg.norm(direction, ord=order, axis=1, keepdims=True)
+    length[length == 0] = 1.0
+    return direction * np.minimum(largest, bound / length)

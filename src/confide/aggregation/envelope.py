@@ -1,0 +1,154 @@
+"""Signed messages from parties, and plain ones from the coordinator.
+
+A party signs (plan hash, round, attempt, kind, its name, payload hash). An envelope therefore means
+nothing in another round, another attempt, another step or under another plan. The coordinator has
+no key in the plan: parties trust nothing it says that the other parties have not signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from confide import canonical
+from confide.errors import PlanError, ProtocolError, VerificationError
+from confide.plan.plan import Plan
+
+__all__ = ["SIGNATURE_BYTES", "Envelope", "Round", "announce", "fields_of", "read_announcement"]
+
+SIGNATURE_BYTES: Final = 64
+_ENVELOPE_BYTES: Final = 512
+"""Room for what stands around a payload: kind, name, signature and the CBOR between."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One verified message of a party."""
+
+    sender: str
+    kind: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Round:
+    """One attempt at one round of one plan: what a signature is good for.
+
+    Attributes:
+        plan: The plan.
+        number: The round, from zero.
+        attempt: From zero; an attempt repeats a round with fresh keys and masks.
+    """
+
+    plan: Plan
+    number: int
+    attempt: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.plan.rounds:
+            raise ProtocolError(f"round {self.number} of a plan of {self.plan.rounds} rounds")
+        if self.attempt < 0:
+            raise ProtocolError(f"attempt {self.attempt}; attempts count from 0")
+
+    def __str__(self) -> str:
+        return f"round {self.number}, attempt {self.attempt} of plan {self.plan.short_hash}"
+
+    def seal(self, key: Ed25519PrivateKey, sender: str, kind: str, payload: bytes) -> bytes:
+        """Signs a payload and puts it into an envelope."""
+        signature = key.sign(self.signed_bytes(sender, kind, payload))
+        return canonical.encode([kind, sender, payload, signature])
+
+    def open(self, data: bytes, kind: str, max_payload: int) -> Envelope:
+        """Opens an envelope of this round.
+
+        Args:
+            data: The envelope.
+            kind: The only kind accepted.
+            max_payload: Bytes of the largest payload accepted.
+
+        Raises:
+            ProtocolError: If it is malformed, too large or of another kind.
+            VerificationError: If the sender is not in the plan or did not sign this here.
+        """
+        sender, payload, signature = self._parse(data, kind, max_payload)
+        self.verify(sender, kind, payload, signature)
+        return Envelope(sender, kind, payload)
+
+    def verify(self, sender: str, kind: str, payload: bytes, signature: bytes) -> None:
+        """Verifies one signature.
+
+        Raises:
+            VerificationError: If the sender is not in the plan or did not sign this here.
+        """
+        try:
+            key = Ed25519PublicKey.from_public_bytes(self.plan.party(sender).key)
+            key.verify(signature, self.signed_bytes(sender, kind, payload))
+        except PlanError as error:
+            raise VerificationError(f"a message from {sender!r}, which is no party of the plan") from error
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError(
+                f"the signature of {sender!r} on its {kind!r} message does not verify for {self}: "
+                "another key, another round or altered content"
+            ) from error
+
+    def signed_bytes(self, sender: str, kind: str, payload: bytes) -> bytes:
+        """What a signature covers."""
+        digest = hashlib.sha256(payload).digest()
+        return b"confide message 1\0" + canonical.encode(
+            [self.plan.hash, self.number, self.attempt, kind, sender, digest]
+        )
+
+    def _parse(self, data: bytes, kind: str, max_payload: int) -> tuple[str, bytes, bytes]:
+        match canonical.decode(data, max_payload + _ENVELOPE_BYTES):
+            case [str(found), str(sender), bytes(payload), bytes(signature)]:
+                pass
+            case _:
+                raise ProtocolError("a message that is no envelope")
+        if found != kind:
+            raise ProtocolError(
+                f"a {found!r} message from {sender!r} in {self}; this step takes {kind!r}: it is "
+                "repeated or out of order"
+            )
+        if len(payload) > max_payload:
+            raise ProtocolError(f"a payload of {len(payload):,} bytes; at most {max_payload:,}")
+        return sender, payload, signature
+
+
+def announce(kind: str, **values: object) -> bytes:
+    """A message of the coordinator."""
+    return canonical.encode([kind, values])
+
+
+def read_announcement(data: bytes, kind: str, max_bytes: int) -> Mapping[str, Any]:
+    """Reads a coordinator's message of the one kind accepted.
+
+    Raises:
+        ProtocolError: If it is malformed, too large or of another kind.
+    """
+    match canonical.decode(data, max_bytes):
+        case [str(found), dict(values)]:
+            pass
+        case _:
+            raise ProtocolError("a message that is no announcement")
+    if found != kind:
+        raise ProtocolError(f"the coordinator says {found!r} where this step takes {kind!r}")
+    return values
+
+
+def fields_of(values: Mapping[str, Any], **types: type) -> tuple[Any, ...]:
+    """The fields of a decoded message, in the order asked for, each of its type and no others.
+
+    Raises:
+        ProtocolError: If a field is missing, unknown or of another type.
+    """
+    if set(values) != set(types):
+        raise ProtocolError(f"a message with fields {sorted(values)}; it takes {sorted(types)}")
+    for name, kind in types.items():
+        if type(values[name]) is not kind:
+            raise ProtocolError(f"field {name!r} is not of type {kind.__name__}")
+    return tuple(values[name] for name in types)

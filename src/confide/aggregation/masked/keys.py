@@ -1,0 +1,94 @@
+"""Keys of one masked round: agreement, derivation, masks and encrypted shares.
+
+Each party makes two X25519 key pairs per attempt, one for masks and one for shares. What two parties
+derive binds the round's transcript so far, so parties that were told different things derive
+different keys, and their masks do not cancel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from confide.aggregation.modular import Layout, Words
+from confide.errors import VerificationError
+from confide.randomness import SEED_BYTES, keystream
+
+__all__ = ["MaskAdder", "decrypt", "encrypt", "pairwise_key"]
+
+_TAG_BYTES = 16
+
+
+def pairwise_key(
+    own: X25519PrivateKey, other: bytes, purpose: bytes, transcript: bytes, low: int, high: int
+) -> bytes:
+    """The 32-byte key that two parties share for one purpose (HKDF-SHA256, RFC 5869).
+
+    Args:
+        own: One party's private key.
+        other: The other's public key, 32 bytes.
+        purpose: A fixed text for each use.
+        transcript: Hash of what both were told: plan, round, attempt, state, roster, coin, sharers.
+        low: The party's number that stands first in `purpose`'s order.
+        high: The other's.
+
+    Raises:
+        VerificationError: If the public key is of small order, which gives a key known to all.
+    """
+    try:
+        secret = own.exchange(X25519PublicKey.from_public_bytes(other))
+    except ValueError as error:
+        raise VerificationError("a public key that agrees on a key known to all") from error
+    info = purpose + low.to_bytes(4, "big") + high.to_bytes(4, "big")
+    return HKDF(hashes.SHA256(), SEED_BYTES, salt=transcript, info=info).derive(secret)
+
+
+def encrypt(key: bytes, plaintext: bytes) -> bytes:
+    """AES-256-GCM under a key that encrypts once, so the nonce is constant."""
+    return AESGCM(key).encrypt(bytes(12), plaintext, None)
+
+
+def decrypt(key: bytes, ciphertext: bytes) -> bytes:
+    """Decrypts what `encrypt` made.
+
+    Raises:
+        VerificationError: If it was made under another key or altered.
+    """
+    try:
+        return AESGCM(key).decrypt(bytes(12), ciphertext, None)
+    except InvalidTag as error:
+        raise VerificationError("an encrypted share that does not authenticate") from error
+
+
+def ciphertext_bytes(plaintext_bytes: int) -> int:
+    """Bytes of an encrypted share."""
+    return plaintext_bytes + _TAG_BYTES
+
+
+class MaskAdder:
+    """Adds and subtracts masks in place: a mask is the AES-256-CTR key stream of a 256-bit key.
+
+    Holds one buffer, so that thousands of masks need no memory of their own.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._stream = bytearray(layout.vector_bytes)
+        self._mask = np.frombuffer(self._stream, layout.dtype)
+
+    def add(self, words: Words, key: bytes) -> None:
+        """Adds the mask of a key to `words`."""
+        keystream(key, self._stream)
+        np.add(words, self._mask, out=words)
+
+    def subtract(self, words: Words, key: bytes) -> None:
+        """Subtracts the mask of a key from `words`."""
+        keystream(key, self._stream)
+        np.subtract(words, self._mask, out=words)
+
+    def apply(self, words: Words, key: bytes, *, add: bool) -> None:
+        """Adds or subtracts."""
+        (self.add if add else self.subtract)(words, key)

@@ -1,0 +1,145 @@
+"""Lattice integers modulo a power of two: the arithmetic of masks, and the bits on the wire.
+
+Each sum has its own modulus 2^w. Arithmetic runs in 32-bit or 64-bit words, which wrap at a multiple
+of 2^w; only w bits of each number travel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide.aggregation.encoding import Integers
+from confide.errors import ProtocolError
+from confide.plan.plan import Plan
+
+__all__ = ["Layout", "Words", "pack", "packed_bytes", "unpack"]
+
+Words = NDArray[np.uint32] | NDArray[np.uint64]
+
+_LANES: Final = 64
+"""Numbers are packed in 64 rows, so that each step works on whole rows of 64-bit words."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each sum's numbers lie in a vector, and how many bits each has.
+
+    Attributes:
+        sizes: Numbers of each sum.
+        bits: w, bits of each sum's modulus.
+    """
+
+    sizes: tuple[int, ...]
+    bits: tuple[int, ...]
+
+    @classmethod
+    def of_sum(cls, plan: Plan) -> Layout:
+        """The layout of a sum over all parties."""
+        sums = plan.sums.sums
+        return cls(tuple(s.size for s in sums), tuple(plan.sum_bits(s) for s in sums))
+
+    @classmethod
+    def of_contribution(cls, plan: Plan) -> Layout:
+        """The layout of one party's contribution in clear: fewer bits, as it is one party's."""
+        sums = plan.sums.sums
+        return cls(tuple(s.size for s in sums), tuple(s.lattice.bits(1) for s in sums))
+
+    @property
+    def size(self) -> int:
+        """Numbers in all."""
+        return sum(self.sizes)
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.uint32] | np.dtype[np.uint64]:
+        """The word that arithmetic runs in (little-endian, as masks are read from bytes)."""
+        return np.dtype("<u4") if max(self.bits) <= np.iinfo(np.uint32).bits else np.dtype("<u8")
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of a vector of words, which is the length of a mask's key stream."""
+        return self.size * self.dtype.itemsize
+
+    @cached_property
+    def wire_bytes(self) -> int:
+        """Bytes of a packed vector."""
+        return sum(packed_bytes(n, w) for n, w in zip(self.sizes, self.bits, strict=True))
+
+    def to_words(self, integers: Integers) -> Words:
+        """Whole numbers to words, shape `(size,)`: modulo 2^32 or 2^64."""
+        return integers.astype(np.uint64).astype(self.dtype)
+
+    def to_integers(self, words: Words) -> Integers:
+        """Words to whole numbers in [-2^(w-1), 2^(w-1)), each modulo its own 2^w."""
+        out = np.empty(self.size, np.int64)
+        start = 0
+        for size, width in zip(self.sizes, self.bits, strict=True):
+            # Shifting w bits to the top and back copies the sign bit down.
+            top = words[start : start + size].astype(np.uint64) << np.uint64(_LANES - width)
+            out[start : start + size] = top.view(np.int64) >> (_LANES - width)
+            start += size
+        return out
+
+    def pack(self, words: Words) -> bytes:
+        """The words' low w bits, densely."""
+        ends = np.cumsum(self.sizes)[:-1]
+        parts = np.split(words, ends)
+        return b"".join(pack(p, w) for p, w in zip(parts, self.bits, strict=True))
+
+    def unpack(self, data: bytes) -> Words:
+        """What `pack` wrote.
+
+        Raises:
+            ProtocolError: If the length is not `wire_bytes`.
+        """
+        if len(data) != self.wire_bytes:
+            raise ProtocolError(f"a vector of {len(data):,} bytes; this round's have {self.wire_bytes:,}")
+        out = np.empty(self.size, self.dtype)
+        place = start = 0
+        for size, width in zip(self.sizes, self.bits, strict=True):
+            length = packed_bytes(size, width)
+            out[start : start + size] = unpack(data[place : place + length], size, width)
+            place, start = place + length, start + size
+        return out
+
+
+def packed_bytes(size: int, width: int) -> int:
+    """Bytes that `size` numbers of `width` bits take: rows of 64 are filled up."""
+    return -(-size // _LANES) * width * (_LANES // 8)
+
+
+def pack(words: Words, width: int) -> bytes:
+    """Packs the low `width` bits (at most 62) of each word.
+
+    Number i of row r lies in column i; each column's 64 numbers fill `width` 64-bit words.
+    """
+    columns = -(-len(words) // _LANES)
+    numbers = np.zeros(_LANES * columns, np.uint64)
+    numbers[: len(words)] = words
+    numbers &= np.uint64((1 << width) - 1)
+    rows = numbers.reshape(_LANES, columns)
+    out = np.zeros((width, columns), np.uint64)
+    for lane in range(_LANES):
+        word, shift = divmod(lane * width, _LANES)
+        out[word] |= rows[lane] << np.uint64(shift)
+        if shift + width > _LANES:
+            out[word + 1] |= rows[lane] >> np.uint64(_LANES - shift)
+    return out.astype("<u8", copy=False).tobytes()
+
+
+def unpack(data: bytes, size: int, width: int) -> NDArray[np.uint64]:
+    """What `pack` wrote, shape `(size,)`."""
+    columns = -(-size // _LANES)
+    packed = np.frombuffer(data, "<u8").reshape(width, columns)
+    rows = np.empty((_LANES, columns), np.uint64)
+    for lane in range(_LANES):
+        word, shift = divmod(lane * width, _LANES)
+        np.right_shift(packed[word], np.uint64(shift), out=rows[lane])
+        if shift + width > _LANES:
+            rows[lane] |= packed[word + 1] << np.uint64(_LANES - shift)
+    rows &= np.uint64((1 << width) - 1)
+    return rows.reshape(-1)[:size]

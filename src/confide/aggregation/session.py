@@ -1,0 +1,138 @@
+"""What every protection is: two state machines over byte messages.
+
+A party's session answers each message of the coordinator with one of its own; the coordinator's
+session hands out messages, takes answers in any order, and moves on when told to. There is no
+transport, clock or thread inside, so simulation and network drive the same machines:
+
+    outbox = coordinator.open()
+    while outbox:
+        for name, message in outbox.items():
+            coordinator.receive(parties[name].receive(message))
+        outbox = coordinator.advance()
+    result = coordinator.result
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from confide.aggregation.encoding import Integers
+from confide.aggregation.envelope import Round
+from confide.errors import ProtocolError
+from confide.randomness import SecureRandom, SystemRandom
+
+__all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundRegister", "RoundResult"]
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a round releases.
+
+    Attributes:
+        survivors: Names of the parties in the sum, in order.
+        totals: The sums' lattice integers, shape `(group.size,)`.
+    """
+
+    survivors: tuple[str, ...]
+    totals: Integers
+
+
+class PartySession(Protocol):
+    """One party's side of one attempt at one round."""
+
+    def receive(self, message: bytes) -> bytes:
+        """Answers a message of the coordinator.
+
+        Raises:
+            ProtocolError: If the message is malformed, repeated, out of order or a lie. The session
+                is over then, has wiped its secrets and answers nothing any more.
+        """
+
+
+class CoordinatorSession(Protocol):
+    """The coordinator's side of one attempt at one round."""
+
+    def open(self) -> Mapping[str, bytes]:
+        """The first message to each party."""
+
+    def receive(self, message: bytes) -> None:
+        """Takes one party's answer.
+
+        Raises:
+            ProtocolError: If it is malformed, repeated or out of order; the state is as before.
+        """
+
+    def advance(self) -> Mapping[str, bytes]:
+        """Closes the step, leaving behind whoever has not answered; the next messages, or none.
+
+        Raises:
+            DropoutError: If too few parties are left; nothing is released.
+        """
+
+    @property
+    def awaits(self) -> str:
+        """The kind of message that this step takes; the one with data in it is 'contribution'."""
+
+    @property
+    def result(self) -> RoundResult:
+        """What is released.
+
+        Raises:
+            ProtocolError: If the round is not finished.
+        """
+
+
+@dataclass
+class RoundRegister:
+    """What a party remembers about rounds, so that nothing is used twice.
+
+    Attempts only go up, and a round from which an unmasking share may have left is spent. One
+    register serves one party under one plan.
+    """
+
+    _latest: tuple[int, int] = (-1, 0)
+    _spent: set[int] = field(default_factory=set)
+
+    def claim(self, round_: Round) -> None:
+        """Claims an attempt.
+
+        Raises:
+            ProtocolError: If it, or a later one, was claimed before, or the round is spent.
+        """
+        if round_.number in self._spent:
+            raise ProtocolError(
+                f"{round_} is spent: shares that open it have left this party, and a second sum "
+                "over other survivors would tell them apart. Go on with the next round"
+            )
+        if (round_.number, round_.attempt) <= self._latest:
+            raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
+        self._latest = (round_.number, round_.attempt)
+
+    def spend(self, round_: Round) -> None:
+        """Marks a round as spent; called before the share leaves.
+
+        Raises:
+            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
+                went on beside its successor could open a second sum.
+        """
+        if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:
+            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
+        self._spent.add(round_.number)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A party as it takes part: its name, its signing key, its memory and its randomness."""
+
+    name: str
+    key: Ed25519PrivateKey = field(repr=False)
+    register: RoundRegister = field(default_factory=RoundRegister, repr=False)
+    random: SecureRandom = field(default_factory=SystemRandom)
+
+
+Contribution = Callable[[], Integers]
+"""Computes a party's lattice integers when the protocol needs them, shape `(group.size,)`."""

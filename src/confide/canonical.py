@@ -1,0 +1,87 @@
+"""Deterministic CBOR: one value, one byte string.
+
+Whatever is hashed or signed is encoded after RFC 8949 §4.2.1 (shortest integers, definite lengths,
+map keys in bytewise order). On top of that, map keys are text, and floating-point numbers are
+refused: a real number travels as its shortest decimal text. Bytes that do not re-encode to
+themselves are refused, so that two encodings of one value cannot carry two hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+from typing import Any, Final
+
+import cbor2
+
+from confide.errors import ProtocolError
+
+__all__ = ["decode", "encode", "sha256"]
+
+_MAX_DEPTH: Final = 32
+
+
+def encode(value: object) -> bytes:
+    """Encodes a value deterministically.
+
+    Args:
+        value: None, booleans, integers below 2^64 in magnitude, texts, bytes, lists or tuples of
+            these, and dictionaries with text keys.
+
+    Raises:
+        TypeError: If the value holds anything else, a float above all.
+
+    Example:
+        >>> encode({"b": 1, "a": [2, "3.5"]}).hex()
+        'a26161820263332e35616201'
+    """
+    _check(value, 0)
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes, max_bytes: int) -> Any:
+    """Decodes deterministic CBOR and refuses everything else.
+
+    Args:
+        data: One encoded value, with nothing after it.
+        max_bytes: The largest input accepted; larger ones are not looked at.
+
+    Raises:
+        ProtocolError: If the input is too large, malformed, holds a type that `encode` refuses, or
+            is not the deterministic encoding of its own value.
+    """
+    if len(data) > max_bytes:
+        raise ProtocolError(f"a message of {len(data):,} bytes; at most {max_bytes:,} fit here")
+    try:
+        value = cbor2.load(BytesIO(data))
+        canonical = encode(value)
+    except (cbor2.CBORError, TypeError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise ProtocolError("a message that is not deterministic CBOR") from error
+    if canonical != data:
+        raise ProtocolError("a message whose bytes are not the deterministic form of its value")
+    return value
+
+
+def sha256(value: object) -> bytes:
+    """The SHA-256 of a value's deterministic encoding (32 bytes)."""
+    return hashlib.sha256(encode(value)).digest()
+
+
+def _check(value: object, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"values nest deeper than {_MAX_DEPTH}")
+    if value is None or isinstance(value, bool | str | bytes):
+        return
+    if isinstance(value, int):
+        if not -(2**64) <= value < 2**64:
+            raise TypeError("an integer beyond 64 bits")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a map key of type {type(key).__name__}; keys are texts")
+            _check(item, depth + 1)
+    else:
+        raise TypeError(f"a {type(value).__name__} has no deterministic encoding here")

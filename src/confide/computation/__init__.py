@@ -1,0 +1,22 @@
+"""Federated computations: pure functions over declared sums, and what a party does with them."""
+
+from confide.computation.code import code_of
+from confide.computation.computation import Computation, Data, State, Totals
+from confide.computation.participant import DataSource, Participant, next_state
+from confide.computation.registry import find_computation
+from confide.computation.state import Checkpoint, checked_state, state_hash
+
+__all__ = [
+    "Checkpoint",
+    "Computation",
+    "Data",
+    "DataSource",
+    "Participant",
+    "State",
+    "Totals",
+    "checked_state",
+    "code_of",
+    "find_computation",
+    "next_state",
+    "state_hash",
+]

@@ -1,0 +1,57 @@
+"""Which code a computation is: package, version, and a digest of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from confide.plan import Code
+
+__all__ = ["code_of", "package_code"]
+
+
+def code_of(*functions: Callable[..., Any]) -> Code:
+    """The code of functions: of their installed package, or of their own source.
+
+    A function from an installed distribution is that distribution's: name, version and a digest
+    over the Python files of the package. A function from a script or a notebook is named after its
+    module and has the digest of the functions' source text.
+    """
+    module = _module_name(functions[0])
+    package = module.partition(".")[0]
+    distributions = importlib.metadata.packages_distributions().get(package)
+    if distributions:
+        return package_code(package, importlib.metadata.version(distributions[0]))
+    digest = hashlib.sha256("\0".join(_source(f) for f in functions).encode()).digest()
+    return Code(package=module, version="unpackaged", digest=digest)
+
+
+@lru_cache(maxsize=32)
+def package_code(package: str, version: str) -> Code:
+    """An installed package's code: SHA-256 over the names and digests of its Python files."""
+    module = sys.modules[package]
+    files = sorted(f for root in module.__path__ for f in Path(root).rglob("*.py"))
+    root = Path(module.__path__[0])
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return Code(package=package, version=version, digest=digest.digest())
+
+
+def _module_name(function: Callable[..., Any]) -> str:
+    return getattr(inspect.unwrap(function), "__module__", None) or type(function).__module__
+
+
+def _source(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        return repr((code.co_code, code.co_names, code.co_consts)) if code else repr(type(function))

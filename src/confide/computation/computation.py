@@ -1,0 +1,111 @@
+"""A federated computation: a pair of pure functions over declared sums.
+
+`contribute` runs at each party and turns the public state and that party's data into contributions;
+`update` runs everywhere and turns the state and the released sums into the next state. Neither
+knows how the sums are protected, so a computation runs under every protection, in simulation and
+over the network, and its view report follows from its declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from confide.computation.code import code_of
+from confide.errors import PlanError
+from confide.plan import Party, Plan, SumGroup, Task
+
+__all__ = ["Computation", "Contribute", "Data", "State", "Totals", "Update", "as_parties"]
+
+State = Mapping[str, NDArray[Any]]
+"""What everybody knows between rounds: named arrays."""
+
+Data = Mapping[str, NDArray[Any]]
+"""One party's rows: named columns of equal length (a column may have further axes)."""
+
+Totals = Mapping[str, NDArray[np.float64]]
+"""The released sums, each in its declared shape."""
+
+Contribute = Callable[[State, Data, np.random.Generator], Mapping[str, ArrayLike]]
+Update = Callable[[State, Totals], State]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computation:
+    """A federated computation.
+
+    Attributes:
+        task: Its name and settings, as they stand in plans.
+        sums: What leaves a party in a round.
+        columns: The data columns that `contribute` reads; others never reach it.
+        init: Gives the public state before the first round.
+        contribute: From (state, data, public generator) to a contribution for each sum: one row per
+            unit, shape `(units, *shape)`; if the unit is the party, of shape `shape`. Over records
+            it is called on chunks of rows, so it must treat each row by itself.
+        update: From (state, totals) to the next state.
+        person_column: If the unit is the person, the column that says who a row is about.
+
+    Example:
+        The mean age, without anybody's age or number of rows leaving a party::
+
+            ages = Computation(
+                task=Task.of("mean-age"),
+                sums=SumGroup((Sum(name="total", unit_bound=120, capacity=10_000),
+                               Sum(name="count", unit_bound=1, capacity=10_000))),
+                columns=("age",),
+                init=lambda: {},
+                contribute=lambda state, data, rng: {"total": data["age"],
+                                                     "count": np.ones(len(data["age"]))},
+                update=lambda state, totals: {"mean": totals["total"] / totals["count"]},
+            )
+    """
+
+    task: Task
+    sums: SumGroup
+    columns: tuple[str, ...]
+    init: Callable[[], State]
+    contribute: Contribute
+    update: Update
+    person_column: str | None = None
+
+    def plan(self, *, parties: tuple[Party | str, ...] | list[Party | str], **fields: Any) -> Plan:
+        """A plan to run this computation.
+
+        Args:
+            parties: The parties; a bare name stands for a simulated party.
+            **fields: Further fields of `confide.plan.Plan`, such as `rounds` and `aggregation`.
+
+        Raises:
+            PlanError: If the plan must not be made.
+        """
+        named = {"name": self.task.name, "code": code_of(self.contribute, self.update), **fields}
+        return Plan(parties=as_parties(parties), task=self.task, sums=self.sums, **named)
+
+    def check_plan(self, plan: Plan) -> None:
+        """Refuses a plan that is not for this computation or this code.
+
+        Raises:
+            PlanError: Saying what differs.
+        """
+        if plan.task != self.task or plan.sums != self.sums:
+            what = "task" if plan.task != self.task else "sums"
+            raise PlanError(
+                f"plan {plan.name!r} declares another {what} than computation {self.task.name!r}: "
+                "make the plan from the computation"
+            )
+        code = code_of(self.contribute, self.update)
+        if plan.code != code:
+            raise PlanError(
+                f"plan {plan.name!r} names {plan.code.package} {plan.code.version} "
+                f"({plan.code.digest.hex()[:16]}…), but {code.package} {code.version} "
+                f"({code.digest.hex()[:16]}…) is installed: install what was agreed, or agree anew"
+            )
+
+
+def as_parties(parties: tuple[Party | str, ...] | list[Party | str]) -> tuple[Party, ...]:
+    """Parties as they are, names as simulated parties."""
+    return tuple(Party.simulation(p) if isinstance(p, str) else p for p in parties)

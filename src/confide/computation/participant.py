@@ -1,0 +1,134 @@
+"""One party in a run: its data checked, its contribution computed, its session made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from confide.aggregation import (
+    Accumulator,
+    Identity,
+    Integers,
+    PartySession,
+    Round,
+    decode,
+    party_session,
+)
+from confide.computation.computation import Computation, Data, State
+from confide.computation.state import checked_state, state_hash
+from confide.errors import DataError
+from confide.plan import Plan, Unit
+from confide.plan.codec import nearest
+from confide.randomness import public_generator
+
+__all__ = ["DataSource", "Participant", "next_state"]
+
+DataSource = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""One party's columns, or a function that loads them when they are needed."""
+
+
+class Participant:
+    """A party that takes part in a run of a plan.
+
+    Args:
+        plan: The plan.
+        computation: What is computed; the plan must be for it.
+        identity: The party's name, key, register and randomness.
+        data: Its rows; a data frame will do.
+    """
+
+    def __init__(
+        self, plan: Plan, computation: Computation, identity: Identity, data: DataSource
+    ) -> None:
+        plan.party(identity.name)
+        self._plan, self._computation = plan, computation
+        self._identity, self._data = identity, data
+
+    def check_data(self) -> int:
+        """Checks the data without contributing; the number of rows.
+
+        Raises:
+            DataError: If a column is missing, of another length or not finite, or there is no row.
+        """
+        return _rows(self._load())
+
+    def session(self, round_: Round, state: State) -> PartySession:
+        """The party's session of one attempt.
+
+        Args:
+            round_: The attempt.
+            state: The state as this party computed it from the sums released so far.
+        """
+        return party_session(
+            round_,
+            self._identity,
+            state_hash(state),
+            lambda: self.contribution(round_.number, state),
+        )
+
+    def contribution(self, round_number: int, state: State) -> Integers:
+        """What the party contributes to a round, as lattice integers.
+
+        Raises:
+            DataError: If the data or what is computed from it does not fit the declared sums.
+        """
+        plan, name = self._plan, self._identity.name
+        accumulator, data = Accumulator(plan.sums), self._load()
+        generator = public_generator("contribution", plan.seed, name, round_number)
+        by_record = plan.sums.unit is Unit.RECORD
+        rows = min(_rows(data), accumulator.room) if by_record else _rows(data)
+        chunk = plan.chunk_records if by_record else rows
+        persons = self._computation.person_column
+        for start in range(0, rows, chunk):
+            part = {column: values[start : min(start + chunk, rows)] for column, values in data.items()}
+            given = self._computation.contribute(state, part, generator)
+            accumulator.add(given, part[persons] if persons else None)
+        return accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
+
+    def _load(self) -> Data:
+        source = self._data() if callable(self._data) else self._data
+        wanted = list(self._computation.columns)
+        if self._computation.person_column:
+            wanted.append(self._computation.person_column)
+        data = {column: self._column(source, column) for column in wanted}
+        if len({len(values) for values in data.values()}) > 1:
+            lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
+            raise DataError(f"party {self._identity.name!r} has columns of different lengths ({lengths})")
+        if _rows(data) == 0:
+            raise DataError(
+                f"party {self._identity.name!r} has no rows; leave it out of the plan, or give it data"
+            )
+        return data
+
+    def _column(self, source: Mapping[str, Any], column: str) -> np.ndarray[Any, Any]:
+        name = self._identity.name
+        if column not in source:
+            known = [str(c) for c in source]
+            raise DataError(f"party {name!r} has no column {column!r}; {nearest(column, known)}")
+        values = np.asarray(source[column])
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
+            raise DataError(
+                f"party {name!r} has NaN or infinity in column {column!r}, first in row {row}; fill "
+                "in or drop such rows before the run"
+            )
+        if column != self._computation.person_column and values.dtype.kind not in "fiub":
+            raise DataError(
+                f"party {name!r} has column {column!r} of type {values.dtype}; it takes numbers"
+            )
+        return values
+
+
+def next_state(computation: Computation, state: State, totals: Integers) -> State:
+    """The server step, which everybody computes: from a state and released integers to the next.
+
+    Raises:
+        DataError: If the computation diverges.
+    """
+    return checked_state(computation.update(state, decode(computation.sums, totals)))
+
+
+def _rows(data: Data) -> int:
+    return len(next(iter(data.values()))) if data else 0

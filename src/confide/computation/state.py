@@ -1,0 +1,109 @@
+"""The public state: its hash, its bytes, and checkpoints that a run resumes from exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from confide import canonical
+from confide.computation.computation import State
+from confide.errors import DataError
+from confide.plan import Plan
+
+__all__ = ["Checkpoint", "checked_state", "state_hash"]
+
+_FORMAT = "confide checkpoint 1"
+
+
+def checked_state(state: Mapping[str, Any]) -> State:
+    """A state as read-only arrays of finite numbers.
+
+    Raises:
+        DataError: If a value is no number array, or not finite.
+    """
+    checked = {}
+    for name, value in sorted(state.items()):
+        array = np.array(value)
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"state {name!r} is of type {array.dtype}; a state is made of numbers")
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"state {name!r} became NaN or infinite: the computation diverges, lower its "
+                "learning rate or scale its data"
+            )
+        array.setflags(write=False)
+        checked[name] = array
+    return checked
+
+
+def state_hash(state: State) -> bytes:
+    """SHA-256 of a state: names, types, shapes and bytes (little-endian)."""
+    return canonical.sha256(
+        [
+            [name, array.dtype.str.replace(">", "<"), list(array.shape), _little_endian(array)]
+            for name, array in sorted(state.items())
+        ]
+    )
+
+
+def _little_endian(array: np.ndarray[Any, Any]) -> bytes:
+    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run between two rounds, as a safetensors file.
+
+    Attributes:
+        plan_hash: The plan that is run.
+        next_round: The round to go on with.
+        state: The state it starts from.
+        history: One map of plain values per finished round.
+    """
+
+    plan_hash: bytes
+    next_round: int
+    state: State
+    history: tuple[Mapping[str, Any], ...]
+
+    def write(self, path: Path) -> None:
+        """Writes the file, whole or not at all."""
+        metadata = {
+            "format": _FORMAT,
+            "plan": self.plan_hash.hex(),
+            "next_round": str(self.next_round),
+            "history": json.dumps(self.history),
+        }
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.state.items()}, metadata))
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: Path, plan: Plan) -> Checkpoint:
+        """Reads a checkpoint of a plan.
+
+        Raises:
+            DataError: If it is no checkpoint, or one of another plan.
+        """
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                metadata = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise DataError(f"{path} is no readable checkpoint: {error}") from error
+        if metadata.get("format") != _FORMAT:
+            raise DataError(f"{path} is no checkpoint of this format ({_FORMAT})")
+        if metadata["plan"] != plan.hash.hex():
+            raise DataError(
+                f"{path} belongs to plan {metadata['plan'][:16]}…, not to {plan.short_hash}…: give "
+                "that plan, or another checkpoint path"
+            )
+        history = tuple(json.loads(metadata["history"]))
+        return cls(plan.hash, int(metadata["next_round"]), checked_state(state), history)

@@ -1,0 +1,198 @@
+"""The local engine: a plan run on one machine, by the same protocol machines as over the network.
+
+The same plan, data, seed, library versions and CPU dispatch give the same bits. Beside the parties'
+data and keys it holds one state and one sum, whatever the number of parties: a party's data may be a
+function that loads it, called when the party contributes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from confide.aggregation import Identity, Round, RoundRegister, RoundResult, Traffic
+from confide.aggregation.rounds import coordinator_session, message_kinds, run_round
+from confide.computation import (
+    Checkpoint,
+    Computation,
+    DataSource,
+    Participant,
+    State,
+    checked_state,
+    find_computation,
+    next_state,
+    state_hash,
+)
+from confide.errors import CoinError, DataError, PlanError
+from confide.plan import NoNoise, Plan, simulation_key
+from confide.plan.masking import MAX_ATTEMPTS
+
+__all__ = ["Drop", "Run", "simulate"]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A party that does not answer: in these rounds, from this kind of message on.
+
+    Attributes:
+        party: Its name.
+        first_round: The first round it drops out of, from zero.
+        last_round: The last one; the first only, if not given.
+        at: The kind of message it fails to send, such as 'contribution', 'shares' or 'opened'. A
+            kind that the protection does not have stands for 'contribution'.
+    """
+
+    party: str
+    first_round: int
+    last_round: int | None = None
+    at: str = "contribution"
+
+    def covers(self, round_number: int) -> bool:
+        """Whether the party drops out of a round."""
+        last = self.first_round if self.last_round is None else self.last_round
+        return self.first_round <= round_number <= last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run gave.
+
+    Attributes:
+        plan: The plan as it ran.
+        state: The public state after the last round.
+        rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
+        totals: The lattice integers released in each round that this process ran.
+    """
+
+    plan: Plan
+    state: State
+    rounds: tuple[Mapping[str, Any], ...]
+    totals: tuple[RoundResult, ...] = field(repr=False)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The rounds as a data frame, indexed by round."""
+        return pd.DataFrame(self.rounds).set_index("round")
+
+
+def simulate(
+    plan: Plan,
+    data: Mapping[str, DataSource],
+    *,
+    computation: Computation | None = None,
+    drops: Sequence[Drop] = (),
+    measure: Callable[[State], Mapping[str, float]] | None = None,
+    checkpoint: Path | None = None,
+    on_round: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Run:
+    """Runs a plan on this machine.
+
+    Args:
+        plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
+        data: Each party's columns, or a function that loads them, by party name.
+        computation: What is computed; found by the plan's task among installed packages if omitted.
+        drops: Who drops out, and when.
+        measure: Measures each state on public data for the history; it is given nothing else.
+        checkpoint: A file written after each round; if it exists, the run goes on from it exactly.
+        on_round: Called with each round's history entry, for progress.
+
+    Raises:
+        PlanError: If the plan is not for the computation, or asks for what this release lacks.
+        DataError: If a party's data does not fit; before anything is computed.
+        DropoutError: If more parties drop out than the plan bears.
+    """
+    plan = _for_simulation(plan)
+    computation = computation or find_computation(plan.task)
+    computation.check_plan(plan)
+    _check_parties(plan, data)
+    participants = {
+        p.name: Participant(plan, computation, _identity(p.name), data[p.name]) for p in plan.parties
+    }
+    for participant in participants.values():
+        participant.check_data()
+    start = _resume(checkpoint, plan) or Checkpoint(plan.hash, 0, checked_state(computation.init()), ())
+    state, history, results = start.state, list(start.history), []
+    for number in range(start.next_round, plan.rounds):
+        began = time.perf_counter()
+        result, traffic = _round(plan, number, participants, state, drops)
+        state = next_state(computation, state, result.totals)
+        seconds = time.perf_counter() - began
+        entry = _entry(plan, number, result, traffic, seconds)
+        history.append({**entry, **(measure(state) if measure else {})})
+        results.append(result)
+        if checkpoint:
+            Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
+        if on_round:
+            on_round(history[-1])
+    return Run(plan=plan, state=state, rounds=tuple(history), totals=tuple(results))
+
+
+def _round(
+    plan: Plan,
+    number: int,
+    participants: Mapping[str, Participant],
+    state: State,
+    drops: Sequence[Drop],
+) -> tuple[RoundResult, Traffic]:
+    """One round: again, without those who withheld their share of the coin, until one goes through."""
+    kinds = message_kinds(plan)
+    gone = {
+        d.party: d.at if d.at in kinds else "contribution" for d in drops if d.covers(number)
+    }
+    invited, traffic = tuple(participants), Traffic()
+    for attempt in range(MAX_ATTEMPTS):
+        round_ = Round(plan, number, attempt)
+        coordinator = coordinator_session(round_, state_hash(state), invited)
+        sessions = {name: participants[name].session(round_, state) for name in invited}
+        try:
+            return run_round(
+                coordinator, sessions, answers=lambda name, kind: gone.get(name) != kind, traffic=traffic
+            ), traffic
+        except CoinError as error:
+            invited = tuple(name for name in invited if name not in error.absent)
+    raise PlanError(f"round {number} started {MAX_ATTEMPTS} times without a joint coin")
+
+
+def _identity(name: str) -> Identity:
+    return Identity(name, simulation_key(name), RoundRegister())
+
+
+def _for_simulation(plan: Plan) -> Plan:
+    if not isinstance(plan.noise, NoNoise):
+        raise PlanError(
+            f"noise {type(plan.noise).__name__} has no calibrated sampler in this release, so this "
+            "plan can be described but not run; set noise to NoNoise() to run it without privacy "
+            "from noise"
+        )
+    return plan.simulated()
+
+
+def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
+    names = {p.name for p in plan.parties}
+    if missing := sorted(names - data.keys()):
+        raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some")
+    if unknown := sorted(data.keys() - names):
+        raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
+
+
+def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
+    return Checkpoint.read(checkpoint, plan) if checkpoint and checkpoint.exists() else None
+
+
+def _entry(
+    plan: Plan, number: int, result: RoundResult, traffic: Traffic, seconds: float
+) -> dict[str, Any]:
+    missing = [p.name for p in plan.parties if p.name not in result.survivors]
+    return {
+        "round": number,
+        "survivors": len(result.survivors),
+        "dropped": ", ".join(missing),
+        "bytes_sent_per_party": max(traffic.sent.values()),
+        "bytes_received_per_party": max(traffic.received.values()),
+        "seconds": round(seconds, 4),
+    }

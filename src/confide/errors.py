@@ -1,0 +1,81 @@
+"""The one error tree.
+
+Every error that `confide` raises on purpose is a `ConfideError`, so that the command line can turn
+it into one clear line and an exit code. A message names the offending value, the limit and the fix,
+and never a secret.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetError",
+    "CoinError",
+    "ConfideError",
+    "DataError",
+    "DropoutError",
+    "NotFittedError",
+    "PlanError",
+    "ProtocolError",
+    "VerificationError",
+]
+
+
+class ConfideError(Exception):
+    """The root of the tree; `exit_code` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class PlanError(ConfideError, ValueError):
+    """A plan, or a part of one, that must not be made: raised before anything runs."""
+
+    exit_code = 2
+
+
+class DataError(ConfideError, ValueError):
+    """Data or an update that does not fit what was declared: wrong shape, NaN, missing column."""
+
+    exit_code = 3
+
+
+class NotFittedError(ConfideError, ValueError):
+    """An estimator was asked to predict before it was fitted."""
+
+
+class BudgetError(ConfideError):
+    """A quote exceeds the budget it was given."""
+
+    exit_code = 4
+
+
+class ProtocolError(ConfideError):
+    """A message that is malformed, repeated, out of order or not for this round.
+
+    The session that raises it is over: it has revealed nothing by raising, and answers no more.
+    """
+
+    exit_code = 5
+
+
+class VerificationError(ProtocolError):
+    """A signature, commitment or ciphertext does not verify: somebody is lying or mistaken."""
+
+    exit_code = 6
+
+
+class DropoutError(ConfideError):
+    """More parties dropped out than the plan bears; no sum was released."""
+
+    exit_code = 7
+
+
+class CoinError(DropoutError):
+    """A party committed to the joint coin and withheld its share: the round starts again, fresh.
+
+    Attributes:
+        absent: Names of the parties that withheld, which the next attempt does without.
+    """
+
+    def __init__(self, message: str, absent: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.absent = absent

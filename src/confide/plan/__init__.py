@@ -1,0 +1,57 @@
+"""Plans: frozen values with their checks. No input, no output, no deep-learning framework."""
+
+from confide.plan.attacks import ATTACKS, Aim, Finding, Outcome
+from confide.plan.lattice import Lattice
+from confide.plan.masking import Masking, derive_masking
+from confide.plan.parties import Neighbours, Party, Relation, Unit, simulation_key
+from confide.plan.plan import SCHEMA_VERSION, Plan
+from confide.plan.protection import (
+    Aggregation,
+    CentralNoise,
+    Clear,
+    Masked,
+    Noise,
+    NoiseShares,
+    NoNoise,
+    Recipients,
+    Release,
+)
+from confide.plan.sums import Norm, Sum, SumGroup
+from confide.plan.task import Code, PublicValue, Task
+from confide.plan.threat import Adversary, Corruption, Hardware, Threat
+
+__all__ = [
+    "ATTACKS",
+    "SCHEMA_VERSION",
+    "Adversary",
+    "Aggregation",
+    "Aim",
+    "CentralNoise",
+    "Clear",
+    "Code",
+    "Corruption",
+    "Finding",
+    "Hardware",
+    "Lattice",
+    "Masked",
+    "Masking",
+    "Neighbours",
+    "NoNoise",
+    "Noise",
+    "NoiseShares",
+    "Norm",
+    "Outcome",
+    "Party",
+    "Plan",
+    "PublicValue",
+    "Recipients",
+    "Relation",
+    "Release",
+    "Sum",
+    "SumGroup",
+    "Task",
+    "Threat",
+    "Unit",
+    "derive_masking",
+    "simulation_key",
+]

@@ -1,0 +1,241 @@
+"""Every attack we know on a plan, and what it comes to: the table behind "cannot be made".
+
+A rule looks at a plan and returns a finding: the attack is *broken* through (such a plan cannot be
+made), *defeated* (and by what), *assumed* away (and by which assumption), *reported* (it works, and
+the views say so) or *absent* (nobody in the threat could mount it). Tests enumerate adversaries and
+protections against this table, and each defeat is tried by an attack in the test suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from confide.errors import PlanError
+from confide.plan.masking import check_quorum, check_survivors
+from confide.plan.protection import CentralNoise, Clear, Masked, NoiseShares, NoNoise, Recipients
+from confide.plan.threat import Corruption
+
+if TYPE_CHECKING:
+    from confide.plan.plan import Plan
+
+__all__ = ["ATTACKS", "Aim", "Finding", "Outcome", "assess"]
+
+
+class Aim(Enum):
+    """What an attack is after."""
+
+    CONFIDENTIALITY = "confidentiality"
+    INTEGRITY = "integrity"
+
+
+class Outcome(Enum):
+    """What an attack comes to under a plan."""
+
+    BROKEN = "broken"
+    DEFEATED = "defeated"
+    ASSUMED = "assumed away"
+    REPORTED = "reported"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One attack under one plan.
+
+    Attributes:
+        attack: The attack's name.
+        aim: What it is after.
+        outcome: What it comes to.
+        reason: Why, naming what defeats it or the fix.
+        source: Where the attack is described.
+    """
+
+    attack: str
+    aim: Aim
+    outcome: Outcome
+    reason: str
+    source: str
+
+
+Verdict = tuple[Outcome, str]
+Rule = Callable[["Plan"], Verdict]
+
+_NOBODY: Final = (Outcome.ABSENT, "nobody in the stated threat could try")
+
+
+def assess(plan: Plan) -> tuple[Finding, ...]:
+    """Judges a plan by every rule of the table."""
+    return tuple(
+        Finding(name, aim, *rule(plan), source) for name, aim, rule, source in ATTACKS
+    )
+
+
+def _read_contributions(plan: Plan) -> Verdict:
+    if not plan.threat.confidentiality.coordinator.corrupt:
+        return Outcome.ABSENT, "the plan trusts the coordinator with what it receives"
+    if isinstance(plan.aggregation, Masked):
+        return Outcome.DEFEATED, "each contribution is hidden by masks that cancel only in the sum"
+    return Outcome.BROKEN, (
+        "read contributions: the coordinator is "
+        f"{plan.threat.confidentiality.coordinator.value!r} and receives each contribution in "
+        "clear. Use aggregation 'masked', or call the coordinator 'honest' if it may read them."
+    )
+
+
+def _insider_subtraction(plan: Plan) -> Verdict:
+    if not _somebody_sees_sums(plan):
+        return _NOBODY
+    try:
+        check_survivors(len(plan.parties), plan.dropouts, plan.colluding)
+    except PlanError as error:
+        return Outcome.BROKEN, str(error)
+    hidden = plan.min_survivors - plan.colluding
+    return Outcome.DEFEATED, f"at least {hidden} others stay in every sum"
+
+
+def _equivocation(plan: Plan) -> Verdict:
+    if not plan.quorum_needed:
+        return _NOBODY
+    if isinstance(plan.aggregation, Clear):
+        return Outcome.ABSENT, "nothing is masked"
+    try:
+        quorum = check_quorum(len(plan.parties), plan.dropouts, plan.colluding)
+    except PlanError as error:
+        return Outcome.BROKEN, str(error)
+    return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any unmasks"
+
+
+def _pooled_shares(plan: Plan) -> Verdict:
+    if isinstance(plan.aggregation, Clear):
+        return Outcome.ABSENT, "nothing is masked"
+    try:
+        threshold = plan.masking.threshold
+    except PlanError as error:
+        return Outcome.BROKEN, str(error)
+    return Outcome.DEFEATED, (
+        f"{threshold} shares open a party's masks, more than {plan.colluding} colluders hold"
+    )
+
+
+def _forged_messages(plan: Plan) -> Verdict:
+    if not plan.quorum_needed:
+        return _NOBODY
+    return Outcome.DEFEATED, (
+        "every message is signed over plan, round, attempt and payload by a key in the plan; "
+        "swapped keys, invented parties and replays do not verify"
+    )
+
+
+def _split_model(plan: Plan) -> Verdict:
+    if not plan.quorum_needed:
+        return _NOBODY
+    return Outcome.DEFEATED, (
+        "parties compute each state from the released sums themselves, and its hash enters every "
+        "pairwise key: masks of parties with different states do not cancel"
+    )
+
+
+def _wiretap(plan: Plan) -> Verdict:
+    if not plan.threat.confidentiality.network.corrupt:
+        return _NOBODY
+    if isinstance(plan.aggregation, Masked):
+        return Outcome.DEFEATED, "shares travel encrypted; the wire sees masked vectors"
+    return Outcome.ASSUMED, "contributions are as safe as the encrypted channel (TLS 1.3)"
+
+
+def _round_differences(plan: Plan) -> Verdict:
+    if not _somebody_sees_sums(plan):
+        return _NOBODY
+    if plan.rounds == 1 or plan.dropouts == 0:
+        return Outcome.ABSENT, "every released sum of this plan is over the same parties"
+    if not isinstance(plan.noise, NoNoise):
+        return Outcome.REPORTED, "differences of sums are as noisy as the sums"
+    return Outcome.REPORTED, (
+        "if one party is in one round's sum and not in another's, the difference tells what that "
+        "party contributed, up to how much the others changed between the rounds; only noise "
+        "bounds this"
+    )
+
+
+def _inference_from_sums(plan: Plan) -> Verdict:
+    if not _somebody_sees_sums(plan):
+        return _NOBODY
+    if isinstance(plan.noise, NoNoise):
+        return Outcome.REPORTED, (
+            "exact sums bound nothing about single records: whoever knows enough of the rest "
+            "learns what is left (ε = ∞)"
+        )
+    if isinstance(plan.noise, CentralNoise) and plan.threat.confidentiality.coordinator.corrupt:
+        return Outcome.REPORTED, "the coordinator holds the sums before it adds the noise"
+    return Outcome.REPORTED, "bounded by the noise; the ledger states (ε, δ)"
+
+
+def _noise_left_out(plan: Plan) -> Verdict:
+    if isinstance(plan.noise, NoNoise):
+        return Outcome.ABSENT, "no noise is promised"
+    if isinstance(plan.noise, NoiseShares) and isinstance(plan.aggregation, Clear):
+        return Outcome.BROKEN, (
+            "noise by shares: under aggregation 'clear' the coordinator receives each party's "
+            "value with that party's small share of noise only. Use 'masked', or central noise."
+        )
+    return Outcome.DEFEATED, "the noise is full with the fewest survivors and without the colluders"
+
+
+def _poisoning(plan: Plan) -> Verdict:
+    adversary = plan.threat.integrity
+    if not adversary.colluding_parties or adversary.parties is not Corruption.MALICIOUS:
+        return _NOBODY
+    if isinstance(plan.aggregation, Masked):
+        return Outcome.REPORTED, (
+            "one party can set the result: masked contributions cannot be checked, so one can be "
+            "anything, and the sum becomes what it likes"
+        )
+    return Outcome.REPORTED, (
+        "one party can move the result: the coordinator checks that a contribution is within "
+        "the party range, and anything within it counts"
+    )
+
+
+def _false_sum(plan: Plan) -> Verdict:
+    if plan.threat.integrity.coordinator is not Corruption.MALICIOUS:
+        return _NOBODY
+    return Outcome.REPORTED, (
+        "the coordinator can set the result: it announces the sums, and the parties cannot tell "
+        "a false sum from a true one (they would notice only different ones)"
+    )
+
+
+def _somebody_sees_sums(plan: Plan) -> bool:
+    to_parties = plan.release.to is Recipients.EVERYONE
+    return to_parties or plan.threat.confidentiality.coordinator.corrupt
+
+
+ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
+    ("read contributions", Aim.CONFIDENTIALITY, _read_contributions,
+     "Zhu, Liu and Han 2019, Deep Leakage from Gradients"),
+    ("insider subtraction", Aim.CONFIDENTIALITY, _insider_subtraction,
+     "Bonawitz et al. 2017, §6"),
+    ("equivocation on survivors", Aim.CONFIDENTIALITY, _equivocation,
+     "Bonawitz et al. 2017, §6.2"),
+    ("pooled shares", Aim.CONFIDENTIALITY, _pooled_shares,
+     "Shamir 1979; Bell et al. 2020, Definition 3.2"),
+    ("forged, swapped or replayed messages", Aim.CONFIDENTIALITY, _forged_messages,
+     "Bonawitz et al. 2017, §6.2"),
+    ("different models to different parties", Aim.CONFIDENTIALITY, _split_model,
+     "Pasquini, Francati and Ateniese 2022, Eluding Secure Aggregation"),
+    ("wiretap", Aim.CONFIDENTIALITY, _wiretap, "Rescorla 2018, RFC 8446"),
+    ("differences across rounds", Aim.CONFIDENTIALITY, _round_differences,
+     "So et al. 2023, Securing Secure Aggregation"),
+    ("inference from exact sums", Aim.CONFIDENTIALITY, _inference_from_sums,
+     "Dinur and Nissim 2003"),
+    ("noise left out", Aim.CONFIDENTIALITY, _noise_left_out,
+     "Kairouz, Liu and Steinke 2021, §2"),
+    ("poisoned contribution", Aim.INTEGRITY, _poisoning,
+     "Bagdasaryan et al. 2020, How to Backdoor Federated Learning"),
+    ("false sum", Aim.INTEGRITY, _false_sum,
+     "Xu et al. 2019, VerifyNet"),
+)  # fmt: skip
+"""Name, aim, rule and source of every attack, in the order in which the views list them."""

@@ -1,0 +1,124 @@
+"""Plan values to plain values and back, by their declared fields.
+
+A frozen value becomes a map of its fields plus its `type`, an enumeration its text, a real number
+its shortest decimal text, a tuple a list. Reading is strict: a field too many, a field too few or a
+value of another type is an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from confide.errors import PlanError
+
+__all__ = ["from_plain", "nearest", "to_plain"]
+
+
+def to_plain(value: object) -> Any:
+    """Turns a frozen value into maps, lists, texts, whole numbers and bytes."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(declared: Any, plain: object, where: str) -> Any:
+    """Reads back what `to_plain` wrote.
+
+    Args:
+        declared: The declared type: a frozen dataclass, an enumeration, a union, `tuple[T, ...]` or
+            a plain type.
+        plain: What was decoded.
+        where: The path to the value, for the error message.
+
+    Raises:
+        PlanError: If the plain value is not the declared type's, naming the path.
+    """
+    origin = typing.get_origin(declared)
+    if origin in (typing.Union, types.UnionType):
+        return _union(typing.get_args(declared), plain, where)
+    if origin is tuple:
+        item_type, _ = typing.get_args(declared)
+        items = _expect(list, plain, where)
+        return tuple(from_plain(item_type, item, f"{where}[{i}]") for i, item in enumerate(items))
+    if dataclasses.is_dataclass(declared):
+        return _value(typing.cast("type", declared), plain, where)
+    if issubclass(declared, Enum):
+        return _enumeration(declared, plain, where)
+    if declared is float:
+        return _real(plain, where)
+    return _expect(declared, plain, where)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message on an unknown name: the nearest known one, and all of them."""
+    choices = sorted(known)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known here: {', '.join(choices)}"
+
+
+def _union(members: tuple[Any, ...], plain: object, where: str) -> Any:
+    kinds = {member.__name__: member for member in members}
+    tag = _expect(dict, plain, where).get("type")
+    if tag not in kinds:
+        raise PlanError(f"{where} is of type {tag!r}; {nearest(str(tag), kinds)}")
+    return from_plain(kinds[tag], plain, where)
+
+
+def _value(declared: type, plain: object, where: str) -> Any:
+    given = dict(_expect(dict, plain, where))
+    if given.pop("type", None) != declared.__name__:
+        raise PlanError(f"{where} is not a {declared.__name__}")
+    hints = typing.get_type_hints(declared)
+    names = [f.name for f in dataclasses.fields(declared)]
+    check_keys(given, names, where)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise PlanError(f"{where} lacks {', '.join(missing)}")
+    values = {name: from_plain(hints[name], given[name], f"{where}.{name}") for name in names}
+    return declared(**values)
+
+
+def check_keys(given: Mapping[str, object], known: Iterable[str], where: str) -> None:
+    """Refuses the first key that is not known, naming the nearest known one."""
+    names = set(known)
+    for key in given:
+        if key not in names:
+            raise PlanError(f"{where} has an unknown key {key!r}; {nearest(key, names)}")
+
+
+def _enumeration(declared: type[Enum], plain: object, where: str) -> Enum:
+    values = {str(member.value): member for member in declared}
+    if not isinstance(plain, str) or plain not in values:
+        raise PlanError(f"{where} is {plain!r}; {nearest(str(plain), values)}")
+    return values[plain]
+
+
+def _real(plain: object, where: str) -> float:
+    text = _expect(str, plain, where)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if repr(value) != text:
+        raise PlanError(f"{where} is {text!r}, which is not the shortest text of a real number")
+    return value
+
+
+def _expect(declared: type, plain: object, where: str) -> Any:
+    if type(plain) is not declared:
+        raise PlanError(f"{where} is of type {type(plain).__name__}; it takes {declared.__name__}")
+    return plain

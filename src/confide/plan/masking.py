@@ -1,0 +1,180 @@
+"""Degree, threshold, window and quorum of masked aggregation, derived from the plan.
+
+Parties sit on a circle in an order drawn by a joint coin; each masks with the `degree`/2 next to it
+on either side and hands Shamir shares of its secrets to those neighbours and itself. Small rounds
+use the complete graph. Let n parties, up to d dropouts and c colluders be given; all failure
+probabilities are over the coin, at most 2^-40 together for each round.
+
+- **Shares** (`threshold` t): an outsider needs t shares of a party's secret. Fewer than t colluders
+  sit in any honest party's neighbourhood, and at least t survivors in every one.
+- **Cuts** (`cut_survivors` s): the honest survivors' graph falls apart only at two disjoint runs of
+  degree/2 places in which everybody is dropped or colludes (a circulant graph has no other cut).
+  Any two disjoint runs keep at least s survivors, which each party checks for itself, and no two
+  hold s colluders. So even a coordinator that calls whom it likes dropped cannot cut a party off.
+- **Quorum** q > (n + c)/2: honest parties sign one set of survivors. Two sets with q signatures
+  each would need 2q ≤ (n - c) + 2c. So one set at most is unmasked, and nobody gives away both the
+  self mask and the pairwise masks of one party (Bonawitz et al. 2017, §6.2).
+
+The tails are hypergeometric, since a neighbourhood is a uniformly random set (Bell et al. 2020,
+Lemma 3.7); they are summed exactly, and bounded over all n places and over the attempts that a
+withheld coin allows.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from confide.errors import PlanError
+
+__all__ = [
+    "COMPLETE_UP_TO",
+    "MAX_ATTEMPTS",
+    "MAX_PARTIES",
+    "SECURITY_BITS",
+    "Masking",
+    "derive_masking",
+    "hypergeometric_tail",
+]
+
+SECURITY_BITS: Final = 40
+"""Statistical security: every stated failure happens with probability at most 2^-40 a round."""
+
+COMPLETE_UP_TO: Final = 128
+"""Rounds of up to this many parties use the complete graph."""
+
+MAX_PARTIES: Final = 20_000
+"""The most parties that degrees are derived for."""
+
+MAX_ATTEMPTS: Final = 16
+"""How often a round may start again because somebody withheld its share of the coin."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """The derived parameters of one masked round.
+
+    Attributes:
+        parties: n.
+        dropouts: d, the most parties that may be missing at the end.
+        colluding: c, the colluders that the round is safe against.
+        degree: k, neighbours of each party; n - 1 is the complete graph.
+        threshold: t, shares that open a secret.
+        cut_survivors: s, survivors in any two disjoint runs of k/2; 0 for the complete graph.
+        quorum: q, signatures on one set of survivors; 0 if the coordinator is only curious.
+    """
+
+    parties: int
+    dropouts: int
+    colluding: int
+    degree: int
+    threshold: int
+    cut_survivors: int
+    quorum: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether everybody is everybody's neighbour, so that no coin is thrown."""
+        return self.degree == self.parties - 1
+
+    @property
+    def min_survivors(self) -> int:
+        """The fewest parties that a sum is released over."""
+        return self.parties - self.dropouts
+
+
+@lru_cache(maxsize=256)
+def derive_masking(parties: int, dropouts: int, colluding: int, *, malicious: bool) -> Masking:
+    """Derives the parameters, or says why there are none.
+
+    Args:
+        parties: n, the parties of the plan.
+        dropouts: d, how many may drop out in a round.
+        colluding: c, how many may pool what they see with the coordinator; at least 1 if the
+            parties receive the sum.
+        malicious: Whether the coordinator, or a network posing as it, may lie.
+
+    Raises:
+        PlanError: If n - d survivors leave fewer than two honest ones, or no quorum.
+
+    Example:
+        >>> derive_masking(5, 1, 1, malicious=True).quorum
+        4
+    """
+    check_survivors(parties, dropouts, colluding)
+    quorum = check_quorum(parties, dropouts, colluding) if malicious else 0
+    if parties > MAX_PARTIES:
+        raise PlanError(f"{parties:,} parties in one masked sum; at most {MAX_PARTIES:,} are derived")
+    sparse = None if parties <= COMPLETE_UP_TO else _sparse(parties, dropouts, colluding)
+    degree, threshold, cut = sparse or (parties - 1, parties - dropouts, 0)
+    return Masking(parties, dropouts, colluding, degree, threshold, cut, quorum)
+
+
+def check_survivors(parties: int, dropouts: int, colluding: int) -> None:
+    """Refuses plans in which colluders can subtract their own part and see a single party's."""
+    if dropouts < 0:
+        raise PlanError(f"dropouts is {dropouts}; it is at least 0")
+    if parties - dropouts < colluding + 2:
+        raise PlanError(
+            f"insider subtraction: of {parties} parties {dropouts} may drop out, which leaves "
+            f"{parties - dropouts}; if {colluding} of them subtract their own part from the sum, "
+            f"fewer than 2 are left to hide in. It takes at least {colluding + dropouts + 2} parties "
+            f"(colluding + dropouts + 2): invite more, or bear fewer dropouts or colluders"
+        )
+
+
+def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
+    """The quorum; refuses plans in which a liar could get two sets of survivors confirmed."""
+    bearable = (parties - colluding - 1) // 2
+    if dropouts > bearable:
+        raise PlanError(
+            f"equivocation: {parties} parties of which {colluding} collude with a malicious "
+            f"coordinator bear {max(bearable, 0) or 'no'} dropouts, not {dropouts}; with fewer than "
+            f"(n + c)/2 confirmations it could unmask two different sums. Set dropouts = {max(bearable, 0)},"
+            " invite more parties, or call coordinator and network 'curious' if they are"
+        )
+    return (parties + colluding) // 2 + 1
+
+
+def hypergeometric_tail(population: int, marked: int, draws: int, at_least: int) -> float:
+    """P[X ≥ at_least] where X counts the marked among `draws` taken without replacement."""
+    lowest = max(at_least, 0, draws - (population - marked))
+    highest = min(draws, marked)
+    if at_least <= max(0, draws - (population - marked)):
+        return 1.0
+    total = _log_choose(population, draws)
+    return math.fsum(
+        math.exp(_log_choose(marked, x) + _log_choose(population - marked, draws - x) - total)
+        for x in range(lowest, highest + 1)
+    )
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _sparse(n: int, d: int, c: int) -> tuple[int, int, int] | None:
+    """The smallest even degree below n/2 that meets all bounds, with t and s, or None."""
+    # Four bounds share the budget: shares and cuts, each kept from colluders and left to survivors.
+    budget = 2.0**-SECURITY_BITS / (4 * MAX_ATTEMPTS)
+    per_party, per_cut = budget / n, budget / (n * (n - 1) / 2)
+    for degree in range(4, (n + 1) // 2, 2):
+        threshold = _largest_reached(n, d, degree + 1, per_party)
+        cut = _largest_reached(n, d, degree, per_cut)
+        # An honest party holds a share of its own: only its `degree` neighbours may collude.
+        if hypergeometric_tail(n - 1, c, degree, max(threshold, 2)) > per_party:
+            continue
+        if hypergeometric_tail(n, c, degree, max(cut, 2)) <= per_cut and min(threshold, cut) >= 2:
+            return degree, threshold, cut
+    return None
+
+
+def _largest_reached(n: int, d: int, draws: int, allowed: float) -> int:
+    """The largest m such that `draws` random places hold fewer than m survivors almost never."""
+    fewest = bisect_left(
+        range(draws), True, key=lambda x: hypergeometric_tail(n, d, draws, x + 1) <= allowed
+    )
+    return draws - fewest

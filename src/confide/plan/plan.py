@@ -1,0 +1,223 @@
+"""The plan: one frozen value that says who computes what with whom, and what each will learn."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Final
+
+from confide import canonical
+from confide.errors import PlanError
+from confide.plan.attacks import Finding, Outcome, assess
+from confide.plan.codec import from_plain, to_plain
+from confide.plan.masking import Masking, derive_masking
+from confide.plan.parties import Neighbours, Party
+from confide.plan.protection import Aggregation, Masked, Noise, NoNoise, Recipients, Release
+from confide.plan.sums import Sum, SumGroup
+from confide.plan.task import Code, PublicValue, Task
+from confide.plan.threat import Corruption, Threat
+
+__all__ = ["MAX_PLAN_BYTES", "SCHEMA_VERSION", "Plan"]
+
+SCHEMA_VERSION: Final = 1
+"""The version of the plan's fields and their meaning; a meaning never changes within a version."""
+
+MAX_PLAN_BYTES: Final = 64 << 20
+_MAX_PARTIES: Final = 1_000_000
+_TAG_BYTES: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A federated computation as agreed: described here, interpreted elsewhere.
+
+    Making a plan checks all of it. Its hash is what each party signs.
+
+    Attributes:
+        name: For people.
+        parties: Who contributes, in order of their names.
+        neighbours: What is protected: the unit of privacy and the neighbouring relation.
+        task: What is computed, by name.
+        code: Which installed package computes it.
+        sums: What leaves a party in each round.
+        rounds: How many rounds.
+        dropouts: How many parties may be missing at the end of a round.
+        aggregation: How contributions are protected on their way into the sums.
+        noise: What noise is added, and by whom.
+        threat: Who is trusted with what.
+        release: To whom the sums go.
+        public: What the parties agree is public.
+        seed: Public seed of dithering and of mini-batch order; no secret depends on it.
+        chunk_records: Records that a party's contribution is computed from at a time.
+        schema_version: Version of this list of fields.
+
+    Raises:
+        PlanError: If a part contradicts another, or the stated adversary breaks the stated
+            confidentiality; the message names the attack.
+    """
+
+    name: str
+    parties: tuple[Party, ...]
+    neighbours: Neighbours = Neighbours()
+    task: Task
+    code: Code
+    sums: SumGroup
+    rounds: int = 1
+    dropouts: int = 0
+    aggregation: Aggregation = Masked()
+    noise: Noise = NoNoise()
+    threat: Threat = Threat()
+    release: Release = Release()
+    public: tuple[PublicValue, ...] = ()
+    seed: int = 0
+    chunk_records: int = 4096
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parties", tuple(sorted(self.parties)))
+        object.__setattr__(self, "public", tuple(self.public))
+        self._check_values()
+        self._check_parties()
+        self._check_sums()
+        broken = [f for f in self.findings if f.outcome is Outcome.BROKEN]
+        if broken:
+            raise PlanError(
+                "this plan cannot be made, its stated adversary breaks its confidentiality. "
+                + " Also: ".join(dict.fromkeys(f.reason for f in broken))
+            )
+
+    def _check_values(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise PlanError(f"schema_version {self.schema_version}; this release reads {SCHEMA_VERSION}")
+        for field, value, least in (
+            ("rounds", self.rounds, 1),
+            ("dropouts", self.dropouts, 0),
+            ("chunk_records", self.chunk_records, 1),
+        ):
+            if value < least:
+                raise PlanError(f"{field} is {value}; it is at least {least}")
+        if not 0 <= self.seed < 1 << 64:
+            raise PlanError(f"seed is {self.seed}; it is at least 0 and below 2^64")
+        if self.rounds > 1 and self.release.to is not Recipients.EVERYONE:
+            raise PlanError(
+                f"{self.rounds} rounds with a release to the coordinator alone; the parties need "
+                "each round's sums for the next state: release to 'everyone', or run one round"
+            )
+
+    def _check_parties(self) -> None:
+        if not 2 <= len(self.parties) <= _MAX_PARTIES:
+            raise PlanError(
+                f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at least "
+                "3 for anybody to hide)"
+            )
+        for field, values in (
+            ("name", [p.name for p in self.parties]),
+            ("key", [p.key for p in self.parties]),
+        ):
+            if len(set(values)) < len(values):
+                twice = next(p.name for p, v in zip(self.parties, values, strict=True) if values.count(v) > 1)
+                raise PlanError(f"two parties share one {field} (see {twice!r}); each has its own")
+        names = [p.name for p in self.public]
+        if len(set(names)) < len(names):
+            raise PlanError(f"public values named {', '.join(names)}; each name may stand once")
+
+    def _check_sums(self) -> None:
+        if not self.sums.unit.covers(self.neighbours.unit):
+            raise PlanError(
+                f"the sums are bounded per {self.sums.unit.value}, but the plan protects a "
+                f"{self.neighbours.unit.value}: declare the sums per {self.neighbours.unit.value} "
+                "or coarser"
+            )
+        for declared in self.sums.sums:
+            self.sum_bits(declared)
+
+    @property
+    def colluding(self) -> int:
+        """c, the parties that count as colluders; each receiver of the sums is one by itself."""
+        stated = self.threat.confidentiality.colluding_parties
+        return max(stated, 1) if self.release.to is Recipients.EVERYONE else stated
+
+    @property
+    def min_survivors(self) -> int:
+        """The fewest parties that a sum is released over."""
+        return len(self.parties) - self.dropouts
+
+    @cached_property
+    def masking(self) -> Masking:
+        """Parameters of masked aggregation for these parties, dropouts and colluders."""
+        return derive_masking(
+            len(self.parties), self.dropouts, self.colluding, malicious=self.quorum_needed
+        )
+
+    @property
+    def quorum_needed(self) -> bool:
+        """Whether somebody may lie about the survivors: the coordinator, or a network posing as it."""
+        adversary = self.threat.confidentiality
+        return Corruption.MALICIOUS in (adversary.coordinator, adversary.network)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Each known attack with what it comes to under this plan."""
+        return assess(self)
+
+    def sum_bits(self, declared: Sum) -> int:
+        """Bits of the modulus that a sum is computed in."""
+        return declared.lattice.bits(len(self.parties))
+
+    def party(self, name: str) -> Party:
+        """The party of that name.
+
+        Raises:
+            PlanError: If there is none.
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise PlanError(f"no party {name!r} in plan {self.name!r}") from None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Party]:
+        return {p.name: p for p in self.parties}
+
+    def simulated(self) -> Plan:
+        """The plan with simulated keys: itself, unless a party has a key of its own."""
+        if all(p.simulated for p in self.parties):
+            return self
+        return replace(self, parties=tuple(Party.simulation(p.name) for p in self.parties))
+
+    def canonical(self) -> bytes:
+        """The plan's deterministic CBOR."""
+        return canonical.encode(to_plain(self))
+
+    @cached_property
+    def hash(self) -> bytes:
+        """SHA-256 of the canonical bytes: what is signed, charged, attested and receipted."""
+        return hashlib.sha256(self.canonical()).digest()
+
+    @property
+    def short_hash(self) -> str:
+        """The first eight bytes of the hash in hexadecimal, for people."""
+        return self.hash[:_TAG_BYTES].hex()
+
+    @classmethod
+    def from_canonical(cls, data: bytes) -> Plan:
+        """Reads canonical bytes and checks the plan anew.
+
+        Raises:
+            PlanError: If the bytes are not those of a plan that may be made.
+            ProtocolError: If they are not deterministic CBOR.
+        """
+        plan = from_plain(cls, canonical.decode(data, MAX_PLAN_BYTES), "plan")
+        assert isinstance(plan, cls)  # noqa: S101 - narrows the type for mypy, from_plain made it
+        if plan.canonical() != data:
+            raise PlanError("the plan's bytes are not those of the plan they describe")
+        return plan
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in fields(self)
+            if f.name in ("name", "task", "rounds", "aggregation", "noise")
+        )
+        return f"Plan({shown}, {len(self.parties)} parties, hash={self.short_hash}…)"

@@ -1,0 +1,101 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "src").rglob("*.py"))
+LONGEST_MODULE = 600
+
+UNSAFE_TO_LOAD = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+GLOBAL_RANDOM_STATE = {"random", "numpy.random.seed", "numpy.random.RandomState"}
+
+# Spelled apart, so that this file passes too.
+MACHINES = [f"/{folder}/" for folder in ("root", "work")]
+REGISTRIES = [
+    f"{host}.{top}"
+    for host, top in (
+        ("anaconda", "org"),
+        ("crates", "io"),
+        ("npmjs", "org"),
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+    )
+]
+
+
+def _files():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    paths = (ROOT / name.decode() for name in listed.stdout.split(b"\0") if name)
+    return [path for path in paths if path.is_file()]
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in _files()
+        for text in MACHINES + REGISTRIES
+        if text.encode() in path.read_bytes()
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+class TestModule:
+    def test_is_short_enough_to_read(self, path):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+
+    def test_loads_nothing_that_runs_what_strangers_send(self, path):
+        assert _uses(path) & UNSAFE_TO_LOAD == set()
+
+    def test_draws_from_no_global_random_state(self, path):
+        assert _uses(path) & GLOBAL_RANDOM_STATE == set()
+
+
+def test_the_rules_see_every_spelling(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import numpy as np\n"
+        "import pickle as p\n"
+        "from random import shuffle\n"
+        "from numpy import random as npr\n"
+        "np.random.seed(1)\n"
+        "npr.RandomState(1)\n"
+    )
+    assert {"pickle"} | GLOBAL_RANDOM_STATE <= _uses(module)
+
+
+def _uses(path):
+    """Full names that a module imports or reaches through an import, and every prefix of them."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names, full_names = {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                full_names.add(alias.name)
+                bound = alias.asname or alias.name.partition(".")[0]
+                names[bound] = alias.name if alias.asname else bound
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                full_names.add(f"{node.module}.{alias.name}")
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            head, _, rest = ast.unparse(node).partition(".")
+            if head in names:
+                full_names.add(f"{names[head]}.{rest}")
+    return {
+        ".".join(parts[:end])
+        for parts in (name.split(".") for name in full_names)
+        for end in range(1, len(parts) + 1)
+    }
