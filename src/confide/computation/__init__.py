@@ -3,10 +3,12 @@
 from confide.computation.code import code_of
 from confide.computation.computation import Computation, Data, State, Totals
 from confide.computation.participant import DataSource, Participant, next_state
-from confide.computation.registry import find_computation
+from confide.computation.planfile import STARTER, read_plan
+from confide.computation.registry import find_computation, make_computation
 from confide.computation.state import Checkpoint, checked_state, state_hash
 
 __all__ = [
+    "STARTER",
     "Checkpoint",
     "Computation",
     "Data",
@@ -17,6 +19,8 @@ __all__ = [
     "checked_state",
     "code_of",
     "find_computation",
+    "make_computation",
     "next_state",
+    "read_plan",
     "state_hash",
 ]

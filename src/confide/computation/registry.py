@@ -8,30 +8,47 @@ elsewhere runs only code that the party has installed itself.
 from __future__ import annotations
 
 import importlib.metadata
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from confide.computation.computation import Computation
 from confide.errors import PlanError
 from confide.plan import Task
 from confide.plan.codec import nearest
 
-__all__ = ["GROUP", "find_computation"]
+__all__ = ["GROUP", "find_computation", "make_computation"]
 
 GROUP: Final = "confide.computations"
 """The entry-point group."""
 
 
 def find_computation(task: Task) -> Computation:
-    """Makes the computation that a task names.
+    """Makes the computation that a plan's task names.
+
+    Raises:
+        PlanError: If no installed package offers it, its settings do not fit, or they leave
+            something open.
+    """
+    computation = make_computation(task.name, task.read())
+    if computation.task != task:
+        raise PlanError(
+            f"the settings of task {task.name!r} leave something open; make the plan from the "
+            "computation, which fills in all of them"
+        )
+    return computation
+
+
+def make_computation(name: str, settings: Mapping[str, Any]) -> Computation:
+    """Makes a computation from its name and settings; those left out take their defaults.
 
     Raises:
         PlanError: If no installed package offers it, or its settings do not fit.
     """
     offered = importlib.metadata.entry_points(group=GROUP)
-    found = offered.select(name=task.name)
+    found = offered.select(name=name)
     if not found:
-        raise PlanError(f"no installed package computes {task.name!r}; {nearest(task.name, offered.names)}")
-    computation = next(iter(found)).load()(task.read())
-    if not isinstance(computation, Computation) or computation.task != task:
-        raise PlanError(f"the entry point for {task.name!r} gives another task than its settings say")
+        raise PlanError(f"no installed package computes {name!r}; {nearest(name, offered.names)}")
+    computation = next(iter(found)).load()(settings)
+    if not isinstance(computation, Computation):
+        raise PlanError(f"the entry point {name!r} makes a {type(computation).__name__}, no Computation")
     return computation

@@ -1,0 +1,249 @@
+"""Plans as TOML files: literals that people write, read into checked plans."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from confide.computation.computation import Computation
+from confide.computation.registry import make_computation
+from confide.errors import PlanError
+from confide.plan import (
+    Adversary,
+    Aggregation,
+    CentralNoise,
+    Clear,
+    Corruption,
+    Hardware,
+    Masked,
+    Neighbours,
+    NoiseShares,
+    NoNoise,
+    Party,
+    Plan,
+    PublicValue,
+    Recipients,
+    Relation,
+    Release,
+    Threat,
+    Unit,
+)
+from confide.plan.codec import nearest
+from confide.plan.literals import Literal
+
+__all__ = ["STARTER", "read_plan"]
+
+_AGGREGATIONS: Mapping[str, Aggregation] = {"clear": Clear(), "masked": Masked()}
+_KEY_DIGITS = 64
+
+
+class _PartyLiteral(Literal):
+    name: str
+    key: str | None = None
+
+    def party(self) -> Party:
+        if self.key is None:
+            return Party.simulation(self.name)
+        return Party(self.name, _bytes(self.key, f"key of party {self.name!r}"))
+
+
+class _NeighboursLiteral(Literal):
+    unit: Unit = Unit.RECORD
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE
+    person_at_several_parties: bool = False
+
+
+class _AdversaryLiteral(Literal):
+    coordinator: Corruption = Corruption.MALICIOUS
+    colluding_parties: int = 1
+    parties: Corruption = Corruption.MALICIOUS
+    evaluator: Corruption = Corruption.MALICIOUS
+    network: Corruption = Corruption.MALICIOUS
+
+
+class _ThreatLiteral(Literal):
+    confidentiality: _AdversaryLiteral = _AdversaryLiteral()
+    integrity: _AdversaryLiteral = _AdversaryLiteral()
+    hardware: Hardware = Hardware.UNTRUSTED
+
+
+class _NoiseLiteral(Literal):
+    placement: str = "none"
+    noise_multiplier: float | None = None
+
+    def noise(self) -> NoNoise | CentralNoise | NoiseShares:
+        if self.placement == "none":
+            if self.noise_multiplier is not None:
+                raise PlanError("a noise_multiplier with placement 'none'; leave one out")
+            return NoNoise()
+        kinds = {"central": CentralNoise, "shares": NoiseShares}
+        if self.placement not in kinds:
+            raise PlanError(f"noise placement {self.placement!r}; {nearest(self.placement, ['none', *kinds])}")
+        if self.noise_multiplier is None:
+            raise PlanError(f"noise placement {self.placement!r} without a noise_multiplier")
+        return kinds[self.placement](self.noise_multiplier)
+
+
+class _ReleaseLiteral(Literal):
+    to: Recipients = Recipients.EVERYONE
+
+
+class _PublicLiteral(Literal):
+    name: str
+    sha256: str
+    meaning: str
+    rows: int = 0
+
+    def value(self) -> PublicValue:
+        digest = _bytes(self.sha256, f"sha256 of public value {self.name!r}")
+        return PublicValue(name=self.name, digest=digest, meaning=self.meaning, rows=self.rows)
+
+
+class _PlanLiteral(Literal):
+    name: str
+    party: list[_PartyLiteral]
+    task: dict[str, Any]
+    rounds: int = 1
+    dropouts: int = 0
+    aggregation: str = "masked"
+    seed: int = 0
+    chunk_records: int = 4096
+    neighbours: _NeighboursLiteral = _NeighboursLiteral()
+    threat: _ThreatLiteral = _ThreatLiteral()
+    noise: _NoiseLiteral = _NoiseLiteral()
+    release: _ReleaseLiteral = _ReleaseLiteral()
+    public: list[_PublicLiteral] = Field(default_factory=list)
+
+
+def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
+    """Reads a plan file.
+
+    Args:
+        text: The TOML.
+        where: The file's name, for messages.
+
+    Returns:
+        The checked plan, and the computation that its task names.
+
+    Raises:
+        PlanError: If the TOML is malformed, a key unknown, a value wrong, the task not installed,
+            or the plan must not be made.
+    """
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{where} is no TOML: {error}") from error
+    literal = _PlanLiteral.read(given, where)
+    computation = _computation(literal.task, where)
+    if literal.aggregation not in _AGGREGATIONS:
+        raise PlanError(
+            f"{where}: aggregation {literal.aggregation!r}; {nearest(literal.aggregation, _AGGREGATIONS)}"
+        )
+    plan = computation.plan(
+        name=literal.name,
+        parties=[p.party() for p in literal.party],
+        neighbours=Neighbours(**literal.neighbours.model_dump()),
+        rounds=literal.rounds,
+        dropouts=literal.dropouts,
+        aggregation=_AGGREGATIONS[literal.aggregation],
+        noise=literal.noise.noise(),
+        threat=Threat(
+            confidentiality=Adversary(**literal.threat.confidentiality.model_dump()),
+            integrity=Adversary(**literal.threat.integrity.model_dump()),
+            hardware=literal.threat.hardware,
+        ),
+        release=Release(to=literal.release.to),
+        public=tuple(p.value() for p in literal.public),
+        seed=literal.seed,
+        chunk_records=literal.chunk_records,
+    )
+    return plan, computation
+
+
+def _computation(task: Mapping[str, Any], where: str) -> Computation:
+    settings = dict(task)
+    name = settings.pop("name", None)
+    if not isinstance(name, str):
+        raise PlanError(f"{where}: section [task] has no name; say what is computed, as 'fed-avg'")
+    return make_computation(name, settings)
+
+
+def _bytes(digits: str, what: str) -> bytes:
+    try:
+        value = bytes.fromhex(digits)
+    except ValueError as error:
+        raise PlanError(f"the {what} is not hexadecimal: {digits!r}") from error
+    if len(digits) != _KEY_DIGITS:
+        raise PlanError(f"the {what} has {len(digits)} digits; it takes {_KEY_DIGITS}")
+    return value
+
+
+STARTER = '''\
+# A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it ask
+# `confide plan views` who will learn what. Each line that is commented out shows the default.
+
+name = "my first federation"
+rounds = 20             # each round releases one group of sums to everybody
+dropouts = 1            # how many parties may be missing at the end of a round
+aggregation = "masked"  # "masked": only the sum opens. "clear": the coordinator reads everything
+# seed = 0              # public: dithering and the order of mini-batches
+
+# One section for each party. Without a key a party is simulated: good for `confide simulate` only.
+[[party]]
+name = "alder"
+# key = "64 hexadecimal digits of an Ed25519 public key"
+
+[[party]]
+name = "birch"
+
+[[party]]
+name = "cedar"
+
+[[party]]
+name = "dogwood"
+
+[[party]]
+name = "elm"
+
+# What is protected: two data sets are neighbours if they differ in one record, person or party.
+# [neighbours]
+# unit = "record"
+# relation = "add-or-remove-one"   # or "replace-one"
+
+# Against whom contributions stay hidden. A plan that does not keep this cannot be made.
+[threat.confidentiality]
+coordinator = "malicious"  # "honest", "curious" (follows the protocol, reads all) or "malicious"
+colluding_parties = 1      # how many parties may pool what they see, with the coordinator too
+# parties = "malicious"
+# network = "malicious"
+
+# Who may try to change the result. This is reported, not prevented.
+# [threat.integrity]
+# coordinator = "malicious"
+# colluding_parties = 1
+
+# What is computed. Settings depend on the task: 'fed-avg' and 'fed-sgd' train these models.
+[task]
+name = "fed-avg"
+weight_cap = 500       # the most rows that a party's weight counts (public)
+clip_norm_l2 = 5.0     # how far one party can move the sum of updates
+local_steps = 10
+learning_rate = 0.5
+
+[task.model]
+family = "bernoulli"   # "gaussian", "bernoulli", "categorical" (with n_classes) or "poisson"
+l2 = 0.01
+
+[task.table]
+features = ["income", "debt", "late_payments"]
+label = "approved"
+
+# Public constants, never taken from the data: a feature becomes (x - centre) / scale.
+[task.table.scaling]
+income = [50_000, 30_000]
+debt = [10_000, 10_000]
+'''
+"""A commented plan file to begin with."""

@@ -1,0 +1,30 @@
+"""Models and algorithms that learn from bounded sums."""
+
+from confide.learning.algorithms import fed_avg, fed_sgd
+from confide.learning.fitted import fitted_estimator, quality, trained_model
+from confide.learning.models import (
+    GeneralisedLinearModel,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegression,
+    SoftmaxRegression,
+    accuracy,
+    auc,
+)
+from confide.learning.tables import Table
+
+__all__ = [
+    "GeneralisedLinearModel",
+    "LinearRegression",
+    "LogisticRegression",
+    "PoissonRegression",
+    "SoftmaxRegression",
+    "Table",
+    "accuracy",
+    "auc",
+    "fed_avg",
+    "fed_sgd",
+    "fitted_estimator",
+    "quality",
+    "trained_model",
+]

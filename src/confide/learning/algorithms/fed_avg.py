@@ -1,0 +1,117 @@
+"""Federated averaging (McMahan et al. 2017, Algorithm 1), weighted, as a pair of pure functions.
+
+In a round, party k starts from the common parameters w, takes local steps on its n_k rows, and
+contributes its weighted update and its weight:
+
+    u_k = n_k / N · (w_k - w)   and   n_k / N,   where N is the public weight cap;
+
+everybody then computes w ← w + η_s · Σ u_k / Σ (n_k / N). Weights beyond the cap count as the cap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from confide.computation import Computation, Data, State, Totals
+from confide.errors import PlanError
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.settings import check_features, model_settings, table_settings
+from confide.learning.tables import Table
+from confide.plan import Norm, Sum, SumGroup, Task, Unit
+
+__all__ = ["fed_avg"]
+
+Reals = NDArray[np.float64]
+
+
+def fed_avg(
+    model: GeneralisedLinearModel,
+    table: Table,
+    *,
+    weight_cap: int,
+    clip_norm_l2: float,
+    local_steps: int = 10,
+    batch_rows: int | None = None,
+    learning_rate: float = 0.5,
+    server_learning_rate: float = 1.0,
+) -> Computation:
+    """Makes weighted federated averaging of a model.
+
+    Args:
+        model: What is trained.
+        table: Which columns are features and label.
+        weight_cap: N, the most rows that a party's weight counts.
+        clip_norm_l2: Bound on a party's weighted update: what one party can move the sum.
+        local_steps: Gradient steps that a party takes in a round.
+        batch_rows: Rows of a step's mini-batch, drawn without replacement; all rows if None.
+        learning_rate: η of the local steps.
+        server_learning_rate: η_s.
+
+    Raises:
+        PlanError: If a number is out of its range.
+    """
+    check_features(model, table)
+    for name, value in (
+        ("weight_cap", weight_cap),
+        ("local_steps", local_steps),
+        ("learning_rate", learning_rate),
+        ("server_learning_rate", server_learning_rate),
+        ("batch_rows", 1 if batch_rows is None else batch_rows),
+    ):
+        if not value > 0:
+            raise PlanError(f"{name} is {value}; it is positive")
+    size = model.n_parameters
+    update = Sum(
+        name="update", shape=(size,), unit=Unit.PARTY, unit_bound=clip_norm_l2, norm=Norm.L2,
+        capacity=1, meaning="how each party would change the parameters, weighted by its rows",
+    )  # fmt: skip
+    weight = Sum(
+        name="weight", unit=Unit.PARTY, unit_bound=1.0, capacity=1,
+        meaning=f"rows as a fraction of {weight_cap:,}",
+    )  # fmt: skip
+
+    def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:
+        x, y = table.inputs(data), table.targets(data)
+        local = start = state["parameters"]
+        for _ in range(local_steps):
+            batch = _batch(len(x), batch_rows, rng)
+            local = local - learning_rate * model.gradient(local, x[batch], y[batch])
+        share = min(len(x), weight_cap) / weight_cap
+        return {"update": share * (local - start), "weight": share}
+
+    def step(state: State, totals: Totals) -> State:
+        total = float(totals["weight"])
+        if total <= 0:
+            return state
+        mean = totals["update"] / total
+        return {"parameters": state["parameters"] + server_learning_rate * mean}
+
+    return Computation(
+        task=Task.of(
+            "fed-avg",
+            model=model_settings(model),
+            table=table_settings(table),
+            weight_cap=weight_cap,
+            clip_norm_l2=clip_norm_l2,
+            local_steps=local_steps,
+            batch_rows=batch_rows,
+            learning_rate=learning_rate,
+            server_learning_rate=server_learning_rate,
+        ),
+        sums=SumGroup((update, weight)),
+        columns=table.columns,
+        init=lambda: {"parameters": model.init()},
+        contribute=contribute,
+        update=step,
+    )
+
+
+def _batch(rows: int, batch_rows: int | None, rng: np.random.Generator) -> Any:
+    """The rows of one step: all, or a few drawn without replacement."""
+    if batch_rows is None or batch_rows >= rows:
+        return slice(None)
+    return rng.choice(rows, batch_rows, replace=False)

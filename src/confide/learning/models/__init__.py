@@ -1,0 +1,33 @@
+"""Generalised linear models: specifications for federated training, estimators for everybody."""
+
+from confide.learning.models.base import ConvergenceWarning
+from confide.learning.models.estimators import (
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegression,
+    SoftmaxRegression,
+)
+from confide.learning.models.family import Bernoulli, Categorical, Family, Gaussian, Poisson
+from confide.learning.models.fitting import Fit, fit_to_convergence
+from confide.learning.models.glm import GeneralisedLinearModel, Parameters
+from confide.learning.models.metrics import accuracy, auc, log_loss
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "ConvergenceWarning",
+    "Family",
+    "Fit",
+    "Gaussian",
+    "GeneralisedLinearModel",
+    "LinearRegression",
+    "LogisticRegression",
+    "Parameters",
+    "Poisson",
+    "PoissonRegression",
+    "SoftmaxRegression",
+    "accuracy",
+    "auc",
+    "fit_to_convergence",
+    "log_loss",
+]

@@ -1,0 +1,109 @@
+"""Models and tables as task settings, and back: what a plan carries instead of code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from confide.errors import PlanError
+from confide.learning.models import Bernoulli, Categorical, GeneralisedLinearModel
+from confide.learning.models import Family, Gaussian, Poisson
+from confide.learning.tables import Table
+from confide.plan.codec import nearest
+from confide.plan.literals import Literal
+
+__all__ = [
+    "ModelSettings",
+    "TableSettings",
+    "check_features",
+    "model_settings",
+    "table_settings",
+]
+
+_FAMILIES: Final[Mapping[str, type[Family]]] = {
+    family.name: family for family in (Bernoulli, Categorical, Gaussian, Poisson)
+}
+
+
+class ModelSettings(Literal):
+    """A generalised linear model in a plan file."""
+
+    family: str
+    n_classes: int | None = None
+    l2: float = Field(default=0.0, ge=0)
+    fit_intercept: bool = True
+
+    def model(self, n_features: int) -> GeneralisedLinearModel:
+        """The model over so many features.
+
+        Raises:
+            PlanError: If the family is unknown, or classes are given to one without or missing.
+        """
+        if self.family not in _FAMILIES:
+            raise PlanError(f"model family {self.family!r}; {nearest(self.family, _FAMILIES)}")
+        return GeneralisedLinearModel(
+            family=self._family(),
+            n_features=n_features,
+            l2=self.l2,
+            fit_intercept=self.fit_intercept,
+        )
+
+    def _family(self) -> Family:
+        if self.family != Categorical.name:
+            if self.n_classes is not None:
+                raise PlanError(
+                    f"n_classes for family {self.family!r}; only 'categorical' has classes"
+                )
+            return _FAMILIES[self.family]()
+        if self.n_classes is None:
+            raise PlanError("family 'categorical' without n_classes; say how many there are")
+        return Categorical(n_classes=self.n_classes)
+
+
+class TableSettings(Literal):
+    """Features, label and public scaling constants in a plan file."""
+
+    features: list[str]
+    label: str
+    scaling: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    limit: float = 10.0
+
+    def table(self) -> Table:
+        """The table.
+
+        Raises:
+            PlanError: If columns or constants do not fit together.
+        """
+        return Table(
+            features=tuple(self.features), label=self.label, scaling=self.scaling, limit=self.limit
+        )
+
+
+def model_settings(model: GeneralisedLinearModel) -> dict[str, Any]:
+    """A model as settings; the number of features follows from the table."""
+    family = model.family
+    classes = family.n_classes if isinstance(family, Categorical) else None
+    return ModelSettings(
+        family=family.name, n_classes=classes, l2=model.l2, fit_intercept=model.fit_intercept
+    ).model_dump()
+
+
+def table_settings(table: Table) -> dict[str, Any]:
+    """A table as settings."""
+    return TableSettings(
+        features=list(table.features),
+        label=table.label,
+        scaling=dict(table.scaling),
+        limit=table.limit,
+    ).model_dump()
+
+
+def check_features(model: GeneralisedLinearModel, table: Table) -> None:
+    """Refuses a model over another number of features than the table has."""
+    if model.n_features != len(table.features):
+        raise PlanError(
+            f"a model of {model.n_features} features over a table of {len(table.features)}; make "
+            "both from the same list of columns"
+        )

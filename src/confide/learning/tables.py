@@ -1,0 +1,70 @@
+"""From a table's columns to a model's inputs, by public constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide.errors import PlanError
+from confide.plan.codec import nearest
+
+__all__ = ["Table"]
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Which columns are features and label, and how features are scaled.
+
+    A feature x becomes (x - centre) / scale, cut to [-limit, limit]. The constants are part of the
+    plan and therefore public: take them from documentation or common knowledge, never from the data
+    (a mean of private data is a release).
+
+    Attributes:
+        features: Column names, in the order of the model's coefficients.
+        label: The column to predict.
+        scaling: (centre, scale) of each scaled feature; the others stay as they are.
+        limit: Scaled features are cut to this magnitude, so that one odd row cannot dominate.
+    """
+
+    features: tuple[str, ...]
+    label: str
+    scaling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise PlanError("a table without features; name at least one column")
+        if len(set(self.features)) < len(self.features) or self.label in self.features:
+            raise PlanError("a column stands twice among features and label; each stands once")
+        for name, (_, scale) in self.scaling.items():
+            if name not in self.features:
+                raise PlanError(
+                    f"scaling of {name!r}, which is no feature; {nearest(name, self.features)}"
+                )
+            if not scale > 0:
+                raise PlanError(f"scale {scale} of feature {name!r}; it is positive")
+        if not self.limit > 0:
+            raise PlanError(f"limit is {self.limit}; it is positive")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features, then the label."""
+        return (*self.features, self.label)
+
+    def inputs(self, data: Mapping[str, Any]) -> Reals:
+        """The scaled features, shape `(rows, features)`."""
+        raw = np.column_stack([np.asarray(data[f], np.float64) for f in self.features])
+        pairs = [self.scaling.get(f, (0.0, 1.0)) for f in self.features]
+        centre, scale = np.array(pairs).T
+        scaled: Reals = np.clip((raw - centre) / scale, -self.limit, self.limit)
+        return scaled
+
+    def targets(self, data: Mapping[str, Any]) -> Reals:
+        """The label column, shape `(rows,)`."""
+        return np.asarray(data[self.label], np.float64)

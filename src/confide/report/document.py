@@ -1,0 +1,54 @@
+"""Reports as JSON values and as self-contained HTML pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from confide.report.views import ViewReport
+
+__all__ = ["render", "to_json", "views_html"]
+
+
+def to_json(value: object) -> Any:
+    """A report value as what JSON can hold: digests in hexadecimal, infinities as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    return value
+
+
+def views_html(report: ViewReport) -> str:
+    """The who-learns-what report as one HTML page."""
+    return render("views.html", title=f"Who learns what: {report.plan_name}", report=report)
+
+
+def render(template: str, **values: object) -> str:
+    """Renders a page from a template of this package."""
+    return _environment().get_template(template).render(**values)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("confide.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,187 @@
+"""What a plan costs before it runs: bytes, seconds and memory, from public sizes only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from confide.aggregation import Layout
+from confide.aggregation.traffic import round_bytes
+from confide.errors import BudgetError, PlanError
+from confide.plan import Clear, NoNoise, Plan, Unit
+from confide.randomness import SEED_BYTES, keystream
+
+__all__ = ["Budget", "Quote", "quote"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Limits that a quote must keep; None is no limit.
+
+    Attributes:
+        bytes_per_party: Sent and received in all rounds.
+        seconds: Protocol time of the slower side, in all rounds.
+        memory_bytes: Of the larger side.
+    """
+
+    bytes_per_party: float | None = None
+    seconds: float | None = None
+    memory_bytes: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What a plan costs if nobody drops out but the coordinator must expect the worst.
+
+    Bytes are exact but for the lengths of names. Seconds are estimates from primitives timed on this
+    machine, for the protocol alone: what a party computes on its rows comes on top. Memory is an
+    estimate of what the protocol and one chunk of rows hold.
+    """
+
+    rounds: int
+    bytes_sent_per_party: int
+    bytes_received_per_party: int
+    plain_bytes_per_party: int
+    party_seconds: float
+    coordinator_seconds: float
+    party_memory_bytes: int
+    coordinator_memory_bytes: int
+    privacy: str
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        from confide.report.text import quote_text
+
+        return quote_text(self)
+
+
+def quote(plan: Plan, sizes: Mapping[str, int], *, budget: Budget | None = None) -> Quote:
+    """Quotes a plan.
+
+    Args:
+        plan: The plan.
+        sizes: A public upper bound on each party's number of rows, by name.
+        budget: Limits to keep.
+
+    Raises:
+        PlanError: If a party has no size or an unknown one has.
+        BudgetError: If the quote exceeds the budget, saying by how much.
+    """
+    _check_sizes(plan, sizes)
+    traffic, layout = round_bytes(plan), Layout.of_sum(plan)
+    party, coordinator = _seconds_per_round(plan, layout)
+    made = Quote(
+        rounds=plan.rounds,
+        bytes_sent_per_party=plan.rounds * traffic.sent,
+        bytes_received_per_party=plan.rounds * traffic.received,
+        plain_bytes_per_party=plan.rounds * traffic.plain,
+        party_seconds=plan.rounds * party,
+        coordinator_seconds=plan.rounds * coordinator,
+        party_memory_bytes=_party_memory(plan, layout, max(sizes.values())),
+        coordinator_memory_bytes=_coordinator_memory(plan, layout),
+        privacy="ε = ∞: exact sums are released"
+        if isinstance(plan.noise, NoNoise)
+        else "not calibrated in this release: count it as ε = ∞",
+        notes=tuple(_notes(plan, sizes)),
+    )
+    if budget is not None:
+        _keep(budget, made)
+    return made
+
+
+def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:
+    names = {p.name for p in plan.parties}
+    if names != sizes.keys():
+        odd = sorted(names ^ sizes.keys())
+        raise PlanError(f"sizes and parties differ in {', '.join(odd)}; give each party one size")
+    for name, rows in sizes.items():
+        if rows < 1:
+            raise PlanError(f"size {rows} of party {name!r}; a party has at least 1 row")
+
+
+def _notes(plan: Plan, sizes: Mapping[str, int]) -> list[str]:
+    notes = ["time that parties spend on their own rows is not included"]
+    capacity = min(s.capacity for s in plan.sums.sums)
+    if plan.sums.unit is Unit.RECORD:
+        notes += [
+            f"{name} may have {rows:,} rows; only the first {capacity:,} are counted"
+            for name, rows in sizes.items()
+            if rows > capacity
+        ]
+    return notes
+
+
+def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
+    """Protocol seconds of a party and of the coordinator, from counts of primitives."""
+    cost, n = _primitive_seconds(), len(plan.parties)
+    vector = layout.vector_bytes * cost["byte"]
+    if isinstance(plan.aggregation, Clear):
+        return cost["sign"] + vector, n * (cost["verify"] + vector)
+    masking = plan.masking
+    messages = 5 if masking.quorum else 4
+    signatures = masking.degree + min(masking.quorum, n)
+    party = (
+        3 * masking.degree * cost["agree"]
+        + (masking.degree + 2) * vector
+        + signatures * cost["verify"]
+        + messages * cost["sign"]
+    )
+    rebuilt = plan.dropouts * masking.degree * (1 - plan.dropouts / n)
+    coordinator = n * (messages * cost["verify"] + 2 * vector) + rebuilt * (cost["agree"] + vector)
+    return party, coordinator
+
+
+@lru_cache(maxsize=1)
+def _primitive_seconds() -> Mapping[str, float]:
+    """Seconds of each primitive on this machine (some ten milliseconds to measure)."""
+    agreement, signing = X25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    public, verifying = X25519PrivateKey.generate().public_key(), signing.public_key()
+    signature, stream = signing.sign(b""), bytearray(1 << 16)
+    return {
+        "agree": _time(lambda: agreement.exchange(public)),
+        "sign": _time(lambda: signing.sign(b"")),
+        "verify": _time(lambda: verifying.verify(signature, b"")),
+        # A key stream and its addition cost about one and a half times the stream.
+        "byte": 1.5 * _time(lambda: keystream(bytes(SEED_BYTES), stream)) / len(stream),
+    }
+
+
+def _time(call: Callable[[], object], repeats: int = 30) -> float:
+    began = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - began) / repeats
+
+
+def _party_memory(plan: Plan, layout: Layout, rows: int) -> int:
+    by_record = plan.sums.unit is Unit.RECORD
+    at_once = min(rows, plan.chunk_records) if by_record else 1
+    # Contributions of a chunk as reals, clipped and rounded; then the vector, its mask, its bytes.
+    return 8 * 3 * at_once * plan.sums.size + 4 * layout.vector_bytes
+
+
+def _coordinator_memory(plan: Plan, layout: Layout) -> int:
+    relayed = 0
+    if not isinstance(plan.aggregation, Clear):
+        relayed = len(plan.parties) * plan.masking.degree * 400
+    return 4 * layout.vector_bytes + relayed
+
+
+def _keep(budget: Budget, made: Quote) -> None:
+    used = {
+        "bytes_per_party": made.bytes_sent_per_party + made.bytes_received_per_party,
+        "seconds": max(made.party_seconds, made.coordinator_seconds),
+        "memory_bytes": max(made.party_memory_bytes, made.coordinator_memory_bytes),
+    }
+    for name, value in used.items():
+        limit = getattr(budget, name)
+        if limit is not None and value > limit:
+            raise BudgetError(
+                f"the plan takes {value:,.6g} {name.replace('_', ' ')}, the budget is {limit:,.6g}: "
+                "run fewer rounds, shrink the sums or raise the budget"
+            )

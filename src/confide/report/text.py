@@ -1,0 +1,105 @@
+"""Reports as plain text: what the command line prints and what goes into a mail."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from confide.report.quote import Quote
+from confide.report.views import View, ViewReport
+
+__all__ = ["quote_text", "views_text"]
+
+_WIDTH = 100
+
+
+def views_text(report: ViewReport) -> str:
+    """The who-learns-what report as text."""
+    return "\n".join(_views_lines(report))
+
+
+def quote_text(quote: Quote) -> str:
+    """A quote as text."""
+    rows = [
+        ("rounds", f"{quote.rounds}"),
+        ("a party sends", f"{_bytes(quote.bytes_sent_per_party)} in all"),
+        ("a party receives", f"{_bytes(quote.bytes_received_per_party)} in all"),
+        ("a plain vector would be", f"{_bytes(quote.plain_bytes_per_party)} in all"),
+        ("protocol time of a party", f"about {quote.party_seconds:.2g} s in all"),
+        ("protocol time of the coordinator", f"about {quote.coordinator_seconds:.2g} s in all"),
+        ("memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
+        ("memory of the coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
+        ("privacy", quote.privacy),
+    ]
+    width = max(len(label) for label, _ in rows)
+    lines = [f"{label:<{width}}  {value}" for label, value in rows]
+    return "\n".join([*lines, *(f"note: {note}" for note in quote.notes)])
+
+
+def _views_lines(report: ViewReport) -> Iterator[str]:
+    yield f"Who learns what: {report.plan_name}"
+    yield f"plan {report.plan_hash}"
+    if report.simulated:
+        yield "SIMULATION: at least one party has a simulated key, whose private half anybody can make."
+    yield ""
+    yield from _wrap(report.promise, "")
+    yield from _section("What leaves a party")
+    for s in report.sums:
+        shape = "a number" if not s.shape else f"{' × '.join(map(str, s.shape))} numbers"
+        yield from _wrap(f"{s.name}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  ")
+    yield from _section("Metadata")
+    yield from _items(report.metadata)
+    if report.public:
+        yield from _section("Agreed to be public")
+        yield from _items(
+            f"{p.name}{f' ({p.rows:,} rows)' if p.rows else ''}: {p.meaning}" for p in report.public
+        )
+    yield from _section("Views")
+    for group in _same_views(report.views):
+        yield from _view_lines(group)
+    yield from _section("Known attacks, and what they come to")
+    for f in report.findings:
+        yield from _wrap(f"{f.outcome.value.upper()}: {f.attack} [{f.aim.value}]. {f.reason}.", "  ")
+
+
+def _view_lines(group: list[View]) -> Iterator[str]:
+    names = ", ".join(v.observer for v in group)
+    yield f"  {names}" + ("" if group[0].within_threat else "  (not in the stated threat)")
+    for o in group[0].observations:
+        yield from _wrap(f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.", "      ")
+
+
+def _same_views(views: Iterable[View]) -> Iterator[list[View]]:
+    """Neighbouring views that differ by the observer's name only, together."""
+    group: list[View] = []
+    for view in views:
+        if group and (view.observations, view.within_threat) != (
+            group[0].observations,
+            group[0].within_threat,
+        ):
+            yield group
+            group = []
+        group.append(view)
+    yield group
+
+
+def _section(title: str) -> Iterator[str]:
+    yield ""
+    yield title
+
+
+def _items(items: Iterable[str]) -> Iterator[str]:
+    for item in items:
+        yield from _wrap(item, "  ")
+
+
+def _wrap(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:,.0f} B" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError(count)

@@ -1,0 +1,382 @@
+"""Who will learn what: the view of each party, and of each coalition that the threat allows.
+
+The report follows from the plan alone, before anything runs. Each view lists what its holder
+observes, in which form, how often, what noise protects it, and what would void that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from confide.plan import (
+    Aim,
+    Clear,
+    Finding,
+    Masked,
+    NoiseShares,
+    NoNoise,
+    Plan,
+    PublicValue,
+    Recipients,
+    Sum,
+)
+
+__all__ = ["Observation", "SumFacts", "View", "ViewReport", "views"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One kind of value in a view.
+
+    Attributes:
+        value: What is observed.
+        form: In which form, and over whom.
+        when: How often.
+        privacy: What (ε, δ) and μ bound it, or that nothing does.
+        voided_by: The assumption without which this would be more.
+    """
+
+    value: str
+    form: str
+    when: str
+    privacy: str
+    voided_by: str
+
+
+@dataclass(frozen=True)
+class View:
+    """All that one observer sees.
+
+    Attributes:
+        observer: A party's name, 'coordinator', 'network', or a coalition in words.
+        within_threat: Whether the plan's confidentiality must, and does, hold against it. A
+            coalition beyond the threat is reported for what it could do.
+        observations: What it sees.
+    """
+
+    observer: str
+    within_threat: bool
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True)
+class SumFacts:
+    """What follows from the declaration of one sum.
+
+    Attributes:
+        name: Its name.
+        meaning: What it is, in words.
+        shape: Its shape.
+        bound: What one unit can move, in words.
+        sensitivity: Distance of two neighbours' sums on the lattice, rounding included.
+        party_range: The most that one honest party can move it.
+        resolution: Spacing of the lattice.
+        bits: Bits of each number's modulus.
+    """
+
+    name: str
+    meaning: str
+    shape: tuple[int, ...]
+    bound: str
+    sensitivity: float
+    party_range: float
+    resolution: float
+    bits: int
+
+
+@dataclass(frozen=True)
+class ViewReport:
+    """The who-learns-what report of one plan.
+
+    Attributes:
+        plan_name: For people.
+        plan_hash: Hexadecimal.
+        simulated: Whether a party has a simulated key, so that the plan is for simulation only.
+        promise: What the plan promises against whom, in one sentence.
+        sums: The declared sums: the only data that leaves a party.
+        metadata: What else becomes known by taking part.
+        public: What the parties agreed is public.
+        views: One for each observer and coalition.
+        findings: Each known attack and what it comes to.
+    """
+
+    plan_name: str
+    plan_hash: str
+    simulated: bool
+    promise: str
+    sums: tuple[SumFacts, ...]
+    metadata: tuple[str, ...]
+    public: tuple[PublicValue, ...]
+    views: tuple[View, ...]
+    findings: tuple[Finding, ...]
+
+    def view(self, observer: str) -> View:
+        """The view of an observer.
+
+        Raises:
+            KeyError: If the report has none of that name.
+        """
+        for view in self.views:
+            if view.observer == observer:
+                return view
+        raise KeyError(observer)
+
+    @property
+    def influence(self) -> tuple[Finding, ...]:
+        """What the stated adversary can do to the result."""
+        return tuple(f for f in self.findings if f.aim is Aim.INTEGRITY)
+
+    def __str__(self) -> str:
+        from confide.report.text import views_text
+
+        return views_text(self)
+
+
+def views(plan: Plan) -> ViewReport:
+    """Says who will learn what under a plan.
+
+    Example:
+        >>> from confide.computation import Computation
+        >>> from confide.plan import Sum, SumGroup, Task, Unit
+        >>> total = SumGroup((Sum(name="total", unit=Unit.PARTY, unit_bound=1, capacity=1),))
+        >>> mean = Computation(task=Task.of("mean"), sums=total, columns=("x",), init=dict,
+        ...                    contribute=lambda state, data, rng: {"total": data["x"].mean()},
+        ...                    update=lambda state, totals: {"total": totals["total"]})
+        >>> report = views(mean.plan(parties=["a", "b", "c", "d"], dropouts=0))
+        >>> report.view("coordinator").observations[0].form
+        'one sum over at least 4 of 4 parties'
+    """
+    return ViewReport(
+        plan_name=plan.name,
+        plan_hash=plan.hash.hex(),
+        simulated=any(p.simulated for p in plan.parties),
+        promise=_promise(plan),
+        sums=tuple(_facts(plan, s) for s in plan.sums.sums),
+        metadata=tuple(_metadata(plan)),
+        public=plan.public,
+        views=tuple(_all_views(plan)),
+        findings=plan.findings,
+    )
+
+
+def _promise(plan: Plan) -> str:
+    adversary = plan.threat.confidentiality
+    parties = adversary.colluding_parties
+    roles = [
+        f"a {role.value} {name}"
+        for name, role in (("coordinator", adversary.coordinator), ("network", adversary.network))
+        if role.corrupt
+    ]
+    if parties:
+        roles.append(f"any {_count(parties, 'party', 'parties')} ({adversary.parties.value})")
+    against = ", ".join(roles) if roles else "nobody"
+    together = " together" if len(roles) > 1 else ""
+    return (
+        f"Nobody but a party itself learns its contribution; only sums over at least "
+        f"{plan.min_survivors} of {len(plan.parties)} parties are opened. This holds against "
+        f"{against}{together}."
+    )
+
+
+def _facts(plan: Plan, declared: Sum) -> SumFacts:
+    what = declared.unit.value
+    times = "" if declared.capacity == 1 else f", at most {declared.capacity:,} {what}s a party"
+    return SumFacts(
+        name=declared.name,
+        meaning=declared.meaning or declared.name.replace("_", " "),
+        shape=declared.shape,
+        bound=f"one {what} moves it by at most {declared.unit_bound:g} in "
+        f"{declared.norm.value.upper()}{times}",
+        sensitivity=declared.sensitivity(plan.neighbours.relation),
+        party_range=declared.party_range,
+        resolution=declared.lattice.resolution,
+        bits=plan.sum_bits(declared),
+    )
+
+
+def _metadata(plan: Plan) -> Iterator[str]:
+    who = "everybody" if isinstance(plan.aggregation, Masked) else "the coordinator"
+    yield f"{who} learns which parties took part in each round and which dropped out"
+    yield "the network learns who talks to the coordinator, when, and how much: sizes depend on the plan alone"
+    yield "the coordinator learns how long each party takes, which grows with its number of rows"
+    yield "nobody learns a party's number of rows from the protocol" + (
+        "; sums of counts tell the total" if _counts_rows(plan) else ""
+    )
+
+
+def _counts_rows(plan: Plan) -> bool:
+    return any(s.size == 1 for s in plan.sums.sums)
+
+
+def _all_views(plan: Plan) -> Iterator[View]:
+    adversary = plan.threat.confidentiality
+    for party in plan.parties:
+        yield _party_view(plan, party.name)
+    yield _coordinator_view(plan)
+    yield _network_view(plan)
+    colluding, corrupt = adversary.colluding_parties, adversary.coordinator.corrupt
+    if colluding > 1:
+        yield _coalition_view(plan, colluding, with_coordinator=False)
+    if colluding and corrupt:
+        yield _coalition_view(plan, colluding, with_coordinator=True)
+    if isinstance(plan.aggregation, Masked):
+        yield _threshold_view(plan)
+
+
+def _party_view(plan: Plan, name: str) -> View:
+    seen = [
+        Observation("its own rows and contributions", "in full", "always", "its own", "nothing"),
+        *_released(plan, insiders=1),
+    ]
+    if isinstance(plan.aggregation, Masked):
+        seen.append(_masked_relay(plan))
+    return View(name, within_threat=True, observations=tuple(seen))
+
+
+def _coordinator_view(plan: Plan) -> View:
+    corrupt = plan.threat.confidentiality.coordinator.corrupt
+    if isinstance(plan.aggregation, Clear):
+        noise = "that party's small share of noise" if isinstance(plan.noise, NoiseShares) else "none"
+        each = Observation(
+            f"each party's contribution to {_names(plan)}",
+            "in clear, by party",
+            _every_round(plan),
+            f"ε = ∞ (noise: {noise})",
+            "the coordinator is trusted: were it not, this plan could not be made",
+        )
+        return View("coordinator", corrupt, (each, *_released(plan, insiders=0)))
+    return View("coordinator", corrupt, (*_coordinator_sums(plan, 0), _masked_vectors(plan)))
+
+
+def _network_view(plan: Plan) -> View:
+    corrupt = plan.threat.confidentiality.network.corrupt
+    if isinstance(plan.aggregation, Clear):
+        form, voided = "encrypted by the channel", "the channel (TLS 1.3) and its certificates"
+    else:
+        form, voided = "encrypted by the channel; uniformly distributed beneath it", _hardness()
+    seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
+    return View("network", corrupt, (seen,))
+
+
+def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View:
+    who = f"any {_count(members, 'party', 'parties')}" + (" together" if members > 1 else "")
+    own = Observation(
+        "their own rows and contributions", "in full", "always", "their own", "nothing"
+    )
+    if with_coordinator:
+        sums = _coordinator_sums(plan, members)
+        hidden = (_masked_vectors(plan),) if isinstance(plan.aggregation, Masked) else ()
+        return View(f"coordinator and {who}", True, (own, *sums, *hidden))
+    return View(who, True, (own, *_released(plan, insiders=members)))
+
+
+def _threshold_view(plan: Plan) -> View:
+    threshold = plan.masking.threshold
+    seen = Observation(
+        "every contribution of the other parties they hold shares of",
+        "in clear: their shares open the masks",
+        _every_round(plan),
+        "ε = ∞ (nothing is left to protect it)",
+        f"this is beyond the threat: at most {plan.colluding} parties collude in it",
+    )
+    who = f"coordinator and {threshold} parties that share one neighbour"
+    if plan.masking.complete:
+        who = f"coordinator and any {threshold} parties together"
+    return View(who, within_threat=False, observations=(seen,))
+
+
+def _released(plan: Plan, *, insiders: int) -> Iterator[Observation]:
+    """The sums as parties receive them."""
+    if plan.release.to is not Recipients.EVERYONE:
+        return
+    yield _sum_observation(plan, insiders)
+    if plan.rounds > 1:
+        yield Observation(
+            "the state after each round",
+            "computed from the sums, by everybody",
+            _every_round(plan),
+            "as the sums",
+            "nothing",
+        )
+        yield from _differences(plan)
+
+
+def _coordinator_sums(plan: Plan, insiders: int) -> Iterator[Observation]:
+    yield _sum_observation(plan, insiders)
+    if plan.rounds > 1:
+        yield from _differences(plan)
+
+
+def _sum_observation(plan: Plan, insiders: int) -> Observation:
+    least, n = plan.min_survivors, len(plan.parties)
+    form = f"one sum over at least {least} of {n} parties"
+    if insiders:
+        form += f"; less their own part, the sum of at least {least - insiders} others"
+        form = form if insiders > 1 else form.replace("their own", "its own")
+    return Observation(
+        f"{_names(plan)}", form, _every_round(plan), _privacy(plan), _sum_assumption(plan)
+    )
+
+
+def _differences(plan: Plan) -> Iterator[Observation]:
+    if not plan.dropouts:
+        return
+    yield Observation(
+        "differences of sums across rounds",
+        f"up to {plan.dropouts} of the parties may be missing in one round and not in another: the "
+        "difference is those parties' contribution, up to how much the others' changed",
+        f"each pair of {plan.rounds} rounds",
+        _privacy(plan),
+        "only noise bounds this",
+    )
+
+
+def _masked_relay(plan: Plan) -> Observation:
+    return Observation(
+        "keys, encrypted shares and signatures of its neighbours",
+        f"one share of each of two secrets of {plan.masking.degree} neighbours, of which "
+        f"{plan.masking.threshold} open one",
+        _every_round(plan),
+        "nothing to bound",
+        _hardness(),
+    )
+
+
+def _masked_vectors(plan: Plan) -> Observation:
+    return Observation(
+        "each party's masked vector",
+        "uniformly distributed numbers",
+        _every_round(plan),
+        "nothing to bound",
+        f"{_hardness()}; or {plan.masking.threshold} parties pooling their shares",
+    )
+
+
+def _hardness() -> str:
+    return "X25519, AES-256, SHA-256 or Ed25519 broken"
+
+
+def _sum_assumption(plan: Plan) -> str:
+    if isinstance(plan.aggregation, Clear):
+        return "the coordinator keeps to itself what it reads"
+    return f"more than {plan.colluding} parties collude"
+
+
+def _privacy(plan: Plan) -> str:
+    if isinstance(plan.noise, NoNoise):
+        return "ε = ∞ (exact sums, no noise)"
+    return "not calibrated in this release: count it as ε = ∞"
+
+
+def _names(plan: Plan) -> str:
+    names = [f"'{s.name}'" for s in plan.sums.sums]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _every_round(plan: Plan) -> str:
+    return "once" if plan.rounds == 1 else f"in each of {plan.rounds} rounds"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
