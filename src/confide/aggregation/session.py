@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
+from confide.plan.parties import simulation_key
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundRegister", "RoundResult"]
@@ -132,6 +133,11 @@ class Identity:
     key: Ed25519PrivateKey = field(repr=False)
     register: RoundRegister = field(default_factory=RoundRegister, repr=False)
     random: SecureRandom = field(default_factory=SystemRandom)
+
+    @classmethod
+    def simulation(cls, name: str) -> Identity:
+        """A simulated party, with the key that everybody can make from its name."""
+        return cls(name, simulation_key(name))
 
 
 Contribution = Callable[[], Integers]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from confide.aggregation import Identity, Round, RoundRegister, RoundResult, Traffic
+from confide.aggregation import Identity, Round, RoundResult, Traffic
 from confide.aggregation.rounds import coordinator_session, message_kinds, run_round
 from confide.computation import (
     Checkpoint,
@@ -29,7 +29,7 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import CoinError, DataError, PlanError
-from confide.plan import NoNoise, Plan, simulation_key
+from confide.plan import NoNoise, Plan
 from confide.plan.masking import MAX_ATTEMPTS
 
 __all__ = ["Drop", "Run", "simulate"]
@@ -111,7 +111,7 @@ def simulate(
     computation.check_plan(plan)
     _check_parties(plan, data)
     participants = {
-        p.name: Participant(plan, computation, _identity(p.name), data[p.name]) for p in plan.parties
+        p.name: Participant(plan, computation, Identity.simulation(p.name), data[p.name]) for p in plan.parties
     }
     for participant in participants.values():
         participant.check_data()
@@ -156,10 +156,6 @@ def _round(
         except CoinError as error:
             invited = tuple(name for name in invited if name not in error.absent)
     raise PlanError(f"round {number} started {MAX_ATTEMPTS} times without a joint coin")
-
-
-def _identity(name: str) -> Identity:
-    return Identity(name, simulation_key(name), RoundRegister())
 
 
 def _for_simulation(plan: Plan) -> Plan:

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from confide.report.views import ViewReport
 
@@ -38,15 +38,16 @@ def views_html(report: ViewReport) -> str:
     return render("views.html", title=f"Who learns what: {report.plan_name}", report=report)
 
 
-def render(template: str, **values: object) -> str:
-    """Renders a page from a template of this package."""
-    return _environment().get_template(template).render(**values)
+def render(template: str, *, package: str = "confide.report", **values: object) -> str:
+    """Renders a page from a package's templates, which may extend those of this package."""
+    return _environment(package).get_template(template).render(**values)
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+@lru_cache(maxsize=8)
+def _environment(package: str) -> Environment:
+    packages = dict.fromkeys((package, "confide.report"))
     return Environment(
-        loader=PackageLoader("confide.report", "templates"),
+        loader=ChoiceLoader([PackageLoader(p, "templates") for p in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -69,7 +69,9 @@ class Estimator(ABC):
             ConvergenceWarning: If `max_iter` is too small or the optimum lies at infinity.
         """
         if y is None:
-            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+            raise DataError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
         names = feature_names(X)
         features = as_features(X)
         check_features(features, names)
@@ -195,15 +197,20 @@ class Estimator(ABC):
                 f"X has the columns {names.tolist()}; fitted were {fitted.tolist()}: select them "
                 "in that order"
             )
-        features = as_features(X, self.n_features_in_)
+        features = as_features(X)
+        if features.shape[1] != self.n_features_in_:
+            raise DataError(
+                f"X has {features.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input: select the fitted columns"
+            )
         check_features(features, names)
         return self.model_.linear_predictor(self.parameters_, features)
 
     def _warn(self, iterations: int) -> None:
         warnings.warn(
             f"{type(self).__name__} has no finite optimum, or did not reach it in {iterations} of "
-            f"max_iter = {self.max_iter} steps: a feature may separate the classes, or a group hold "
-            f"only zeros; set l2 above {self.l2:g}, or raise max_iter",
+            f"max_iter = {self.max_iter} steps: a feature may separate the classes, or a group "
+            f"hold only zeros; set l2 above {self.l2:g}, or raise max_iter",
             ConvergenceWarning,
             stacklevel=3,
         )

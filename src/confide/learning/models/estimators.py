@@ -109,8 +109,10 @@ class LogisticRegression(Classifier):
 
     def _family_of(self, n_classes: int) -> Family:
         if n_classes != 2:
-            raise DataError(f"y holds {n_classes} classes. Only binary classification is supported: use "
-                "SoftmaxRegression")
+            raise DataError(
+                f"y holds {n_classes} classes. Only binary classification is supported: use "
+                "SoftmaxRegression"
+            )
         return Bernoulli()
 
 

@@ -44,10 +44,12 @@ def as_features(x: ArrayLike, n_features: int | None = None) -> Reals:
         )
     width = array.shape[1]
     if width == 0:
-        raise DataError(f"x has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
+        raise DataError(
+            f"x has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
     if n_features is not None and width != n_features:
         raise DataError(
-            f"x has {width} features, but the model is expecting {n_features} features as input: "
+            f"x has {width} features, but the model takes {n_features}: "
             "pass the columns it is made for"
         )
     return array
@@ -71,8 +73,8 @@ def check_features(x: Reals, names: NDArray[np.object_] | None = None) -> None:
         feature = column if names is None else repr(names[column])
         raise DataError(
             f"x holds {x[record, column]:g} in record {record}, feature {feature}; values "
-            f"are neither NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop what is "
-            "missing, rescale what is large"
+            f"are neither NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop "
+            "what is missing, rescale what is large"
         )
 
 

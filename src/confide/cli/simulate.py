@@ -1,0 +1,139 @@
+"""`confide simulate`: run a plan on files of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from confide.cli.console import errors, output, progress
+from confide.cli.files import load_plan, load_table, named_files
+from confide.computation import Checkpoint, state_hash
+from confide.engines import Drop, Run
+from confide.engines import simulate as run_plan
+from confide.errors import DataError
+from confide.learning import quality, trained_model
+from confide.plan import Plan, PublicValue
+from confide.plan.codec import nearest
+from confide.report import to_json, views, views_html
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    path: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")],
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=FILE", help="A party's rows, CSV or Parquet; once per party."),
+    ],
+    public: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Rows that the plan declares public, to measure the model on after each round.",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:ROUND", help="A party that drops out of a round, from 0."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Written after each round; an existing one is resumed.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for state, history, views and a summary.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
+) -> None:
+    """Run a plan on your own files, on this machine, by the real protocol."""
+    plan, computation = load_plan(path)
+    tables = {n: load_table(f) for n, f in named_files(data, "--data").items()}
+    measure = _measure(plan, named_files(public or [], "--public"))
+    with progress() as report:
+        run = run_plan(
+            plan,
+            tables,
+            computation=computation,
+            drops=[_drop(d) for d in drop or []],
+            measure=measure,
+            checkpoint=checkpoint,
+            on_round=lambda entry: report("rounds", entry["round"] + 1, plan.rounds),
+        )
+    if out is not None:
+        _write(run, out)
+    if as_json:
+        typer.echo(json.dumps(_summary(run), indent=1))
+    else:
+        _show(run, out)
+
+
+def _measure(plan: Plan, files: dict[str, Path]) -> Any:
+    if not files:
+        return None
+    if len(files) > 1:
+        raise DataError(f"{len(files)} public files; the model is measured on one")
+    ((name, file),) = files.items()
+    declared: dict[str, PublicValue] = {p.name: p for p in plan.public}
+    if name not in declared:
+        raise DataError(
+            f"the plan declares no public value {name!r}; metrics of private rows are releases: "
+            + nearest(name, declared)
+        )
+    rows = load_table(file)
+    _, table = trained_model(plan)
+    if missing := [c for c in table.columns if c not in rows]:
+        raise DataError(f"{file} has no column {missing[0]!r}; {nearest(missing[0], map(str, rows))}")
+    digest = state_hash({c: rows[c].to_numpy() for c in table.columns})
+    if digest != declared[name].digest:
+        raise DataError(
+            f"{file} is not the public value {name!r} that the plan declares: its sha256 is "
+            f"{digest.hex()}, the plan's {declared[name].digest.hex()}"
+        )
+    return quality(plan, rows)
+
+
+def _drop(text: str) -> Drop:
+    name, colon, number = text.partition(":")
+    if not (name and colon and number.isdigit()):
+        raise DataError(f"--drop {text!r}; it takes NAME:ROUND, as --drop cedar:3")
+    return Drop(name, int(number))
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "plan": run.plan.hash.hex(),
+        "rounds": to_json(list(run.rounds)),
+        "state": {name: array.tolist() for name, array in run.state.items()},
+        "state_sha256": state_hash(run.state).hex(),
+    }
+
+
+def _write(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    Checkpoint(run.plan.hash, run.plan.rounds, run.state, run.rounds).write(
+        folder / "state.safetensors"
+    )
+    run.history.to_csv(folder / "history.csv")
+    (folder / "views.html").write_text(views_html(views(run.plan)), encoding="utf-8")
+    summary = json.dumps(_summary(run), indent=1) + "\n"
+    (folder / "summary.json").write_text(summary, encoding="utf-8")
+
+
+def _show(run: Run, out: Path | None) -> None:
+    columns = list(run.rounds[-1])
+    table = Table(*columns, title=f"{run.plan.name} (plan {run.plan.short_hash}…)")
+    shown = run.rounds if len(run.rounds) <= 10 else (*run.rounds[:3], *run.rounds[-3:])
+    for i, entry in enumerate(shown):
+        if len(shown) < len(run.rounds) and i == 3:
+            table.add_row(*["⋮"] * len(columns))
+        table.add_row(*(_cell(entry[c]) for c in columns))
+    output.print(table)
+    if out is not None:
+        errors.print(f"wrote state, history, views and summary to {out}")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""The demonstration's findings as JSON, as a page, and as a few lines for the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from confide._version import __version__
+from confide.demo.experiment import DROP, Experiment, Scores
+from confide.demo.lenders import GROUPS
+from confide.demo.plots import learning_curves, models_compared, what_was_seen
+from confide.plan import Plan
+from confide.report import quote, to_json, views
+from confide.report.document import render
+
+__all__ = ["findings", "write_report"]
+
+
+def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
+    """Everything the demonstration found, as what JSON can hold."""
+    masked_plan = experiment.masked.plan
+    return {
+        "confide": __version__,
+        "seed": experiment.seed,
+        "applications": {
+            "lenders": {n: len(rows) for n, rows in experiment.market.lenders.items()},
+            "approved": {
+                n: round(float(rows["approve"].mean()), 4)
+                for n, rows in experiment.market.lenders.items()
+            },
+            "hold_out": len(experiment.market.hold_out),
+        },
+        "models": {
+            "alone": {
+                **_scores(experiment.alone_mean),
+                "lenders": {n: _scores(s) for n, s in experiment.alone.items()},
+            },
+            "pooled": _scores(experiment.pooled),
+            "clear": _scores(experiment.scores(experiment.clear)),
+            "masked": _scores(experiment.scores(experiment.masked)),
+        },
+        "masked_equals_clear": experiment.masked_equals_clear,
+        "dropout": {"party": DROP.party, "rounds": [DROP.first_round, DROP.last_round]},
+        "seeds": {
+            "count": len(spread),
+            "auc_mean": {c: round(float(spread[c].mean()), 4) for c in spread},
+            "auc_sd": {c: round(float(spread[c].std(ddof=0)), 4) for c in spread},
+            "largest_gap_to_pooled": round(float((spread["pooled"] - spread["clear"]).max()), 4),
+            "better_than_alone": int((spread["clear"] > spread["alone"]).sum()),
+        },
+        "fairness": to_json(experiment.fairness.round(4).to_dict("index")),
+        "plans": {
+            "clear": experiment.clear.plan.hash.hex(),
+            "masked": masked_plan.hash.hex(),
+        },
+        "quote": to_json(_quote(masked_plan, experiment)),
+        "views": to_json(views(masked_plan)),
+        "history": {
+            "clear": to_json(list(experiment.clear.rounds)),
+            "masked": to_json(list(experiment.masked.rounds)),
+        },
+    }
+
+
+def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> tuple[Path, Path]:
+    """Writes `report.html` and `report.json`; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = findings(experiment, spread)
+    page, data = folder / "report.html", folder / "report.json"
+    data.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    page.write_text(
+        render(
+            "demo.html",
+            package="confide.demo",
+            title="Five rival lenders train one model",
+            found=found,
+            groups=["all", *GROUPS, "women"],
+            report=views(experiment.masked.plan),
+            clear_report=views(experiment.clear.plan),
+            quote=_quote(experiment.masked.plan, experiment),
+            drop=DROP,
+            curves=learning_curves(experiment),
+            compared=models_compared(experiment, spread),
+            seen=what_was_seen(experiment),
+        ),
+        encoding="utf-8",
+    )
+    return page, data
+
+
+def _quote(plan: Plan, experiment: Experiment) -> Any:
+    return quote(plan, {n: len(rows) for n, rows in experiment.market.lenders.items()})
+
+
+def _scores(scores: Scores) -> dict[str, float]:
+    return {"auc": round(scores.auc, 4), "accuracy": round(scores.accuracy, 4)}

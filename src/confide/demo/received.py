@@ -1,0 +1,82 @@
+"""What the coordinator has in its hands after one round: read off the real messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide import canonical
+from confide.aggregation import (
+    CoordinatorSession,
+    Identity,
+    Layout,
+    Round,
+    RoundResult,
+    coordinator_session,
+    decode,
+    run_round,
+)
+from confide.computation import Participant, checked_state, find_computation, state_hash
+from confide.demo.lenders import Market
+from confide.plan import Clear, Plan
+
+__all__ = ["contribution_as_received"]
+
+
+class _Recorder:
+    """A coordinator that follows the protocol and keeps what it is sent: a curious one."""
+
+    def __init__(self, inner: CoordinatorSession, round_: Round) -> None:
+        self._inner, self._round = inner, round_
+        self.contributions: dict[str, bytes] = {}
+
+    def open(self) -> Mapping[str, bytes]:
+        return self._inner.open()
+
+    def receive(self, message: bytes) -> None:
+        if self.awaits == "contribution":
+            envelope = self._round.open(message, self.awaits, len(message))
+            self.contributions[envelope.sender] = envelope.payload
+        self._inner.receive(message)
+
+    def advance(self) -> Mapping[str, bytes]:
+        return self._inner.advance()
+
+    @property
+    def awaits(self) -> str:
+        return self._inner.awaits
+
+    @property
+    def result(self) -> RoundResult:
+        return self._inner.result
+
+
+def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray[np.float64]:
+    """A lender's first update as the coordinator receives it, read as well as it can be read.
+
+    Args:
+        plan: The lenders' plan, in clear or masked.
+        market: Their data.
+        lender: Whose update.
+
+    Returns:
+        Shape `(n_parameters,)`: in clear the update itself, masked what the bits say.
+    """
+    computation = find_computation(plan.task)
+    state, round_ = checked_state(computation.init()), Round(plan, 0)
+    sessions = {
+        name: Participant(plan, computation, Identity.simulation(name), rows).session(round_, state)
+        for name, rows in market.lenders.items()
+    }
+    inner = coordinator_session(round_, state_hash(state), tuple(sessions))
+    coordinator = _Recorder(inner, round_)
+    run_round(coordinator, sessions)
+    payload = coordinator.contributions[lender]
+    if isinstance(plan.aggregation, Clear):
+        layout = Layout.of_contribution(plan)
+        payload = canonical.decode(payload, len(payload))["vector"]
+    else:
+        layout = Layout.of_sum(plan)
+    return decode(plan.sums, layout.to_integers(layout.unpack(payload)))["update"]
