@@ -1,5 +1,88 @@
-"""confide: compute together, reveal only what was agreed, and know beforehand who learns what."""
+"""confide: compute together, reveal only what was agreed, and know beforehand who learns what.
+
+A federated computation is a pair of pure functions over declared sums (`Computation`, or ready-made
+ones in `confide.learning`). A `Plan` says who runs it with whom, under which protection, against
+which threat. `views(plan)` says who will learn what, `quote` what it costs, and `simulate` runs it.
+"""
 
 from confide._version import __version__
+from confide.computation import Computation
+from confide.engines import Drop, Run, simulate
+from confide.errors import ConfideError
+from confide.learning import (
+    GeneralisedLinearModel,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegression,
+    SoftmaxRegression,
+    Table,
+    fed_avg,
+    fed_sgd,
+    fitted_estimator,
+    quality,
+)
+from confide.plan import (
+    Adversary,
+    CentralNoise,
+    Clear,
+    Corruption,
+    Masked,
+    Neighbours,
+    NoiseShares,
+    NoNoise,
+    Norm,
+    Party,
+    Plan,
+    PublicValue,
+    Recipients,
+    Relation,
+    Release,
+    Sum,
+    SumGroup,
+    Task,
+    Threat,
+    Unit,
+)
+from confide.report import Budget, quote, views
 
-__all__ = ["__version__"]
+__all__ = [
+    "Adversary",
+    "Budget",
+    "CentralNoise",
+    "Clear",
+    "Computation",
+    "ConfideError",
+    "Corruption",
+    "Drop",
+    "GeneralisedLinearModel",
+    "LinearRegression",
+    "LogisticRegression",
+    "Masked",
+    "Neighbours",
+    "NoNoise",
+    "NoiseShares",
+    "Norm",
+    "Party",
+    "Plan",
+    "PoissonRegression",
+    "PublicValue",
+    "Recipients",
+    "Relation",
+    "Release",
+    "Run",
+    "SoftmaxRegression",
+    "Sum",
+    "SumGroup",
+    "Table",
+    "Task",
+    "Threat",
+    "Unit",
+    "__version__",
+    "fed_avg",
+    "fed_sgd",
+    "fitted_estimator",
+    "quality",
+    "quote",
+    "simulate",
+    "views",
+]

@@ -55,7 +55,14 @@ def decode(data: bytes, max_bytes: int) -> Any:
     try:
         value = cbor2.load(BytesIO(data))
         canonical = encode(value)
-    except (cbor2.CBORError, TypeError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+    except (
+        cbor2.CBORError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+        OverflowError,
+    ) as error:
         raise ProtocolError("a message that is not deterministic CBOR") from error
     if canonical != data:
         raise ProtocolError("a message whose bytes are not the deterministic form of its value")

@@ -1,9 +1,9 @@
 """Two kinds of randomness that cannot be swapped.
 
 `SecureRandom` is for keys, masks, secret shares and noise. It reads the operating system and cannot
-be seeded. `public_generator` is for what everybody may predict: dithering, the order of mini-batches
-in simulation, model initialisation. It is a `numpy.random.Generator` that any party can rebuild from
-public values, so a run is repeated bit for bit.
+be seeded. `public_generator` is for what everybody may predict: dithering, the order of
+mini-batches in simulation, model initialisation. It is a `numpy.random.Generator` that any party
+can rebuild from public values, so a run is repeated bit for bit.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class ClearParty:
         self._over = True
         (state_hash,) = fields_of(read_announcement(message, "open", _OPEN_BYTES), state=bytes)
         if state_hash != self._state_hash:
-            raise VerificationError(f"the coordinator opens {self._round} with another state than ours")
+            raise VerificationError(
+                f"the coordinator opens {self._round} with another state than ours"
+            )
         layout = Layout.of_contribution(self._round.plan)
         self._identity.register.spend(self._round)
         vector = layout.pack(layout.to_words(self._contribution()))

@@ -53,10 +53,12 @@ class Accumulator:
         """Adds units: clips each to its bound, ignores those beyond the capacity.
 
         Args:
-            contributions: For each sum, an array of shape `(units, *shape)`; of shape `shape` if the
+            contributions: For each sum, an array of shape `(units, *shape)`; of shape `shape` if
+            the
                 unit is the party.
             persons: If the unit is the person, who each row is about, shape `(rows,)`; rows of one
-                person are added before they are clipped, so all of a person's rows come in one call.
+                person are added before they are clipped, so all of a person's rows come in one
+                call.
 
         Raises:
             DataError: If a sum is missing or unknown, a shape is wrong, or a value is not finite.
@@ -96,7 +98,9 @@ class Accumulator:
         known = [s.name for s in self._group.sums]
         for name in contributions:
             if name not in known:
-                raise DataError(f"a contribution to {name!r}, which is no declared sum; {nearest(name, known)}")
+                raise DataError(
+                    f"a contribution to {name!r}, which is no declared sum; {nearest(name, known)}"
+                )
         for name in known:
             if name not in contributions:
                 raise DataError(f"no contribution to the declared sum {name!r}")
@@ -129,7 +133,9 @@ def _rows(declared: Sum, values: ArrayLike) -> Reals:
         expected = ", ".join(["units", *map(str, declared.shape)])
         wanted = declared.shape if declared.unit is Unit.PARTY else f"({expected})"
         given = np.shape(np.asarray(values))
-        raise DataError(f"a contribution of shape {given} to sum {declared.name!r}; it takes {wanted}")
+        raise DataError(
+            f"a contribution of shape {given} to sum {declared.name!r}; it takes {wanted}"
+        )
     flat = array.reshape(len(array), declared.size)
     if not np.isfinite(flat).all():
         unit = int(np.argmin(np.isfinite(flat).all(axis=1)))
@@ -156,7 +162,10 @@ def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str
 
 def _fine_integers(declared: Sum, rows: Reals) -> Integers:
     """Clips rows to the unit bound and rounds them to the fine grid."""
-    fine = np.ldexp(_clip(rows, declared.unit_bound, declared.norm), FINE_BITS - declared.lattice.log2_resolution)
+    fine = np.ldexp(
+        _clip(rows, declared.unit_bound, declared.norm),
+        FINE_BITS - declared.lattice.log2_resolution,
+    )
     return np.rint(fine).astype(np.int64)
 
 
@@ -171,4 +180,5 @@ def _clip(rows: Reals, bound: float, norm: Norm) -> Reals:
     order = 1 if norm is Norm.L1 else 2
     length = np.linalg.norm(direction, ord=order, axis=1, keepdims=True)
     length[length == 0] = 1.0
-    return direction * np.minimum(largest, bound / length)
+    clipped: Reals = direction * np.minimum(largest, bound / length)
+    return clipped

@@ -89,7 +89,9 @@ class Round:
             key = Ed25519PublicKey.from_public_bytes(self.plan.party(sender).key)
             key.verify(signature, self.signed_bytes(sender, kind, payload))
         except PlanError as error:
-            raise VerificationError(f"a message from {sender!r}, which is no party of the plan") from error
+            raise VerificationError(
+                f"a message from {sender!r}, which is no party of the plan"
+            ) from error
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(
                 f"the signature of {sender!r} on its {kind!r} message does not verify for {self}: "

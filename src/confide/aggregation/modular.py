@@ -1,14 +1,14 @@
 """Lattice integers modulo a power of two: the arithmetic of masks, and the bits on the wire.
 
-Each sum has its own modulus 2^w. Arithmetic runs in 32-bit or 64-bit words, which wrap at a multiple
-of 2^w; only w bits of each number travel.
+Each sum has its own modulus 2^w. Arithmetic runs in 32-bit or 64-bit words, which wrap at a
+multiple of 2^w; only w bits of each number travel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from confide.plan.plan import Plan
 
 __all__ = ["Layout", "Words", "pack", "packed_bytes", "unpack"]
 
-Words = NDArray[np.uint32] | NDArray[np.uint64]
+Words = NDArray[np.unsignedinteger[Any]]
 
 _LANES: Final = 64
 """Numbers are packed in 64 rows, so that each step works on whole rows of 64-bit words."""
@@ -55,7 +55,7 @@ class Layout:
         return sum(self.sizes)
 
     @cached_property
-    def dtype(self) -> np.dtype[np.uint32] | np.dtype[np.uint64]:
+    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
         """The word that arithmetic runs in (little-endian, as masks are read from bytes)."""
         return np.dtype("<u4") if max(self.bits) <= np.iinfo(np.uint32).bits else np.dtype("<u8")
 
@@ -97,7 +97,9 @@ class Layout:
             ProtocolError: If the length is not `wire_bytes`.
         """
         if len(data) != self.wire_bytes:
-            raise ProtocolError(f"a vector of {len(data):,} bytes; this round's have {self.wire_bytes:,}")
+            raise ProtocolError(
+                f"a vector of {len(data):,} bytes; this round's have {self.wire_bytes:,}"
+            )
         out = np.empty(self.size, self.dtype)
         place = start = 0
         for size, width in zip(self.sizes, self.bits, strict=True):

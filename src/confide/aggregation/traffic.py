@@ -57,7 +57,9 @@ def _advert(complete: bool) -> bytes:  # noqa: FBT001 - a graph is complete or i
 
 def _masked_answers(plan: Plan) -> list[tuple[str, bytes]]:
     masking = plan.masking
-    opened = wire.shares_to_list(dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES)), masking.parties)
+    opened = wire.shares_to_list(
+        dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES)), masking.parties
+    )
     nothing = wire.shares_to_list({}, masking.parties)
     answers = [
         ("advertise", _advert(masking.complete)),

@@ -21,7 +21,9 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(help="Another seed deals the applications differently.")] = 0,
     seeds: Annotated[int, typer.Option(help="Seeds for the spread in the report.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Write report.json to the output.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write report.json to the output.")
+    ] = False,
 ) -> None:
     """Five rival mortgage lenders train one approval model on 1,989 real applications."""
     from confide.demo import findings, run_experiment, seed_spread, write_report
@@ -56,6 +58,7 @@ def _show(found: dict[str, Any]) -> None:
     output.print(f"masked and clear sums over the same survivors: {says}")
     seeds = found["seeds"]
     output.print(
-        f"over {seeds['count']} seeds (c) is at most {seeds['largest_gap_to_pooled']:.4f} AUC below "
+        f"over {seeds['count']} seeds (c) is at most "
+        f"{seeds['largest_gap_to_pooled']:.4f} AUC below "
         f"(b), and better than the mean of (a) in {seeds['better_than_alone']}\n"
     )

@@ -36,17 +36,15 @@ def load_table(path: Path) -> pd.DataFrame:
     Raises:
         DataError: If it cannot be read, or its name ends in neither.
     """
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".parquet"):
         raise DataError(f"{path} is neither .csv nor .parquet; convert it to one of them")
     try:
-        frame: pd.DataFrame = reader(path)
+        return pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
     except ImportError as error:
         raise DataError("reading .parquet needs pyarrow: pip install 'confide[parquet]'") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
-    return frame
 
 
 def named_files(pairs: list[str], option: str) -> dict[str, Path]:

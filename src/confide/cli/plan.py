@@ -19,7 +19,9 @@ from confide.report import Budget, quote, to_json, views, views_html
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make, read and question plans.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Make, read and question plans.", no_args_is_help=True, rich_markup_mode=None
+)
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")]
 

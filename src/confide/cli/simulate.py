@@ -23,7 +23,7 @@ from confide.report import to_json, views, views_html
 __all__ = ["simulate"]
 
 
-def simulate(
+def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     path: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")],
     data: Annotated[
         list[str],
@@ -85,7 +85,9 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
     rows = load_table(file)
     _, table = trained_model(plan)
     if missing := [c for c in table.columns if c not in rows]:
-        raise DataError(f"{file} has no column {missing[0]!r}; {nearest(missing[0], map(str, rows))}")
+        raise DataError(
+            f"{file} has no column {missing[0]!r}; {nearest(missing[0], map(str, rows))}"
+        )
     digest = state_hash({c: rows[c].to_numpy() for c in table.columns})
     if digest != declared[name].digest:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from confide.computation.code import code_of
 from confide.computation.computation import Computation, Data, State, Totals
-from confide.computation.participant import DataSource, Participant, next_state
+from confide.computation.participant import Columns, DataSource, Participant, next_state
 from confide.computation.planfile import STARTER, read_plan
 from confide.computation.registry import find_computation, make_computation
 from confide.computation.state import Checkpoint, checked_state, state_hash
@@ -10,6 +10,7 @@ from confide.computation.state import Checkpoint, checked_state, state_hash
 __all__ = [
     "STARTER",
     "Checkpoint",
+    "Columns",
     "Computation",
     "Data",
     "DataSource",

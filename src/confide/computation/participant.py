@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from confide.aggregation import (
     Accumulator,
@@ -23,10 +24,13 @@ from confide.plan import Plan, Unit
 from confide.plan.codec import nearest
 from confide.randomness import public_generator
 
-__all__ = ["DataSource", "Participant", "next_state"]
+__all__ = ["Columns", "DataSource", "Participant", "next_state"]
 
-DataSource = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-"""One party's columns, or a function that loads them when they are needed."""
+Columns = Mapping[str, Any] | pd.DataFrame
+"""One party's rows by column: a data frame, or a map from names to arrays of one length."""
+
+DataSource = Columns | Callable[[], Columns]
+"""A party's columns, or a function that loads them when they are needed."""
 
 
 class Participant:
@@ -82,7 +86,9 @@ class Participant:
         chunk = plan.chunk_records if by_record else rows
         persons = self._computation.person_column
         for start in range(0, rows, chunk):
-            part = {column: values[start : min(start + chunk, rows)] for column, values in data.items()}
+            part = {
+                column: values[start : min(start + chunk, rows)] for column, values in data.items()
+            }
             given = self._computation.contribute(state, part, generator)
             accumulator.add(given, part[persons] if persons else None)
         return accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
@@ -95,14 +101,17 @@ class Participant:
         data = {column: self._column(source, column) for column in wanted}
         if len({len(values) for values in data.values()}) > 1:
             lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
-            raise DataError(f"party {self._identity.name!r} has columns of different lengths ({lengths})")
+            raise DataError(
+                f"party {self._identity.name!r} has columns of different lengths ({lengths})"
+            )
         if _rows(data) == 0:
             raise DataError(
-                f"party {self._identity.name!r} has no rows; leave it out of the plan, or give it data"
+                f"party {self._identity.name!r} has no rows; leave it out of the "
+                "plan, or give it data"
             )
         return data
 
-    def _column(self, source: Mapping[str, Any], column: str) -> np.ndarray[Any, Any]:
+    def _column(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         name = self._identity.name
         if column not in source:
             known = [str(c) for c in source]
@@ -111,7 +120,8 @@ class Participant:
         if values.dtype.kind in "fc" and not np.isfinite(values).all():
             row = int(np.argmin(np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
             raise DataError(
-                f"party {name!r} has NaN or infinity in column {column!r}, first in row {row}; fill "
+                f"party {name!r} has NaN or infinity in column {column!r}, "
+                f"first in row {row}; fill "
                 "in or drop such rows before the run"
             )
         if column != self._computation.person_column and values.dtype.kind not in "fiub":

@@ -79,9 +79,13 @@ class _NoiseLiteral(Literal):
             if self.noise_multiplier is not None:
                 raise PlanError("a noise_multiplier with placement 'none'; leave one out")
             return NoNoise()
-        kinds = {"central": CentralNoise, "shares": NoiseShares}
+        kinds: Mapping[str, type[CentralNoise | NoiseShares]] = {
+            "central": CentralNoise,
+            "shares": NoiseShares,
+        }
         if self.placement not in kinds:
-            raise PlanError(f"noise placement {self.placement!r}; {nearest(self.placement, ['none', *kinds])}")
+            known = nearest(self.placement, ["none", *kinds])
+            raise PlanError(f"noise placement {self.placement!r}; {known}")
         if self.noise_multiplier is None:
             raise PlanError(f"noise placement {self.placement!r} without a noise_multiplier")
         return kinds[self.placement](self.noise_multiplier)
@@ -139,9 +143,8 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
     literal = _PlanLiteral.read(given, where)
     computation = _computation(literal.task, where)
     if literal.aggregation not in _AGGREGATIONS:
-        raise PlanError(
-            f"{where}: aggregation {literal.aggregation!r}; {nearest(literal.aggregation, _AGGREGATIONS)}"
-        )
+        known = nearest(literal.aggregation, _AGGREGATIONS)
+        raise PlanError(f"{where}: aggregation {literal.aggregation!r}; {known}")
     plan = computation.plan(
         name=literal.name,
         parties=[p.party() for p in literal.party],
@@ -181,7 +184,7 @@ def _bytes(digits: str, what: str) -> bytes:
     return value
 
 
-STARTER = '''\
+STARTER = """\
 # A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it ask
 # `confide plan views` who will learn what. Each line that is commented out shows the default.
 
@@ -245,5 +248,5 @@ label = "approved"
 [task.table.scaling]
 income = [50_000, 30_000]
 debt = [10_000, 10_000]
-'''
+"""
 """A commented plan file to begin with."""

@@ -1,8 +1,8 @@
 """Finding a computation by its name in a plan: entry points of installed packages, nothing else.
 
-A package offers computations by an entry point in the group `confide.computations` whose name is the
-task's and whose object makes the computation from the task's settings. So a plan that arrives from
-elsewhere runs only code that the party has installed itself.
+A package offers computations by an entry point in the group `confide.computations` whose name is
+the task's and whose object makes the computation from the task's settings. So a plan that arrives
+from elsewhere runs only code that the party has installed itself.
 """
 
 from __future__ import annotations
@@ -50,5 +50,7 @@ def make_computation(name: str, settings: Mapping[str, Any]) -> Computation:
         raise PlanError(f"no installed package computes {name!r}; {nearest(name, offered.names)}")
     computation = next(iter(found)).load()(settings)
     if not isinstance(computation, Computation):
-        raise PlanError(f"the entry point {name!r} makes a {type(computation).__name__}, no Computation")
+        raise PlanError(
+            f"the entry point {name!r} makes a {type(computation).__name__}, no Computation"
+        )
     return computation

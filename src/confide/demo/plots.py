@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +18,7 @@ from confide.demo.lenders import TABLE
 __all__ = ["learning_curves", "models_compared", "what_was_seen"]
 
 _COLOURS: Final = {"alone": "#9aa5b5", "pooled": "#8a5a00", "clear": "#2457a6", "masked": "#1d7a4c"}
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#8792a3",
@@ -89,8 +89,8 @@ def models_compared(experiment: Experiment, spread: pd.DataFrame) -> str:
             axes.scatter([value], [row], color=_COLOURS[name], s=90, edgecolor="white", zorder=3)
         axes.set(
             yticks=range(len(shown)),
-            yticklabels=["alone (mean of five)", "pooled (forbidden)", "federated, clear", "federated, masked"],
-            xlabel="AUC on the hold-out",
+            yticklabels=["alone (mean of five)", "pooled (forbidden)", "federated, clear",
+            "federated, masked"], xlabel="AUC on the hold-out",
         )  # fmt: skip
         axes.invert_yaxis()
         return _data_uri(figure)

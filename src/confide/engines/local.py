@@ -1,8 +1,8 @@
 """The local engine: a plan run on one machine, by the same protocol machines as over the network.
 
 The same plan, data, seed, library versions and CPU dispatch give the same bits. Beside the parties'
-data and keys it holds one state and one sum, whatever the number of parties: a party's data may be a
-function that loads it, called when the party contributes.
+data and keys it holds one state and one sum, whatever the number of parties: a party's data may be
+a function that loads it, called when the party contributes.
 """
 
 from __future__ import annotations
@@ -111,11 +111,14 @@ def simulate(
     computation.check_plan(plan)
     _check_parties(plan, data)
     participants = {
-        p.name: Participant(plan, computation, Identity.simulation(p.name), data[p.name]) for p in plan.parties
+        p.name: Participant(plan, computation, Identity.simulation(p.name), data[p.name])
+        for p in plan.parties
     }
     for participant in participants.values():
         participant.check_data()
-    start = _resume(checkpoint, plan) or Checkpoint(plan.hash, 0, checked_state(computation.init()), ())
+    start = _resume(checkpoint, plan) or Checkpoint(
+        plan.hash, 0, checked_state(computation.init()), ()
+    )
     state, history, results = start.state, list(start.history), []
     for number in range(start.next_round, plan.rounds):
         began = time.perf_counter()
@@ -139,11 +142,9 @@ def _round(
     state: State,
     drops: Sequence[Drop],
 ) -> tuple[RoundResult, Traffic]:
-    """One round: again, without those who withheld their share of the coin, until one goes through."""
+    """One round: again, without who withheld a share of the coin, until one goes through."""
     kinds = message_kinds(plan)
-    gone = {
-        d.party: d.at if d.at in kinds else "contribution" for d in drops if d.covers(number)
-    }
+    gone = {d.party: d.at if d.at in kinds else "contribution" for d in drops if d.covers(number)}
     invited, traffic = tuple(participants), Traffic()
     for attempt in range(MAX_ATTEMPTS):
         round_ = Round(plan, number, attempt)
@@ -151,7 +152,10 @@ def _round(
         sessions = {name: participants[name].session(round_, state) for name in invited}
         try:
             return run_round(
-                coordinator, sessions, answers=lambda name, kind: gone.get(name) != kind, traffic=traffic
+                coordinator,
+                sessions,
+                answers=lambda name, kind: gone.get(name) != kind,
+                traffic=traffic,
             ), traffic
         except CoinError as error:
             invited = tuple(name for name in invited if name not in error.absent)

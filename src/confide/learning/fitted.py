@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from confide.computation import State
+from confide.computation import Columns, State
 from confide.errors import PlanError
 from confide.learning.models import (
     Bernoulli,
@@ -60,7 +60,7 @@ def fitted_estimator(plan: Plan, state: State) -> Estimator:
     return kind.from_parameters(model, state["parameters"], feature_names=names)
 
 
-def quality(plan: Plan, public: Mapping[str, Any]) -> Callable[[State], dict[str, float]]:
+def quality(plan: Plan, public: Columns) -> Callable[[State], dict[str, float]]:
     """A measurement of each state on data that the plan declares public.
 
     Args:

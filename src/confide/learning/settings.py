@@ -8,8 +8,14 @@ from typing import Any, Final
 from pydantic import Field
 
 from confide.errors import PlanError
-from confide.learning.models import Bernoulli, Categorical, GeneralisedLinearModel
-from confide.learning.models import Family, Gaussian, Poisson
+from confide.learning.models import (
+    Bernoulli,
+    Categorical,
+    Family,
+    Gaussian,
+    GeneralisedLinearModel,
+    Poisson,
+)
 from confide.learning.tables import Table
 from confide.plan.codec import nearest
 from confide.plan.literals import Literal

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.computation import Columns
 from confide.errors import PlanError
 from confide.plan.codec import nearest
 
@@ -57,7 +57,7 @@ class Table:
         """Features, then the label."""
         return (*self.features, self.label)
 
-    def inputs(self, data: Mapping[str, Any]) -> Reals:
+    def inputs(self, data: Columns) -> Reals:
         """The scaled features, shape `(rows, features)`."""
         raw = np.column_stack([np.asarray(data[f], np.float64) for f in self.features])
         pairs = [self.scaling.get(f, (0.0, 1.0)) for f in self.features]
@@ -65,6 +65,6 @@ class Table:
         scaled: Reals = np.clip((raw - centre) / scale, -self.limit, self.limit)
         return scaled
 
-    def targets(self, data: Mapping[str, Any]) -> Reals:
+    def targets(self, data: Columns) -> Reals:
         """The label column, shape `(rows,)`."""
         return np.asarray(data[self.label], np.float64)

@@ -68,9 +68,7 @@ _NOBODY: Final = (Outcome.ABSENT, "nobody in the stated threat could try")
 
 def assess(plan: Plan) -> tuple[Finding, ...]:
     """Judges a plan by every rule of the table."""
-    return tuple(
-        Finding(name, aim, *rule(plan), source) for name, aim, rule, source in ATTACKS
-    )
+    return tuple(Finding(name, aim, *rule(plan), source) for name, aim, rule, source in ATTACKS)
 
 
 def _read_contributions(plan: Plan) -> Verdict:

@@ -1,10 +1,10 @@
 """The integer lattice of a bounded sum, derived from its declaration.
 
 The resolution γ is the largest power of two at which rounding inflates the sensitivity by at most
-1 %. A unit's clipped contribution is rounded to a grid 2^16 times finer, where a party adds its units
-exactly; the party's total is then rounded once, with a public dither r in [0, 1), to ⌊total/γ + r⌋.
-For any r, two totals' rounded values differ from the totals' difference by less than γ in each
-coordinate, so rounding is charged γ‖1‖ (γ√d in L2, γd in L1), whether or not r is secret.
+1 %. A unit's clipped contribution is rounded to a grid 2^16 times finer, where a party adds its
+units exactly; the party's total is then rounded once, with a public dither r in [0, 1), to ⌊total/γ
++ r⌋. For any r, two totals' rounded values differ from the totals' difference by less than γ in
+each coordinate, so rounding is charged γ‖1‖ (γ√d in L2, γd in L1), whether or not r is secret.
 
 A power of two makes scaling exact in binary floating point, on every machine.
 """

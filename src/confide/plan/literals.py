@@ -45,7 +45,10 @@ def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
         elif problem["type"] == "missing":
             yield f"{path!r} is missing"
         else:
-            yield f"{path!r} is {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            yield (
+                f"{path!r} is {problem['input']!r}: "
+                f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            )
 
 
 def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

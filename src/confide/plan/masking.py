@@ -107,7 +107,9 @@ def derive_masking(parties: int, dropouts: int, colluding: int, *, malicious: bo
     check_survivors(parties, dropouts, colluding)
     quorum = check_quorum(parties, dropouts, colluding) if malicious else 0
     if parties > MAX_PARTIES:
-        raise PlanError(f"{parties:,} parties in one masked sum; at most {MAX_PARTIES:,} are derived")
+        raise PlanError(
+            f"{parties:,} parties in one masked sum; at most {MAX_PARTIES:,} are derived"
+        )
     sparse = None if parties <= COMPLETE_UP_TO else _sparse(parties, dropouts, colluding)
     degree, threshold, cut = sparse or (parties - 1, parties - dropouts, 0)
     return Masking(parties, dropouts, colluding, degree, threshold, cut, quorum)
@@ -121,7 +123,8 @@ def check_survivors(parties: int, dropouts: int, colluding: int) -> None:
         raise PlanError(
             f"insider subtraction: of {parties} parties {dropouts} may drop out, which leaves "
             f"{parties - dropouts}; if {colluding} of them subtract their own part from the sum, "
-            f"fewer than 2 are left to hide in. It takes at least {colluding + dropouts + 2} parties "
+            "fewer than 2 are left to hide in. It takes at least "
+            f"{colluding + dropouts + 2} parties "
             f"(colluding + dropouts + 2): invite more, or bear fewer dropouts or colluders"
         )
 
@@ -132,8 +135,10 @@ def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
     if dropouts > bearable:
         raise PlanError(
             f"equivocation: {parties} parties of which {colluding} collude with a malicious "
-            f"coordinator bear {max(bearable, 0) or 'no'} dropouts, not {dropouts}; with fewer than "
-            f"(n + c)/2 confirmations it could unmask two different sums. Set dropouts = {max(bearable, 0)},"
+            f"coordinator bear {max(bearable, 0) or 'no'} dropouts, not "
+            f"{dropouts}; with fewer than "
+            "(n + c)/2 confirmations it could unmask two different sums. Set "
+            f"dropouts = {max(bearable, 0)},"
             " invite more parties, or call coordinator and network 'curious' if they are"
         )
     return (parties + colluding) // 2 + 1

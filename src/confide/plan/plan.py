@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Final
@@ -89,7 +90,9 @@ class Plan:
 
     def _check_values(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
-            raise PlanError(f"schema_version {self.schema_version}; this release reads {SCHEMA_VERSION}")
+            raise PlanError(
+                f"schema_version {self.schema_version}; this release reads {SCHEMA_VERSION}"
+            )
         for field, value, least in (
             ("rounds", self.rounds, 1),
             ("dropouts", self.dropouts, 0),
@@ -108,19 +111,12 @@ class Plan:
     def _check_parties(self) -> None:
         if not 2 <= len(self.parties) <= _MAX_PARTIES:
             raise PlanError(
-                f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at least "
-                "3 for anybody to hide)"
+                f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at "
+                "least 3 for anybody to hide)"
             )
-        for field, values in (
-            ("name", [p.name for p in self.parties]),
-            ("key", [p.key for p in self.parties]),
-        ):
-            if len(set(values)) < len(values):
-                twice = next(p.name for p, v in zip(self.parties, values, strict=True) if values.count(v) > 1)
-                raise PlanError(f"two parties share one {field} (see {twice!r}); each has its own")
-        names = [p.name for p in self.public]
-        if len(set(names)) < len(names):
-            raise PlanError(f"public values named {', '.join(names)}; each name may stand once")
+        _refuse_repeated("parties share the name", [p.name for p in self.parties])
+        _refuse_repeated("parties share the key", [p.key.hex() for p in self.parties])
+        _refuse_repeated("public values share the name", [p.name for p in self.public])
 
     def _check_sums(self) -> None:
         if not self.sums.unit.covers(self.neighbours.unit):
@@ -152,7 +148,7 @@ class Plan:
 
     @property
     def quorum_needed(self) -> bool:
-        """Whether somebody may lie about the survivors: the coordinator, or a network posing as it."""
+        """Whether somebody may lie about survivors: the coordinator, or a network posing as it."""
         adversary = self.threat.confidentiality
         return Corruption.MALICIOUS in (adversary.coordinator, adversary.network)
 
@@ -221,3 +217,9 @@ class Plan:
             if f.name in ("name", "task", "rounds", "aggregation", "noise")
         )
         return f"Plan({shown}, {len(self.parties)} parties, hash={self.short_hash}…)"
+
+
+def _refuse_repeated(what: str, values: list[str]) -> None:
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise PlanError(f"{count} {what} {value!r}; each needs its own")

@@ -71,7 +71,9 @@ class Sum:
         object.__setattr__(self, "unit_bound", float(self.unit_bound))
         object.__setattr__(self, "shape", tuple(self.shape))
         if not _NAME.fullmatch(self.name):
-            raise PlanError(f"a sum named {self.name!r}; a name is like 'gradient' or 'cell_counts'")
+            raise PlanError(
+                f"a sum named {self.name!r}; a name is like 'gradient' or 'cell_counts'"
+            )
         if any(side < 1 for side in self.shape) or not 1 <= self.size <= MAX_SIZE:
             raise PlanError(f"sum {self.name!r} has shape {self.shape}; sides are at least 1 and "
                             f"coordinates at most {MAX_SIZE:,}")  # fmt: skip
@@ -81,7 +83,9 @@ class Sum:
                 "number: how far one unit can move the sum"
             )
         if self.capacity < 1:
-            raise PlanError(f"sum {self.name!r} has capacity {self.capacity}; count at least 1 unit")
+            raise PlanError(
+                f"sum {self.name!r} has capacity {self.capacity}; count at least 1 unit"
+            )
         if self.unit is Unit.PARTY and self.capacity != 1:
             raise PlanError(
                 f"sum {self.name!r} has unit 'party' and capacity {self.capacity}; a party is one "

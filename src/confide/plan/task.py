@@ -41,7 +41,9 @@ class Task:
         if not self.name:
             raise PlanError("a task without a name; name the computation")
         if len(self.settings) > _MAX_SETTINGS:
-            raise PlanError(f"task settings of {len(self.settings):,} characters; at most {_MAX_SETTINGS:,}")
+            raise PlanError(
+                f"task settings of {len(self.settings):,} characters; at most {_MAX_SETTINGS:,}"
+            )
         if _json(self.read()) != self.settings:
             raise PlanError("task settings are not in their deterministic form; use Task.of")
 
@@ -78,7 +80,9 @@ class Code:
 
     def __post_init__(self) -> None:
         if len(self.digest) != _DIGEST_BYTES:
-            raise PlanError(f"a code digest of {len(self.digest)} bytes; SHA-256 has {_DIGEST_BYTES}")
+            raise PlanError(
+                f"a code digest of {len(self.digest)} bytes; SHA-256 has {_DIGEST_BYTES}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

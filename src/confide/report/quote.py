@@ -38,9 +38,9 @@ class Budget:
 class Quote:
     """What a plan costs if nobody drops out but the coordinator must expect the worst.
 
-    Bytes are exact but for the lengths of names. Seconds are estimates from primitives timed on this
-    machine, for the protocol alone: what a party computes on its rows comes on top. Memory is an
-    estimate of what the protocol and one chunk of rows hold.
+    Bytes are exact but for the lengths of names. Seconds are estimates from primitives timed on
+    this machine, for the protocol alone: what a party computes on its rows comes on top. Memory is
+    an estimate of what the protocol and one chunk of rows hold.
     """
 
     rounds: int
@@ -182,6 +182,7 @@ def _keep(budget: Budget, made: Quote) -> None:
         limit = getattr(budget, name)
         if limit is not None and value > limit:
             raise BudgetError(
-                f"the plan takes {value:,.6g} {name.replace('_', ' ')}, the budget is {limit:,.6g}: "
+                f"the plan takes {value:,.6g} {name.replace('_', ' ')}, the "
+                f"budget is {limit:,.6g}: "
                 "run fewer rounds, shrink the sums or raise the budget"
             )

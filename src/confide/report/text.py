@@ -40,7 +40,10 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
     yield f"Who learns what: {report.plan_name}"
     yield f"plan {report.plan_hash}"
     if report.simulated:
-        yield "SIMULATION: at least one party has a simulated key, whose private half anybody can make."
+        yield (
+            "SIMULATION: at least one party has a simulated key, whose "
+            "private half anybody can make."
+        )
     yield ""
     yield from _wrap(report.promise, "")
     yield from _section("What leaves a party")
@@ -59,14 +62,19 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
         yield from _view_lines(group)
     yield from _section("Known attacks, and what they come to")
     for f in report.findings:
-        yield from _wrap(f"{f.outcome.value.upper()}: {f.attack} [{f.aim.value}]. {f.reason}.", "  ")
+        yield from _wrap(
+            f"{f.outcome.value.upper()}: {f.attack} [{f.aim.value}]. {f.reason}.", "  "
+        )
 
 
 def _view_lines(group: list[View]) -> Iterator[str]:
     names = ", ".join(v.observer for v in group)
     yield f"  {names}" + ("" if group[0].within_threat else "  (not in the stated threat)")
     for o in group[0].observations:
-        yield from _wrap(f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.", "      ")
+        yield from _wrap(
+            f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.",
+            "      ",
+        )
 
 
 def _same_views(views: Iterable[View]) -> Iterator[list[View]]:

@@ -198,15 +198,12 @@ def _facts(plan: Plan, declared: Sum) -> SumFacts:
 def _metadata(plan: Plan) -> Iterator[str]:
     who = "everybody" if isinstance(plan.aggregation, Masked) else "the coordinator"
     yield f"{who} learns which parties took part in each round and which dropped out"
-    yield "the network learns who talks to the coordinator, when, and how much: sizes depend on the plan alone"
-    yield "the coordinator learns how long each party takes, which grows with its number of rows"
-    yield "nobody learns a party's number of rows from the protocol" + (
-        "; sums of counts tell the total" if _counts_rows(plan) else ""
+    yield (
+        "the network learns who talks to the coordinator, when, and how much: "
+        "sizes depend on the plan alone"
     )
-
-
-def _counts_rows(plan: Plan) -> bool:
-    return any(s.size == 1 for s in plan.sums.sums)
+    yield "the coordinator learns how long each party takes, which grows with its number of rows"
+    yield "nobody learns a party's number of rows except by what the sums tell"
 
 
 def _all_views(plan: Plan) -> Iterator[View]:
@@ -221,6 +218,7 @@ def _all_views(plan: Plan) -> Iterator[View]:
     if colluding and corrupt:
         yield _coalition_view(plan, colluding, with_coordinator=True)
     if isinstance(plan.aggregation, Masked):
+        yield _subtraction_view(plan)
         yield _threshold_view(plan)
 
 
@@ -237,7 +235,9 @@ def _party_view(plan: Plan, name: str) -> View:
 def _coordinator_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.coordinator.corrupt
     if isinstance(plan.aggregation, Clear):
-        noise = "that party's small share of noise" if isinstance(plan.noise, NoiseShares) else "none"
+        noise = (
+            "that party's small share of noise" if isinstance(plan.noise, NoiseShares) else "none"
+        )
         each = Observation(
             f"each party's contribution to {_names(plan)}",
             "in clear, by party",
@@ -271,6 +271,35 @@ def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View
     return View(who, True, (own, *_released(plan, insiders=members)))
 
 
+def _subtraction_view(plan: Plan) -> View:
+    """The fewest parties beyond the threat with whom the coordinator can single out another."""
+    n, left = len(plan.parties), plan.min_survivors
+    subtracting = left - 1
+    # Liars sign twice: two sets of survivors that differ in one party can then both find a quorum.
+    equivocating = 2 * plan.masking.quorum - n if plan.masking.quorum else subtracting
+    members = max(min(subtracting, equivocating), plan.colluding + 1)
+    means = "they subtract their own part from a sum over themselves and one other"
+    if equivocating < subtracting:
+        means = "they confirm two sets of survivors that differ in one party, and subtract the sums"
+    return View(
+        f"coordinator and any {_count(members, 'party', 'parties')} together",
+        within_threat=False,
+        observations=(
+            Observation(
+                "the contribution of a party of their choice",
+                f"in clear: {means}",
+                _every_round(plan),
+                "ε = ∞ (nothing is left to protect it)",
+                _beyond(plan),
+            ),
+        ),
+    )
+
+
+def _beyond(plan: Plan) -> str:
+    return f"this is beyond the threat, in which at most {plan.colluding} collude"
+
+
 def _threshold_view(plan: Plan) -> View:
     threshold = plan.masking.threshold
     seen = Observation(
@@ -278,7 +307,7 @@ def _threshold_view(plan: Plan) -> View:
         "in clear: their shares open the masks",
         _every_round(plan),
         "ε = ∞ (nothing is left to protect it)",
-        f"this is beyond the threat: at most {plan.colluding} parties collude in it",
+        _beyond(plan),
     )
     who = f"coordinator and {threshold} parties that share one neighbour"
     if plan.masking.complete:
@@ -324,8 +353,9 @@ def _differences(plan: Plan) -> Iterator[Observation]:
         return
     yield Observation(
         "differences of sums across rounds",
-        f"up to {plan.dropouts} of the parties may be missing in one round and not in another: the "
-        "difference is those parties' contribution, up to how much the others' changed",
+        f"if up to {plan.dropouts} of the parties are missing in one round and not in another, the "
+        "difference is those parties' contribution, up to how much the others' changed; what does "
+        "not change, such as a number of rows, comes out exactly",
         f"each pair of {plan.rounds} rounds",
         _privacy(plan),
         "only noise bounds this",

@@ -3,14 +3,16 @@
 The protocol is Bell et al. 2020 over Bonawitz et al. 2017, with a jointly drawn graph, a check that
 no party is cut off, and a signed set of survivors:
 
-| step | a party sends | and has checked |
-|---|---|---|
-| open → advertise | two public keys, a commitment to its share of the coin | the attempt is new |
-| roster → reveal | its share of the coin (only if the graph is sparse) | enough parties came |
-| neighbours → shares | encrypted shares of its mask key and its self mask | all coin shares open their commitments, its neighbours' keys are signed |
-| deliver → contribution | its contribution plus masks | enough sharers, a full neighbourhood |
-| survivors → consent | a signature on the survivors (only against liars) | they are enough, and nobody is cut off |
-| unmask → opened | for each neighbour one share: of the self mask if it survived, else of the mask key | a quorum signed the same survivors |
+1. *open → advertise*: a party sends two public keys and commits to its share of the coin.
+2. *roster → reveal* (sparse graphs): it reveals that share, once the commitments are fixed.
+3. *neighbours → shares*: all coin shares open their commitments and the neighbours' keys are
+   signed, so it sends each neighbour an encrypted share of its mask key and of its self mask.
+4. *deliver → contribution*: enough parties shared and enough neighbours hold its shares, so it
+   sends its contribution plus its masks.
+5. *survivors → consent* (against liars): the survivors are enough and nobody is cut off from the
+   others, so it signs them.
+6. *unmask → opened*: a quorum signed the same survivors, so it opens for each neighbour one share:
+   of the self mask if that neighbour survived, else of its mask key.
 
 Parties do not trust the coordinator with anything but the sum and with going on.
 """

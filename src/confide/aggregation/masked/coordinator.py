@@ -47,7 +47,7 @@ class MaskedCoordinator:
         self._consents: dict[int, bytes] = {}
         self._opened: dict[int, Opened] = {}
         self._result: RoundResult | None = None
-        self._members = self._set_of(self._index[name] for name in invited)
+        self._members = np.isin(self._names, invited)
         self._await("advertise", self._take_advert, self._close_adverts)
 
     def open(self) -> Outbox:
@@ -56,25 +56,28 @@ class MaskedCoordinator:
 
     def receive(self, message: bytes) -> None:
         """Takes one answer of this step."""
-        if self._kind is None:
+        if not self._kind:
             raise ProtocolError(f"a message after the end of {self._round}")
         limit = wire.message_limit(self._round, self._layout.wire_bytes)
         envelope = self._round.open(message, self._kind, limit)
         index = self._index[envelope.sender]
         if not self._members[index] or self._answered[index]:
-            raise ProtocolError(f"a second or unasked {self._kind!r} message of {envelope.sender!r}")
+            raise ProtocolError(
+                f"a second or unasked {self._kind!r} message of {envelope.sender!r}"
+            )
         self._take(index, envelope.payload, message)
         self._answered[index] = True
 
     def advance(self) -> Outbox:
         """Closes the step."""
-        if self._kind is None:
+        if not self._kind:
             return {}
         left = int(self._answered.sum())
         if left < self._masking.min_survivors:
             raise DropoutError(
                 f"{left} of {self._masking.parties} parties answered {self._kind!r} in "
-                f"{self._round}; the plan bears {self._masking.dropouts} dropouts. No sum is released"
+                f"{self._round}; the plan bears {self._masking.dropouts} "
+                "dropouts. No sum is released"
             )
         before, self._members = self._members, self._answered
         return self._close(before)
@@ -82,7 +85,7 @@ class MaskedCoordinator:
     @property
     def awaits(self) -> str:
         """The kind of message that this step takes."""
-        return self._kind or ""
+        return self._kind
 
     @property
     def result(self) -> RoundResult:
@@ -200,16 +203,14 @@ class MaskedCoordinator:
         values = canonical.decode(payload, len(payload))
         keys, seeds = fields_of(values, keys=list, seeds=list)
         n = self._masking.parties
-        opened = Opened(
-            keys=wire.shares_of_list(keys, n), seeds=wire.shares_of_list(seeds, n)
-        )
+        opened = Opened(keys=wire.shares_of_list(keys, n), seeds=wire.shares_of_list(seeds, n))
         held = {index, *self._neighbours[index]}
         if not (opened.keys.keys() | opened.seeds.keys()) <= held:
             raise ProtocolError(f"{self._names[index]!r} opens shares that it cannot hold")
         self._opened[index] = opened
 
     def _close_opened(self, _: wire.Members) -> Outbox:
-        self._kind = None
+        self._kind = ""
         unmask(
             self._total,
             layout=self._layout,
@@ -234,14 +235,9 @@ class MaskedCoordinator:
         take: Callable[[int, bytes, bytes], None],
         close: Callable[[wire.Members], Outbox],
     ) -> None:
-        self._kind: str | None = kind
+        self._kind = kind
         self._take, self._close = take, close
         self._answered = np.zeros(self._masking.parties, bool)
-
-    def _set_of(self, indices: object) -> wire.Members:
-        members = np.zeros(self._masking.parties, bool)
-        members[list(indices)] = True  # type: ignore[call-overload]
-        return members
 
     def _to(self, members: wire.Members, message: Callable[[int], bytes]) -> Outbox:
         return {self._names[i]: message(int(i)) for i in np.flatnonzero(members)}

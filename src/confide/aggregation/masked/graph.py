@@ -23,7 +23,9 @@ COIN_BYTES = 16
 
 def commit(context: bytes, index: int, share: bytes) -> bytes:
     """A party's commitment to its share of the coin (32 bytes; binding as SHA-256 is)."""
-    return hashlib.sha256(b"confide coin share\0" + context + index.to_bytes(4, "big") + share).digest()
+    return hashlib.sha256(
+        b"confide coin share\0" + context + index.to_bytes(4, "big") + share
+    ).digest()
 
 
 def coin_of(context: bytes, shares: list[bytes]) -> bytes:

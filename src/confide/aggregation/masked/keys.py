@@ -1,8 +1,8 @@
 """Keys of one masked round: agreement, derivation, masks and encrypted shares.
 
-Each party makes two X25519 key pairs per attempt, one for masks and one for shares. What two parties
-derive binds the round's transcript so far, so parties that were told different things derive
-different keys, and their masks do not cancel.
+Each party makes two X25519 key pairs per attempt, one for masks and one for shares. What two
+parties derive binds the round's transcript so far, so parties that were told different things
+derive different keys, and their masks do not cancel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TAG_BYTES = 16
 
 
 def pairwise_key(
-    own: X25519PrivateKey, other: bytes, purpose: bytes, transcript: bytes, low: int, high: int
+    own: X25519PrivateKey, other: bytes, purpose: bytes, transcript: bytes, pair: tuple[int, int]
 ) -> bytes:
     """The 32-byte key that two parties share for one purpose (HKDF-SHA256, RFC 5869).
 
@@ -33,8 +33,7 @@ def pairwise_key(
         other: The other's public key, 32 bytes.
         purpose: A fixed text for each use.
         transcript: Hash of what both were told: plan, round, attempt, state, roster, coin, sharers.
-        low: The party's number that stands first in `purpose`'s order.
-        high: The other's.
+        pair: The two parties' numbers, in an order that both know.
 
     Raises:
         VerificationError: If the public key is of small order, which gives a key known to all.
@@ -43,7 +42,7 @@ def pairwise_key(
         secret = own.exchange(X25519PublicKey.from_public_bytes(other))
     except ValueError as error:
         raise VerificationError("a public key that agrees on a key known to all") from error
-    info = purpose + low.to_bytes(4, "big") + high.to_bytes(4, "big")
+    info = purpose + b"".join(number.to_bytes(4, "big") for number in pair)
     return HKDF(hashes.SHA256(), SEED_BYTES, salt=transcript, info=info).derive(secret)
 
 

@@ -159,11 +159,11 @@ class MaskedParty:
         words, masks = layout.to_words(self._contribution()), MaskAdder(layout)
         masks.add(words, secrets.self_seed)
         for other in self._partners:
-            low, high = sorted((self._me, other))
+            pair = (min(self._me, other), max(self._me, other))
             key = pairwise_key(
-                secrets.mask_key, self._mask_keys[other], b"mask", self._transcript, low, high
+                secrets.mask_key, self._mask_keys[other], b"mask", self._transcript, pair
             )
-            masks.apply(words, key, add=self._me == low)
+            masks.apply(words, key, add=self._me < other)
         self._awaited = (
             ("survivors", self._consent) if self._masking.quorum else ("unmask", self._open_curious)
         )
@@ -221,7 +221,9 @@ class MaskedParty:
         if what == "signers":
             return members
         if not members[self._me]:
-            raise ProtocolError(f"the {what} leave out {self._identity.name!r}, who is asked to go on")
+            raise ProtocolError(
+                f"the {what} leave out {self._identity.name!r}, who is asked to go on"
+            )
         if members.sum() < self._masking.min_survivors:
             raise DropoutError(
                 f"the {what} are {members.sum()} parties; {self._round} takes at least "
@@ -251,7 +253,9 @@ class MaskedParty:
     def _read_adverts(self, adverts: list[Any]) -> tuple[dict[int, bytes], dict[int, bytes]]:
         """The signed mask and share keys of all neighbours that are present, and of nobody else."""
         if len(adverts) != len(self._neighbours):
-            raise ProtocolError(f"{len(adverts)} key advertisements for {len(self._neighbours)} neighbours")
+            raise ProtocolError(
+                f"{len(adverts)} key advertisements for {len(self._neighbours)} neighbours"
+            )
         mask_keys, share_keys = {}, {}
         for index, data in zip(self._neighbours, adverts, strict=True):
             if not isinstance(data, bytes):
@@ -259,7 +263,8 @@ class MaskedParty:
             envelope = self._round.open(data, "advertise", wire.ADVERT_BYTES)
             if envelope.sender != self._names[index]:
                 raise VerificationError(
-                    f"a key advertisement of {envelope.sender!r} in the place of {self._names[index]!r}"
+                    f"a key advertisement of {envelope.sender!r} in the place of "
+                    f"{self._names[index]!r}"
                 )
             values = canonical.decode(envelope.payload, wire.ADVERT_BYTES)
             _, mask_keys[index], share_keys[index] = fields_of(
@@ -290,9 +295,9 @@ class MaskedParty:
 
     def _share_key(self, other: int, *, sending: bool) -> bytes:
         """The key of shares to or from a neighbour. Bound to who sends, so each encrypts once."""
-        first, second = (self._me, other) if sending else (other, self._me)
+        pair = (self._me, other) if sending else (other, self._me)
         own, theirs = self._open_secrets.share_key, self._share_keys[other]
-        return pairwise_key(own, theirs, b"share", self._share_transcript, first, second)
+        return pairwise_key(own, theirs, b"share", self._share_transcript, pair)
 
 
 class _Secrets:

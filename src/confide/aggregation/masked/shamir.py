@@ -1,8 +1,8 @@
 """Shamir's t-of-n secret sharing of 256-bit secrets, over the field of p = 2^31 - 1.
 
 A secret is nine limbs of 30 bits; limb by limb it is the constant term of a polynomial of degree
-t - 1 with uniform coefficients. Any t values give it back, and t - 1 are uniform whatever the secret
-(Shamir 1979). Limbs are shared independently, so the whole is as hidden as each limb.
+t - 1 with uniform coefficients. Any t values give it back, and t - 1 are uniform whatever the
+secret (Shamir 1979). Limbs are shared independently, so the whole is as hidden as each limb.
 
 Arithmetic on secrets uses shifts, additions and masks only: multiplication modulo a Mersenne prime
 needs no division, whose time might depend on its operands.
@@ -99,7 +99,7 @@ def _limbs(secret: bytes) -> Field:
 
 
 def _reduce(x: Field) -> Field:
-    """x mod p for x < 2^63, without division or branches."""
+    """X mod p for x < 2^63, without division or branches."""
     p, bits = np.uint64(PRIME), np.uint64(31)
     x = (x & p) + (x >> bits)
     x = (x & p) + (x >> bits)
@@ -117,7 +117,7 @@ def _product(rows: Field) -> Field:
 
 
 def _inverse(x: Field) -> Field:
-    """x^(p - 2) = 1/x."""
+    """The inverse of each element: x^(p - 2) = 1/x."""
     result = np.ones_like(x)
     for bit in f"{PRIME - 2:b}":
         result = _reduce(result * result)

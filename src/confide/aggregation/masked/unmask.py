@@ -45,9 +45,9 @@ def unmask(
 ) -> None:
     """Removes all masks from the sum of the survivors' masked vectors, in place.
 
-    Survivors' self masks are rebuilt from their seeds. A party that shared its secrets and then sent
-    no vector left its half of each pairwise mask in its neighbours' vectors: those are rebuilt from
-    its mask key.
+    Survivors' self masks are rebuilt from their seeds. A party that shared its secrets and then
+    sent no vector left its half of each pairwise mask in its neighbours' vectors: those are rebuilt
+    from its mask key.
 
     Args:
         total: Sum of the masked vectors, shape `(layout.size,)`.
@@ -78,9 +78,10 @@ def unmask(
             )
         for other in neighbours[index]:
             if survivors[other]:
-                low, high = sorted((index, other))
-                pairwise = pairwise_key(key, mask_keys[other], b"mask", transcript, low, high)
-                adder.apply(total, pairwise, add=other != low)
+                pair = (min(index, other), max(index, other))
+                pairwise = pairwise_key(key, mask_keys[other], b"mask", transcript, pair)
+                # The survivor added this mask if its number is the lower one.
+                adder.apply(total, pairwise, add=other > index)
 
 
 class _Reconstruction:
@@ -113,7 +114,8 @@ class _Reconstruction:
         if len(found) < threshold:
             raise DropoutError(
                 f"{len(found)} shares of {self._names[index]!r} were opened; it takes {threshold}: "
-                "more parties dropped out than the plan bears. The round is spent, no sum is released"
+                "more parties dropped out than the plan bears. The round is "
+                "spent, no sum is released"
             )
         used = tuple(found[:threshold])
         if used not in self._factors:

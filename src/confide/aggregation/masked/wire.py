@@ -23,9 +23,9 @@ __all__ = [
     "consent_payload",
     "members_of",
     "members_to_bytes",
+    "message_limit",
     "shares_of_list",
     "shares_to_list",
-    "message_limit",
     "split",
     "start_transcript",
 ]

@@ -52,7 +52,8 @@ def as_features(x: ArrayLike, n_features: int | None = None) -> Reals:
             f"x has {width} features, but the model takes {n_features}: "
             "pass the columns it is made for"
         )
-    return array
+    # The layout in memory decides the order of additions; one layout, the same bits.
+    return np.ascontiguousarray(array)
 
 
 def check_features(x: Reals, names: NDArray[np.object_] | None = None) -> None:
