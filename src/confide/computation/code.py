@@ -46,7 +46,10 @@ def package_code(package: str, version: str) -> Code:
 
 
 def _module_name(function: Callable[..., Any]) -> str:
-    return getattr(inspect.unwrap(function), "__module__", None) or type(function).__module__
+    """The module of a function; of a script, its file's name, so that running it changes nothing."""
+    name = getattr(inspect.unwrap(function), "__module__", None) or type(function).__module__
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return Path(file).stem if name == "__main__" and file else name
 
 
 def _source(function: Callable[..., Any]) -> str:

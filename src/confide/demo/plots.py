@@ -61,8 +61,8 @@ def learning_curves(experiment: Experiment) -> str:
         axes.legend(
             handles,
             ["federated, in clear", f"federated, masked, {DROP.party} drops out"],
-            loc="lower right",
-            bbox_to_anchor=(1, 0.12),
+            loc="center right",
+            bbox_to_anchor=(1, 0.52),
             frameon=False,
         )
         return _data_uri(figure)

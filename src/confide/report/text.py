@@ -58,7 +58,7 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
             f"{p.name}{f' ({p.rows:,} rows)' if p.rows else ''}: {p.meaning}" for p in report.public
         )
     yield from _section("Views")
-    for group in _same_views(report.views):
+    for group in report.grouped:
         yield from _view_lines(group)
     yield from _section("Known attacks, and what they come to")
     for f in report.findings:
@@ -67,7 +67,7 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
         )
 
 
-def _view_lines(group: list[View]) -> Iterator[str]:
+def _view_lines(group: tuple[View, ...]) -> Iterator[str]:
     names = ", ".join(v.observer for v in group)
     yield f"  {names}" + ("" if group[0].within_threat else "  (not in the stated threat)")
     for o in group[0].observations:
@@ -75,20 +75,6 @@ def _view_lines(group: list[View]) -> Iterator[str]:
             f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.",
             "      ",
         )
-
-
-def _same_views(views: Iterable[View]) -> Iterator[list[View]]:
-    """Neighbouring views that differ by the observer's name only, together."""
-    group: list[View] = []
-    for view in views:
-        if group and (view.observations, view.within_threat) != (
-            group[0].observations,
-            group[0].within_threat,
-        ):
-            yield group
-            group = []
-        group.append(view)
-    yield group
 
 
 def _section(title: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ observes, in which form, how often, what noise protects it, and what would void 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confide.plan import (
     Aim,
@@ -121,6 +121,17 @@ class ViewReport:
             if view.observer == observer:
                 return view
         raise KeyError(observer)
+
+    @property
+    def grouped(self) -> tuple[tuple[View, ...], ...]:
+        """The views in order, neighbours that differ by their observer's name only together."""
+        groups: list[list[View]] = []
+        for view in self.views:
+            if groups and view == replace(groups[-1][0], observer=view.observer):
+                groups[-1].append(view)
+            else:
+                groups.append([view])
+        return tuple(map(tuple, groups))
 
     @property
     def influence(self) -> tuple[Finding, ...]:

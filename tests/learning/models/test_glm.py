@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from confide.errors import DataError, PlanError
 from confide.learning.models import (
@@ -252,7 +253,9 @@ def with_value(value):
         (with_value(1e200), Y, "x holds 1e+200 in record 2, feature 1; values are neither NaN"),
         ([["1", "2", "3"]] * 4, Y, "x of type <U1: no numbers; encode it as real numbers"),
         (np.array([["a", 2, 3]] * 4, object), Y, "x of type object: no numbers"),
-        (np.array([[None, 2, 3]] * 4, object), Y, "x holds what is no number"),
+        (np.array([[None, 2, 3]] * 4, object), Y, "x holds nan in record 0, feature 0"),
+        (np.array([[pd.NA, 2, 3]] * 4, object), Y, "x holds what is no number"),
+        (sparse.csr_array(X), Y, "x is sparse; sparse data are not supported: pass x.toarray()"),
         (X.astype("M8[s]"), Y, "x of type datetime64[s]: no numbers"),
         (X + 1j, Y, "x of type complex128: Complex data not supported"),
     ],

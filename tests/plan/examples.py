@@ -1,0 +1,163 @@
+"""Plans to test with: one to vary by hand, and hypothesis strategies for any that can be made."""
+
+from hypothesis import strategies as st
+
+from confide.plan import (
+    Adversary,
+    CentralNoise,
+    Clear,
+    Code,
+    Corruption,
+    Hardware,
+    Masked,
+    Neighbours,
+    NoiseShares,
+    NoNoise,
+    Norm,
+    Party,
+    Plan,
+    PublicValue,
+    Recipients,
+    Relation,
+    Release,
+    Sum,
+    SumGroup,
+    Task,
+    Threat,
+    Unit,
+)
+
+PARTIES = tuple(Party(f"party-{i:02}", bytes([i]) * 32) for i in range(40))
+TRUSTED = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
+
+
+def make_sum(**changes):
+    return Sum(**{"name": "total", "unit_bound": 1.0, "capacity": 100} | changes)
+
+
+def make_plan(**changes):
+    """Five parties, one masked sum, the default threat: change what the test is about."""
+    return Plan(
+        **{
+            "name": "example",
+            "parties": PARTIES[:5],
+            "task": Task("task"),
+            "code": Code(package="package", version="1.0", digest=bytes(32)),
+            "sums": SumGroup((make_sum(),)),
+        }
+        | changes
+    )
+
+
+def make_plan_with_sums(*sums, **changes):
+    return make_plan(sums=SumGroup(sums), **changes)
+
+
+names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+digests = st.binary(min_size=32, max_size=32)
+positive_reals = st.floats(1e-200, 1e200)
+settings_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+corruptions = st.sampled_from(Corruption)
+
+
+@st.composite
+def sums(draw, unit):
+    return Sum(
+        name=draw(names),
+        shape=draw(st.lists(st.integers(1, 20), max_size=3)),
+        unit=unit,
+        unit_bound=draw(positive_reals),
+        norm=draw(st.sampled_from(Norm)),
+        capacity=1 if unit is Unit.PARTY else draw(st.integers(1, 1_000_000)),
+        meaning=draw(texts),
+    )
+
+
+@st.composite
+def groups(draw, unit):
+    return SumGroup(draw(st.lists(sums(unit), min_size=1, max_size=3, unique_by=lambda s: s.name)))
+
+
+@st.composite
+def adversaries(draw, colluding=None, coordinators=corruptions):
+    colluding = draw(st.integers(0, 9)) if colluding is None else colluding
+    corrupt = st.sampled_from([Corruption.CURIOUS, Corruption.MALICIOUS])
+    return Adversary(
+        coordinator=draw(coordinators),
+        colluding_parties=colluding,
+        parties=draw(corrupt if colluding else corruptions),
+        evaluator=draw(corruptions),
+        network=draw(corruptions),
+    )
+
+
+@st.composite
+def neighbours(draw):
+    unit = draw(st.sampled_from(Unit))
+    return Neighbours(
+        unit=unit,
+        relation=draw(st.sampled_from(Relation)),
+        person_at_several_parties=unit is Unit.PERSON and draw(st.booleans()),
+    )
+
+
+@st.composite
+def plans(draw):
+    """Any plan of up to twelve parties that can be made; all have room for what they bear."""
+    colluding = draw(st.integers(0, 3))
+    dropouts = draw(st.integers(0, 2))
+    # 2d + max(c, 1) + 2 parties leave a quorum, and two to hide, whoever is corrupt.
+    least = 2 * dropouts + max(colluding, 1) + 2
+    aggregation = draw(st.sampled_from([Clear(), Masked()]))
+    trusted = isinstance(aggregation, Clear)
+    noises = [st.builds(CentralNoise, positive_reals), st.just(NoNoise())]
+    protected = draw(neighbours())
+    rounds = draw(st.integers(1, 50))
+    recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
+    return Plan(
+        name=draw(texts),
+        parties=draw(st.lists(parties, min_size=least, max_size=12, unique_by=_name_and_key)),
+        neighbours=protected,
+        task=Task.of(draw(texts.filter(bool)), **draw(st.dictionaries(texts, settings_values, max_size=3))),
+        code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),
+        sums=draw(groups(draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)])))),
+        rounds=rounds,
+        dropouts=dropouts,
+        aggregation=aggregation,
+        noise=draw(st.one_of(noises if trusted else [*noises, st.builds(NoiseShares, positive_reals)])),
+        threat=Threat(
+            confidentiality=draw(
+                adversaries(colluding, st.just(Corruption.HONEST) if trusted else corruptions)
+            ),
+            integrity=draw(adversaries()),
+            hardware=draw(st.sampled_from(Hardware)),
+        ),
+        release=Release(to=draw(st.sampled_from(recipients))),
+        public=draw(
+            st.lists(
+                st.builds(
+                    PublicValue,
+                    name=texts,
+                    digest=digests,
+                    meaning=texts,
+                    rows=st.integers(0, 2**40),
+                ),
+                max_size=2,
+                unique_by=lambda value: value.name,
+            )
+        ),
+        seed=draw(st.integers(0, 2**64 - 1)),
+        chunk_records=draw(st.integers(1, 2**40)),
+    )  # fmt: skip
+
+
+parties = st.sampled_from([*PARTIES, *(Party.simulation(f"simulated-{i}") for i in range(8))])
+
+
+def _name_and_key(party):
+    return party.name

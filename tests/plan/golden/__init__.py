@@ -1,0 +1,153 @@
+"""Three plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
+
+Bytes that change without a new `SCHEMA_VERSION` make a plan unreadable that somebody has signed. So
+raise `SCHEMA_VERSION` first, then write the files anew, in the same commit:
+
+    python -m tests.plan.golden --write
+"""
+
+import hashlib
+import textwrap
+from pathlib import Path
+
+from confide.plan import (
+    Adversary,
+    Clear,
+    Code,
+    Corruption,
+    Masked,
+    Neighbours,
+    NoiseShares,
+    Norm,
+    Party,
+    Plan,
+    PublicValue,
+    Recipients,
+    Relation,
+    Release,
+    Sum,
+    SumGroup,
+    Task,
+    Threat,
+    Unit,
+)
+
+FOLDER = Path(__file__).parent
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _code(package):
+    return Code(package=package, version="1.0.0", digest=_digest(package))
+
+
+def _clear():
+    """Three simulated parties that trust their coordinator."""
+    nobody = Adversary(
+        coordinator=Corruption.HONEST,
+        colluding_parties=0,
+        parties=Corruption.HONEST,
+        evaluator=Corruption.HONEST,
+        network=Corruption.CURIOUS,
+    )
+    return Plan(
+        name="clear",
+        parties=tuple(Party.simulation(name) for name in ("north", "south", "west")),
+        task=Task.of("histogram", edges=[0, 0.5, 1]),
+        code=_code("counting"),
+        sums=SumGroup((Sum(name="counts", shape=(2,), unit_bound=1.0, capacity=100),)),
+        aggregation=Clear(),
+        threat=Threat(confidentiality=nobody, integrity=nobody),
+        release=Release(to=Recipients.COORDINATOR),
+    )
+
+
+def _lenders():
+    """Five lenders that trust nobody."""
+    return Plan(
+        name="lenders · Kreditgeber",
+        parties=tuple(Party(f"lender-{i}", _digest(f"key of lender {i}")) for i in range(5)),
+        task=Task.of("fed-avg", learning_rate=0.1, local_epochs=2, model="logistic"),
+        code=_code("learning"),
+        sums=SumGroup(
+            (
+                Sum(
+                    name="update",
+                    shape=(59, 2),
+                    unit=Unit.PARTY,
+                    unit_bound=0.3,
+                    capacity=1,
+                    meaning="what a lender would change in the model",
+                ),
+                Sum(name="weight", unit=Unit.PARTY, unit_bound=1e6, norm=Norm.L1, capacity=1),
+                Sum(name="loss", unit=Unit.PARTY, unit_bound=1e-3, norm=Norm.LINF, capacity=1),
+            )
+        ),
+        neighbours=Neighbours(unit=Unit.PARTY),
+        rounds=20,
+        dropouts=1,
+        aggregation=Masked(),
+        public=(
+            PublicValue(name="means", digest=_digest("means"), meaning="from a census"),
+            PublicValue(name="holdout", digest=_digest("holdout"), meaning="published", rows=500),
+        ),
+        seed=2**64 - 1,
+        chunk_records=256,
+    )
+
+
+def _patients():
+    """Four hospitals that count persons with shares of noise, against a merely curious middleman."""
+    curious = Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
+    return Plan(
+        name="patients",
+        parties=tuple(Party(f"hospital.{i}", _digest(f"key of hospital {i}")) for i in range(4)),
+        task=Task("survey"),
+        code=_code("counting"),
+        sums=SumGroup(
+            (
+                Sum(
+                    name="answers",
+                    shape=(12,),
+                    unit=Unit.PERSON,
+                    unit_bound=2.5,
+                    norm=Norm.L1,
+                    capacity=30_000,
+                ),
+            )
+        ),
+        neighbours=Neighbours(unit=Unit.PERSON, relation=Relation.REPLACE_ONE),
+        dropouts=1,
+        aggregation=Masked(),
+        noise=NoiseShares(1.25),
+        threat=Threat(confidentiality=curious),
+        seed=7,
+    )
+
+
+PLANS = {"clear": _clear(), "lenders": _lenders(), "patients": _patients()}
+
+
+def bytes_file(name):
+    return FOLDER / f"{name}.cbor.hex"
+
+
+def hash_file(name):
+    return FOLDER / f"{name}.sha256"
+
+
+def read_bytes(name):
+    return bytes.fromhex(bytes_file(name).read_text("ascii"))
+
+
+def read_hash(name):
+    return bytes.fromhex(hash_file(name).read_text("ascii"))
+
+
+def write():
+    for name, plan in PLANS.items():
+        lines = textwrap.wrap(plan.canonical().hex(), 96)
+        bytes_file(name).write_text("\n".join(lines) + "\n", "ascii")
+        hash_file(name).write_text(plan.hash.hex() + "\n", "ascii")

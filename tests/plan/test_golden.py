@@ -1,0 +1,84 @@
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from confide import canonical
+from confide.errors import ConfideError
+from confide.plan import SCHEMA_VERSION, Plan
+from tests.plan import golden
+
+NEEDS_A_VERSION = (
+    "the bytes of a plan changed: plans that parties have signed become unreadable. If that is "
+    "meant, raise SCHEMA_VERSION, then run: python -m tests.plan.golden --write"
+)
+
+each_plan = pytest.mark.parametrize("name", golden.PLANS)
+
+
+@each_plan
+def test_a_change_of_bytes_needs_a_new_schema_version(name):
+    pinned, plan = golden.read_bytes(name), golden.PLANS[name]
+    written_under = canonical.decode(pinned, len(pinned))["schema_version"]
+    assert written_under == SCHEMA_VERSION, "run: python -m tests.plan.golden --write"
+    assert plan.canonical() == pinned, NEEDS_A_VERSION
+    assert plan.hash == golden.read_hash(name), NEEDS_A_VERSION
+
+
+@each_plan
+def test_the_hash_is_sha_256_of_the_pinned_bytes(name):
+    assert hashlib.sha256(golden.read_bytes(name)).digest() == golden.read_hash(name)
+
+
+@each_plan
+def test_the_pinned_bytes_are_read_as_the_plan(name):
+    plan = Plan.from_canonical(golden.read_bytes(name))
+    assert plan == golden.PLANS[name]
+    assert plan.hash == golden.PLANS[name].hash
+
+
+def test_no_file_is_left_over():
+    files = [path.name.partition(".")[0] for path in golden.FOLDER.iterdir() if path.is_file()]
+    assert {name for name in files if not name.startswith("_")} == set(golden.PLANS)
+
+
+def test_writing_needs_to_be_asked_for():
+    refused = subprocess.run(
+        [sys.executable, "-m", "tests.plan.golden"],
+        cwd=golden.FOLDER.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "SCHEMA_VERSION" in refused.stderr
+
+
+@each_plan
+def test_no_altered_byte_is_read_as_the_plan(name):
+    pinned = golden.read_bytes(name)
+    for altered in _altered(pinned):
+        try:
+            read = Plan.from_canonical(altered)
+        except ConfideError:
+            continue
+        assert read != golden.PLANS[name]
+        assert read.canonical() == altered
+
+
+@each_plan
+def test_no_cut_or_lengthened_bytes_are_read(name):
+    pinned = golden.read_bytes(name)
+    for other in [*(pinned[:end] for end in range(len(pinned))), pinned + b"\0", pinned + pinned]:
+        with pytest.raises(ConfideError):
+            Plan.from_canonical(other)
+
+
+def _altered(data):
+    """Every byte once with each bit flipped, and once replaced by the head of another type."""
+    heads = bytes([0x00, 0x20, 0x40, 0x60, 0x80, 0xA0, 0xC0, 0xD8, 0xF6, 0xFB, 0xFF])
+    for place, byte in enumerate(data):
+        values = {byte ^ 1 << bit for bit in range(8)} | {heads[place % len(heads)]} - {byte}
+        for value in sorted(values):
+            yield data[:place] + bytes([value]) + data[place + 1 :]
