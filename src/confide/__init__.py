@@ -10,9 +10,13 @@ from confide.computation import Computation
 from confide.engines import Drop, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
+    Poisson,
     PoissonRegression,
     SoftmaxRegression,
     Table,
@@ -47,13 +51,16 @@ from confide.report import Budget, quote, views
 
 __all__ = [
     "Adversary",
+    "Bernoulli",
     "Budget",
+    "Categorical",
     "CentralNoise",
     "Clear",
     "Computation",
     "ConfideError",
     "Corruption",
     "Drop",
+    "Gaussian",
     "GeneralisedLinearModel",
     "LinearRegression",
     "LogisticRegression",
@@ -64,6 +71,7 @@ __all__ = [
     "Norm",
     "Party",
     "Plan",
+    "Poisson",
     "PoissonRegression",
     "PublicValue",
     "Recipients",

@@ -25,6 +25,8 @@ PROTECTIONS = {
 def load(name):
     """An example as a module."""
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -46,7 +46,7 @@ def package_code(package: str, version: str) -> Code:
 
 
 def _module_name(function: Callable[..., Any]) -> str:
-    """The module of a function; of a script, its file's name, so that running it changes nothing."""
+    """A function's module; of a script its file's name, so that running it changes nothing."""
     name = getattr(inspect.unwrap(function), "__module__", None) or type(function).__module__
     file = getattr(sys.modules.get(name), "__file__", None)
     return Path(file).stem if name == "__main__" and file else name

@@ -3,9 +3,13 @@
 from confide.learning.algorithms import fed_avg, fed_sgd
 from confide.learning.fitted import fitted_estimator, quality, trained_model
 from confide.learning.models import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
+    Poisson,
     PoissonRegression,
     SoftmaxRegression,
     accuracy,
@@ -14,9 +18,13 @@ from confide.learning.models import (
 from confide.learning.tables import Table
 
 __all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
     "GeneralisedLinearModel",
     "LinearRegression",
     "LogisticRegression",
+    "Poisson",
     "PoissonRegression",
     "SoftmaxRegression",
     "Table",

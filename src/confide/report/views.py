@@ -180,14 +180,20 @@ def _promise(plan: Plan) -> str:
         if role.corrupt
     ]
     if parties:
-        roles.append(f"any {_count(parties, 'party', 'parties')} ({adversary.parties.value})")
-    against = ", ".join(roles) if roles else "nobody"
+        what = adversary.parties.value
+        roles.append(f"any {_count(parties, f'{what} party', f'{what} parties')}")
+    against = _join(roles) or "nobody"
     together = " together" if len(roles) > 1 else ""
+    trusted = " and the coordinator, which is trusted with it," if _clear(plan) else ""
     return (
-        f"Nobody but a party itself learns its contribution; only sums over at least "
-        f"{plan.min_survivors} of {len(plan.parties)} parties are opened. This holds against "
-        f"{against}{together}."
+        f"Nobody but a party itself{trusted} learns its contribution; everybody else sees only "
+        f"sums over at least {plan.min_survivors} of {len(plan.parties)} parties. This holds "
+        f"against {against}{together}."
     )
+
+
+def _clear(plan: Plan) -> bool:
+    return isinstance(plan.aggregation, Clear)
 
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
@@ -245,7 +251,7 @@ def _party_view(plan: Plan, name: str) -> View:
 
 def _coordinator_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.coordinator.corrupt
-    if isinstance(plan.aggregation, Clear):
+    if _clear(plan):
         noise = (
             "that party's small share of noise" if isinstance(plan.noise, NoiseShares) else "none"
         )
@@ -262,7 +268,7 @@ def _coordinator_view(plan: Plan) -> View:
 
 def _network_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.network.corrupt
-    if isinstance(plan.aggregation, Clear):
+    if _clear(plan):
         form, voided = "encrypted by the channel", "the channel (TLS 1.3) and its certificates"
     else:
         form, voided = "encrypted by the channel; uniformly distributed beneath it", _hardness()
@@ -364,9 +370,9 @@ def _differences(plan: Plan) -> Iterator[Observation]:
         return
     yield Observation(
         "differences of sums across rounds",
-        f"if up to {plan.dropouts} of the parties are missing in one round and not in another, the "
-        "difference is those parties' contribution, up to how much the others' changed; what does "
-        "not change, such as a number of rows, comes out exactly",
+        f"parties missing from one round's sum and not from another's, up to {plan.dropouts} at a "
+        "time: the difference is what they contributed, up to how much the others' part changed; "
+        "what does not change, such as a number of rows, comes out exactly",
         f"each pair of {plan.rounds} rounds",
         _privacy(plan),
         "only noise bounds this",
@@ -399,7 +405,7 @@ def _hardness() -> str:
 
 
 def _sum_assumption(plan: Plan) -> str:
-    if isinstance(plan.aggregation, Clear):
+    if _clear(plan):
         return "the coordinator keeps to itself what it reads"
     return f"more than {plan.colluding} parties collude"
 
@@ -411,8 +417,11 @@ def _privacy(plan: Plan) -> str:
 
 
 def _names(plan: Plan) -> str:
-    names = [f"'{s.name}'" for s in plan.sums.sums]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return _join([f"'{s.name}'" for s in plan.sums.sums])
+
+
+def _join(items: list[str]) -> str:
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
 def _every_round(plan: Plan) -> str:

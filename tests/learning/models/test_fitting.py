@@ -231,6 +231,20 @@ class TestOptimum:
         np.testing.assert_allclose(coef, 0, atol=1e-14 * abs(target))
         assert intercept[0] == pytest.approx(target, rel=1e-14)
 
+    def test_a_long_constant_column(self):
+        x = np.column_stack([np.arange(100_001.0), np.full(100_001, 0.1)])
+        coef, _ = coefficients(model_of(Gaussian(), x), x, 2 * x[:, 0])
+        assert coef[0] == pytest.approx(2, rel=1e-12)
+        assert coef[1] == 0
+
+    def test_records_of_weight_zero_do_not_count(self, family, draw):
+        x, _, y = draw(family, 29, m=80)
+        weights = np.arange(80) % 4 > 0
+        model = model_of(family, x, l2=0.01)
+        some = fit_to_convergence(model, x[weights], y[weights])
+        weighted = fit_to_convergence(model, x, y, sample_weight=weights)
+        np.testing.assert_allclose(weighted.parameters, some.parameters, rtol=1e-9)
+
     def test_one_record(self):
         model = model_of(Gaussian(), np.ones((1, 2)))
         fit = fit_to_convergence(model, [[3.0, 4.0]], [7.0])
@@ -299,6 +313,14 @@ class TestManyParameters:
             rtol=1e-5,
         )
 
+    @pytest.mark.parametrize("size", [0.0, 1e-9, 1e12])
+    def test_in_any_unit_of_the_target(self, draw, monkeypatch, size):
+        monkeypatch.setattr(fitting, "_DENSE", 0)
+        x, _, y = draw(Gaussian(), 42)
+        scaled, _ = coefficients(model_of(Gaussian(), x), x, size * y)
+        coef, _ = coefficients(model_of(Gaussian(), x), x, y)
+        np.testing.assert_allclose(scaled, size * coef, rtol=1e-5, atol=0)
+
     def test_more_than_a_hessian_is_made_for(self):
         rng = np.random.default_rng(6)
         x, y = rng.normal(size=(60, 400)), np.arange(60) % 3
@@ -306,6 +328,20 @@ class TestManyParameters:
         fit = fit_to_convergence(model, x, y)
         assert fit.converged
         assert np.abs(model.gradient(fit.parameters, x, y)).max() < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        ([0, 1], None, "x has 3 records, y has 2; each needs one target"),
+        ([0, 1, 2], None, "a target of 2 in record 2"),
+        ([0, 1, 0], [1, 1], r"sample_weight of shape \(2,\); 3 records take \(3,\)"),
+    ],
+)
+def test_refuses_what_does_not_fit(y, weights, message):
+    x = np.arange(3.0).reshape(-1, 1)
+    with pytest.raises(DataError, match=message):
+        fit_to_convergence(model_of(Bernoulli(), x), x, y, sample_weight=weights)
 
 
 def test_refuses_no_steps():

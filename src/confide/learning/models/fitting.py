@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -101,9 +102,9 @@ def fit_to_convergence(
         raise PlanError(f"max_iter is {max_iter}; at least 1 step is needed")
     features = as_features(x, model.n_features)
     check_features(features)
-    objective, start = _standardise(
-        model, features, y, record_weights(sample_weight, len(features))
-    )
+    weights = record_weights(sample_weight, len(features))
+    model.loss(model.init(), features, y)  # refuses targets that do not fit the features
+    objective, start = _standardise(model, features, y, weights)
     solve = _newton if model.n_parameters <= _DENSE else _limited_memory
     fit = solve(objective, start, max_iter)
     return replace(fit, parameters=objective.original(fit.parameters))
@@ -161,8 +162,9 @@ def _standardise(
     centre = weights @ x if model.fit_intercept else np.zeros(model.n_features)
     variance = weights @ (x - centre) ** 2
     scale = np.sqrt(variance + model.l2 / max(curvature, 1e-300))
-    # Rounding alone spreads a constant column so far. The intercept does its work: coefficient 0.
-    scale[variance <= (1e-14 * centre) ** 2] = np.inf
+    # The intercept does the work of a constant column, whose coefficient is therefore zero.
+    scale[np.ptp(x[weights > 0], axis=0) <= 1e-14 * np.abs(centre)] = np.inf
+    scale[variance == 0] = np.inf
     plain = replace(model, l2=0.0)
     ridge = plain.flatten(np.outer(model.l2 / scale**2, np.ones(family.n_outputs)))
     start = plain.flatten(np.zeros((model.n_features, family.n_outputs)), family.link(mean))
@@ -182,7 +184,10 @@ def _newton(objective: _Objective, u: Parameters, max_iter: int) -> Fit:
             # On the way to infinity, curvature vanishes in that direction.
             settled = rank == full_rank and objective.settled(u, step)
             return Fit(u + step, iteration, settled)
-        u = u + _backtrack(objective.value, u, step, slope, slack) * step
+        length = _backtrack(objective.value, u, step, slope, slack)
+        if length == 0:
+            return Fit(u, iteration, converged=False)
+        u = u + length * step
     return Fit(u, max_iter, converged=False)
 
 
@@ -201,21 +206,28 @@ def _backtrack(
     slope: float,
     slack: float,
 ) -> float:
-    """The largest of 1, ½, ¼, ... with a sufficient decrease, up to the loss's rounding."""
+    """The largest of 1, ½, ¼, ... with a sufficient decrease, up to the loss's rounding; or 0."""
     length, start = 1.0, value(u)
     for _ in range(_HALVINGS):
         if value(u + length * step) <= start + _ARMIJO * length * slope + slack:
-            break
+            return length
         length /= 2
-    return length
+    return 0.0
 
 
 def _limited_memory(objective: _Objective, u: Parameters, max_iter: int) -> Fit:
+    # Tolerances are absolute: the loss at zero as unit makes the target's own unit irrelevant.
+    unit = objective.value(np.zeros_like(u)) or 1.0
     result = minimize(
-        objective.value,
+        lambda v: objective.value(v) / unit,
         u,
-        jac=objective.gradient,
+        jac=lambda v: objective.gradient(v) / unit,
         method="L-BFGS-B",
-        options={"maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": 1e-15, "gtol": 1e-9},
+        options={
+            "maxiter": max_iter,
+            "maxfun": 20 * max_iter,
+            "ftol": 1e-15,
+            "gtol": 1e-9 / math.sqrt(unit),
+        },
     )
     return Fit(np.asarray(result.x, dtype=np.float64), int(result.nit), bool(result.success))
