@@ -91,8 +91,8 @@ class CoordinatorSession(Protocol):
 class RoundRegister:
     """What a party remembers about rounds, so that nothing is used twice.
 
-    Attempts only go up, and a round from which an unmasking share may have left is spent. One
-    register serves one party under one plan.
+    Attempts only go up, and a round whose sum this party may have helped to open is spent. One
+    register serves one party under one plan, for as long as the plan is used.
     """
 
     _latest: tuple[int, int] = (-1, 0)
@@ -106,15 +106,15 @@ class RoundRegister:
         """
         if round_.number in self._spent:
             raise ProtocolError(
-                f"{round_} is spent: shares that open it have left this party, and a second sum "
-                "over other survivors would tell them apart. Go on with the next round"
+                f"{round_} is spent: this party has helped to open its sum, and a second sum over "
+                "other survivors would tell them apart. Go on with the next round"
             )
         if (round_.number, round_.attempt) <= self._latest:
             raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
         self._latest = (round_.number, round_.attempt)
 
     def spend(self, round_: Round) -> None:
-        """Marks a round as spent; called before the share leaves.
+        """Marks a round as spent; called before what helps to open its sum leaves.
 
         Raises:
             ProtocolError: If a later attempt was claimed, or the round was spent: a session that

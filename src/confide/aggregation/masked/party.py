@@ -172,12 +172,17 @@ class MaskedParty:
     def _consent(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         (survivors,) = fields_of(said, survivors=bytes)
         self._accept_survivors(survivors)
+        # Spent before it signs, not before it opens: two attempts at one round, opened by different
+        # parties, would give sums over different survivors, but both need a quorum of signers, and
+        # two quorums share an honest party.
+        self._identity.register.spend(self._round)
         self._awaited = ("unmask", self._open_with_quorum)
         return "consent", wire.consent_payload(self._transcript, self._survivors)
 
     def _open_curious(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         (survivors,) = fields_of(said, survivors=bytes)
         self._accept_survivors(survivors)
+        self._identity.register.spend(self._round)
         return self._open()
 
     def _open_with_quorum(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -187,7 +192,6 @@ class MaskedParty:
 
     def _open(self) -> tuple[str, bytes]:
         """Gives one share for each neighbour: of the self mask if it survived, else of its key."""
-        self._identity.register.spend(self._round)
         own = self._open_secrets.own_share
         seeds, keys = {self._me: own}, dict[int, bytes]()
         for other in self._partners:

@@ -303,13 +303,40 @@ class Classifier(Estimator):
 
     _multi_class: ClassVar[bool]
 
-    @abstractmethod
-    def predict_proba(self, X: ArrayLike) -> Reals:
-        """The classes' probabilities, shape `(m, n_classes)`."""
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The likeliest class; the first of those equally likely.
 
-    @abstractmethod
+        Args:
+            X: Shape `(m, n_features)`.
+
+        Returns:
+            Shape `(m,)`.
+
+        Raises:
+            NotFittedError: If there are no parameters yet.
+            DataError: If the columns are not the fitted ones, or a value is missing or too large.
+        """
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        predicted: NDArray[Any] = self.classes_[likeliest]
+        return predicted
+
+    def predict_proba(self, X: ArrayLike) -> Reals:
+        """The classes' probabilities, shape `(m, n_classes)`; arguments and errors as `predict`."""
+        eta = self._eta(X)
+        mean = self.model_.family.inverse_link(eta)
+        return np.hstack([1 - mean, mean]) if mean.shape[1] == 1 else mean
+
     def decision_function(self, X: ArrayLike) -> Reals:
-        """The linear predictors."""
+        """The linear predictors; arguments and errors as `predict`.
+
+        Returns:
+            Shape `(m, n_classes)`; as in scikit-learn, for two classes the log-odds of the second,
+            shape `(m,)`.
+        """
+        eta = self._eta(X)
+        if eta.shape[1] == 1:
+            return eta[:, 0]
+        return eta[:, 1] - eta[:, 0] if eta.shape[1] == 2 else eta
 
     @abstractmethod
     def _family_of(self, n_classes: int) -> Family:

@@ -1,4 +1,3 @@
-# ruff: noqa: N803 - `X` is scikit-learn's name, and it may be passed by name
 """Estimators in scikit-learn's shape, without scikit-learn.
 
 `fit` trains on records that one may see, pooled or one's own. A federated run trains the same
@@ -7,18 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import ClassVar
 
 from confide.errors import DataError
 from confide.learning.models.base import Classifier, Regressor
 from confide.learning.models.family import Bernoulli, Categorical, Family, Gaussian, Poisson
 
 __all__ = ["LinearRegression", "LogisticRegression", "PoissonRegression", "SoftmaxRegression"]
-
-Reals = NDArray[np.float64]
 
 
 class LinearRegression(Regressor):
@@ -82,31 +76,6 @@ class LogisticRegression(Classifier):
 
     _multi_class: ClassVar[bool] = False
 
-    def decision_function(self, X: ArrayLike) -> Reals:
-        """The log-odds of the second class, shape `(m,)`; arguments and errors as `predict`."""
-        return self._eta(X)[:, 0]
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likelier class; the first if both are equally likely.
-
-        Args:
-            X: Shape `(m, n_features)`.
-
-        Returns:
-            Shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If the columns are not the fitted ones, or a value is missing or too large.
-        """
-        second = self.decision_function(X) > 0
-        return self.classes_[second.astype(np.intp)]
-
-    def predict_proba(self, X: ArrayLike) -> Reals:
-        """Both classes' probabilities, shape `(m, 2)`; arguments and errors as `predict`."""
-        second = Bernoulli().inverse_link(self._eta(X))
-        return np.hstack([1 - second, second])
-
     def _family_of(self, n_classes: int) -> Family:
         if n_classes != 2:
             raise DataError(
@@ -136,37 +105,6 @@ class SoftmaxRegression(Classifier):
     """
 
     _multi_class: ClassVar[bool] = True
-
-    def decision_function(self, X: ArrayLike) -> Reals:
-        """Each class's linear predictor; arguments and errors as `predict`.
-
-        Returns:
-            Shape `(m, n_classes)`; as in scikit-learn, for two classes the log-odds of the second,
-            shape `(m,)`.
-        """
-        eta = self._eta(X)
-        return eta[:, 1] - eta[:, 0] if eta.shape[1] == 2 else eta
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class; the first of those equally likely.
-
-        Args:
-            X: Shape `(m, n_features)`.
-
-        Returns:
-            Shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If the columns are not the fitted ones, or a value is missing or too large.
-        """
-        predicted: NDArray[Any] = self.classes_[self._eta(X).argmax(axis=1)]
-        return predicted
-
-    def predict_proba(self, X: ArrayLike) -> Reals:
-        """The classes' probabilities, shape `(m, n_classes)`; arguments and errors as `predict`."""
-        eta = self._eta(X)
-        return Categorical(n_classes=eta.shape[1]).inverse_link(eta)
 
     def _family_of(self, n_classes: int) -> Family:
         return Categorical(n_classes=n_classes)

@@ -1,0 +1,234 @@
+"""Rounds for tests: plans, parties, and one attempt at a round taken message by message."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from confide.aggregation import (
+    CoordinatorSession,
+    Identity,
+    Integers,
+    PartySession,
+    Round,
+    RoundResult,
+    coordinator_session,
+    party_session,
+)
+from confide.errors import CoinError
+from confide.plan import (
+    Adversary,
+    Clear,
+    Code,
+    Corruption,
+    Masking,
+    Party,
+    Plan,
+    Sum,
+    SumGroup,
+    Task,
+    Threat,
+    Unit,
+)
+
+STATE = hashlib.sha256(b"the state that everybody contributes to").digest()
+
+TRUSTED = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
+CURIOUS = Threat(
+    confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
+)
+
+
+def threat(colluding: int, corruption: Corruption = Corruption.MALICIOUS) -> Threat:
+    """Coordinator and network of one kind, and so many colluding parties."""
+    return Threat(
+        confidentiality=Adversary(
+            coordinator=corruption, network=corruption, colluding_parties=colluding
+        )
+    )
+
+
+def plan_of(parties: int = 5, *, size: int = 3, **fields) -> Plan:
+    """A plan over simulated parties p000, p001, … that sums one vector of `size` numbers."""
+    vector = Sum(name="vector", shape=(size,), unit=Unit.PARTY, unit_bound=5.0, capacity=1)
+    return Plan(
+        **{
+            "name": "test",
+            "parties": tuple(Party.simulation(f"p{i:03}") for i in range(parties)),
+            "task": Task.of("test"),
+            "code": Code(package="confide", version="0", digest=bytes(32)),
+            "sums": SumGroup((vector,)),
+            "rounds": 3,
+            "dropouts": 1,
+            **fields,
+        }
+    )
+
+
+def clear_plan(**fields) -> Plan:
+    """A plan whose coordinator reads every contribution."""
+    return plan_of(**{"aggregation": Clear(), "threat": TRUSTED, **fields})
+
+
+def sparse_plan(
+    *, parties: int = 24, degree: int = 6, threshold: int = 3, cut_survivors: int = 2, **fields
+) -> Plan:
+    """A plan with a sparse graph far below the size at which chance makes it safe.
+
+    Its checks are those of a large one; only the odds that the coin draws a bad circle are not.
+    """
+    plan = plan_of(parties, **fields)
+    masking = plan.masking
+    small = Masking(
+        parties=parties,
+        dropouts=masking.dropouts,
+        colluding=masking.colluding,
+        degree=degree,
+        threshold=threshold,
+        cut_survivors=cut_survivors,
+        quorum=masking.quorum,
+    )
+    plan.__dict__["masking"] = small  # where the cached property keeps it
+    return plan
+
+
+def draw_contributions(plan: Plan, seed: int = 0) -> dict[str, Integers]:
+    """For each party, lattice integers from its whole range, often the ends of it."""
+    rng = np.random.default_rng(seed)
+    limits = np.concatenate([np.full(s.size, s.lattice.party_range) for s in plan.sums.sums])
+    contributions = {}
+    for party in plan.parties:
+        anywhere = rng.integers(-limits, limits + 1)
+        ends = np.sign(anywhere) * limits
+        contributions[party.name] = np.where(rng.random(len(limits)) < 0.25, ends, anywhere)
+    return contributions
+
+
+def sum_of(contributions: Mapping[str, Integers], names: Iterable[str]) -> list[int]:
+    """The exact sum over some parties, in Python's whole numbers."""
+    chosen = [contributions[name].tolist() for name in names]
+    return [sum(column) for column in zip(*chosen, strict=True)]
+
+
+@dataclass
+class Federation:
+    """Parties as they live through rounds: what each contributes, and what it remembers."""
+
+    plan: Plan
+    contributions: Mapping[str, Integers] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contributions = self.contributions or draw_contributions(self.plan)
+        self.identities = {
+            name: self.identities.get(name) or Identity.simulation(name) for name in self.names
+        }
+
+    @property
+    def names(self) -> list[str]:
+        return [p.name for p in self.plan.parties]
+
+    def party(self, name: str, round_: Round, state: bytes = STATE) -> PartySession:
+        """A party's session of an attempt."""
+        return party_session(
+            round_, self.identities[name], state, lambda: self.contributions[name]
+        )
+
+    def attempt(
+        self,
+        number: int = 0,
+        attempt: int = 0,
+        *,
+        names: Collection[str] | None = None,
+        states: Mapping[str, bytes] | None = None,
+    ) -> Attempt:
+        """Opens an attempt at a round.
+
+        Args:
+            number: The round.
+            attempt: The attempt at it.
+            names: Who takes part; everybody, if not given.
+            states: The hash of the state of those who do not hold the common one.
+        """
+        round_ = Round(self.plan, number, attempt)
+        invited = tuple(self.names if names is None else names)
+        parties = {name: self.party(name, round_, (states or {}).get(name, STATE)) for name in invited}
+        return Attempt(round_, coordinator_session(round_, STATE, invited), parties)
+
+    def run(self, silent: Mapping[str, str] | None = None, number: int = 0) -> RoundResult:
+        """Runs a round with dropouts; again, without those who withheld their share of the coin.
+
+        Args:
+            silent: The kind of message from which on a party does not answer.
+            number: The round.
+        """
+        names = self.names
+        for again in range(len(self.names)):
+            try:
+                return self.attempt(number, again, names=names).finish(silent)
+            except CoinError as error:
+                names = [name for name in names if name not in error.absent]
+        raise AssertionError("no attempt got a joint coin")
+
+
+@dataclass
+class Attempt:
+    """One attempt at one round, between steps: the coordinator's messages wait in `outbox`.
+
+    Attributes:
+        answers: Each party's answers, by kind and name.
+    """
+
+    round_: Round
+    coordinator: CoordinatorSession
+    parties: dict[str, PartySession]
+    answers: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    outbox: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.outbox = dict(self.coordinator.open())
+
+    def answer(self, name: str, message: bytes | None = None) -> bytes:
+        """Lets a party answer its message, or another one; the coordinator does not get it yet."""
+        reply = self.parties[name].receive(self.outbox[name] if message is None else message)
+        self.answers[self.coordinator.awaits, name] = reply
+        return reply
+
+    def deliver(self, silent: Collection[str] = ()) -> None:
+        """Delivers the outbox to all but some, and their answers to the coordinator."""
+        for name in self.outbox:
+            if name not in silent:
+                self.coordinator.receive(self.answer(name))
+
+    def advance(self) -> None:
+        """Lets the coordinator close the step."""
+        self.outbox = dict(self.coordinator.advance())
+
+    def step(self, silent: Collection[str] = ()) -> None:
+        """One whole step."""
+        self.deliver(silent)
+        self.advance()
+
+    def until(self, kind: str) -> Attempt:
+        """Goes on until the coordinator awaits a kind of message."""
+        while self.coordinator.awaits != kind:
+            self.step()
+        return self
+
+    def finish(self, silent: Mapping[str, str] | None = None) -> RoundResult:
+        """Goes on to the end; each party in `silent` falls silent from a kind of message on."""
+        gone: set[str] = set()
+        while self.outbox:
+            gone |= {n for n, kind in (silent or {}).items() if kind == self.coordinator.awaits}
+            self.step(gone)
+        return self.coordinator.result
+
+
+def flip_bit(data: bytes, bit: int) -> bytes:
+    """The bytes with one bit changed."""
+    changed = bytearray(data)
+    changed[bit // 8 % len(data)] ^= 1 << bit % 8
+    return bytes(changed)
