@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from confide import canonical
 from confide.aggregation import Round, message_kinds
 from confide.errors import ConfideError, DropoutError, ProtocolError
 from confide.plan import Norm, Plan, Sum, SumGroup, Unit
@@ -32,6 +33,18 @@ from tests.aggregation.support import (
 )
 
 SHAPES = st.lists(st.integers(1, 9), max_size=2).map(tuple)
+
+PLAIN = st.none() | st.booleans() | st.integers(0, 2**64 - 1) | st.text() | st.binary(max_size=80)
+FIELDS = ["commitment", "mask_key", "share_key", "state", "vector", "keys", "seeds"]
+PAYLOADS = st.one_of(
+    st.binary(max_size=300),
+    PLAIN.map(canonical.encode),
+    st.lists(PLAIN, max_size=3).map(canonical.encode),
+    st.sets(st.sampled_from(FIELDS), max_size=3)
+    .flatmap(lambda names: st.fixed_dictionaries({n: PLAIN | st.lists(PLAIN) for n in names}))
+    .map(canonical.encode),
+)
+"""What a party may sign: noise, plain values, and maps with the right names and wrong values."""
 
 
 @st.composite
@@ -167,7 +180,7 @@ class ProtectionConformance:
             attempt.until(data.draw(st.sampled_from(message_kinds(attempt.round_.plan))))
             name, kind = next(iter(attempt.outbox)), attempt.coordinator.awaits
             identity = Federation(attempt.round_.plan).identities[name]
-            payload = data.draw(st.binary(max_size=300))
+            payload = data.draw(PAYLOADS)
             message = attempt.round_.seal(identity.key, name, kind, payload)
             with pytest.raises(ProtocolError):
                 attempt.coordinator.receive(message)

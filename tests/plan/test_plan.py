@@ -8,7 +8,7 @@ from enum import Enum
 import cbor2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from confide.errors import ConfideError, PlanError
@@ -46,6 +46,9 @@ from tests.plan.examples import (
 TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
 
 
+few = settings(max_examples=30)
+
+
 class TestCanonicalBytes:
     @given(plan=plans())
     def test_are_read_as_the_plan(self, plan):
@@ -54,16 +57,19 @@ class TestCanonicalBytes:
         assert read.canonical() == plan.canonical()
         assert read.findings == plan.findings
 
+    @few
     @given(plan=plans())
     def test_are_what_is_hashed(self, plan):
         assert plan.hash == hashlib.sha256(plan.canonical()).digest()
         assert plan.short_hash == plan.hash[:8].hex()
 
+    @few
     @given(plan=plans())
     def test_hold_no_float(self, plan):
         kinds = {type(value) for value in _plain_values(cbor2.loads(plan.canonical()))}
         assert kinds <= {dict, list, str, int, bool, bytes}
 
+    @few
     @given(plan=plans())
     def test_hold_reals_as_their_shortest_decimal_text(self, plan):
         sums = cbor2.loads(plan.canonical())["sums"]["sums"]

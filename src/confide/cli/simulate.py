@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -126,7 +126,10 @@ def _write(run: Run, folder: Path) -> None:
 
 def _show(run: Run, out: Path | None) -> None:
     columns = list(run.rounds[-1])
-    table = Table(*columns, title=f"{run.plan.name} (plan {run.plan.short_hash}…)")
+    table = Table(
+        *(_HEADINGS.get(c, c) for c in columns),
+        title=f"{run.plan.name} (plan {run.plan.short_hash}…)",
+    )
     shown = run.rounds if len(run.rounds) <= 10 else (*run.rounds[:3], *run.rounds[-3:])
     for i, entry in enumerate(shown):
         if len(shown) < len(run.rounds) and i == 3:
@@ -135,6 +138,9 @@ def _show(run: Run, out: Path | None) -> None:
     output.print(table)
     if out is not None:
         errors.print(f"wrote state, history, views and summary to {out}")
+
+
+_HEADINGS: Final = {"bytes_sent_per_party": "bytes out", "bytes_received_per_party": "bytes in"}
 
 
 def _cell(value: object) -> str:

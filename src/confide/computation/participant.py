@@ -98,37 +98,36 @@ class Participant:
         wanted = list(self._computation.columns)
         if self._computation.person_column:
             wanted.append(self._computation.person_column)
-        data = {column: self._column(source, column) for column in wanted}
+        data = {column: self._present(source, column) for column in wanted}
         if len({len(values) for values in data.values()}) > 1:
             lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
-            raise DataError(
-                f"party {self._identity.name!r} has columns of different lengths ({lengths})"
-            )
+            raise DataError(f"{self} has columns of different lengths ({lengths})")
         if _rows(data) == 0:
-            raise DataError(
-                f"party {self._identity.name!r} has no rows; leave it out of the "
-                "plan, or give it data"
-            )
+            raise DataError(f"{self} has no rows; leave it out of the plan, or give it data")
+        for column in self._computation.columns:
+            self._check_numbers(column, data[column])
         return data
 
-    def _column(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
-        name = self._identity.name
+    def _present(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         if column not in source:
-            known = [str(c) for c in source]
-            raise DataError(f"party {name!r} has no column {column!r}; {nearest(column, known)}")
-        values = np.asarray(source[column])
-        if values.dtype.kind in "fc" and not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
+            known = nearest(column, [str(c) for c in source])
+            raise DataError(f"{self} has no column {column!r}; {known}")
+        return np.asarray(source[column])
+
+    def _check_numbers(self, column: str, values: np.ndarray[Any, Any]) -> None:
+        if values.dtype.kind not in "fiub":
             raise DataError(
-                f"party {name!r} has NaN or infinity in column {column!r}, "
-                f"first in row {row}; fill "
-                "in or drop such rows before the run"
+                f"{self} has column {column!r} of type {values.dtype}; it takes numbers"
             )
-        if column != self._computation.person_column and values.dtype.kind not in "fiub":
+        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if not finite.all():
             raise DataError(
-                f"party {name!r} has column {column!r} of type {values.dtype}; it takes numbers"
+                f"{self} has NaN or infinity in column {column!r}, first in row "
+                f"{int(np.argmin(finite))} (counted from 0); fill in or drop such rows before the run"
             )
-        return values
+
+    def __str__(self) -> str:
+        return f"party {self._identity.name!r}"
 
 
 def next_state(computation: Computation, state: State, totals: Integers) -> State:

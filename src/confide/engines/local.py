@@ -30,6 +30,7 @@ from confide.computation import (
 )
 from confide.errors import CoinError, DataError, PlanError
 from confide.plan import NoNoise, Plan
+from confide.plan.codec import nearest
 from confide.plan.masking import MAX_ATTEMPTS
 
 __all__ = ["Drop", "Run", "simulate"]
@@ -110,6 +111,7 @@ def simulate(
     computation = computation or find_computation(plan.task)
     computation.check_plan(plan)
     _check_parties(plan, data)
+    _check_drops(plan, drops)
     participants = {
         p.name: Participant(plan, computation, Identity.simulation(p.name), data[p.name])
         for p in plan.parties
@@ -178,6 +180,18 @@ def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
         raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some")
     if unknown := sorted(data.keys() - names):
         raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
+
+
+def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
+    names = {p.name for p in plan.parties}
+    for drop in drops:
+        if drop.party not in names:
+            raise DataError(f"{drop.party!r} cannot drop out; {nearest(drop.party, names)}")
+        if not 0 <= drop.first_round < plan.rounds:
+            raise DataError(
+                f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
+                f"{plan.rounds - 1}"
+            )
 
 
 def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:

@@ -38,6 +38,7 @@ __all__ = [
     "Masking",
     "derive_masking",
     "hypergeometric_tail",
+    "signatures_to_verify",
 ]
 
 SECURITY_BITS: Final = 40
@@ -142,6 +143,17 @@ def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
             " invite more parties, or call coordinator and network 'curious' if they are"
         )
     return (parties + colluding) // 2 + 1
+
+
+def signatures_to_verify(count: int, quorum: int) -> int:
+    """How many of `count` signatures, at random, prove that at least `quorum` of them are good.
+
+    With at most quorum - 1 good ones, m random ones are all good with probability at most
+    ((quorum - 1) / count)^m, which is made at most 2^-40; all of them, if fewer would not do.
+    """
+    share = (quorum - 1) / count
+    needed = 1 if share == 0 else math.ceil(SECURITY_BITS / -math.log2(share))
+    return min(needed, count)
 
 
 def hypergeometric_tail(population: int, marked: int, draws: int, at_least: int) -> float:

@@ -14,6 +14,7 @@ from confide.aggregation import Layout
 from confide.aggregation.traffic import round_bytes
 from confide.errors import BudgetError, PlanError
 from confide.plan import Clear, NoNoise, Plan, Unit
+from confide.plan.masking import signatures_to_verify
 from confide.randomness import SEED_BYTES, keystream
 
 __all__ = ["Budget", "Quote", "quote"]
@@ -105,7 +106,7 @@ def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:
 
 
 def _notes(plan: Plan, sizes: Mapping[str, int]) -> list[str]:
-    notes = ["time that parties spend on their own rows is not included"]
+    notes = ["what parties need for their own rows, time and memory, comes on top"]
     capacity = min(s.capacity for s in plan.sums.sums)
     if plan.sums.unit is Unit.RECORD:
         notes += [
@@ -124,7 +125,9 @@ def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
         return cost["sign"] + vector, n * (cost["verify"] + vector)
     masking = plan.masking
     messages = 5 if masking.quorum else 4
-    signatures = masking.degree + min(masking.quorum, n)
+    signatures = masking.degree + (
+        signatures_to_verify(n, quorum) if (quorum := masking.quorum) else 0
+    )
     party = (
         3 * masking.degree * cost["agree"]
         + (masking.degree + 2) * vector

@@ -185,7 +185,7 @@ class TestFrames:
         x, y = records
         frame = pd.DataFrame(x, columns=["age", "income", "debt"])
         estimator = kind(l2=0.01).fit(frame, y)
-        with pytest.raises(DataError, match=r"X has the columns \['debt', 'age', 'income'\]; fit"):
+        with pytest.raises(DataError, match="column 0 of X is 'debt'; when fitted it was 'age'"):
             estimator.predict(frame[["debt", "age", "income"]])
 
     def test_names_are_forgotten_with_the_next_fit(self, kind, records):
@@ -276,7 +276,11 @@ class TestClasses:
             (LogisticRegression, [0, 1, 0.5, 0], "Unknown label type: 0.5 in record 2 is no class"),
             (SoftmaxRegression, [0, 1, np.nan, 0], "Unknown label type: nan in record 2"),
             (SoftmaxRegression, [0, 1, np.inf, 0], "Unknown label type: inf in record 2"),
-            (SoftmaxRegression, np.array(["a", "b", None, "a"], object), "cannot be sorted"),
+            (SoftmaxRegression, np.array(["a", "b", None, "a"], object), "cannot be compared"),
+            (SoftmaxRegression, np.array([0, 1, None, 0], object), "cannot be compared"),
+            (SoftmaxRegression, np.array([0, 1, np.nan, 0], object), "y is missing in record 2"),
+            (SoftmaxRegression, pd.Series(["a", "b", None, "a"]), "cannot be compared"),
+            (SoftmaxRegression, pd.Series([0, 1, pd.NA, 0], dtype="Int64"), "cannot be compared"),
             (SoftmaxRegression, [["a"], ["b"], ["a"], ["b"]], r"y of shape \(4, 1\)"),
         ],
     )
@@ -309,7 +313,7 @@ class TestFromParameters:
         )
         frame = pd.DataFrame({"age": [-1.0, 1.0], "debt": [0.0, 0.0]})
         assert estimator.predict(frame).tolist() == ["no", "yes"]
-        with pytest.raises(DataError, match="select them in that order"):
+        with pytest.raises(DataError, match="column 0 of X is 'debt'; when fitted it was 'age'"):
             estimator.predict(frame[["debt", "age"]])
 
     @pytest.mark.parametrize(

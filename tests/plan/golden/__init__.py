@@ -8,6 +8,7 @@ raise `SCHEMA_VERSION` first, then write the files anew, in the same commit:
 
 import hashlib
 import textwrap
+from functools import cache
 from pathlib import Path
 
 from confide.plan import (
@@ -138,6 +139,7 @@ def hash_file(name):
     return FOLDER / f"{name}.sha256"
 
 
+@cache
 def read_bytes(name):
     return bytes.fromhex(bytes_file(name).read_text("ascii"))
 

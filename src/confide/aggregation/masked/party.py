@@ -7,7 +7,6 @@ what a lying coordinator gets is an error in somebody's log.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from confide.aggregation.masked.keys import MaskAdder, decrypt, encrypt, pairwis
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Contribution, Identity
 from confide.errors import DropoutError, ProtocolError, VerificationError
-from confide.plan.masking import MAX_ATTEMPTS, SECURITY_BITS
+from confide.plan.masking import MAX_ATTEMPTS, signatures_to_verify
 from confide.randomness import SEED_BYTES
 
 __all__ = ["MaskedParty", "quorum_sample"]
@@ -321,9 +320,7 @@ class _Secrets:
 def quorum_sample(count: int, quorum: int, random_bytes: Callable[[int], bytes]) -> list[int]:
     """Which of `count` signatures to verify, so that fewer than `quorum` good ones are found out.
 
-    With at most quorum - 1 good signatures, m random ones are all good with probability at most
-    ((quorum - 1) / count)^m, which is made at most 2^-40. The choice is secret, made after the
-    signatures were received.
+    The choice is secret, and made after the signatures were received.
 
     Args:
         count: Signatures received, at least `quorum`.
@@ -333,7 +330,5 @@ def quorum_sample(count: int, quorum: int, random_bytes: Callable[[int], bytes])
     Returns:
         Distinct numbers below `count`; all of them if fewer would not do.
     """
-    share = (quorum - 1) / count
-    needed = 1 if share == 0 else math.ceil(SECURITY_BITS / -math.log2(share))
     ranks = np.frombuffer(random_bytes(8 * count), np.uint64)
-    return [int(i) for i in np.argsort(ranks)[: min(needed, count)]]
+    return [int(i) for i in np.argsort(ranks)[: signatures_to_verify(count, quorum)]]

@@ -1,5 +1,5 @@
 # ruff: noqa: N803 - `X` is scikit-learn's name, and it may be passed by name
-"""What the estimators share: parameters, training, feature names, classes and scores."""
+"""What all estimators share: their parameters, training and feature names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from confide.errors import DataError, NotFittedError, PlanError
 from confide.learning.models.family import Family
 from confide.learning.models.fitting import fit_to_convergence
 from confide.learning.models.glm import GeneralisedLinearModel, Parameters
-from confide.learning.models.inputs import as_features, as_numbers, check_features, feature_names
-from confide.learning.models.metrics import accuracy
+from confide.learning.models.inputs import as_features, check_features, feature_names
 
-__all__ = ["Classifier", "ConvergenceWarning", "Estimator", "Regressor"]
+__all__ = ["ConvergenceWarning", "Estimator"]
 
 Reals = NDArray[np.float64]
 
@@ -191,20 +190,25 @@ class Estimator(ABC):
                 f"this {type(self).__name__} is not fitted; call fit(X, y) first, or make it with "
                 "from_parameters"
             )
-        names, fitted = feature_names(X), getattr(self, "feature_names_in_", None)
-        if names is not None and fitted is not None and names.tolist() != fitted.tolist():
-            raise DataError(
-                f"X has the columns {names.tolist()}; fitted were {fitted.tolist()}: select them "
-                "in that order"
-            )
-        features = as_features(X)
-        if features.shape[1] != self.n_features_in_:
-            raise DataError(
-                f"X has {features.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input: select the fitted columns"
-            )
+        names, features = feature_names(X), as_features(X)
+        self._check_columns(features.shape[1], names)
         check_features(features, names)
         return self.model_.linear_predictor(self.parameters_, features)
+
+    def _check_columns(self, count: int, names: NDArray[np.object_] | None) -> None:
+        if count != self.n_features_in_:
+            raise DataError(
+                f"X has {count} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input: select the fitted columns"
+            )
+        if names is None or not hasattr(self, "feature_names_in_"):
+            return
+        for place, (name, fitted) in enumerate(zip(names, self.feature_names_in_, strict=True)):
+            if name != fitted:
+                raise DataError(
+                    f"column {place} of X is {name!r}; when fitted it was {fitted!r}: select the "
+                    "columns X[estimator.feature_names_in_]"
+                )
 
     def _warn(self, iterations: int) -> None:
         warnings.warn(
@@ -223,193 +227,3 @@ class Estimator(ABC):
     @abstractmethod
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks to know; only it calls this, so only then is it imported."""
-
-
-class Regressor(Estimator):
-    """Predicts the mean of a number."""
-
-    _family: ClassVar[Family]
-
-    def predict(self, X: ArrayLike) -> Reals:
-        """The predicted means.
-
-        Args:
-            X: Shape `(m, n_features)`.
-
-        Returns:
-            Shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If the columns are not the fitted ones, or a value is missing or too large.
-        """
-        return self._family.inverse_link(self._eta(X))[:, 0]
-
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """The share of deviance explained, D²; for linear regression this is R².
-
-        One less the deviance of the predictions over that of the mean of y. If y is constant: one
-        for perfect predictions, else zero.
-
-        Args:
-            X: Shape `(m, n_features)`.
-            y: Targets, shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If `X` or `y` does not fit the model.
-        """
-        eta, encoded = self._eta(X), self._family.encode(y)
-        if len(eta) != len(encoded):
-            raise DataError(
-                f"X has {len(eta)} records, y has {len(encoded)}; each needs one target"
-            )
-        unexplained = float(self._family.half_deviance(eta, encoded).mean())
-        if (encoded == encoded[0]).all():
-            return float(unexplained == 0)
-        constant = np.broadcast_to(self._family.link(encoded.mean(axis=0)), eta.shape)
-        return 1 - unexplained / float(self._family.half_deviance(constant, encoded).mean())
-
-    def _declare(self, y: ArrayLike) -> tuple[Family, ArrayLike, None]:
-        return self._family, y, None
-
-    def _check_classes(self, model: GeneralisedLinearModel, classes: ArrayLike | None) -> None:
-        self._check_family(model, type(self._family))
-        if classes is not None:
-            raise DataError(
-                f"classes for {type(self).__name__}, which predicts a number; leave them out"
-            )
-
-    def _set_coefficients(self, coef: Reals, intercept: Reals) -> None:
-        self.coef_ = coef[0]
-        self.intercept_ = float(intercept[0])
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="regressor",
-            target_tags=TargetTags(required=True, positive_only=self._family.name == "poisson"),
-            regressor_tags=RegressorTags(),
-        )
-
-
-class Classifier(Estimator):
-    """Predicts one of several classes.
-
-    Attributes:
-        classes_: The classes in the order of `predict_proba`'s columns, shape `(n_classes,)`.
-    """
-
-    _multi_class: ClassVar[bool]
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class; the first of those equally likely.
-
-        Args:
-            X: Shape `(m, n_features)`.
-
-        Returns:
-            Shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If the columns are not the fitted ones, or a value is missing or too large.
-        """
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        predicted: NDArray[Any] = self.classes_[likeliest]
-        return predicted
-
-    def predict_proba(self, X: ArrayLike) -> Reals:
-        """The classes' probabilities, shape `(m, n_classes)`; arguments and errors as `predict`."""
-        eta = self._eta(X)
-        mean = self.model_.family.inverse_link(eta)
-        return np.hstack([1 - mean, mean]) if mean.shape[1] == 1 else mean
-
-    def decision_function(self, X: ArrayLike) -> Reals:
-        """The linear predictors; arguments and errors as `predict`.
-
-        Returns:
-            Shape `(m, n_classes)`; as in scikit-learn, for two classes the log-odds of the second,
-            shape `(m,)`.
-        """
-        eta = self._eta(X)
-        if eta.shape[1] == 1:
-            return eta[:, 0]
-        return eta[:, 1] - eta[:, 0] if eta.shape[1] == 2 else eta
-
-    @abstractmethod
-    def _family_of(self, n_classes: int) -> Family:
-        """The family that tells so many classes apart."""
-
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """The share of records whose class is predicted.
-
-        Args:
-            X: Shape `(m, n_features)`.
-            y: Classes, shape `(m,)`.
-
-        Raises:
-            NotFittedError: If there are no parameters yet.
-            DataError: If `X` or `y` does not fit the model.
-        """
-        return accuracy(y, self.predict(X))
-
-    def _declare(self, y: ArrayLike) -> tuple[Family, ArrayLike, NDArray[Any]]:
-        labels = _labels(y)
-        try:
-            classes, targets = np.unique(labels, return_inverse=True)
-        except TypeError as error:
-            raise DataError(
-                f"the classes in y cannot be sorted ({error}); give all the same type, and drop "
-                "records without a class"
-            ) from error
-        if len(classes) < 2:
-            raise DataError(
-                f"y holds {len(classes)} class ({classes.tolist()}); at least 2 are needed: train "
-                "on records of every class"
-            )
-        return self._family_of(len(classes)), targets, classes
-
-    def _check_classes(
-        self, model: GeneralisedLinearModel, classes: ArrayLike | None
-    ) -> NDArray[Any]:
-        count = max(2, model.family.n_outputs)
-        self._check_family(model, type(self._family_of(count)))
-        named = np.arange(count) if classes is None else np.asarray(classes)
-        if named.shape != (count,) or len(np.unique(named)) < count:
-            raise DataError(
-                f"classes {named.tolist()}; the model tells {count} apart: name each once"
-            )
-        return named
-
-    def _set_coefficients(self, coef: Reals, intercept: Reals) -> None:
-        self.coef_ = coef
-        self.intercept_ = intercept
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(multi_class=self._multi_class),
-        )
-
-
-def _labels(y: ArrayLike) -> NDArray[Any]:
-    labels = np.asarray(y)
-    if labels.ndim != 1:
-        raise DataError(
-            f"y of shape {labels.shape}; it takes (records,): pass one column, as y.ravel()"
-        )
-    if labels.dtype.kind == "f":
-        wrong = labels != np.floor(as_numbers(labels, "y"))
-        wrong |= ~np.isfinite(labels)
-        if wrong.any():
-            record = int(np.argmax(wrong))
-            raise DataError(
-                f"Unknown label type: {labels[record]:g} in record {record} is no class; drop the "
-                "record, or use a regression for numbers"
-            )
-    return labels

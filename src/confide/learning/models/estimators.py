@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from confide.errors import DataError
-from confide.learning.models.base import Classifier, Regressor
+from confide.learning.models.classifier import Classifier
 from confide.learning.models.family import Bernoulli, Categorical, Family, Gaussian, Poisson
+from confide.learning.models.regressor import Regressor
 
 __all__ = ["LinearRegression", "LogisticRegression", "PoissonRegression", "SoftmaxRegression"]
 
