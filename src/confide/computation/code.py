@@ -17,32 +17,40 @@ __all__ = ["code_of", "package_code"]
 
 
 def code_of(*functions: Callable[..., Any]) -> Code:
-    """The code of functions: of their installed package, or of their own source.
+    """The code of functions: of their package, or of their own source.
 
-    A function from an installed distribution is that distribution's: name, version and a digest
-    over the Python files of the package. A function from a script or a notebook is named after its
-    module and has the digest of the functions' source text.
+    A function from a package is that package's: name, version and a digest over its Python files. A
+    function from a script or a notebook is named after its file and has the digest of the functions'
+    source text.
     """
     module = _module_name(functions[0])
     package = module.partition(".")[0]
-    distributions = importlib.metadata.packages_distributions().get(package)
-    if distributions:
-        return package_code(package, importlib.metadata.version(distributions[0]))
+    if hasattr(sys.modules.get(package), "__path__"):
+        return package_code(package)
     digest = hashlib.sha256("\0".join(_source(f) for f in functions).encode()).digest()
     return Code(package=module, version="unpackaged", digest=digest)
 
 
 @lru_cache(maxsize=32)
-def package_code(package: str, version: str) -> Code:
-    """An installed package's code: SHA-256 over the names and digests of its Python files."""
-    module = sys.modules[package]
-    files = sorted(f for root in module.__path__ for f in Path(root).rglob("*.py"))
-    root = Path(module.__path__[0])
+def package_code(package: str) -> Code:
+    """An imported package's code: SHA-256 over the names and digests of its Python files.
+
+    The digest is the same whether the package lies in a checkout or came in a wheel.
+    """
+    root = Path(sys.modules[package].__path__[0])
     digest = hashlib.sha256()
-    for file in files:
+    for file in sorted(root.rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return Code(package=package, version=version, digest=digest.digest())
+    return Code(package=package, version=_version(package), digest=digest.digest())
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        distributions = importlib.metadata.packages_distributions().get(package)
+        return importlib.metadata.version(distributions[0]) if distributions else "unpackaged"
 
 
 def _module_name(function: Callable[..., Any]) -> str:

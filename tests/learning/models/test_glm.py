@@ -212,7 +212,7 @@ def test_is_a_frozen_value():
     assert model == model_of(Poisson())
     assert hash(model) == hash(model_of(Poisson()))
     with pytest.raises(FrozenInstanceError):
-        model.l2 = 1.0  # type: ignore[misc]
+        model.l2 = 1.0
 
 
 @pytest.mark.parametrize(

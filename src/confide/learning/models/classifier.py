@@ -139,14 +139,19 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
 def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The distinct labels, sorted, and for each record which of them it has."""
     try:
-        # Missing values of every kind differ from themselves or, in pandas, cannot be compared.
-        missing = [value is None or bool(value != value) for value in labels.tolist()]  # noqa: PLR0124
-        classes, targets = np.unique(labels, return_inverse=True)
+        _refuse_missing(labels)
+        return np.unique(labels, return_inverse=True)
     except TypeError as error:
         raise DataError(
             f"the classes in y cannot be compared ({error}); give all the same type, and drop "
             "records without a class"
         ) from error
-    if any(missing):
-        raise DataError(f"y is missing in record {missing.index(True)}; drop the record")
-    return classes, targets
+
+
+def _refuse_missing(labels: NDArray[Any]) -> None:
+    """Missing values differ from themselves, or (pandas.NA) raise when compared."""
+    if labels.dtype.kind != "O":
+        return
+    for record, value in enumerate(labels):
+        if value is None or value != value:  # noqa: PLR0124
+            raise DataError(f"y is missing in record {record}; drop the record")
