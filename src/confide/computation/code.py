@@ -19,8 +19,8 @@ __all__ = ["code_of", "package_code"]
 def code_of(*functions: Callable[..., Any]) -> Code:
     """The code of functions: of their package, or of their own source.
 
-    A function from a package is that package's: name, version and a digest over its Python files. A
-    function from a script or a notebook is named after its file and has the digest of the functions'
+    A function from a package is that package's: name, version and a digest over its Python files.
+    One from a script or a notebook is named after its file and has the digest of the functions'
     source text.
     """
     module = _module_name(functions[0])

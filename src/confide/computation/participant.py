@@ -121,9 +121,10 @@ class Participant:
             )
         finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         if not finite.all():
+            row = int(np.argmin(finite))
             raise DataError(
-                f"{self} has NaN or infinity in column {column!r}, first in row "
-                f"{int(np.argmin(finite))} (counted from 0); fill in or drop such rows before the run"
+                f"{self} has NaN or infinity in column {column!r}, first in row {row} (from 0); "
+                "fill in or drop such rows before the run"
             )
 
     def __str__(self) -> str:

@@ -176,9 +176,13 @@ def _noise_left_out(plan: Plan) -> Verdict:
         return Outcome.ABSENT, "no noise is promised"
     if isinstance(plan.noise, NoiseShares) and isinstance(plan.aggregation, Clear):
         return Outcome.BROKEN, (
-            "noise by shares: under aggregation 'clear' the coordinator receives each party's "
-            "value with that party's small share of noise only. Use 'masked', or central noise."
+            "noise left out: under aggregation 'clear' the coordinator receives each party's value "
+            "with that party's small share of the noise only. Use 'masked', or central noise."
         )
+    if isinstance(plan.noise, CentralNoise):
+        if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:
+            return Outcome.REPORTED, "the coordinator adds the noise, and a malicious one may not"
+        return Outcome.ASSUMED, "the coordinator adds the noise as it should"
     return Outcome.DEFEATED, "the noise is full with the fewest survivors and without the colluders"
 
 

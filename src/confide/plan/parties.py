@@ -11,6 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.errors import PlanError
+from confide.plan.value import Value
 
 __all__ = ["Neighbours", "Party", "Relation", "Unit", "simulation_key"]
 
@@ -37,14 +38,9 @@ class Relation(Enum):
     ADD_OR_REMOVE_ONE = "add-or-remove-one"
     REPLACE_ONE = "replace-one"
 
-    @property
-    def distance(self) -> int:
-        """How many unit bounds two neighbours' sums differ by: one, or two for a replacement."""
-        return 1 if self is Relation.ADD_OR_REMOVE_ONE else 2
-
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbours:
+class Neighbours(Value):
     """What is protected: two data sets are neighbours if they differ in one `unit`.
 
     Attributes:
@@ -57,16 +53,25 @@ class Neighbours:
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
     person_at_several_parties: bool = False
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if self.person_at_several_parties and self.unit is not Unit.PERSON:
             raise PlanError(
                 f"person_at_several_parties with unit {self.unit.value!r}; it is about persons: "
                 "set unit = 'person' or leave it out"
             )
 
+    def distance(self, unit: Unit) -> int:
+        """How many unit bounds two neighbours' sums over such units lie apart.
+
+        One if a unit comes or goes; two if one is replaced. A record more or less makes its
+        person's or its party's unit another one, so for sums over coarser units it is two as well.
+        """
+        comes_or_goes = self.relation is Relation.ADD_OR_REMOVE_ONE and unit is self.unit
+        return 1 if comes_or_goes else 2
+
 
 @dataclass(frozen=True, order=True)
-class Party:
+class Party(Value):
     """One party: the name that messages carry and the key that signs them.
 
     Attributes:
@@ -80,7 +85,7 @@ class Party:
     key: bytes
     simulated: bool = False
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise PlanError(
                 f"a party named {self.name!r}; a name has 1 to 64 of a-z, 0-9, '_', '.', '-' and "

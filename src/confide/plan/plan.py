@@ -18,6 +18,7 @@ from confide.plan.protection import Aggregation, Masked, Noise, NoNoise, Recipie
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Corruption, Threat
+from confide.plan.value import Value
 
 __all__ = ["MAX_PLAN_BYTES", "SCHEMA_VERSION", "Plan"]
 
@@ -30,7 +31,7 @@ _TAG_BYTES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """A federated computation as agreed: described here, interpreted elsewhere.
 
     Making a plan checks all of it. Its hash is what each party signs.
@@ -75,9 +76,8 @@ class Plan:
     chunk_records: int = 4096
     schema_version: int = SCHEMA_VERSION
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         object.__setattr__(self, "parties", tuple(sorted(self.parties)))
-        object.__setattr__(self, "public", tuple(self.public))
         self._check_values()
         self._check_parties()
         self._check_sums()
@@ -89,10 +89,7 @@ class Plan:
             )
 
     def _check_values(self) -> None:
-        if self.schema_version != SCHEMA_VERSION:
-            raise PlanError(
-                f"schema_version {self.schema_version}; this release reads {SCHEMA_VERSION}"
-            )
+        _check_version(self.schema_version)
         for field, value, least in (
             ("rounds", self.rounds, 1),
             ("dropouts", self.dropouts, 0),
@@ -204,7 +201,10 @@ class Plan:
             PlanError: If the bytes are not those of a plan that may be made.
             ProtocolError: If they are not deterministic CBOR.
         """
-        plan = from_plain(cls, canonical.decode(data, MAX_PLAN_BYTES), "plan")
+        plain = canonical.decode(data, MAX_PLAN_BYTES)
+        if isinstance(plain, dict):
+            _check_version(plain.get("schema_version"))
+        plan = from_plain(cls, plain, "plan")
         assert isinstance(plan, cls)  # noqa: S101 - narrows the type for mypy, from_plain made it
         if plan.canonical() != data:
             raise PlanError("the plan's bytes are not those of the plan they describe")
@@ -217,6 +217,14 @@ class Plan:
             if f.name in ("name", "task", "rounds", "aggregation", "noise")
         )
         return f"Plan({shown}, {len(self.parties)} parties, hash={self.short_hash}…)"
+
+
+def _check_version(version: object) -> None:
+    if version != SCHEMA_VERSION:
+        raise PlanError(
+            f"a plan of schema_version {version}; this release reads {SCHEMA_VERSION}: use the "
+            "release it was made with, or make it anew"
+        )
 
 
 def _refuse_repeated(what: str, values: list[str]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from confide.errors import PlanError
+from confide.plan.value import Value
 
 __all__ = [
     "Aggregation",
@@ -26,7 +27,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Clear:
+class Clear(Value):
     """The coordinator receives each party's contribution and adds them up.
 
     The contributions are signed and travel over an encrypted channel, but the coordinator reads
@@ -35,7 +36,7 @@ class Clear:
 
 
 @dataclass(frozen=True)
-class Masked:
+class Masked(Value):
     """Secure aggregation by masks that cancel in the sum (Bonawitz et al. 2017, Bell et al. 2020).
 
     Degree, threshold and quorum are derived from the plan (`confide.plan.masking`).
@@ -46,12 +47,12 @@ Aggregation = Clear | Masked
 
 
 @dataclass(frozen=True)
-class NoNoise:
+class NoNoise(Value):
     """Exact sums are released: ε = ∞."""
 
 
 @dataclass(frozen=True)
-class CentralNoise:
+class CentralNoise(Value):
     """The coordinator adds discrete Gaussian noise to the sum before it releases it.
 
     Attributes:
@@ -60,12 +61,12 @@ class CentralNoise:
 
     noise_multiplier: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _check_multiplier(self.noise_multiplier)
 
 
 @dataclass(frozen=True)
-class NoiseShares:
+class NoiseShares(Value):
     """Each party adds a share of the noise before it masks, so nobody holds a noiseless sum.
 
     Attributes:
@@ -75,7 +76,7 @@ class NoiseShares:
 
     noise_multiplier: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _check_multiplier(self.noise_multiplier)
 
 
@@ -95,7 +96,7 @@ class Recipients(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class Release(Value):
     """To whom the sums go, after each round.
 
     Attributes:

@@ -14,7 +14,8 @@ from typing import Final
 
 from confide.errors import PlanError
 from confide.plan.lattice import MAX_SIZE, Lattice, derive_lattice
-from confide.plan.parties import Relation, Unit
+from confide.plan.parties import Neighbours, Unit
+from confide.plan.value import Value
 
 __all__ = ["Norm", "Sum", "SumGroup"]
 
@@ -34,7 +35,7 @@ class Norm(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sum:
+class Sum(Value):
     """One bounded sum over the units of all parties.
 
     A unit u contributes a vector v_u of `shape` with ‖v_u‖ ≤ `unit_bound` (longer ones are scaled
@@ -47,7 +48,7 @@ class Sum:
         unit: The unit of privacy that the bound is about.
         unit_bound: B, the most that one unit can move the sum: its sensitivity to adding one.
         norm: The norm of the bound.
-        capacity: Public cap on units per party. One, for sums over parties.
+        capacity: Public cap on units per party, in the order of its rows; 1 for sums over parties.
         meaning: What the sum is, in words for the view report.
 
     Raises:
@@ -67,9 +68,7 @@ class Sum:
     capacity: int
     meaning: str = ""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "unit_bound", float(self.unit_bound))
-        object.__setattr__(self, "shape", tuple(self.shape))
+    def _check(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise PlanError(
                 f"a sum named {self.name!r}; a name is like 'gradient' or 'cell_counts'"
@@ -113,31 +112,32 @@ class Sum:
             ones_norm=self.norm.of_ones(self.size),
         )
 
-    def sensitivity(self, relation: Relation) -> float:
+    def sensitivity(self, neighbours: Neighbours) -> float:
         """How far two neighbours' lattice sums lie apart, rounding included, in units of the norm.
 
-        At most 1 % above unit_bound × (1, or 2 for replace-one).
+        At most 1 % above unit_bound × `neighbours.distance`. This is for parties that have at most
+        `capacity` units. At a party that has more, a unit that comes or goes lets another out or
+        in, so adding or removing one counts as replacing one there.
         """
         lattice = self.lattice
         rounding = (lattice.resolution + lattice.fine_resolution) * self.norm.of_ones(self.size)
-        return relation.distance * self.unit_bound + rounding
+        return neighbours.distance(self.unit) * self.unit_bound + rounding
 
 
 @dataclass(frozen=True)
-class SumGroup:
+class SumGroup(Value):
     """The sums that one round releases together: one event, with one joint sensitivity.
 
     Example:
         >>> group = SumGroup((Sum(name="total", unit_bound=10, capacity=100),
         ...                   Sum(name="count", unit_bound=1, capacity=100)))
-        >>> group.size, round(group.joint_sensitivity(Relation.ADD_OR_REMOVE_ONE), 3)
-        (2, 1.423)
+        >>> group.size, round(group.joint_sensitivity(Neighbours()), 2)
+        (2, 1.42)
     """
 
     sums: tuple[Sum, ...]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sums", tuple(self.sums))
+    def _check(self) -> None:
         names = [s.name for s in self.sums]
         if not names:
             raise PlanError("a group of no sums; declare at least one")
@@ -168,15 +168,15 @@ class SumGroup:
         """Number of coordinates of all sums together."""
         return sum(s.size for s in self.sums)
 
-    def joint_sensitivity(self, relation: Relation) -> float:
+    def joint_sensitivity(self, neighbours: Neighbours) -> float:
         """L2 sensitivity of all sums together, in clip-normalised units (each sum ÷ its bound).
 
         A sum bounded in L1 or L2 counts with that bound, which dominates its L2 norm; one bounded
         in L∞ counts √size times. Rounding is included.
         """
-        return math.sqrt(sum(_normalised(s, relation) ** 2 for s in self.sums))
+        return math.sqrt(sum(_normalised(s, neighbours) ** 2 for s in self.sums))
 
 
-def _normalised(declared: Sum, relation: Relation) -> float:
+def _normalised(declared: Sum, neighbours: Neighbours) -> float:
     spread = math.sqrt(declared.size) if declared.norm is Norm.LINF else 1.0
-    return declared.sensitivity(relation) / declared.unit_bound * spread
+    return declared.sensitivity(neighbours) / declared.unit_bound * spread

@@ -8,12 +8,12 @@ their digests, because what is declared public needs no protection and must be a
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from confide.errors import PlanError
+from confide.plan.value import Value
 
 __all__ = ["Code", "PublicValue", "Task"]
 
@@ -22,7 +22,7 @@ _MAX_SETTINGS: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Value):
     """A computation by name, with its settings as deterministic JSON text.
 
     Attributes:
@@ -37,7 +37,7 @@ class Task:
     name: str
     settings: str = "{}"
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not self.name:
             raise PlanError("a task without a name; name the computation")
         if len(self.settings) > _MAX_SETTINGS:
@@ -71,14 +71,14 @@ def _json(settings: object) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class Code(Value):
     """Which code runs: an installed package, its version and the SHA-256 over its files."""
 
     package: str
     version: str
     digest: bytes
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if len(self.digest) != _DIGEST_BYTES:
             raise PlanError(
                 f"a code digest of {len(self.digest)} bytes; SHA-256 has {_DIGEST_BYTES}"
@@ -86,7 +86,7 @@ class Code:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublicValue:
+class PublicValue(Value):
     """Something all parties agree is public, such as a hold-out or scaling constants.
 
     Attributes:
@@ -101,11 +101,11 @@ class PublicValue:
     meaning: str
     rows: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if len(self.digest) != _DIGEST_BYTES:
             raise PlanError(
                 f"public value {self.name!r} has a digest of {len(self.digest)} bytes; SHA-256 has "
                 f"{_DIGEST_BYTES}"
             )
-        if self.rows < 0 or not math.isfinite(self.rows):
+        if self.rows < 0:
             raise PlanError(f"public value {self.name!r} has {self.rows} rows; at least 0")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from confide.errors import PlanError
+from confide.plan.value import Value
 
 __all__ = ["Adversary", "Corruption", "Hardware", "Threat"]
 
@@ -31,7 +32,7 @@ class Hardware(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adversary:
+class Adversary(Value):
     """One adversary that corrupts all of these at once and pools what they see.
 
     Attributes:
@@ -49,7 +50,7 @@ class Adversary:
     evaluator: Corruption = Corruption.MALICIOUS
     network: Corruption = Corruption.MALICIOUS
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if self.colluding_parties < 0:
             raise PlanError(f"colluding_parties is {self.colluding_parties}; it is at least 0")
         if self.colluding_parties and not self.parties.corrupt:
@@ -60,7 +61,7 @@ class Adversary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Threat:
+class Threat(Value):
     """The threat a plan is made against.
 
     A plan whose confidentiality the stated adversary breaks cannot be made. Integrity is reported:

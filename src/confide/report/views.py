@@ -20,6 +20,7 @@ from confide.plan import (
     PublicValue,
     Recipients,
     Sum,
+    Unit,
 )
 
 __all__ = ["Observation", "SumFacts", "View", "ViewReport", "views"]
@@ -198,14 +199,19 @@ def _clear(plan: Plan) -> bool:
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
     what = declared.unit.value
-    times = "" if declared.capacity == 1 else f", at most {declared.capacity:,} {what}s a party"
+    times = ""
+    if declared.unit is not Unit.PARTY:
+        times = (
+            f", at most {declared.capacity:,} {what}s a party (twice as far at a party that has "
+            "more, where another takes its place)"
+        )
     return SumFacts(
         name=declared.name,
         meaning=declared.meaning or declared.name.replace("_", " "),
         shape=declared.shape,
         bound=f"one {what} moves it by at most {declared.unit_bound:g} in "
         f"{declared.norm.value.upper()}{times}",
-        sensitivity=declared.sensitivity(plan.neighbours.relation),
+        sensitivity=declared.sensitivity(plan.neighbours),
         party_range=declared.party_range,
         resolution=declared.lattice.resolution,
         bits=plan.sum_bits(declared),

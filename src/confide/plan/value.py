@@ -1,0 +1,76 @@
+"""Frozen values that check themselves when they are made."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any
+
+from confide.errors import PlanError
+
+__all__ = ["Value"]
+
+
+class Value:
+    """The base of all plan values: frozen dataclasses whose fields hold what they declare.
+
+    On creation a list becomes a tuple and a whole number in a real field a float, so that equal
+    values have one encoding; anything else of another type is refused. Then `_check` looks at the
+    values themselves.
+    """
+
+    def __post_init__(self) -> None:
+        kind: type = type(self)
+        for name, declared in _declared_fields(kind).items():
+            value = _normalised(declared, getattr(self, name))
+            if not _is(declared, value):
+                raise PlanError(
+                    f"{name} of {kind.__name__} is {value!r}, of type "
+                    f"{type(value).__name__}; it takes {_described(declared)}"
+                )
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuses values that cannot be."""
+
+
+@lru_cache(maxsize=64)
+def _declared_fields(kind: type) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind)}
+
+
+def _normalised(declared: Any, value: object) -> object:
+    if typing.get_origin(declared) is tuple and isinstance(value, list | tuple):
+        item, _ = typing.get_args(declared)
+        return tuple(_normalised(item, v) for v in value)
+    if isinstance(value, bool):
+        return value
+    if declared is float and isinstance(value, Real):
+        # Adding zero turns -0.0, which would have an encoding of its own, into 0.0.
+        return float(value) + 0.0
+    if declared is int and isinstance(value, Integral):
+        return int(value)
+    return value
+
+
+def _is(declared: Any, value: object) -> bool:
+    origin = typing.get_origin(declared)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is(member, value) for member in typing.get_args(declared))
+    if origin is tuple:
+        item, _ = typing.get_args(declared)
+        return isinstance(value, tuple) and all(_is(item, v) for v in value)
+    return type(value) is declared
+
+
+def _described(declared: Any) -> str:
+    if typing.get_origin(declared) is tuple:
+        return f"a tuple of {_described(typing.get_args(declared)[0])}"
+    members = typing.get_args(declared)
+    return " or ".join(m.__name__ for m in members) if members else declared.__name__
