@@ -111,6 +111,10 @@ class Plan(Value):
                 f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at "
                 "least 3 for anybody to hide)"
             )
+        if self.min_survivors < 1:
+            raise PlanError(
+                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
+            )
         _refuse_repeated("parties share the name", [p.name for p in self.parties])
         _refuse_repeated("parties share the key", [p.key.hex() for p in self.parties])
         _refuse_repeated("public values share the name", [p.name for p in self.public])

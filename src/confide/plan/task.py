@@ -56,7 +56,7 @@ class Task(Value):
         """The settings as a new map."""
         try:
             settings = json.loads(self.settings)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PlanError(f"the settings of task {self.name!r} are not JSON: {error}") from error
         if not isinstance(settings, dict):
             raise PlanError(f"the settings of task {self.name!r} are not a map")
@@ -66,7 +66,7 @@ class Task(Value):
 def _json(settings: object) -> str:
     try:
         return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise PlanError(f"task settings that JSON cannot hold: {error}") from error
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
@@ -18,9 +19,9 @@ __all__ = ["Value"]
 class Value:
     """The base of all plan values: frozen dataclasses whose fields hold what they declare.
 
-    On creation a list becomes a tuple and a whole number in a real field a float, so that equal
-    values have one encoding; anything else of another type is refused. Then `_check` looks at the
-    values themselves.
+    On creation an iterable becomes a tuple and a whole number in a real field a float, so that
+    equal values have one encoding; anything else of another type is refused. Then `_check` looks at
+    the values themselves.
     """
 
     def __post_init__(self) -> None:
@@ -46,17 +47,26 @@ def _declared_fields(kind: type) -> Mapping[str, Any]:
 
 
 def _normalised(declared: Any, value: object) -> object:
-    if typing.get_origin(declared) is tuple and isinstance(value, list | tuple):
+    if typing.get_origin(declared) is tuple:
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+            return value
         item, _ = typing.get_args(declared)
         return tuple(_normalised(item, v) for v in value)
     if isinstance(value, bool):
         return value
     if declared is float and isinstance(value, Real):
         # Adding zero turns -0.0, which would have an encoding of its own, into 0.0.
-        return float(value) + 0.0
+        return _float(value) + 0.0
     if declared is int and isinstance(value, Integral):
         return int(value)
     return value
+
+
+def _float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def _is(declared: Any, value: object) -> bool:
@@ -66,7 +76,18 @@ def _is(declared: Any, value: object) -> bool:
     if origin is tuple:
         item, _ = typing.get_args(declared)
         return isinstance(value, tuple) and all(_is(item, v) for v in value)
+    if type(value) is str and declared is str:
+        return _has_utf8(value)
     return type(value) is declared
+
+
+def _has_utf8(text: str) -> bool:
+    """Whether a text can be hashed: one with a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _described(declared: Any) -> str:
