@@ -20,6 +20,10 @@ __all__ = ["decode", "encode", "sha256"]
 
 _MAX_DEPTH: Final = 32
 
+_TAG, _SIMPLE, _STRINGS, _LONGEST = 6, 7, (2, 3), 27
+_CONSTANTS: Final = (20, 21, 22)
+"""False, true and null."""
+
 
 def encode(value: object) -> bytes:
     """Encodes a value deterministically.
@@ -53,6 +57,7 @@ def decode(data: bytes, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise ProtocolError(f"a message of {len(data):,} bytes; at most {max_bytes:,} fit here")
     try:
+        _refuse_what_expands(data)
         value = cbor2.load(BytesIO(data))
         canonical = encode(value)
     except (
@@ -67,6 +72,22 @@ def decode(data: bytes, max_bytes: int) -> Any:
     if canonical != data:
         raise ProtocolError("a message whose bytes are not the deterministic form of its value")
     return value
+
+
+def _refuse_what_expands(data: bytes) -> None:
+    """Refuses tags, indefinite lengths and odd simple values, before anything is built of them.
+
+    Tags 28 and 29 share values and tag 25 repeats texts, so a few hundred bytes may describe a tree
+    that no machine walks to its end. Heads stand one after the other, so a scan needs no recursion.
+    """
+    at = 0
+    while at < len(data):
+        major, info = data[at] >> 5, data[at] & 31
+        if major == _TAG or info > _LONGEST or (major == _SIMPLE and info not in _CONSTANTS):
+            raise ValueError("a tag, an indefinite length or a simple value")
+        follow = 1 << (info - 24) if info >= 24 else 0
+        argument = int.from_bytes(data[at + 1 : at + 1 + follow], "big") if follow else info
+        at += 1 + follow + (argument if major in _STRINGS else 0)
 
 
 def sha256(value: object) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from tests.aggregation.support import Attempt
 
 from confide import canonical
 from confide.aggregation import Integers, Layout
@@ -15,7 +16,6 @@ from confide.aggregation.envelope import announce
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir, wire
 from confide.aggregation.masked.keys import MaskAdder, decrypt, pairwise_key
 from confide.errors import VerificationError
-from tests.aggregation.support import Attempt
 
 
 class Loot:
@@ -90,7 +90,7 @@ class Loot:
 
     def _pairwise(self, party: MaskedParty, other: int) -> bytes | None:
         """The key that a party masks with towards another, if either's secret is known."""
-        low, high = sorted((party._me, other))
+        pair = (min(party._me, other), max(party._me, other))
         theirs = party._mask_keys[other]
         if own := self._secret(self.keys, self.key_shares, party._me):
             key, public = own, theirs
@@ -99,7 +99,7 @@ class Loot:
         else:
             return None
         private = X25519PrivateKey.from_private_bytes(key)
-        return pairwise_key(private, public, b"mask", party._transcript, low, high)
+        return pairwise_key(private, public, b"mask", party._transcript, pair)
 
     def _advertised(self, party: MaskedParty) -> bytes:
         advert = payload_of(self._attempt.answers["advertise", self._names[party._me]])

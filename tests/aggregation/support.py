@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from confide import canonical
 from confide.aggregation import (
     CoordinatorSession,
     Identity,
@@ -32,7 +33,9 @@ from confide.plan import (
     Task,
     Threat,
     Unit,
+    simulation_key,
 )
+from confide.randomness import InsecureReplayableRandom
 
 STATE = hashlib.sha256(b"the state that everybody contributes to").digest()
 
@@ -115,16 +118,22 @@ def sum_of(contributions: Mapping[str, Integers], names: Iterable[str]) -> list[
 
 @dataclass
 class Federation:
-    """Parties as they live through rounds: what each contributes, and what it remembers."""
+    """Parties as they live through rounds: what each contributes, and what it remembers.
+
+    Their randomness is replayed, so that a test that fails once fails again.
+    """
 
     plan: Plan
     contributions: Mapping[str, Integers] = field(default_factory=dict)
-    identities: dict[str, Identity] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(init=False)
 
     def __post_init__(self) -> None:
         self.contributions = self.contributions or draw_contributions(self.plan)
         self.identities = {
-            name: self.identities.get(name) or Identity.simulation(name) for name in self.names
+            name: Identity(
+                name, simulation_key(name), random=InsecureReplayableRandom(name.encode())
+            )
+            for name in self.names
         }
 
     @property
@@ -133,9 +142,7 @@ class Federation:
 
     def party(self, name: str, round_: Round, state: bytes = STATE) -> PartySession:
         """A party's session of an attempt."""
-        return party_session(
-            round_, self.identities[name], state, lambda: self.contributions[name]
-        )
+        return party_session(round_, self.identities[name], state, lambda: self.contributions[name])
 
     def attempt(
         self,
@@ -155,7 +162,9 @@ class Federation:
         """
         round_ = Round(self.plan, number, attempt)
         invited = tuple(self.names if names is None else names)
-        parties = {name: self.party(name, round_, (states or {}).get(name, STATE)) for name in invited}
+        parties = {
+            name: self.party(name, round_, (states or {}).get(name, STATE)) for name in invited
+        }
         return Attempt(round_, coordinator_session(round_, STATE, invited), parties)
 
     def run(self, silent: Mapping[str, str] | None = None, number: int = 0) -> RoundResult:
@@ -194,7 +203,8 @@ class Attempt:
     def answer(self, name: str, message: bytes | None = None) -> bytes:
         """Lets a party answer its message, or another one; the coordinator does not get it yet."""
         reply = self.parties[name].receive(self.outbox[name] if message is None else message)
-        self.answers[self.coordinator.awaits, name] = reply
+        kind = canonical.decode(reply, len(reply))[0]
+        self.answers[kind, name] = reply
         return reply
 
     def deliver(self, silent: Collection[str] = ()) -> None:

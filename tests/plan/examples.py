@@ -1,5 +1,7 @@
 """Plans to test with: one to vary by hand, and hypothesis strategies for any that can be made."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from confide.plan import (
@@ -32,21 +34,20 @@ TRUSTED = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
 
 
 def make_sum(**changes):
-    return Sum(**{"name": "total", "unit_bound": 1.0, "capacity": 100} | changes)
+    fields: dict[str, Any] = {"name": "total", "unit_bound": 1.0, "capacity": 100}
+    return Sum(**fields | changes)
 
 
 def make_plan(**changes):
     """Five parties, one masked sum, the default threat: change what the test is about."""
-    return Plan(
-        **{
-            "name": "example",
-            "parties": PARTIES[:5],
-            "task": Task("task"),
-            "code": Code(package="package", version="1.0", digest=bytes(32)),
-            "sums": SumGroup((make_sum(),)),
-        }
-        | changes
-    )
+    fields: dict[str, Any] = {
+        "name": "example",
+        "parties": PARTIES[:5],
+        "task": Task("task"),
+        "code": Code(package="package", version="1.0", digest=bytes(32)),
+        "sums": SumGroup((make_sum(),)),
+    }
+    return Plan(**fields | changes)
 
 
 def make_plan_with_sums(*sums, **changes):
@@ -58,10 +59,24 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 digests = st.binary(min_size=32, max_size=32)
 positive_reals = st.floats(1e-200, 1e200)
 settings_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts,
+    ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
-)  # fmt: skip
+)
+tasks = st.builds(
+    lambda name, settings: Task.of(name, **settings),
+    texts.filter(bool),
+    st.dictionaries(texts, settings_values, max_size=3),
+)
+public_values = st.builds(
+    PublicValue, name=texts, digest=digests, meaning=texts, rows=st.integers(0, 2**40)
+)
 corruptions = st.sampled_from(Corruption)
 
 
@@ -106,58 +121,43 @@ def neighbours(draw):
     )
 
 
+parties = st.sampled_from([*PARTIES, *(Party.simulation(f"simulated-{i}") for i in range(8))])
+
+
 @st.composite
 def plans(draw):
     """Any plan of up to twelve parties that can be made; all have room for what they bear."""
-    colluding = draw(st.integers(0, 3))
-    dropouts = draw(st.integers(0, 2))
+    colluding, dropouts = draw(st.integers(0, 3)), draw(st.integers(0, 2))
     # 2d + max(c, 1) + 2 parties leave a quorum, and two to hide, whoever is corrupt.
     least = 2 * dropouts + max(colluding, 1) + 2
-    aggregation = draw(st.sampled_from([Clear(), Masked()]))
-    trusted = isinstance(aggregation, Clear)
-    noises = [st.builds(CentralNoise, positive_reals), st.just(NoNoise())]
+    masked = draw(st.booleans())
+    noises = [st.just(NoNoise()), st.builds(CentralNoise, positive_reals)]
+    if masked:
+        noises.append(st.builds(NoiseShares, positive_reals))
+    coordinators = corruptions if masked else st.just(Corruption.HONEST)
     protected = draw(neighbours())
     rounds = draw(st.integers(1, 50))
     recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
     return Plan(
         name=draw(texts),
-        parties=draw(st.lists(parties, min_size=least, max_size=12, unique_by=_name_and_key)),
+        parties=draw(
+            st.lists(parties, min_size=least, max_size=12, unique_by=lambda party: party.name)
+        ),
         neighbours=protected,
-        task=Task.of(draw(texts.filter(bool)), **draw(st.dictionaries(texts, settings_values, max_size=3))),
+        task=draw(tasks),
         code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),
         sums=draw(groups(draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)])))),
         rounds=rounds,
         dropouts=dropouts,
-        aggregation=aggregation,
-        noise=draw(st.one_of(noises if trusted else [*noises, st.builds(NoiseShares, positive_reals)])),
+        aggregation=Masked() if masked else Clear(),
+        noise=draw(st.one_of(noises)),
         threat=Threat(
-            confidentiality=draw(
-                adversaries(colluding, st.just(Corruption.HONEST) if trusted else corruptions)
-            ),
+            confidentiality=draw(adversaries(colluding, coordinators)),
             integrity=draw(adversaries()),
             hardware=draw(st.sampled_from(Hardware)),
         ),
         release=Release(to=draw(st.sampled_from(recipients))),
-        public=draw(
-            st.lists(
-                st.builds(
-                    PublicValue,
-                    name=texts,
-                    digest=digests,
-                    meaning=texts,
-                    rows=st.integers(0, 2**40),
-                ),
-                max_size=2,
-                unique_by=lambda value: value.name,
-            )
-        ),
+        public=draw(st.lists(public_values, max_size=2, unique_by=lambda value: value.name)),
         seed=draw(st.integers(0, 2**64 - 1)),
         chunk_records=draw(st.integers(1, 2**40)),
-    )  # fmt: skip
-
-
-parties = st.sampled_from([*PARTIES, *(Party.simulation(f"simulated-{i}") for i in range(8))])
-
-
-def _name_and_key(party):
-    return party.name
+    )

@@ -126,7 +126,12 @@ def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
 
 def _rows(declared: Sum, values: ArrayLike) -> Reals:
     """The contributions to one sum as rows of units, shape `(units, size)`."""
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"a contribution to sum {declared.name!r} that is no array of numbers"
+        ) from error
     if declared.unit is Unit.PARTY:
         array = array[np.newaxis]
     if array.shape[1:] != declared.shape or array.ndim == 0:
@@ -156,7 +161,10 @@ def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str
     together = {}
     for name, values in rows.items():
         together[name] = np.zeros((int(person.max(initial=-1)) + 1, values.shape[1]))
-        np.add.at(together[name], person, values)
+        with np.errstate(over="ignore"):
+            np.add.at(together[name], person, values)
+        if not np.isfinite(together[name]).all():
+            raise DataError(f"the rows of one person add up to infinity in {name!r}: scale them")
     return together
 
 

@@ -60,8 +60,11 @@ class Round:
 
     def seal(self, key: Ed25519PrivateKey, sender: str, kind: str, payload: bytes) -> bytes:
         """Signs a payload and puts it into an envelope."""
-        signature = key.sign(self.signed_bytes(sender, kind, payload))
-        return canonical.encode([kind, sender, payload, signature])
+        return canonical.encode([kind, sender, payload, self.sign(key, sender, kind, payload)])
+
+    def sign(self, key: Ed25519PrivateKey, sender: str, kind: str, payload: bytes) -> bytes:
+        """A signature alone, for what is shown to others than the coordinator."""
+        return key.sign(self.signed_bytes(sender, kind, payload))
 
     def open(self, data: bytes, kind: str, max_payload: int) -> Envelope:
         """Opens an envelope of this round.
@@ -142,12 +145,14 @@ def read_announcement(data: bytes, kind: str, max_bytes: int) -> Mapping[str, An
     return values
 
 
-def fields_of(values: Mapping[str, Any], **types: type) -> tuple[Any, ...]:
+def fields_of(values: object, **types: type) -> tuple[Any, ...]:
     """The fields of a decoded message, in the order asked for, each of its type and no others.
 
     Raises:
         ProtocolError: If a field is missing, unknown or of another type.
     """
+    if not isinstance(values, dict):
+        raise ProtocolError("a message that is no map of fields")
     if set(values) != set(types):
         raise ProtocolError(f"a message with fields {sorted(values)}; it takes {sorted(types)}")
     for name, kind in types.items():

@@ -61,10 +61,11 @@ def _masked_answers(plan: Plan) -> list[tuple[str, bytes]]:
         dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES)), masking.parties
     )
     nothing = wire.shares_to_list({}, masking.parties)
+    confirmation = SIGNATURE_BYTES if masking.quorum else 0
     answers = [
         ("advertise", _advert(masking.complete)),
         ("shares", bytes(masking.degree * wire.CIPHERTEXT_BYTES)),
-        ("contribution", bytes(Layout.of_sum(plan).wire_bytes)),
+        ("contribution", bytes(confirmation + Layout.of_sum(plan).wire_bytes)),
         ("opened", canonical.encode({"keys": nothing, "seeds": opened})),
     ]
     if not masking.complete:
@@ -90,7 +91,8 @@ def _masked_announcements(plan: Plan, name: str) -> list[bytes]:
     sealed = bytes(masking.degree * wire.CIPHERTEXT_BYTES)
     said.append(announce("deliver", sharers=members, ciphertexts=sealed))
     if masking.quorum:
-        said.append(announce("survivors", survivors=members))
+        confirmations = bytes(SIGNATURE_BYTES * masking.degree)
+        said.append(announce("survivors", survivors=members, confirmations=confirmations))
         signatures = bytes(SIGNATURE_BYTES * masking.parties)
         said.append(announce("unmask", signers=members, signatures=signatures))
     else:

@@ -87,6 +87,10 @@ class Plan(Value):
                 "this plan cannot be made, its stated adversary breaks its confidentiality. "
                 + " Also: ".join(dict.fromkeys(f.reason for f in broken))
             )
+        if self.min_survivors < 1:
+            raise PlanError(
+                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
+            )
 
     def _check_values(self) -> None:
         _check_version(self.schema_version)
@@ -110,10 +114,6 @@ class Plan(Value):
             raise PlanError(
                 f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at "
                 "least 3 for anybody to hide)"
-            )
-        if self.min_survivors < 1:
-            raise PlanError(
-                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
             )
         _refuse_repeated("parties share the name", [p.name for p in self.parties])
         _refuse_repeated("parties share the key", [p.key.hex() for p in self.parties])

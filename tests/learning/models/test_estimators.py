@@ -284,7 +284,7 @@ class TestClasses:
             (SoftmaxRegression, np.array([0, 1, "a", 0], object), "cannot be compared"),
             (SoftmaxRegression, np.array([0, 1, np.nan, 0], object), "y is missing in record 2"),
             (SoftmaxRegression, pd.Series(["a", "b", None, "a"]), "y is missing in record 2"),
-            (SoftmaxRegression, pd.Series([0, 1, pd.NA, 0], dtype="Int64"), "cannot be compared"),
+            (SoftmaxRegression, np.array([0, 1, pd.NA, 0], object), "cannot be compared"),
             (SoftmaxRegression, [["a"], ["b"], ["a"], ["b"]], r"y of shape \(4, 1\)"),
         ],
     )

@@ -100,7 +100,7 @@ def _lenders():
 
 
 def _patients():
-    """Four hospitals that count persons with shares of noise, against a merely curious middleman."""
+    """Four hospitals that count persons, with shares of noise."""
     curious = Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
     return Plan(
         name="patients",

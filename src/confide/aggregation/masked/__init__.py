@@ -8,9 +8,9 @@ no party is cut off, and a signed set of survivors:
 3. *neighbours → shares*: all coin shares open their commitments and the neighbours' keys are
    signed, so it sends each neighbour an encrypted share of its mask key and of its self mask.
 4. *deliver → contribution*: enough parties shared and enough neighbours hold its shares, so it
-   sends its contribution plus its masks.
-5. *survivors → consent* (against liars): the survivors are enough and nobody is cut off from the
-   others, so it signs them.
+   sends its contribution plus its masks, and signs what it masked under.
+5. *survivors → consent* (against liars): the survivors are enough, nobody is cut off from the
+   others, and its neighbours masked under the same, so it signs the survivors.
 6. *unmask → opened*: a quorum signed the same survivors, so it opens for each neighbour one share:
    of the self mask if that neighbour survived, else of its mask key.
 

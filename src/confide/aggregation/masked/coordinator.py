@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from confide import canonical
-from confide.aggregation.envelope import Round, announce, fields_of
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
 from confide.aggregation.masked import graph, wire
+from confide.aggregation.masked.keys import check_public_key
 from confide.aggregation.masked.unmask import Opened, unmask
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import RoundResult
@@ -44,6 +45,7 @@ class MaskedCoordinator:
         self._commitments: dict[int, bytes] = {}
         self._coin_shares: dict[int, bytes] = {}
         self._sealed_shares: dict[int, bytes] = {}
+        self._confirmations: dict[int, bytes] = {}
         self._consents: dict[int, bytes] = {}
         self._opened: dict[int, Opened] = {}
         self._result: RoundResult | None = None
@@ -98,9 +100,12 @@ class MaskedCoordinator:
 
     def _take_advert(self, index: int, payload: bytes, message: bytes) -> None:
         values = canonical.decode(payload, wire.ADVERT_BYTES)
-        commitment, mask_key, _ = fields_of(
+        commitment, mask_key, share_key = fields_of(
             values, commitment=bytes, mask_key=bytes, share_key=bytes
         )
+        # A neighbour would stop at such a key, so one party could stop all of its neighbours.
+        check_public_key(mask_key)
+        check_public_key(share_key)
         self._adverts[index], self._mask_keys[index] = message, mask_key
         self._commitments[index] = commitment
 
@@ -117,7 +122,8 @@ class MaskedCoordinator:
         return self._to(self._members, lambda _: said)
 
     def _take_coin_share(self, index: int, payload: bytes, _: bytes) -> None:
-        if graph.commit(self._start, index, payload) != self._commitments[index]:
+        opens = graph.commit(self._start, index, payload) == self._commitments[index]
+        if not opens or len(payload) != graph.COIN_BYTES:
             raise ProtocolError(f"{self._names[index]!r} reveals another coin than it committed to")
         self._coin_shares[index] = payload
 
@@ -171,8 +177,12 @@ class MaskedCoordinator:
                 pieces.append(self._sealed_shares[sender][start : start + wire.CIPHERTEXT_BYTES])
         return b"".join(pieces)
 
-    def _take_masked(self, _: int, payload: bytes, __: bytes) -> None:
-        words = self._layout.unpack(payload)
+    def _take_masked(self, index: int, payload: bytes, _: bytes) -> None:
+        signed = SIGNATURE_BYTES if self._masking.quorum else 0
+        confirmation, words = payload[:signed], self._layout.unpack(payload[signed:])
+        if signed:
+            self._round.verify(self._names[index], "masked", self._transcript, confirmation)
+            self._confirmations[index] = confirmation
         np.add(self._total, words, out=self._total)
 
     def _close_masked(self, _: wire.Members) -> Outbox:
@@ -184,8 +194,18 @@ class MaskedCoordinator:
             said = announce("unmask", survivors=survivors)
         else:
             self._await("consent", self._take_consent, self._close_consents)
-            said = announce("survivors", survivors=survivors)
+            return self._to(
+                self._members,
+                lambda i: announce(
+                    "survivors", survivors=survivors, confirmations=self._confirmations_for(i)
+                ),
+            )
         return self._to(self._members, lambda _: said)
+
+    def _confirmations_for(self, index: int) -> bytes:
+        """What a party's surviving neighbours signed that they masked under."""
+        surviving = [i for i in self._neighbours[index] if self._survivors[i]]
+        return b"".join(self._confirmations[i] for i in surviving)
 
     def _take_consent(self, index: int, payload: bytes, message: bytes) -> None:
         if payload != wire.consent_payload(self._transcript, self._survivors):

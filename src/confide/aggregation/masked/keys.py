@@ -38,12 +38,25 @@ def pairwise_key(
     Raises:
         VerificationError: If the public key is of small order, which gives a key known to all.
     """
-    try:
-        secret = own.exchange(X25519PublicKey.from_public_bytes(other))
-    except ValueError as error:
-        raise VerificationError("a public key that agrees on a key known to all") from error
+    secret = _agree(own, other)
     info = purpose + b"".join(number.to_bytes(4, "big") for number in pair)
     return HKDF(hashes.SHA256(), SEED_BYTES, salt=transcript, info=info).derive(secret)
+
+
+def check_public_key(data: bytes) -> None:
+    """Checks that a public key can be agreed with.
+
+    Raises:
+        VerificationError: If it is of another length or of small order.
+    """
+    _agree(X25519PrivateKey.from_private_bytes(bytes(SEED_BYTES)), data)
+
+
+def _agree(own: X25519PrivateKey, other: bytes) -> bytes:
+    try:
+        return own.exchange(X25519PublicKey.from_public_bytes(other))
+    except ValueError as error:
+        raise VerificationError("a public key that agrees on a key known to all") from error
 
 
 def encrypt(key: bytes, plaintext: bytes) -> bytes:

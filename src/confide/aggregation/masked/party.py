@@ -166,11 +166,19 @@ class MaskedParty:
         self._awaited = (
             ("survivors", self._consent) if self._masking.quorum else ("unmask", self._open_curious)
         )
-        return "contribution", layout.pack(words)
+        return "contribution", self._confirmation() + layout.pack(words)
+
+    def _confirmation(self) -> bytes:
+        """A signature on what this party masked under, which its neighbours want to see."""
+        if not self._masking.quorum:
+            return b""
+        identity = self._identity
+        return self._round.sign(identity.key, identity.name, "masked", self._transcript)
 
     def _consent(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
-        (survivors,) = fields_of(said, survivors=bytes)
+        survivors, confirmations = fields_of(said, survivors=bytes, confirmations=bytes)
         self._accept_survivors(survivors)
+        self._verify_confirmations(confirmations)
         # Spent before it signs, not before it opens: two attempts at one round, opened by different
         # parties, would give sums over different survivors, but both need a quorum of signers, and
         # two quorums share an honest party.
@@ -274,6 +282,17 @@ class MaskedParty:
                 values, commitment=bytes, mask_key=bytes, share_key=bytes
             )
         return mask_keys, share_keys
+
+    def _verify_confirmations(self, confirmations: bytes) -> None:
+        """Verifies that each surviving neighbour masked with the same sharers as we did.
+
+        One that was told of other sharers may have masked with colluders and dropped parties only:
+        its self mask, once opened, would be all that hides it.
+        """
+        masked = [i for i in self._partners if self._survivors[i]]
+        signatures = wire.split(confirmations, SIGNATURE_BYTES, len(masked))
+        for i, signature in zip(masked, signatures, strict=True):
+            self._round.verify(self._names[i], "masked", self._transcript, signature)
 
     def _verify_quorum(self, signers: wire.Members, signatures: bytes) -> None:
         """Verifies that a quorum consented to our survivors, by a sample where that suffices."""
