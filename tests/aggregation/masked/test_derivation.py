@@ -220,7 +220,7 @@ class TestRefusals:
 
     def test_as_many_dropouts_as_the_quorum_bears_and_no_more(self):
         derive_masking(11, 4, 2, malicious=True)
-        with pytest.raises(PlanError, match="set dropouts = 4"):
+        with pytest.raises(PlanError, match="bear 4 dropouts"):
             derive_masking(11, 5, 2, malicious=True)
 
     def test_negative_dropouts_and_too_many_parties(self):
