@@ -2,7 +2,7 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.plan.examples import make_plan, make_sum, plans
+from tests.plan.examples import make_plan, make_sum
 
 from confide import canonical
 from confide.errors import ConfideError, PlanError
@@ -53,10 +53,6 @@ class TestToPlain:
     def test_says_enumerations_reals_and_tuples_plainly(self):
         plain = to_plain(make_sum(shape=(2, 3), unit_bound=1e-7, unit=Unit.PERSON))
         assert (plain["shape"], plain["unit_bound"], plain["unit"]) == ([2, 3], "1e-07", "person")
-
-    @given(plan=plans())
-    def test_is_undone(self, plan):
-        assert from_plain(Plan, to_plain(plan), "plan") == plan
 
 
 class TestRefusals:

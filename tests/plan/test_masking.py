@@ -132,7 +132,7 @@ class TestRefusals:
             derive_masking(5, 3, 1, malicious=False)
 
     def test_of_a_liar_with_two_confirmed_sets(self):
-        with pytest.raises(PlanError, match=r"bear 1 dropouts, not 2.*set dropouts = 1"):
+        with pytest.raises(PlanError, match=r"bear 1 dropouts, not 2.*Set dropouts = 1"):
             derive_masking(5, 2, 1, malicious=True)
 
 

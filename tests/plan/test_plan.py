@@ -76,6 +76,7 @@ class TestCanonicalBytes:
         sums = cbor2.loads(plan.canonical())["sums"]["sums"]
         assert [s["unit_bound"] for s in sums] == [repr(s.unit_bound) for s in plan.sums.sums]
 
+    @few
     @given(plan=plans(), data=st.data())
     def test_do_not_depend_on_the_order_of_the_parties(self, plan, data):
         shuffled = data.draw(st.permutations(plan.parties))
@@ -164,10 +165,9 @@ class TestValues:
     def test_one_round_may_be_released_to_the_coordinator_alone(self):
         assert make_plan(release=TO_COORDINATOR).rounds == 1
 
-    @pytest.mark.xfail(reason="a clear plan with a trusted coordinator takes any dropouts")
     @pytest.mark.parametrize("dropouts", [5, 100])
     def test_somebody_has_to_survive(self, dropouts):
-        with pytest.raises(PlanError, match=f"dropouts.*{dropouts}"):
+        with pytest.raises(PlanError, match=f"{dropouts} dropouts of 5 parties leave nobody"):
             make_plan(
                 aggregation=Clear(), threat=TRUSTED, release=TO_COORDINATOR, dropouts=dropouts
             )
@@ -185,11 +185,7 @@ class TestValues:
             (Plan, {"parties": ("a", "b", "c")}),
             (Plan, {"sums": (make_sum(),)}),
             (Plan, {"name": 5}),
-            pytest.param(
-                Plan,
-                {"name": "\ud800"},
-                marks=pytest.mark.xfail(reason="it has no UTF-8, so no hash"),
-            ),
+            (Plan, {"name": "\ud800"}),
             (Plan, {"rounds": 1.0}),
             (Plan, {"rounds": True}),
             (Plan, {"seed": 1.5}),
@@ -234,7 +230,7 @@ class TestValues:
 
 class TestParties:
     def test_stand_in_order_of_their_names(self):
-        plan = make_plan(parties=PARTIES[4::-1])
+        plan = make_plan(parties=reversed(PARTIES[:5]))
         assert plan.parties == PARTIES[:5]
 
     def test_share_no_name(self):

@@ -165,6 +165,20 @@ class TestOptimum:
         np.testing.assert_allclose(coef, np.vstack([expected, 0 * b]), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(intercept, b, rtol=1e-9, atol=1e-12)
 
+    def test_a_column_of_zeros_gets_no_coefficient_without_intercept(self, family, draw):
+        x, _, y = draw(family, 22, m=100)
+        x[:, 1] = 0
+        model = model_of(family, x, fit_intercept=False)
+        coef, _ = model.unflatten(fit_to_convergence(model, x, y).parameters)
+        assert not coef[1].any()
+        assert coef[0].all()
+
+    def test_nearly_collinear_columns_are_told_apart(self, draw):
+        x, _, _ = draw(Gaussian(), 22, m=100)
+        x[:, 1] = x[:, 0] + 1e-5 * x[:, 1]
+        coef, _ = coefficients(model_of(Gaussian(), x), x, x @ [1.0, 2.0, 3.0])
+        np.testing.assert_allclose(coef, [1, 2, 3], rtol=1e-8)
+
     @pytest.mark.parametrize("copies", [2, 3])
     def test_identical_columns_share_their_coefficient(self, family, draw, copies):
         x, _, y = draw(family, 23, m=200)
@@ -232,6 +246,10 @@ class TestOptimum:
         np.testing.assert_allclose(coef, 0, atol=1e-14 * abs(target))
         assert intercept[0] == pytest.approx(target, rel=1e-14)
 
+    def test_starts_from_the_best_constant(self):
+        x = np.random.default_rng(4).normal(size=(20, 2))
+        assert fit_to_convergence(model_of(Poisson(), x), x, np.full(20, 1e9)).iterations == 1
+
     def test_a_long_constant_column(self):
         x = np.column_stack([np.arange(100_001.0), np.full(100_001, 0.1)])
         coef, _ = coefficients(model_of(Gaussian(), x), x, 2 * x[:, 0])
@@ -276,6 +294,11 @@ class TestNoOptimum:
         x, _, y = draw(Bernoulli(), 31, m=200)
         dummy = (np.arange(200) % 10 == 0) & (y == 1)
         self.check(Bernoulli(), np.column_stack([x, dummy]), y)
+
+    def test_one_record_separated_among_many_features(self, draw):
+        x, _, y = draw(Bernoulli(), 34, m=2000, d=40, spread=0.1)
+        only = np.arange(2000) == np.argmax(y)
+        self.check(Bernoulli(), np.column_stack([x, only]), y)
 
     def test_separated_among_three(self):
         x = np.arange(30.0).reshape(-1, 1)
