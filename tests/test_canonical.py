@@ -98,7 +98,7 @@ class TestRefusedValues:
             {b"a": 1},
             {None: 1},
             {1, 2},
-            object(),
+            pytest.param(object(), id="an object"),
             [[0.5]],
             {"a": {"b": 0.5}},
             2**64,

@@ -84,13 +84,15 @@ def keystream(key: bytes, out: bytearray) -> None:
     if len(key) != SEED_BYTES:
         raise ValueError(f"a key of {len(key)} bytes; AES-256 takes {SEED_BYTES}")
     cipher = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-    if len(out) > len(_zeros):
-        out[:] = cipher.update(bytes(len(out)))
-    else:
-        cipher.update_into(memoryview(_zeros)[: len(out)], out)
+    # Block by block: making as many zeros as are asked for, and a copy of the stream, would take
+    # ten times as long as the cipher.
+    with memoryview(out) as whole:
+        for start in range(0, len(out), len(_zeros)):
+            block = whole[start : start + len(_zeros)]
+            cipher.update_into(_zeros[: len(block)], block)
 
 
-_zeros: Final = bytes(1 << 20)
+_zeros: Final = memoryview(bytes(1 << 18))
 
 
 def public_generator(*context: object) -> np.random.Generator:

@@ -14,7 +14,8 @@ from confide import canonical
 from confide.aggregation import Integers, Layout
 from confide.aggregation.envelope import announce
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir, wire
-from confide.aggregation.masked.keys import MaskAdder, decrypt, pairwise_key
+from confide.aggregation.masked.keys import decrypt, pairwise_key
+from confide.aggregation.masked.streams import MaskAdder
 from confide.errors import VerificationError
 
 
@@ -67,7 +68,7 @@ class Loot:
     def strip(self, *names: str) -> Integers:
         """The sum of some parties' masked vectors, less every mask that the adversary can make."""
         total = np.zeros(self._layout.size, self._layout.dtype)
-        masks = MaskAdder(self._layout)
+        masks = MaskAdder(self._layout.dtype)
         for name in names:
             party = self.party(name)
             total += self.vector(name)

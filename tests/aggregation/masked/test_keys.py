@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from tests.aggregation.support import flip_bit
 
 from confide.aggregation import Layout
-from confide.aggregation.masked.keys import MaskAdder, decrypt, encrypt, pairwise_key
+from confide.aggregation.masked.keys import decrypt, encrypt, pairwise_key
+from confide.aggregation.masked.streams import MaskAdder
 from confide.errors import VerificationError
 
 ALDER = X25519PrivateKey.from_private_bytes(bytes([1]) * 32)
@@ -77,16 +78,16 @@ class TestMaskAdder:
         layout = Layout((100,), (bits,))
         words = np.arange(100).astype(layout.dtype)
         masked = words.copy()
-        MaskAdder(layout).add(masked, bytes(32))
+        MaskAdder(layout.dtype).add(masked, bytes(32))
         stream = Cipher(algorithms.AES(bytes(32)), modes.CTR(bytes(16))).encryptor()
         mask = np.frombuffer(stream.update(bytes(layout.vector_bytes)), layout.dtype)
         assert (masked == words + mask).all()
-        MaskAdder(layout).subtract(masked, bytes(32))
+        MaskAdder(layout.dtype).subtract(masked, bytes(32))
         assert (masked == words).all()
 
     def test_masks_of_a_pair_cancel(self):
         layout = Layout((1000,), (17,))
-        masks = MaskAdder(layout)
+        masks = MaskAdder(layout.dtype)
         one, other = np.ones(1000, layout.dtype), np.full(1000, 2, layout.dtype)
         masks.apply(one, b"k" * 32, add=True)
         masks.apply(other, b"k" * 32, add=False)

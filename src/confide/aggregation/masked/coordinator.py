@@ -233,7 +233,6 @@ class MaskedCoordinator:
         self._kind = ""
         unmask(
             self._total,
-            layout=self._layout,
             masking=self._masking,
             transcript=self._transcript,
             neighbours=self._neighbours,

@@ -1,4 +1,4 @@
-"""Keys of one masked round: agreement, derivation, masks and encrypted shares.
+"""Keys of one masked round: agreement, derivation and encrypted shares.
 
 Each party makes two X25519 key pairs per attempt, one for masks and one for shares. What two
 parties derive binds the round's transcript so far, so parties that were told different things
@@ -7,18 +7,16 @@ derive different keys, and their masks do not cancel.
 
 from __future__ import annotations
 
-import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from confide.aggregation.modular import Layout, Words
 from confide.errors import VerificationError
-from confide.randomness import SEED_BYTES, keystream
+from confide.randomness import SEED_BYTES
 
-__all__ = ["MaskAdder", "decrypt", "encrypt", "pairwise_key"]
+__all__ = ["decrypt", "encrypt", "pairwise_key"]
 
 _TAG_BYTES = 16
 
@@ -79,28 +77,3 @@ def decrypt(key: bytes, ciphertext: bytes) -> bytes:
 def ciphertext_bytes(plaintext_bytes: int) -> int:
     """Bytes of an encrypted share."""
     return plaintext_bytes + _TAG_BYTES
-
-
-class MaskAdder:
-    """Adds and subtracts masks in place: a mask is the AES-256-CTR key stream of a 256-bit key.
-
-    Holds one buffer, so that thousands of masks need no memory of their own.
-    """
-
-    def __init__(self, layout: Layout) -> None:
-        self._stream = bytearray(layout.vector_bytes)
-        self._mask = np.frombuffer(self._stream, layout.dtype)
-
-    def add(self, words: Words, key: bytes) -> None:
-        """Adds the mask of a key to `words`."""
-        keystream(key, self._stream)
-        np.add(words, self._mask, out=words)
-
-    def subtract(self, words: Words, key: bytes) -> None:
-        """Subtracts the mask of a key from `words`."""
-        keystream(key, self._stream)
-        np.subtract(words, self._mask, out=words)
-
-    def apply(self, words: Words, key: bytes, *, add: bool) -> None:
-        """Adds or subtracts."""
-        (self.add if add else self.subtract)(words, key)

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of, read_announcement
 from confide.aggregation.masked import graph, shamir, wire
-from confide.aggregation.masked.keys import MaskAdder, decrypt, encrypt, pairwise_key
+from confide.aggregation.masked.keys import decrypt, encrypt, pairwise_key
+from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Contribution, Identity
 from confide.errors import DropoutError, ProtocolError, VerificationError
@@ -155,7 +156,7 @@ class MaskedParty:
         self._ciphertexts = dict(zip(self._partners, pieces, strict=True))
         self._transcript = wire.chain(self._transcript, "sharers", sharers)
         secrets, layout = self._open_secrets, Layout.of_sum(self._round.plan)
-        words, masks = layout.to_words(self._contribution()), MaskAdder(layout)
+        words, masks = layout.to_words(self._contribution()), MaskAdder(layout.dtype)
         masks.add(words, secrets.self_seed)
         for other in self._partners:
             pair = (min(self._me, other), max(self._me, other))

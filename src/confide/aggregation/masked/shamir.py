@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import VerificationError
 from confide.randomness import SEED_BYTES, SecureRandom
@@ -51,20 +51,20 @@ def share(secret: bytes, threshold: int, points: list[int], random: SecureRandom
     return [row.astype("<u4").tobytes() for row in values]
 
 
-def lagrange_at_zero(points: list[int]) -> Field:
+def lagrange_at_zero(points: ArrayLike) -> Field:
     """The factors λ_i with Σ λ_i f(x_i) = f(0) for every f of degree below the number of points.
 
     Args:
-        points: Distinct, in [1, p).
+        points: Distinct, in [1, p), shape `(t,)`; or many sets of them, shape `(sets, t)`.
 
     Returns:
-        Shape `(len(points),)`.
+        In the shape of `points`.
     """
-    x = np.array(points, np.uint64)
-    differences = _reduce(x[np.newaxis, :] + (np.uint64(PRIME) - x)[:, np.newaxis])
-    np.fill_diagonal(differences, 1)
-    numerators = np.broadcast_to(x, (len(x), len(x))).copy()
-    np.fill_diagonal(numerators, 1)
+    x = np.asarray(points, np.uint64)
+    itself = np.eye(x.shape[-1], dtype=bool)
+    differences = _reduce(x[..., np.newaxis, :] + (np.uint64(PRIME) - x)[..., :, np.newaxis])
+    numerators = np.broadcast_to(x[..., np.newaxis, :], differences.shape).copy()
+    differences[..., itself] = numerators[..., itself] = 1
     return _reduce(_product(numerators) * _inverse(_product(differences)))
 
 

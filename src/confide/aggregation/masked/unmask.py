@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide.aggregation.masked import shamir, wire
-from confide.aggregation.masked.keys import MaskAdder, pairwise_key
-from confide.aggregation.modular import Layout, Words
+from confide.aggregation.masked.keys import pairwise_key
+from confide.aggregation.masked.streams import shared_mask_adder
+from confide.aggregation.modular import Words
 from confide.errors import DropoutError, VerificationError
 from confide.plan.masking import Masking
 
 __all__ = ["Opened", "unmask"]
+
+_AT_ONCE: Final = 32
+"""Secrets whose Lagrange factors are computed together: as many as a cache holds."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,6 @@ class Opened:
 def unmask(
     total: Words,
     *,
-    layout: Layout,
     masking: Masking,
     transcript: bytes,
     neighbours: Mapping[int, list[int]],
@@ -51,7 +55,6 @@ def unmask(
 
     Args:
         total: Sum of the masked vectors, shape `(layout.size,)`.
-        layout: The vector's layout.
         masking: The round's parameters.
         transcript: Transcript that the masks were derived under.
         neighbours: Each party's neighbours in the roster.
@@ -66,26 +69,30 @@ def unmask(
         VerificationError: If shares are false.
     """
     secrets = _Reconstruction(masking, neighbours, opened, names)
-    adder = MaskAdder(layout)
-    for index in np.flatnonzero(survivors).tolist():
-        adder.subtract(total, secrets.seed(index))
-    for index in np.flatnonzero(sharers & ~survivors).tolist():
-        key = X25519PrivateKey.from_private_bytes(secrets.key(index))
-        if key.public_key().public_bytes_raw() != mask_keys[index]:
-            raise VerificationError(
-                f"the shares of {names[index]!r} open another key than it advertised: it, or who "
-                "opened them, lies"
-            )
-        for other in neighbours[index]:
-            if survivors[other]:
+    alive, dropped = (
+        np.flatnonzero(survivors).tolist(),
+        np.flatnonzero(sharers & ~survivors).tolist(),
+    )
+    left = {i: [j for j in neighbours[i] if survivors[j]] for i in dropped}
+    with shared_mask_adder(total, len(alive) + sum(map(len, left.values()))) as masks:
+        for _, seed in secrets.seeds(alive):
+            masks.apply(seed, add=False)
+        for index, secret in secrets.keys(dropped):
+            key = X25519PrivateKey.from_private_bytes(secret)
+            if key.public_key().public_bytes_raw() != mask_keys[index]:
+                raise VerificationError(
+                    f"the shares of {names[index]!r} open another key than it advertised: it, or "
+                    "who opened them, lies"
+                )
+            for other in left[index]:
                 pair = (min(index, other), max(index, other))
                 pairwise = pairwise_key(key, mask_keys[other], b"mask", transcript, pair)
                 # The survivor added this mask if its number is the lower one.
-                adder.apply(total, pairwise, add=other > index)
+                masks.apply(pairwise, add=other > index)
 
 
 class _Reconstruction:
-    """Gives secrets back from opened shares, reusing Lagrange factors of equal holder sets."""
+    """Gives secrets back from opened shares, with the Lagrange factors of many at once."""
 
     def __init__(
         self,
@@ -96,20 +103,38 @@ class _Reconstruction:
     ) -> None:
         self._masking, self._neighbours = masking, neighbours
         self._opened, self._names = opened, names
-        self._factors: dict[tuple[int, ...], shamir.Field] = {}
 
-    def seed(self, index: int) -> bytes:
-        """The seed of a survivor's self mask."""
-        holders = sorted([index, *self._neighbours[index]])
-        return self._combine(index, {i: o.seeds for i in holders if (o := self._opened.get(i))})
+    def seeds(self, owners: list[int]) -> Iterator[tuple[int, bytes]]:
+        """The seeds of survivors' self masks, by whose they are."""
+        opened = {i: o.seeds for i, o in self._opened.items()}
+        return self._combine(owners, opened, lambda i: sorted([i, *self._neighbours[i]]))
 
-    def key(self, index: int) -> bytes:
-        """The mask key of a party that dropped out."""
-        holders = self._neighbours[index]
-        return self._combine(index, {i: o.keys for i in holders if (o := self._opened.get(i))})
+    def keys(self, owners: list[int]) -> Iterator[tuple[int, bytes]]:
+        """The mask keys of parties that dropped out, by whose they are."""
+        opened = {i: o.keys for i, o in self._opened.items()}
+        return self._combine(owners, opened, self._neighbours.__getitem__)
 
-    def _combine(self, index: int, opened: Mapping[int, Mapping[int, bytes]]) -> bytes:
-        found = [i for i, shares in opened.items() if index in shares]
+    def _combine(
+        self,
+        owners: list[int],
+        opened: Mapping[int, Mapping[int, bytes]],
+        holders: Callable[[int], list[int]],
+    ) -> Iterator[tuple[int, bytes]]:
+        for start in range(0, len(owners), _AT_ONCE):
+            some = owners[start : start + _AT_ONCE]
+            used = [self._enough(i, opened, holders(i)) for i in some]
+            sets = dict.fromkeys(used)
+            points = np.array(list(sets), np.uint64) + np.uint64(1)
+            factors = dict(zip(sets, shamir.lagrange_at_zero(points), strict=True))
+            for index, found in zip(some, used, strict=True):
+                shares = [opened[i][index] for i in found]
+                yield index, shamir.combine(factors[found], shares)
+
+    def _enough(
+        self, index: int, opened: Mapping[int, Mapping[int, bytes]], holders: list[int]
+    ) -> tuple[int, ...]:
+        """The first holders whose shares of a secret suffice."""
+        found = [i for i in holders if index in opened.get(i, ())]
         threshold = self._masking.threshold
         if len(found) < threshold:
             raise DropoutError(
@@ -117,7 +142,4 @@ class _Reconstruction:
                 "more parties dropped out than the plan bears. The round is "
                 "spent, no sum is released"
             )
-        used = tuple(found[:threshold])
-        if used not in self._factors:
-            self._factors[used] = shamir.lagrange_at_zero([i + 1 for i in used])
-        return shamir.combine(self._factors[used], [opened[i][index] for i in used])
+        return tuple(found[:threshold])

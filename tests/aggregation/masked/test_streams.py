@@ -1,0 +1,99 @@
+"""Masks added up: the right bytes, the same sum whoever adds, and no sum lost with a helper."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from confide.aggregation.masked import streams
+from confide.aggregation.masked.streams import MaskAdder, shared_mask_adder
+from confide.randomness import keystream
+
+BLOCK = 1 << 16
+
+
+def keys_of(count):
+    return [bytes([i % 251]) * 32 for i in range(count)]
+
+
+def by_definition(size, dtype, signed_keys):
+    total, stream = np.zeros(size, dtype), bytearray(size * np.dtype(dtype).itemsize)
+    for key, add in signed_keys:
+        keystream(key, stream)
+        mask = np.frombuffer(stream, dtype)
+        total = total + mask if add else total - mask
+    return total
+
+
+@pytest.mark.parametrize("dtype", ["<u4", "<u8"])
+@pytest.mark.parametrize("size", [1, 5, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_a_mask_is_the_key_stream(size, dtype):
+    words = np.zeros(size, dtype)
+    masks = MaskAdder(words.dtype)
+    masks.add(words, bytes(32))
+    masks.subtract(words, bytes(range(32)))
+    expected = by_definition(size, dtype, [(bytes(32), True), (bytes(range(32)), False)])
+    assert np.array_equal(words, expected)
+
+
+@pytest.fixture
+def helped(monkeypatch):
+    monkeypatch.setattr(streams, "_WORTH_HELPERS_BYTES", 0)
+    monkeypatch.setattr(streams, "_BATCH_STREAM_BYTES", 1 << 20)
+    monkeypatch.setattr(streams, "_cores", lambda: 3)
+
+
+@pytest.mark.usefixtures("helped")
+class TestHelpers:
+    def sum_of(self, count, *, meanwhile=lambda _masks, _place: None):
+        words = np.zeros(10_000, "<u4")
+        with shared_mask_adder(words, count) as masks:
+            assert len(masks.helpers) == 2
+            for place, key in enumerate(keys_of(count)):
+                masks.apply(key, add=place % 3 > 0)
+                meanwhile(masks, place)
+        return words, masks
+
+    def expected(self, count):
+        signed = [(key, place % 3 > 0) for place, key in enumerate(keys_of(count))]
+        return by_definition(10_000, "<u4", signed)
+
+    @pytest.mark.parametrize("count", [0, 1, 25, 26, 27, 1000])
+    def test_do_not_change_the_sum(self, count):
+        words, _ = self.sum_of(count)
+        assert np.array_equal(words, self.expected(count))
+
+    def test_have_ended_afterwards(self):
+        _, masks = self.sum_of(100)
+        assert all(helper.process.returncode is not None for helper in masks.helpers)
+
+    def test_end_with_an_error(self):
+        with pytest.raises(LookupError), shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
+            raise LookupError
+        assert all(helper.process.returncode is not None for helper in masks.helpers)
+
+    @pytest.mark.parametrize("when", [0, 30, 999])
+    def test_that_die_cost_no_sum(self, when):
+        def kill(masks, place):
+            if place == when:
+                masks.helpers[0].process.kill()
+
+        words, _ = self.sum_of(1000, meanwhile=kill)
+        assert np.array_equal(words, self.expected(1000))
+
+    def test_are_told_no_secret_on_their_command_line(self):
+        with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
+            assert masks.helpers[0].command[2:] == [streams.__file__, "10000", "<u4"]
+
+
+def test_few_masks_need_no_helper():
+    with shared_mask_adder(np.zeros(10, "<u4"), 1000) as masks:
+        assert not masks.helpers
+
+
+@pytest.mark.skipif(os.name != "posix", reason="helpers need pipes that do not block")
+def test_the_script_imports_nothing_of_ours():
+    text = Path(streams.__file__).read_text(encoding="utf-8")
+    assert "import confide" not in text
+    assert "from confide" not in text
