@@ -19,6 +19,7 @@ from confide.errors import ProtocolError
 __all__ = ["decode", "encode", "sha256"]
 
 _MAX_DEPTH: Final = 32
+_PLAIN: Final = frozenset({str, bytes, bool, type(None)})
 
 _TAG, _SIMPLE, _STRINGS, _LONGEST = 6, 7, (2, 3), 27
 _CONSTANTS: Final = (20, 21, 22)
@@ -98,7 +99,7 @@ def sha256(value: object) -> bytes:
 def _check(value: object, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise TypeError(f"values nest deeper than {_MAX_DEPTH}")
-    if value is None or isinstance(value, bool | str | bytes):
+    if type(value) in _PLAIN or isinstance(value, str | bytes):
         return
     if isinstance(value, int):
         if not -(2**64) <= value < 2**64:

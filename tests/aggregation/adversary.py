@@ -45,7 +45,7 @@ class Loot:
             self.seeds[party._me] = secrets.self_seed
             self.seed_shares[party._me][party._me] = secrets.own_share
             for other, ciphertext in party._ciphertexts.items():
-                both = decrypt(party._share_key(other, sending=False), ciphertext)
+                both = decrypt(party._open_secrets.opening[other], ciphertext)
                 self.take_shares(other, party._me, both)
         return self
 

@@ -374,7 +374,7 @@ class TestCoordinatorThatSwapsKeys:
         assert isinstance(victim, MaskedParty)
         own = canonical.decode(payload_of(attempt.answers["advertise", "p000"]), 300)["share_key"]
         for i, ciphertext in enumerate(wire.split(sealed, wire.CIPHERTEXT_BYTES, 4), start=1):
-            key = pairwise_key(private, own, b"share", victim._share_transcript, (0, i))
+            key = pairwise_key(private, own, b"share", victim._transcript, (0, i))
             loot.take_shares(0, i, decrypt(key, ciphertext))
         attempt.answer("p000", announce("deliver", sharers=present, ciphertexts=sealed))
         return federation, loot

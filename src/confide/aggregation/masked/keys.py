@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from confide.errors import VerificationError
 from confide.randomness import SEED_BYTES
 
-__all__ = ["decrypt", "encrypt", "pairwise_key"]
+__all__ = ["agree", "decrypt", "derive", "encrypt", "pairwise_key"]
 
 _TAG_BYTES = 16
 
@@ -36,7 +36,11 @@ def pairwise_key(
     Raises:
         VerificationError: If the public key is of small order, which gives a key known to all.
     """
-    secret = _agree(own, other)
+    return derive(agree(own, other), purpose, transcript, pair)
+
+
+def derive(secret: bytes, purpose: bytes, transcript: bytes, pair: tuple[int, int]) -> bytes:
+    """The second half of `pairwise_key`, for a secret agreed upon that serves twice."""
     info = purpose + b"".join(number.to_bytes(4, "big") for number in pair)
     return HKDF(hashes.SHA256(), SEED_BYTES, salt=transcript, info=info).derive(secret)
 
@@ -47,10 +51,15 @@ def check_public_key(data: bytes) -> None:
     Raises:
         VerificationError: If it is of another length or of small order.
     """
-    _agree(X25519PrivateKey.from_private_bytes(bytes(SEED_BYTES)), data)
+    agree(X25519PrivateKey.from_private_bytes(bytes(SEED_BYTES)), data)
 
 
-def _agree(own: X25519PrivateKey, other: bytes) -> bytes:
+def agree(own: X25519PrivateKey, other: bytes) -> bytes:
+    """The first half of `pairwise_key`: X25519 (RFC 7748), 32 bytes.
+
+    Raises:
+        VerificationError: If the public key is of another length or of small order.
+    """
     try:
         return own.exchange(X25519PublicKey.from_public_bytes(other))
     except ValueError as error:

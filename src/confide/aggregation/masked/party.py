@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of, read_announcement
 from confide.aggregation.masked import graph, shamir, wire
-from confide.aggregation.masked.keys import decrypt, encrypt, pairwise_key
+from confide.aggregation.masked.keys import agree, decrypt, derive, encrypt, pairwise_key
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Contribution, Identity
@@ -131,18 +131,20 @@ class MaskedParty:
         around = self._circle.neighbours(self._me)
         self._neighbours = [i for i in around if self._present[i]]
         self._require_neighbourhood(self._present)
-        self._mask_keys, self._share_keys = self._read_adverts(adverts)
+        self._mask_keys, share_keys = self._read_adverts(adverts)
         points = [i + 1 for i in self._neighbours] + [self._me + 1]
         random, threshold = self._identity.random, self._masking.threshold
         of_key = shamir.share(secrets.mask_key.private_bytes_raw(), threshold, points, random)
         of_seed = shamir.share(secrets.self_seed, threshold, points, random)
         secrets.own_share = of_seed[-1]
-        # Shares are encrypted before the sharers are known, so they bind what is known by now.
-        self._share_transcript = self._transcript
-        sealed = [
-            encrypt(self._share_key(i, sending=True), key_share + seed_share)
-            for i, key_share, seed_share in zip(self._neighbours, of_key, of_seed, strict=False)
-        ]
+        sealed = []
+        for other, key_share, seed_share in zip(self._neighbours, of_key, of_seed, strict=False):
+            # A key for each direction, so each encrypts once. Shares are encrypted before the
+            # sharers are known, so the keys bind what is known by now.
+            agreed, way = agree(secrets.share_key, share_keys[other]), (self._me, other)
+            sending = derive(agreed, b"share", self._transcript, way)
+            secrets.opening[other] = derive(agreed, b"share", self._transcript, way[::-1])
+            sealed.append(encrypt(sending, key_share + seed_share))
         self._awaited = ("deliver", self._mask)
         return "shares", b"".join(sealed)
 
@@ -200,11 +202,11 @@ class MaskedParty:
 
     def _open(self) -> tuple[str, bytes]:
         """Gives one share for each neighbour: of the self mask if it survived, else of its key."""
-        own = self._open_secrets.own_share
-        seeds, keys = {self._me: own}, dict[int, bytes]()
+        secrets = self._open_secrets
+        seeds, keys = {self._me: secrets.own_share}, dict[int, bytes]()
         for other in self._partners:
             try:
-                both = decrypt(self._share_key(other, sending=False), self._ciphertexts[other])
+                both = decrypt(secrets.opening[other], self._ciphertexts[other])
             except VerificationError:
                 continue  # Altered on the way or made falsely: a share less, as of a dropped party.
             if self._survivors[other]:
@@ -308,19 +310,11 @@ class MaskedParty:
         for i in quorum_sample(count, self._masking.quorum, self._identity.random.bytes):
             self._round.verify(self._names[indices[i]], "consent", payload, pieces[i])
 
-    # --- keys ------------------------------------------------------------------------------------
-
     @property
     def _open_secrets(self) -> _Secrets:
         if self._secrets is None:
             raise ProtocolError(f"{self._round} is over for {self._identity.name!r}")
         return self._secrets
-
-    def _share_key(self, other: int, *, sending: bool) -> bytes:
-        """The key of shares to or from a neighbour. Bound to who sends, so each encrypts once."""
-        pair = (self._me, other) if sending else (other, self._me)
-        own, theirs = self._open_secrets.share_key, self._share_keys[other]
-        return pairwise_key(own, theirs, b"share", self._share_transcript, pair)
 
 
 class _Secrets:
@@ -332,6 +326,7 @@ class _Secrets:
         self.self_seed = random_bytes(SEED_BYTES)
         self.coin_share = random_bytes(graph.COIN_BYTES)
         self.own_share = b""
+        self.opening: dict[int, bytes] = {}
 
     def __repr__(self) -> str:
         return "_Secrets(<hidden>)"
