@@ -193,7 +193,6 @@ class TestFixes:
             for suggested in re.findall(r"dropouts = (\d+)", refusal(case)):
                 assert refusal(replace(case, dropouts=int(suggested) + 1)), case
 
-    @pytest.mark.xfail(reason="equivocation does not say how many parties are enough")
     def test_the_parties_that_a_refusal_asks_for_are_enough(self, n):
         for case in cases(Masked(), n):
             if refusal(case):

@@ -52,7 +52,6 @@ class TestParty:
         with pytest.raises(PlanError, match="'bank' is marked simulated, but its key is not"):
             Party("bank", key, simulated=True)
 
-    @pytest.mark.xfail(reason="the mark can be left out, and with it the refusal by the network")
     def test_with_the_key_that_everybody_knows_is_marked(self):
         with pytest.raises(PlanError, match="bank"):
             Party("bank", Party.simulation("bank").key)

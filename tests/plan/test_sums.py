@@ -21,10 +21,9 @@ class TestSum:
             make_sum(name="ages", unit_bound=bound)
         assert f"'ages' has unit_bound {bound + 0.0}; it must be a positive" in str(refused.value)
 
-    @pytest.mark.xfail(reason="the sign of such a number is asked of a float", raises=OverflowError)
     @pytest.mark.parametrize("bound", [10**400, -(10**400)], ids=["large", "small"])
     def test_needs_a_bound_that_a_float_holds(self, bound):
-        with pytest.raises(PlanError, match="inf; it must be a positive finite"):
+        with pytest.raises(PlanError, match="inf; it must be a positive number"):
             make_sum(unit_bound=bound)
 
     def test_bound_is_a_real_number_however_it_is_written(self):

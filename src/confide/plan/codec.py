@@ -73,7 +73,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def _union(members: tuple[Any, ...], plain: object, where: str) -> Any:
     kinds = {member.__name__: member for member in members}
     tag = _expect(dict, plain, where).get("type")
-    if tag not in kinds:
+    if not isinstance(tag, str) or tag not in kinds:
         raise PlanError(f"{where} is of type {tag!r}; {nearest(str(tag), kinds)}")
     return from_plain(kinds[tag], plain, where)
 

@@ -134,13 +134,14 @@ def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
     """The quorum; refuses plans in which a liar could get two sets of survivors confirmed."""
     bearable = min((parties - colluding - 1) // 2, parties - colluding - 2)
     if dropouts > (parties - colluding - 1) // 2:
+        enough = max(colluding + 2 * dropouts + 1, colluding + dropouts + 2)
         fix = f"Set dropouts = {bearable}, invite" if bearable >= 0 else "Invite"
         raise PlanError(
             f"equivocation: {parties} parties of which {colluding} collude with a malicious "
             f"coordinator bear {bearable if bearable > 0 else 'no'} dropouts, not {dropouts}; two "
             "sets of survivors could each find more than (n + c)/2 confirmations, and their sums "
-            f"differ in one party. {fix} more parties, or call coordinator and network 'curious' "
-            "if they are"
+            f"differ in one party. {fix} more, so that there are at least {enough} parties, or "
+            "call coordinator and network 'curious' if they are"
         )
     return (parties + colluding) // 2 + 1
 

@@ -96,8 +96,14 @@ class Party(Value):
                 f"party {self.name!r} has a key of {len(self.key)} bytes; an Ed25519 public key "
                 f"has {_KEY_BYTES}"
             )
-        if self.simulated and self.key != _public(simulation_key(self.name)):
+        simulated = self.key == _public(simulation_key(self.name))
+        if self.simulated and not simulated:
             raise PlanError(f"party {self.name!r} is marked simulated, but its key is not")
+        if simulated and not self.simulated:
+            raise PlanError(
+                f"party {self.name!r} has the key that anybody can make from its name: give it one "
+                "of its own, or use Party.simulation"
+            )
 
     @classmethod
     def simulation(cls, name: str) -> Party:

@@ -21,6 +21,9 @@ __all__ = ["Norm", "Sum", "SumGroup"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
+_LEAST_BOUND, _LARGEST_BOUND = 1e-150, 1e150
+"""Between them, bounds, resolutions, totals and their squares are ordinary floats."""
+
 
 class Norm(Enum):
     """The norm in which a unit's contribution is bounded."""
@@ -76,10 +79,10 @@ class Sum(Value):
         if any(side < 1 for side in self.shape) or not 1 <= self.size <= MAX_SIZE:
             raise PlanError(f"sum {self.name!r} has shape {self.shape}; sides are at least 1 and "
                             f"coordinates at most {MAX_SIZE:,}")  # fmt: skip
-        if not (math.isfinite(self.unit_bound) and self.unit_bound > 0):
+        if not _LEAST_BOUND <= self.unit_bound <= _LARGEST_BOUND:
             raise PlanError(
-                f"sum {self.name!r} has unit_bound {self.unit_bound}; it must be a positive finite "
-                "number: how far one unit can move the sum"
+                f"sum {self.name!r} has unit_bound {self.unit_bound}; it must be a positive number "
+                f"from {_LEAST_BOUND} to {_LARGEST_BOUND}: how far one unit can move the sum"
             )
         if self.capacity < 1:
             raise PlanError(

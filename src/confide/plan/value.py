@@ -66,7 +66,7 @@ def _float(value: Real) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def _is(declared: Any, value: object) -> bool:
