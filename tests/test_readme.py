@@ -1,9 +1,11 @@
-"""The README says what is true: its example is an example, and prints what stands there."""
+"""The documents say what is true: their examples run, their links and tables hold."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from confide.plan.masking import derive_masking
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +36,24 @@ def test_every_link_to_a_file_leads_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_test_that_is_named_as_evidence_exists():
+    named = re.findall(r"tests/[\w/]+\.py", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_table_of_masking_parameters_is_what_is_derived():
+    text = (ROOT / "docs" / "masked-sums.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|((?: [\d,–]+ \|){7})$", text, re.MULTILINE)
+    assert len(rows) == 4
+    for row in rows:
+        n, d, c, *derived = (int(x.strip(" ,").replace(",", "").replace("–", "0"))
+                             for x in row.rstrip("|").split("|"))  # fmt: skip
+        masking = derive_masking(n, d, c, malicious=True)
+        k, t, s, q = masking.degree, masking.threshold, masking.cut_survivors, masking.quorum
+        assert derived == [k, t, s, q]
 
 
 def test_the_make_targets_of_the_readme_exist():

@@ -79,4 +79,6 @@ def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray
         payload = canonical.decode(payload, len(payload))["vector"]
     else:
         layout = Layout.of_sum(plan)
+        # Before the vector, where a quorum is asked for, stands a signature for the neighbours.
+        payload = payload[-layout.wire_bytes :]
     return decode(plan.sums, layout.to_integers(layout.unpack(payload)))["update"]

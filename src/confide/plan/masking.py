@@ -14,6 +14,10 @@ probabilities are over the coin, at most 2^-40 together for each round.
 - **Quorum** q > (n + c)/2: honest parties sign one set of survivors. Two sets with q signatures
   each would need 2q ≤ (n - c) + 2c. So one set at most is unmasked, and nobody gives away both the
   self mask and the pairwise masks of one party (Bonawitz et al. 2017, §6.2).
+- **Samples of the quorum**: a party verifies signatures that it draws at random, in secret, after
+  it received them all. A second secret of a party opens only if colluders and parties fooled by a
+  false quorum hold t shares of it. So each may be fooled with probability 2^-b, far above 2^-40, as
+  long as that many together are not: b is derived from that.
 
 The tails are hypergeometric, since a neighbourhood is a uniformly random set (Bell et al. 2020,
 Lemma 3.7); they are summed exactly, and bounded over all n places and over the attempts that a
@@ -25,7 +29,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from confide.errors import PlanError
@@ -85,6 +89,24 @@ class Masking:
     def min_survivors(self) -> int:
         """The fewest parties that a sum is released over."""
         return self.parties - self.dropouts
+
+    @cached_property
+    def false_quorum_bits(self) -> int:
+        """b: a party takes a false quorum for a true one with probability at most 2^-b."""
+        allowed = 2.0**-SECURITY_BITS / (self.parties * MAX_ATTEMPTS)
+        return next(
+            (b for b in range(1, SECURITY_BITS) if self._second_secret(2.0**-b) <= allowed),
+            SECURITY_BITS,
+        )
+
+    def _second_secret(self, fooled: float) -> float:
+        """P[colluders and fooled parties hold t shares of one honest party's second secret]."""
+        holders = self.degree + 1
+        return math.fsum(
+            _hypergeometric(self.parties - 1, self.colluding, self.degree, colluders)
+            * _binomial_tail(holders - colluders, fooled, self.threshold - colluders)
+            for colluders in range(min(self.colluding, self.degree) + 1)
+        )
 
 
 @lru_cache(maxsize=256)
@@ -146,15 +168,22 @@ def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
     return (parties + colluding) // 2 + 1
 
 
-def signatures_to_verify(count: int, quorum: int) -> int:
-    """How many of `count` signatures, at random, prove that at least `quorum` of them are good.
+def signatures_to_verify(masking: Masking, count: int) -> int:
+    """How many of `count` signatures a party draws at random and verifies; at most a quorum.
 
-    With at most quorum - 1 good ones, m random ones are all good with probability at most
-    ((quorum - 1) / count)^m, which is made at most 2^-40; all of them, if fewer would not do.
+    With at most q - 1 good ones, all that it draws are good with probability at most
+    2^-`false_quorum_bits`.
+
+    Args:
+        masking: The round's parameters.
+        count: Signatures received, at least the quorum q.
     """
-    share = (quorum - 1) / count
-    needed = 1 if share == 0 else math.ceil(SECURITY_BITS / -math.log2(share))
-    return min(needed, count)
+    allowed, fooled = 2.0**-masking.false_quorum_bits, 1.0
+    for drawn in range(masking.quorum):
+        if fooled <= allowed:
+            return drawn
+        fooled *= (masking.quorum - 1 - drawn) / (count - drawn)
+    return masking.quorum
 
 
 def hypergeometric_tail(population: int, marked: int, draws: int, at_least: int) -> float:
@@ -163,10 +192,29 @@ def hypergeometric_tail(population: int, marked: int, draws: int, at_least: int)
     highest = min(draws, marked)
     if at_least <= max(0, draws - (population - marked)):
         return 1.0
-    total = _log_choose(population, draws)
     return math.fsum(
-        math.exp(_log_choose(marked, x) + _log_choose(population - marked, draws - x) - total)
-        for x in range(lowest, highest + 1)
+        _hypergeometric(population, marked, draws, x) for x in range(lowest, highest + 1)
+    )
+
+
+def _hypergeometric(population: int, marked: int, draws: int, x: int) -> float:
+    """P[X = x] of the same X."""
+    if not max(0, draws - (population - marked)) <= x <= min(draws, marked):
+        return 0.0
+    return math.exp(
+        _log_choose(marked, x)
+        + _log_choose(population - marked, draws - x)
+        - _log_choose(population, draws)
+    )
+
+
+def _binomial_tail(trials: int, chance: float, at_least: int) -> float:
+    """P[X ≥ at_least] where X counts successes among independent trials."""
+    if at_least <= 0:
+        return 1.0
+    return math.fsum(
+        math.exp(_log_choose(trials, x) + x * math.log(chance) + (trials - x) * math.log1p(-chance))
+        for x in range(at_least, trials + 1)
     )
 
 

@@ -125,11 +125,11 @@ def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
         return cost["sign"] + vector, n * (cost["verify"] + vector)
     masking = plan.masking
     messages = 5 if masking.quorum else 4
-    signatures = masking.degree + (
-        signatures_to_verify(n, quorum) if (quorum := masking.quorum) else 0
-    )
+    signatures = masking.degree
+    if masking.quorum:  # A confirmation of each neighbour, and a sample of the quorum.
+        signatures += masking.degree + signatures_to_verify(masking, masking.min_survivors)
     party = (
-        3 * masking.degree * cost["agree"]
+        2 * masking.degree * cost["agree"]
         + (masking.degree + 2) * vector
         + signatures * cost["verify"]
         + messages * cost["sign"]

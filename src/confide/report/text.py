@@ -15,7 +15,7 @@ _WIDTH = 100
 
 def views_text(report: ViewReport) -> str:
     """The who-learns-what report as text."""
-    return "\n".join(_views_lines(report))
+    return "\n".join(map(_printable, _views_lines(report)))
 
 
 def quote_text(quote: Quote) -> str:
@@ -89,6 +89,14 @@ def _items(items: Iterable[str]) -> Iterator[str]:
 
 def _wrap(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+
+
+def _printable(line: str) -> str:
+    """The line with control characters escaped: a plan's texts must not forge lines or colours."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
+        for c in line
+    )
 
 
 def _bytes(count: float) -> str:

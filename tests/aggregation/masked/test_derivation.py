@@ -24,6 +24,7 @@ from confide.plan.masking import (
     MAX_PARTIES,
     SECURITY_BITS,
     hypergeometric_tail,
+    signatures_to_verify,
 )
 from confide.randomness import InsecureReplayableRandom
 
@@ -184,26 +185,40 @@ class TestQuorum:
         with pytest.raises(PlanError, match="equivocation"):
             derive_masking(9, 6, 1, malicious=True)
 
-    @given(st.integers(2, 60), st.data())
-    def test_a_sample_finds_a_missing_signature_but_once_in_2_to_the_40(self, count, data):
-        """Exactly: so many of the sample would have to be among quorum - 1 good ones."""
-        quorum = data.draw(st.integers(1, count))
-        sample = quorum_sample(count, quorum, InsecureReplayableRandom(b"sample").bytes)
+    @pytest.mark.parametrize(
+        ("n", "d", "c"),
+        [(3, 0, 1), (5, 1, 2), (20, 2, 2), (100, 30, 10), (200, 20, 20), (1000, 300, 100)],
+    )
+    @pytest.mark.parametrize("everybody", [True, False], ids=["all sign", "survivors sign"])
+    def test_who_is_fooled_by_a_sample_opens_no_second_secret(self, n, d, c, everybody):
+        """Exactly: the sample is all good; so are t shares among colluders and the fooled."""
+        masking = derive_masking(n, d, c, malicious=True)
+        count = n if everybody else masking.min_survivors
+        sample = quorum_sample(masking, count, InsecureReplayableRandom(b"sample").bytes)
         assert len({*sample}) == len(sample)
         assert all(0 <= i < count for i in sample)
-        fooled = Fraction(comb(quorum - 1, len(sample)), comb(count, len(sample)))
-        assert fooled <= BUDGET
+        fooled = Fraction(comb(masking.quorum - 1, len(sample)), comb(count, len(sample)))
+        k, t = masking.degree, masking.threshold
+        second_secret = Fraction(0)
+        for x in range(min(c, k) + 1):
+            neighbourhood = Fraction(comb(c, x) * comb(n - 1 - c, k - x), comb(n - 1, k))
+            honest = k + 1 - x
+            second_secret += neighbourhood * sum(
+                comb(honest, y) * fooled**y * (1 - fooled) ** (honest - y)
+                for y in range(max(t - x, 0), honest + 1)
+            )
+        assert second_secret * n * MAX_ATTEMPTS <= BUDGET
 
-    @pytest.mark.parametrize(("count", "quorum"), [(1000, 551), (20_000, 10_501), (900, 900)])
-    def test_a_large_sample_too(self, count, quorum):
-        sample = quorum_sample(count, quorum, InsecureReplayableRandom(b"sample").bytes)
-        fooled = Fraction(comb(quorum - 1, len(sample)), comb(count, len(sample)))
-        assert fooled <= BUDGET
-        assert len(sample) <= max(60, count if quorum == count else 0)
+    def test_a_sample_is_of_the_quorum_at_most(self):
+        masking = derive_masking(1000, 300, 100, malicious=True)
+        for count in range(masking.quorum, 1001):
+            assert signatures_to_verify(masking, count) <= masking.quorum
+        assert signatures_to_verify(masking, 700) == 15
 
     def test_every_signature_is_as_likely_in_the_sample(self):
         random = InsecureReplayableRandom(b"sample").bytes
-        drawn = np.bincount(np.ravel([quorum_sample(400, 210, random) for _ in range(500)]))
+        masking = derive_masking(400, 40, 20, malicious=True)
+        drawn = np.bincount(np.ravel([quorum_sample(masking, 400, random) for _ in range(2000)]))
         expected = drawn.sum() / 400
         assert np.abs(drawn - expected).max() < 6 * np.sqrt(expected)
 

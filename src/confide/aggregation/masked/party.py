@@ -21,7 +21,7 @@ from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Contribution, Identity
 from confide.errors import DropoutError, ProtocolError, VerificationError
-from confide.plan.masking import MAX_ATTEMPTS, signatures_to_verify
+from confide.plan.masking import MAX_ATTEMPTS, Masking, signatures_to_verify
 from confide.randomness import SEED_BYTES
 
 __all__ = ["MaskedParty", "quorum_sample"]
@@ -307,7 +307,7 @@ class MaskedParty:
         pieces = wire.split(signatures, SIGNATURE_BYTES, count)
         payload = wire.consent_payload(self._transcript, self._survivors)
         indices = np.flatnonzero(signers)
-        for i in quorum_sample(count, self._masking.quorum, self._identity.random.bytes):
+        for i in quorum_sample(self._masking, count, self._identity.random.bytes):
             self._round.verify(self._names[indices[i]], "consent", payload, pieces[i])
 
     @property
@@ -332,18 +332,18 @@ class _Secrets:
         return "_Secrets(<hidden>)"
 
 
-def quorum_sample(count: int, quorum: int, random_bytes: Callable[[int], bytes]) -> list[int]:
-    """Which of `count` signatures to verify, so that fewer than `quorum` good ones are found out.
+def quorum_sample(masking: Masking, count: int, random_bytes: Callable[[int], bytes]) -> list[int]:
+    """Which of `count` signatures to verify, so that fewer good ones than a quorum are found out.
 
     The choice is secret, and made after the signatures were received.
 
     Args:
-        count: Signatures received, at least `quorum`.
-        quorum: How many must be good.
+        masking: The round's parameters; says how many.
+        count: Signatures received, at least the quorum.
         random_bytes: Source of the choice.
 
     Returns:
-        Distinct numbers below `count`; all of them if fewer would not do.
+        Distinct numbers below `count`.
     """
     ranks = np.frombuffer(random_bytes(8 * count), np.uint64)
-    return [int(i) for i in np.argsort(ranks)[: signatures_to_verify(count, quorum)]]
+    return [int(i) for i in np.argsort(ranks)[: signatures_to_verify(masking, count)]]
