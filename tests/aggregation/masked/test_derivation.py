@@ -213,7 +213,7 @@ class TestQuorum:
         masking = derive_masking(1000, 300, 100, malicious=True)
         for count in range(masking.quorum, 1001):
             assert signatures_to_verify(masking, count) <= masking.quorum
-        assert signatures_to_verify(masking, 700) == 15
+        assert signatures_to_verify(masking, 700) == 18
 
     def test_every_signature_is_as_likely_in_the_sample(self):
         random = InsecureReplayableRandom(b"sample").bytes
