@@ -44,7 +44,8 @@ check: $(READY) ## format, lint, types, layers and public names
 	$(step) 'Public names (pytest)'
 	@$(BIN)/pytest -q tests/test_public_names.py
 
-bench: $(READY) ## measure, one JSON line per run
+bench: $(READY) ## measure, one JSON line per run, with the peers (about 15 minutes)
+	@$(BIN)/python -m benchmarks peers flower
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, builds and caches
