@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,15 +43,17 @@ class Table:
             raise PlanError("a table without features; name at least one column")
         if len(set(self.features)) < len(self.features) or self.label in self.features:
             raise PlanError("a column stands twice among features and label; each stands once")
-        for name, (_, scale) in self.scaling.items():
+        for name, (centre, scale) in self.scaling.items():
             if name not in self.features:
                 raise PlanError(
                     f"scaling of {name!r}, which is no feature; {nearest(name, self.features)}"
                 )
-            if not scale > 0:
-                raise PlanError(f"scale {scale} of feature {name!r}; it is positive")
-        if not self.limit > 0:
-            raise PlanError(f"limit is {self.limit}; it is positive")
+            if not math.isfinite(centre):
+                raise PlanError(f"centre {centre} of feature {name!r}; it is finite")
+            if not 0 < scale < math.inf:
+                raise PlanError(f"scale {scale} of feature {name!r}; it is positive and finite")
+        if not 0 < self.limit < math.inf:
+            raise PlanError(f"limit is {self.limit}; it is positive and finite")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -226,7 +226,10 @@ def _metadata(plan: Plan) -> Iterator[str]:
         "sizes depend on the plan alone"
     )
     yield "the coordinator learns how long each party takes, which grows with its number of rows"
-    yield "nobody learns a party's number of rows except by what the sums tell"
+    reader = (
+        "nobody but the coordinator, which reads each contribution," if _clear(plan) else "nobody"
+    )
+    yield f"{reader} learns a party's number of rows except by what the sums tell"
 
 
 def _all_views(plan: Plan) -> Iterator[View]:
@@ -296,16 +299,19 @@ def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View
 
 def _subtraction_view(plan: Plan) -> View:
     """The fewest parties beyond the threat with whom the coordinator can single out another."""
-    n, left = len(plan.parties), plan.min_survivors
-    subtracting = left - 1
-    # Liars sign twice: two sets of survivors that differ in one party can then both find a quorum.
-    equivocating = 2 * plan.masking.quorum - n if plan.masking.quorum else subtracting
-    members = max(min(subtracting, equivocating), plan.colluding + 1)
-    means = "they subtract their own part from a sum over themselves and one other"
-    if equivocating < subtracting:
+    n, left, masking = len(plan.parties), plan.min_survivors, plan.masking
+    means, who = "they subtract their own part from a sum over themselves and one other", "any "
+    fewest = left - 1
+    # Liars sign twice: two sets of survivors that differ in one party then both find a quorum, and
+    # in a neighbourhood the shares that open them. Without dropouts there is one set only.
+    around = 2 * masking.threshold - (masking.degree + 1)
+    signing = max(2 * masking.quorum - n, around)
+    if masking.quorum and plan.dropouts and signing < fewest:
         means = "they confirm two sets of survivors that differ in one party, and subtract the sums"
+        fewest, who = signing, "any " if masking.complete or around <= 0 else ""
+    members = max(fewest, plan.colluding + 1)
     return View(
-        f"coordinator and any {_count(members, 'party', 'parties')} together",
+        f"coordinator and {who}{_count(members, 'party', 'parties')} together",
         within_threat=False,
         observations=(
             Observation(
