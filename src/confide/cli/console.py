@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,7 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-__all__ = ["errors", "output", "progress", "state"]
+__all__ = ["errors", "output", "plain", "progress", "state"]
 
 output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -30,6 +31,14 @@ class _State:
 state = _State()
 
 
+def plain(text: str) -> str:
+    """A text in one line, with nothing in it that forges markup, colours or lines."""
+    line = " ".join(text.strip().split("\n"))
+    return escape(
+        "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    )
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars on the error stream, one for each label: call with (label, done, of)."""
@@ -41,11 +50,15 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         console=errors,
     )
     tasks: dict[str, TaskID] = {}
-    with bars:
 
-        def report(label: str, done: int, of: int) -> None:
-            if label not in tasks:
-                tasks[label] = bars.add_task(label, total=of)
-            bars.update(tasks[label], completed=done)
+    def report(label: str, done: int, of: int) -> None:
+        bars.start()
+        if label not in tasks:
+            tasks[label] = bars.add_task(label, total=of)
+        bars.update(tasks[label], completed=done)
 
+    try:
         yield report
+    finally:
+        if tasks:  # without, stopping would write an empty line before an error
+            bars.stop()

@@ -9,7 +9,7 @@ import typer
 
 from confide._version import __version__
 from confide.cli import demo, plan, simulate
-from confide.cli.console import errors, state
+from confide.cli.console import errors, plain, state
 from confide.errors import ConfideError
 
 __all__ = ["main"]
@@ -52,10 +52,5 @@ def main() -> None:
     except ConfideError as error:
         if state.debug:
             raise
-        errors.print(f"[bold red]error:[/] {escaped(error)}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-
-
-def escaped(error: ConfideError) -> str:
-    """An error's message with nothing that the console would take for markup."""
-    return str(error).replace("[", r"\[")

@@ -46,7 +46,9 @@ def new(
         raise PlanError(f"{path} exists; name another file, or remove it first") from error
     except OSError as error:
         raise PlanError(f"cannot write {path}: {error}") from error
-    errors.print(f"wrote {path}: edit it, then ask `confide plan views {path}`")
+    errors.print(
+        f"wrote {path}: edit it, then ask `confide plan views {path}`", markup=False, soft_wrap=True
+    )
 
 
 @app.command()

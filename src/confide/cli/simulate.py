@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
 from rich.table import Table
 
-from confide.cli.console import errors, output, progress
+from confide.cli.console import errors, output, plain, progress
 from confide.cli.files import load_plan, load_table, named_files
 from confide.computation import Checkpoint, state_hash
 from confide.engines import Drop, Run
@@ -52,6 +53,8 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     plan, computation = load_plan(path)
     tables = {n: load_table(f) for n, f in named_files(data, "--data").items()}
     measure = _measure(plan, named_files(public or [], "--public"))
+    if out is not None and out.exists() and not out.is_dir():
+        raise DataError(f"--out {out} is a file; name a folder")
     with progress() as report:
         run = run_plan(
             plan,
@@ -88,6 +91,10 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
         raise DataError(
             f"{file} has no column {missing[0]!r}; {nearest(missing[0], map(str, rows))}"
         )
+    for column in table.columns:
+        values = rows[column].to_numpy()
+        if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise DataError(f"{file} has column {column!r} with something else than finite numbers")
     digest = state_hash({c: rows[c].to_numpy() for c in table.columns})
     if digest != declared[name].digest:
         raise DataError(
@@ -99,7 +106,7 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
 
 def _drop(text: str) -> Drop:
     name, colon, number = text.partition(":")
-    if not (name and colon and number.isdigit()):
+    if not (name and colon and number.isascii() and number.isdigit() and len(number) < 10):
         raise DataError(f"--drop {text!r}; it takes NAME:ROUND, as --drop cedar:3")
     return Drop(name, int(number))
 
@@ -114,30 +121,34 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _write(run: Run, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    Checkpoint(run.plan.hash, run.plan.rounds, run.state, run.rounds).write(
-        folder / "state.safetensors"
-    )
-    run.history.to_csv(folder / "history.csv")
-    (folder / "views.html").write_text(views_html(views(run.plan)), encoding="utf-8")
     summary = json.dumps(_summary(run), indent=1) + "\n"
-    (folder / "summary.json").write_text(summary, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        Checkpoint(run.plan.hash, run.plan.rounds, run.state, run.rounds).write(
+            folder / "state.safetensors"
+        )
+        run.history.to_csv(folder / "history.csv")
+        (folder / "views.html").write_text(views_html(views(run.plan)), encoding="utf-8")
+        (folder / "summary.json").write_text(summary, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write to {folder}: {error}") from error
 
 
 def _show(run: Run, out: Path | None) -> None:
-    columns = list(run.rounds[-1])
+    columns = list(dict.fromkeys(c for entry in run.rounds for c in entry))
     table = Table(
         *(_HEADINGS.get(c, c) for c in columns),
-        title=f"{run.plan.name} (plan {run.plan.short_hash}…)",
+        title=f"{plain(run.plan.name)} (plan {run.plan.short_hash}…)",
     )
     shown = run.rounds if len(run.rounds) <= 10 else (*run.rounds[:3], *run.rounds[-3:])
     for i, entry in enumerate(shown):
         if len(shown) < len(run.rounds) and i == 3:
             table.add_row(*["⋮"] * len(columns))
-        table.add_row(*(_cell(entry[c]) for c in columns))
+        table.add_row(*(_cell(entry.get(c, "")) for c in columns))
     output.print(table)
     if out is not None:
-        errors.print(f"wrote state, history, views and summary to {out}")
+        said = f"wrote state, history, views and summary to {out}"
+        errors.print(said, markup=False, soft_wrap=True)
 
 
 _HEADINGS: Final = {"bytes_sent_per_party": "bytes out", "bytes_received_per_party": "bytes in"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import inspect
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from confide.plan import Code
@@ -21,14 +23,16 @@ def code_of(*functions: Callable[..., Any]) -> Code:
 
     A function from a package is that package's: name, version and a digest over its Python files.
     One from a script or a notebook is named after its file and has the digest of the functions'
-    source text.
+    source text. Functions from different places are named after all of them, and the digest is over
+    each one's package or source text.
     """
-    module = _module_name(functions[0])
-    package = module.partition(".")[0]
-    if hasattr(sys.modules.get(package), "__path__"):
+    functions = tuple(_underlying(f) for f in functions)
+    modules = {_module_name(f): None for f in functions}
+    package, *others = {module.partition(".")[0]: None for module in modules}
+    if not others and _is_package(package):
         return package_code(package)
-    digest = hashlib.sha256("\0".join(_source(f) for f in functions).encode()).digest()
-    return Code(package=module, version="unpackaged", digest=digest)
+    digest = hashlib.sha256("\0".join(_own_code(f) for f in functions).encode()).digest()
+    return Code(package=" + ".join(modules), version="unpackaged", digest=digest)
 
 
 @lru_cache(maxsize=32)
@@ -53,11 +57,28 @@ def _version(package: str) -> str:
         return importlib.metadata.version(distributions[0]) if distributions else "unpackaged"
 
 
+def _is_package(name: str) -> bool:
+    return hasattr(sys.modules.get(name), "__path__")
+
+
+def _underlying(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function whose code runs: below a partial application, or the class of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    return function if inspect.isroutine(function) or inspect.isclass(function) else type(function)
+
+
 def _module_name(function: Callable[..., Any]) -> str:
     """A function's module; of a script its file's name, so that running it changes nothing."""
-    name = getattr(inspect.unwrap(function), "__module__", None) or type(function).__module__
+    name = getattr(function, "__module__", None) or type(function).__module__
     file = getattr(sys.modules.get(name), "__file__", None)
     return Path(file).stem if name == "__main__" and file else name
+
+
+def _own_code(function: Callable[..., Any]) -> str:
+    package = _module_name(function).partition(".")[0]
+    return package_code(package).digest.hex() if _is_package(package) else _source(function)
 
 
 def _source(function: Callable[..., Any]) -> str:
@@ -65,4 +86,11 @@ def _source(function: Callable[..., Any]) -> str:
         return inspect.getsource(function)
     except (OSError, TypeError):
         code = getattr(function, "__code__", None)
-        return repr((code.co_code, code.co_names, code.co_consts)) if code else repr(type(function))
+        return _constant(code) if code else f"{_module_name(function)}.{function.__qualname__}"
+
+
+def _constant(value: object) -> str:
+    """A constant of compiled code as text that is the same in every process."""
+    if isinstance(value, CodeType):
+        return repr((value.co_code, value.co_names, [_constant(c) for c in value.co_consts]))
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)

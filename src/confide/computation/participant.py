@@ -54,7 +54,8 @@ class Participant:
         """Checks the data without contributing; the number of rows.
 
         Raises:
-            DataError: If a column is missing, of another length or not finite, or there is no row.
+            DataError: If a column is missing, of another length or not finite, there is no row, or
+                a row does not say which person it is about.
         """
         return _rows(self._load())
 
@@ -106,13 +107,21 @@ class Participant:
             raise DataError(f"{self} has no rows; leave it out of the plan, or give it data")
         for column in self._computation.columns:
             self._check_numbers(column, data[column])
+        if persons := self._computation.person_column:
+            self._check_persons(persons, data[persons])
         return data
 
     def _present(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         if column not in source:
             known = nearest(column, [str(c) for c in source])
             raise DataError(f"{self} has no column {column!r}; {known}")
-        return np.asarray(source[column])
+        try:
+            values = np.asarray(source[column])
+        except ValueError as error:
+            raise DataError(f"{self} has column {column!r} of uneven rows: {error}") from error
+        if values.ndim == 0:
+            raise DataError(f"{self} has one value as column {column!r}; it takes one for each row")
+        return values
 
     def _check_numbers(self, column: str, values: np.ndarray[Any, Any]) -> None:
         if values.dtype.kind not in "fiub":
@@ -125,6 +134,17 @@ class Participant:
             raise DataError(
                 f"{self} has NaN or infinity in column {column!r}, first in row {row} (from 0); "
                 "fill in or drop such rows before the run"
+            )
+
+    def _check_persons(self, column: str, values: np.ndarray[Any, Any]) -> None:
+        """A row about nobody could be about anybody, and one person would count as two."""
+        if values.ndim != 1:
+            raise DataError(f"{self} has column {column!r} of {values.ndim} axes; persons take one")
+        missing = pd.isna(values)
+        if missing.any():
+            raise DataError(
+                f"{self} does not say in column {column!r} who row {int(np.argmax(missing))} (from "
+                "0) is about; fill in or drop such rows before the run"
             )
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -38,6 +38,13 @@ __all__ = ["STARTER", "read_plan"]
 
 _AGGREGATIONS: Mapping[str, Aggregation] = {"clear": Clear(), "masked": Masked()}
 _KEY_DIGITS = 64
+_LARGEST_WHOLE: Final = 2**63 - 1
+
+# Files say what they mean: "20" is no number, true is not one, and none is too large to be hashed.
+_Whole = Annotated[int, Field(strict=True, ge=-_LARGEST_WHOLE, le=_LARGEST_WHOLE)]
+_Seed = Annotated[int, Field(strict=True)]
+_Real = Annotated[float, Field(strict=True)]
+_Flag = Annotated[bool, Field(strict=True)]
 
 
 class _PartyLiteral(Literal):
@@ -53,12 +60,12 @@ class _PartyLiteral(Literal):
 class _NeighboursLiteral(Literal):
     unit: Unit = Unit.RECORD
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
-    person_at_several_parties: bool = False
+    person_at_several_parties: _Flag = False
 
 
 class _AdversaryLiteral(Literal):
     coordinator: Corruption = Corruption.MALICIOUS
-    colluding_parties: int = 1
+    colluding_parties: _Whole = 1
     parties: Corruption = Corruption.MALICIOUS
     evaluator: Corruption = Corruption.MALICIOUS
     network: Corruption = Corruption.MALICIOUS
@@ -72,7 +79,7 @@ class _ThreatLiteral(Literal):
 
 class _NoiseLiteral(Literal):
     placement: str = "none"
-    noise_multiplier: float | None = None
+    noise_multiplier: _Real | None = None
 
     def noise(self) -> NoNoise | CentralNoise | NoiseShares:
         if self.placement == "none":
@@ -99,7 +106,7 @@ class _PublicLiteral(Literal):
     name: str
     sha256: str
     meaning: str
-    rows: int = 0
+    rows: _Whole = 0
 
     def value(self) -> PublicValue:
         digest = _bytes(self.sha256, f"sha256 of public value {self.name!r}")
@@ -110,11 +117,11 @@ class _PlanLiteral(Literal):
     name: str
     party: list[_PartyLiteral]
     task: dict[str, Any]
-    rounds: int = 1
-    dropouts: int = 0
+    rounds: _Whole = 1
+    dropouts: _Whole = 0
     aggregation: str = "masked"
-    seed: int = 0
-    chunk_records: int = 4096
+    seed: _Seed = 0
+    chunk_records: _Whole = 4096
     neighbours: _NeighboursLiteral = _NeighboursLiteral()
     threat: _ThreatLiteral = _ThreatLiteral()
     noise: _NoiseLiteral = _NoiseLiteral()
@@ -138,7 +145,8 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
     """
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    # Numbers of thousands of digits and brackets without end raise errors of their own.
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"{where} is no TOML: {error}") from error
     literal = _PlanLiteral.read(given, where)
     computation = _computation(literal.task, where)

@@ -74,25 +74,33 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...]
 
     def write(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        run = json.dumps([self.next_round, self.history])
         metadata = {
             "format": _FORMAT,
             "plan": self.plan_hash.hex(),
-            "next_round": str(self.next_round),
-            "history": json.dumps(self.history),
+            "run": run,
+            "digest": _digest(self.plan_hash, run, self.state),
         }
+        # A number without axes stays one: ascontiguousarray would give it an axis.
+        data = save({k: np.asarray(v, order="C") for k, v in self.state.items()}, metadata)
         partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(
-            save({k: np.ascontiguousarray(v) for k, v in self.state.items()}, metadata)
-        )
-        partial.replace(path)
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError as error:
+            raise DataError(f"cannot write the checkpoint {path}: {error}") from error
 
     @classmethod
     def read(cls, path: Path, plan: Plan) -> Checkpoint:
         """Reads a checkpoint of a plan.
 
         Raises:
-            DataError: If it is no checkpoint, or one of another plan.
+            DataError: If it is no checkpoint, damaged, or one of another plan.
         """
         try:
             with safe_open(str(path), framework="numpy") as file:
@@ -102,10 +110,17 @@ class Checkpoint:
             raise DataError(f"{path} is no readable checkpoint: {error}") from error
         if metadata.get("format") != _FORMAT:
             raise DataError(f"{path} is no checkpoint of this format ({_FORMAT})")
-        if metadata["plan"] != plan.hash.hex():
+        if (owner := metadata.get("plan", "")) != plan.hash.hex():
             raise DataError(
-                f"{path} belongs to plan {metadata['plan'][:16]}…, not to {plan.short_hash}…: give "
+                f"{path} belongs to plan {owner[:16]}…, not to {plan.short_hash}…: give "
                 "that plan, or another checkpoint path"
             )
-        history = tuple(json.loads(metadata["history"]))
-        return cls(plan.hash, int(metadata["next_round"]), checked_state(state), history)
+        run = metadata.get("run", "")
+        if metadata.get("digest") != _digest(plan.hash, run, state):
+            raise DataError(f"{path} is damaged: its digest is not that of what it holds")
+        next_round, history = json.loads(run)
+        return cls(plan.hash, next_round, checked_state(state), tuple(history))
+
+
+def _digest(plan_hash: bytes, run: str, state: State) -> str:
+    return canonical.sha256([_FORMAT, plan_hash, run, state_hash(state)]).hex()

@@ -128,7 +128,8 @@ def simulate(
         state = next_state(computation, state, result.totals)
         seconds = time.perf_counter() - began
         entry = _entry(plan, number, result, traffic, seconds)
-        history.append({**entry, **(measure(state) if measure else {})})
+        measured = measure(state) if measure else {}
+        history.append(entry | {name: float(value) for name, value in measured.items()})
         results.append(result)
         if checkpoint:
             Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
@@ -192,10 +193,19 @@ def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
                 f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
                 f"{plan.rounds - 1}"
             )
+        if drop.last_round is not None and drop.last_round < drop.first_round:
+            raise DataError(
+                f"{drop.party!r} drops out of round {drop.first_round} and is back after round "
+                f"{drop.last_round}; the last round is not before the first"
+            )
 
 
 def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
-    return Checkpoint.read(checkpoint, plan) if checkpoint and checkpoint.exists() else None
+    if checkpoint is None:
+        return None
+    if not checkpoint.parent.is_dir():
+        raise DataError(f"no folder {checkpoint.parent} for the checkpoint; make it first")
+    return Checkpoint.read(checkpoint, plan) if checkpoint.exists() else None
 
 
 def _entry(

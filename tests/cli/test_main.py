@@ -1,0 +1,72 @@
+import subprocess
+import sys
+
+import pytest
+
+import confide as package
+from confide.errors import PlanError
+
+PROGRAM = "from confide.cli import main; main()"
+
+
+class TestMain:
+    def test_as_a_process_writes_one_line_of_error_and_exits(self, folder):
+        failed = subprocess.run(
+            [sys.executable, "-W", "error", "-c", PROGRAM, "plan", "hash", "none.toml"],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (failed.returncode, failed.stdout) == (2, "")
+        assert failed.stderr.startswith("error: cannot read the plan file none.toml: ")
+        assert failed.stderr.count("\n") == 1
+
+    def test_shows_the_version(self, confide):
+        done = confide("--version")
+        assert (done.code, done.out) == (0, package.__version__ + "\n")
+
+    def test_shows_the_trace_only_if_asked(self, confide, refused):
+        refused("plan", "hash", "none.toml", code=2)
+        with pytest.raises(PlanError):
+            confide("--debug", "plan", "hash", "none.toml")
+        refused("plan", "hash", "none.toml", code=2)
+
+    @pytest.mark.parametrize(
+        ("arguments", "mentioned"),
+        [
+            ([], ["plan", "simulate", "demo", "--debug", "--version"]),
+            (["plan"], ["new", "show", "views", "quote", "hash"]),
+            (["plan", "new"], ["PLAN.toml"]),
+            (["plan", "show"], ["PLAN.toml"]),
+            (["plan", "views"], ["PLAN.toml", "--format"]),
+            (["plan", "quote"], ["--rows", "--max-bytes", "--max-seconds", "--json"]),
+            (["plan", "hash"], ["PLAN.toml"]),
+            (["simulate"], ["--data", "--public", "--drop", "--checkpoint", "--out", "--json"]),
+        ],
+        ids=lambda value: " ".join(value) if "PLAN.toml" not in value else "",
+    )
+    def test_helps(self, confide, arguments, mentioned):
+        done = confide(*arguments, "--help")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith("Usage: confide " + " ".join(arguments))
+        assert [word for word in mentioned if word not in done.out] == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["simulat"], "No such command 'simulat'"),
+            (["plan", "hash"], "Missing argument"),
+            (["plan", "hash", "plan.toml", "more"], "unexpected extra argument"),
+            (["simulate", "plan.toml"], "Missing option '--data'"),
+            (["plan", "quote", "plan.toml", "--rows", "x"], "Invalid value for '--rows'"),
+            (["plan", "quote", "plan.toml", "--bogus"], "No such option"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_says_how_it_is_used(self, confide, arguments, message):
+        done = confide(*arguments)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("Usage: confide")
+        assert done.err.count("Error: ") == 1
+        assert message in done.err

@@ -1,0 +1,248 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.cli.conftest import NAMES, PLAN, table_of
+
+from confide.computation import Checkpoint, checked_state, read_plan, state_hash
+from confide.engines import Drop, simulate
+
+HOLD_OUT = table_of(99)
+
+
+@pytest.fixture
+def plan():
+    return read_plan(PLAN, "plan.toml")[0]
+
+
+def data(kind="csv", **changed):
+    files = {name: f"{name}.{kind}" for name in NAMES} | changed
+    return [part for name, file in files.items() for part in ("--data", f"{name}={file}")]
+
+
+def digest_of(table):
+    return state_hash({c: table[c].to_numpy() for c in ("x", "z", "y")}).hex()
+
+
+@pytest.fixture
+def public(folder):
+    """A plan that declares a hold-out, and the hold-out."""
+    HOLD_OUT.to_csv("hold-out.csv", index=False)
+    rounded = pd.read_csv("hold-out.csv")
+    text = PLAN + (
+        f'[[public]]\nname = "hold-out"\nsha256 = "{digest_of(rounded)}"\nmeaning = "published"\n'
+    )
+    (folder / "public.toml").write_text(text)
+    return "public.toml"
+
+
+class TestSimulate:
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_gives_what_the_library_gives(self, confide, plan, kind):
+        done = confide("simulate", "plan.toml", *data(kind), "--json")
+        assert done.code == 0
+        summary = json.loads(done.out)
+        tables = {name: table_of(i) for i, name in enumerate(NAMES)}
+        run = simulate(plan, tables)
+        assert summary["plan"] == plan.hash.hex()
+        assert summary["state_sha256"] == state_hash(run.state).hex()
+        assert summary["state"] == {"parameters": run.state["parameters"].tolist()}
+        assert [entry["survivors"] for entry in summary["rounds"]] == [5, 5]
+
+    def test_shows_a_table_and_progress_apart(self, confide, plan):
+        done = confide("simulate", "plan.toml", *data())
+        assert f"test (plan {plan.short_hash}…)" in done.out
+        assert "bytes out" in done.out
+        assert "2/2" in done.err
+        assert "2/2" not in done.out
+
+    def test_shows_the_first_and_the_last_of_many_rounds(self, confide, folder):
+        (folder / "long.toml").write_text(PLAN.replace("rounds = 2", "rounds = 12"))
+        shown = confide("simulate", "long.toml", *data()).out
+        rounds = [line.split()[1] for line in shown.splitlines() if line.startswith("│")]
+        assert rounds == ["0", "1", "2", "⋮", "9", "10", "11"]
+
+    def test_shows_the_name_of_a_plan_as_it_is(self, confide, folder):
+        name = "[red]not red[/red] [/] \\\\u001b[31m"
+        (folder / "odd.toml").write_text(PLAN.replace('"test"', f'"{name}"'))
+        done = confide("simulate", "odd.toml", *data())
+        assert done.code == 0
+        assert "[red]not red[/red] [/]" in done.out
+        assert "\x1b" not in done.out
+
+    def test_drops_parties_out(self, confide, plan):
+        done = confide("simulate", "plan.toml", *data("parquet"), "--drop", "cedar:1", "--json")
+        summary = json.loads(done.out)
+        assert [entry["dropped"] for entry in summary["rounds"]] == ["", "cedar"]
+        tables = {name: table_of(i) for i, name in enumerate(NAMES)}
+        run = simulate(plan, tables, drops=[Drop("cedar", 1)])
+        assert summary["state_sha256"] == state_hash(run.state).hex()
+
+    def test_writes_state_history_views_and_summary(self, confide, folder, plan):
+        done = confide("simulate", "plan.toml", *data(), "--out", "new/results")
+        assert done.err.splitlines()[-1] == (
+            "wrote state, history, views and summary to new/results"
+        )
+        out = folder / "new" / "results"
+        assert {p.name for p in out.iterdir()} == {
+            "state.safetensors", "history.csv", "views.html", "summary.json",
+        }  # fmt: skip
+        summary = json.loads((out / "summary.json").read_text())
+        kept = Checkpoint.read(out / "state.safetensors", plan)
+        assert state_hash(kept.state).hex() == summary["state_sha256"]
+        assert kept.next_round == 2
+        assert pd.read_csv(out / "history.csv")["round"].tolist() == [0, 1]
+        assert "<html" in (out / "views.html").read_text(encoding="utf-8")
+
+    def test_resumes_a_checkpoint_exactly(self, confide, folder, plan):
+        whole = json.loads(confide("simulate", "plan.toml", *data(), "--json").out)
+        interrupt_after_the_first_round(folder, plan)
+        done = confide("simulate", "plan.toml", *data(), "--checkpoint", "run", "--json")
+        resumed = json.loads(done.out)
+        assert resumed["state_sha256"] == whole["state_sha256"]
+        assert len(resumed["rounds"]) == 2
+
+
+def interrupt_after_the_first_round(folder, plan):
+    """Leaves the checkpoint of a run that somebody stopped after one round."""
+
+    class StopError(Exception):
+        pass
+
+    def stop(entry):
+        raise StopError
+
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in NAMES}
+    with pytest.raises(StopError):
+        simulate(plan, tables, checkpoint=folder / "run", on_round=stop)
+
+
+class TestPublic:
+    def test_measures_the_model_after_each_round(self, confide, public):
+        done = confide("simulate", public, *data(), "--public", "hold-out=hold-out.csv", "--json")
+        rounds = json.loads(done.out)["rounds"]
+        assert [set(entry) >= {"loss", "auc", "accuracy"} for entry in rounds] == [True, True]
+        assert rounds[1]["loss"] < rounds[0]["loss"]
+
+    def test_shows_a_resumed_run_that_was_not_measured_before(self, confide, folder, public):
+        plan, _ = read_plan((folder / public).read_text(), public)
+        interrupt_after_the_first_round(folder, plan)
+        done = confide(
+            "simulate", public, *data(), "--public", "hold-out=hold-out.csv",
+            "--checkpoint", "run",
+        )  # fmt: skip
+        assert done.code == 0
+        assert "auc" in done.out
+
+    def test_refuses_rows_that_the_plan_does_not_declare(self, refused, public):
+        said = refused("simulate", public, *data(), "--public", "holdout=hold-out.csv", code=3)
+        assert said.startswith("the plan declares no public value 'holdout'")
+        assert "did you mean 'hold-out'" in said
+
+    def test_refuses_other_rows_and_says_which_digest_they_have(self, refused, public):
+        said = refused("simulate", public, *data(), "--public", "hold-out=elm.csv", code=3)
+        assert said.startswith("elm.csv is not the public value 'hold-out'")
+        assert digest_of(pd.read_csv("elm.csv")) in said
+
+    def test_refuses_other_columns(self, refused, public):
+        HOLD_OUT.rename(columns={"z": "zz"}).to_csv("hold-out.csv", index=False)
+        said = refused("simulate", public, *data(), "--public", "hold-out=hold-out.csv", code=3)
+        assert said.startswith("hold-out.csv has no column 'z'; did you mean 'zz'")
+
+    @pytest.mark.parametrize("odd", ["text", None], ids=["text", "missing"])
+    def test_refuses_columns_that_are_not_numbers(self, refused, public, odd):
+        values = ["1.0", odd] * 10
+        pd.DataFrame({"x": values, "z": 1.0, "y": 1}).to_csv("hold-out.csv", index=False)
+        said = refused("simulate", public, *data(), "--public", "hold-out=hold-out.csv", code=3)
+        assert said.startswith("hold-out.csv has column 'x' ")
+
+    def test_takes_one_file(self, refused, public):
+        said = refused(
+            "simulate", public, *data(), "--public", "a=elm.csv", "--public", "b=elm.csv", code=3
+        )
+        assert said.startswith("2 public files")
+
+
+BAD_TABLES = {
+    "missing": (None, "cannot read bad.csv: "),
+    "empty": (b"", "cannot read bad.csv: No columns"),
+    "no rows": (b"x,z,y\n", "party 'birch' has no rows"),
+    "other columns": (b"x,zz,y\n1,2,0\n", "party 'birch' has no column 'z'; did you mean 'zz'"),
+    "NaN": (b"x,z,y\n1,2,0\n1,,0\n", "party 'birch' has NaN or infinity in column 'z', first"),
+    "infinity": (b"x,z,y\n1,inf,0\n", "party 'birch' has NaN or infinity in column 'z'"),
+    "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; it takes numbers"),
+    "ragged": (b"x,z,y\n1,2,0\n1,2,0,4,5\n", "cannot read bad.csv: Error tokenizing data"),
+    "no text": (b"x,z,y\n1,2,\xff\n", "cannot read bad.csv: 'utf-8' codec"),
+}  # fmt: skip
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("case", BAD_TABLES)
+    def test_tables_are_refused(self, refused, folder, case):
+        content, message = BAD_TABLES[case]
+        if content is not None:
+            (folder / "bad.csv").write_bytes(content)
+        outputs = ["--out", "results", "--checkpoint", "run"]
+        said = refused("simulate", "plan.toml", *data(birch="bad.csv"), *outputs, code=3)
+        assert said.startswith(message)
+        assert not (folder / "results").exists()
+
+    def test_broken_parquet_is_refused(self, refused, folder):
+        (folder / "bad.parquet").write_bytes(b"PAR1 not really PAR1")
+        said = refused("simulate", "plan.toml", *data(birch="bad.parquet"), code=3)
+        assert said.startswith("cannot read bad.parquet: ")
+
+    def test_parquet_of_missing_numbers_is_refused(self, refused):
+        table = pd.DataFrame({"x": pd.array([1, None], "Int64"), "z": 1.0, "y": 1})
+        table.to_parquet("bad.parquet")
+        said = refused("simulate", "plan.toml", *data(birch="bad.parquet"), code=3)
+        assert said.startswith("party 'birch' has ")
+        assert "column 'x'" in said
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["none.toml", *data()], 2, "cannot read the plan file none.toml"),
+            (["plan.toml", *data()[2:]], 3, "no data for alder; each party of the plan needs some"),
+            (["plan.toml", *data(oak="elm.csv")], 3, "data for oak, who is not in plan 'test'"),
+            (["plan.toml", *data(), "--data", "elm=elm.csv"], 3, "--data names 'elm' twice"),
+            (["plan.toml", "--data", "elm.csv"], 3, "--data 'elm.csv'; it takes NAME=FILE"),
+            (["plan.toml", "--data", "=elm.csv"], 3, "--data '=elm.csv'; it takes NAME=FILE"),
+            (["plan.toml", "--data", "elm="], 3, "--data 'elm='; it takes NAME=FILE"),
+            (["plan.toml", *data(elm="plan.toml")], 3, "plan.toml is neither .csv nor .parquet"),
+            (["plan.toml", *data(elm=".")], 3, ". is neither .csv nor .parquet"),
+            (["plan.toml", *data(), "--drop", "elm"], 3, "--drop 'elm'; it takes NAME:ROUND"),
+            (["plan.toml", *data(), "--drop", "elm:x"], 3, "--drop 'elm:x'; it takes NAME:ROUND"),
+            (["plan.toml", *data(), "--drop", "elm:²"], 3, "--drop 'elm:²'; it takes NAME:ROUND"),
+            (["plan.toml", *data(), "--drop", "elm:" + "9" * 5000], 3, "--drop 'elm:999"),
+            (["plan.toml", *data(), "--drop", "elm:2"], 3, "'elm' drops out of round 2; rounds"),
+            (["plan.toml", *data(), "--drop", "oak:0"], 3, "'oak' cannot drop out"),
+            (["plan.toml", *data(), "--drop", "elm:0", "--drop", "birch:0"], 7, "3 of 5 parties"),
+            (["plan.toml", *data(), "--checkpoint", "elm.csv"], 3, "elm.csv is no readable check"),
+            (["plan.toml", *data(), "--checkpoint", "."], 3, ". is no readable checkpoint"),
+            (["plan.toml", *data(), "--checkpoint", "no/run"], 3, "no folder no for the checkp"),
+            (["plan.toml", *data(), "--out", "elm.csv"], 3, "--out elm.csv is a file; name a"),
+            (["plan.toml", *data(), "--public", "a=elm.csv"], 3, "the plan declares no public"),
+        ],
+        ids=["no plan", "missing party", "unknown party", "given twice", "no name", "empty name",
+             "no file", "no table", "a folder", "no round", "round no number", "round odd digit",
+             "round of many digits", "round too late", "unknown drop", "too many drops",
+             "no checkpoint", "checkpoint a folder", "checkpoint nowhere", "out a file",
+             "not public"],
+    )  # fmt: skip
+    def test_gives_one_line_and_leaves_no_file(self, refused, arguments, code, message):
+        assert refused("simulate", *arguments, code=code).startswith(message)
+
+    def test_a_run_that_cannot_be_kept_says_so(self, confide, folder):
+        (folder / "results" / "history.csv").mkdir(parents=True)
+        done = confide("simulate", "plan.toml", *data(), "--out", "results")
+        assert (done.code, done.out) == (3, "")
+        assert done.err.splitlines()[-1].startswith("error: cannot write to results: ")
+
+    def test_of_a_checkpoint_of_another_plan_is_refused(self, refused, folder, plan):
+        Checkpoint(bytes(32), 1, checked_state({"parameters": np.zeros(3)}), ()).write(
+            folder / "run"
+        )
+        said = refused("simulate", "plan.toml", *data(), "--checkpoint", "run", code=3)
+        assert said.startswith("run belongs to plan 0000000000000000…, not to")

@@ -1,0 +1,85 @@
+import dataclasses
+
+import pytest
+from tests.computation.examples import NAMES, contribute_values, mean, update_mean
+
+from confide.computation import code_of
+from confide.errors import PlanError
+from confide.plan import Code, Party, Sum, SumGroup, Task
+
+
+def scaled_update(state, totals):
+    return {"mean": 2 * totals["total"] / totals["count"]}
+
+
+class TestPlan:
+    def test_says_what_the_computation_says(self):
+        computation = mean()
+        plan = computation.plan(parties=NAMES)
+        assert (plan.task, plan.sums) == (computation.task, computation.sums)
+        assert plan.code == code_of(contribute_values, update_mean)
+
+    def test_is_named_after_the_task_unless_named(self):
+        assert mean().plan(parties=NAMES).name == "mean"
+        assert mean().plan(parties=NAMES, name="ages").name == "ages"
+
+    def test_takes_further_fields(self):
+        plan = mean().plan(parties=list("abcde"), rounds=3, dropouts=1, seed=9)
+        assert (plan.rounds, plan.dropouts, plan.seed) == (3, 1, 9)
+
+    def test_takes_bare_names_for_simulated_parties_and_parties_as_they_are(self):
+        real = Party("real", b"k" * 32)
+        plan = mean().plan(parties=["a", real, "b", "c"])
+        assert plan.party("a") == Party.simulation("a")
+        assert plan.party("real") is real
+
+    def test_is_refused_if_it_must_not_be_made(self):
+        with pytest.raises(PlanError, match="insider subtraction"):
+            mean().plan(parties=["a", "b"])
+
+
+class TestCheckPlan:
+    def test_accepts_the_plans_that_the_computation_makes(self):
+        mean().check_plan(mean().plan(parties=NAMES, rounds=7, seed=3))
+
+    def test_refuses_another_task(self):
+        plan = mean().plan(parties=NAMES)
+        with pytest.raises(PlanError, match=r"plan 'mean' declares another task than .* 'median'"):
+            mean(task=Task.of("median")).check_plan(plan)
+
+    def test_refuses_other_settings(self):
+        plan = mean(task=Task.of("mean", k=1)).plan(parties=NAMES)
+        with pytest.raises(PlanError, match="another task"):
+            mean(task=Task.of("mean", k=2)).check_plan(plan)
+
+    def test_refuses_other_sums(self):
+        sums = SumGroup((Sum(name="total", unit_bound=9, capacity=100),))
+        plan = mean().plan(parties=NAMES)
+        with pytest.raises(PlanError, match="another sums"):
+            mean(sums=sums).check_plan(plan)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"package": "elsewhere"},
+            {"version": "0.0.0"},
+            {"digest": bytes(32)},
+        ],
+        ids=["package", "version", "digest"],
+    )
+    def test_refuses_other_code_and_names_both(self, other):
+        plan = mean().plan(parties=NAMES)
+        fields = {f.name: getattr(plan.code, f.name) for f in dataclasses.fields(Code)}
+        agreed = Code(**fields | other)
+        with pytest.raises(PlanError, match="install what was agreed, or agree anew") as refusal:
+            mean().check_plan(dataclasses.replace(plan, code=agreed))
+        for code in (agreed, plan.code):
+            assert f"{code.package} {code.version} ({code.digest.hex()[:16]}…)" in str(
+                refusal.value
+            )
+
+
+class TestComputation:
+    def test_cannot_be_changed(self):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            mean().columns = ("other",)
