@@ -194,6 +194,12 @@ class TestPersons:
         rows = [worth[p] for p in persons]
         assert value(declared, rows, persons=persons) == pytest.approx(0.4, abs=0.02)
 
+    def test_of_several_types_are_refused(self):
+        """They could not be told apart reliably: is the text 1 the number 1?"""
+        mixed = np.array(["a", 1], object)
+        with pytest.raises(DataError, match="several types"):
+            value(a_sum(unit=Unit.PERSON), [1.0, 1.0], persons=mixed)
+
     def test_rows_that_add_up_to_infinity_are_refused(self):
         """Each is finite, so only their sum shows it; clipping infinity would give NaN."""
         with pytest.raises(DataError):

@@ -5,7 +5,7 @@ from tests.computation.examples import NAMES, contribute_values, mean, update_me
 
 from confide.computation import code_of
 from confide.errors import PlanError
-from confide.plan import Code, Party, Sum, SumGroup, Task
+from confide.plan import Code, Party, Sum, SumGroup, Task, Unit
 
 
 def scaled_update(state, totals):
@@ -32,6 +32,10 @@ class TestPlan:
         plan = mean().plan(parties=["a", real, "b", "c"])
         assert plan.party("a") == Party.simulation("a")
         assert plan.party("real") is real
+
+    def test_refuses_a_text_in_the_place_of_names(self):
+        with pytest.raises(PlanError, match="parties is the text 'abcd'"):
+            mean().plan(parties="abcd")
 
     def test_is_refused_if_it_must_not_be_made(self):
         with pytest.raises(PlanError, match="insider subtraction"):
@@ -83,3 +87,10 @@ class TestComputation:
     def test_cannot_be_changed(self):
         with pytest.raises(dataclasses.FrozenInstanceError):
             mean().columns = ("other",)
+
+    def test_over_persons_says_who_a_row_is_about(self):
+        per_person = SumGroup((Sum(name="total", unit=Unit.PERSON, unit_bound=1, capacity=9),))
+        with pytest.raises(PlanError, match="unit 'person' and no person_column"):
+            mean(sums=per_person)
+        with pytest.raises(PlanError, match="unit 'record' and person_column 'who'"):
+            mean(person_column="who")

@@ -45,6 +45,8 @@ def installed(tmp_path, monkeypatch):
         f"[{GROUP}]\n"
         "elsewhere = offered_elsewhere:from_settings\n"
         "nothing = offered_elsewhere:nothing\n"
+        "lost = offered_elsewhere:removed\n"
+        "gone = removed_elsewhere:from_settings\n"
         "[other.group]\n"
         "hidden = offered_elsewhere:from_settings\n"
     )
@@ -90,6 +92,11 @@ class TestMakeComputation:
     def test_refuses_an_entry_point_that_makes_something_else(self, installed):
         with pytest.raises(PlanError, match="'nothing' makes a dict, no Computation"):
             make_computation("nothing", {})
+
+    @pytest.mark.parametrize("name", ["lost", "gone"])
+    def test_refuses_an_entry_point_without_code(self, installed, name):
+        with pytest.raises(PlanError, match=f"which computes '{name}', has no code: "):
+            make_computation(name, {})
 
 
 class TestFindComputation:

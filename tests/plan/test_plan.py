@@ -148,6 +148,7 @@ class TestValues:
             ({"chunk_records": 0}, "chunk_records is 0; it is at least 1"),
             ({"seed": -1}, "seed is -1"),
             ({"seed": 2**64}, f"seed is {2**64}; it is at least 0 and below 2^64"),
+            ({"rounds": 2**64}, f"rounds of Plan is {2**64}; 64 bits hold it at most"),
             ({"schema_version": 2}, "schema_version 2; this release reads 1"),
             ({"parties": ()}, "0 parties; a federation has 2"),
             ({"parties": PARTIES[:1]}, "1 parties; a federation has 2"),

@@ -238,6 +238,12 @@ class TestBudget:
         with pytest.raises(BudgetError):
             quote(plan_of(), sizes, budget=Budget(memory_bytes=0))
 
+    @pytest.mark.parametrize("limit", [float("nan"), -1])
+    @pytest.mark.parametrize("name", LIMITS)
+    def test_that_limits_nothing_is_refused(self, name, limit):
+        with pytest.raises(PlanError, match=f"budget {name} is {limit}; it is at least 0"):
+            Budget(**{name: limit})
+
 
 def test_a_quote_is_a_value_that_goes_into_a_report():
     as_json = to_json(quoted(plan_of()))

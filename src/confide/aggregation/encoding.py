@@ -157,7 +157,10 @@ def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str
     identifiers = np.asarray(persons)
     if any(len(r) != len(identifiers) for r in rows.values()):
         raise DataError(f"{len(identifiers)} person identifiers for another number of rows")
-    _, person = np.unique(identifiers, return_inverse=True)
+    try:
+        _, person = np.unique(identifiers, return_inverse=True)
+    except TypeError as error:
+        raise DataError("person identifiers of several types: use texts or numbers only") from error
     together = {}
     for name, values in rows.items():
         together[name] = np.zeros((int(person.max(initial=-1)) + 1, values.shape[1]))

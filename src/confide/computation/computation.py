@@ -8,7 +8,7 @@ over the network, and its view report follows from its declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.computation.code import code_of
 from confide.errors import PlanError
-from confide.plan import Party, Plan, SumGroup, Task
+from confide.plan import Party, Plan, SumGroup, Task, Unit
 
 __all__ = ["Computation", "Contribute", "Data", "State", "Totals", "Update", "as_parties"]
 
@@ -72,7 +72,16 @@ class Computation:
     update: Update
     person_column: str | None = None
 
-    def plan(self, *, parties: tuple[Party | str, ...] | list[Party | str], **fields: Any) -> Plan:
+    def __post_init__(self) -> None:
+        by_person = self.sums.unit is Unit.PERSON
+        if by_person != (self.person_column is not None):
+            raise PlanError(
+                f"computation {self.task.name!r} has the unit {self.sums.unit.value!r} and "
+                + ("no person_column: name the column that says who a row is about" if by_person
+                   else f"person_column {self.person_column!r}: only persons have one")
+            )  # fmt: skip
+
+    def plan(self, *, parties: Sequence[Party | str], **fields: Any) -> Plan:
         """A plan to run this computation.
 
         Args:
@@ -106,6 +115,8 @@ class Computation:
             )
 
 
-def as_parties(parties: tuple[Party | str, ...] | list[Party | str]) -> tuple[Party, ...]:
+def as_parties(parties: Sequence[Party | str]) -> tuple[Party, ...]:
     """Parties as they are, names as simulated parties."""
+    if isinstance(parties, str):
+        raise PlanError(f"parties is the text {parties!r}; give a list of names")
     return tuple(Party.simulation(p) if isinstance(p, str) else p for p in parties)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any
 
 from pydantic import Field
 
@@ -38,13 +38,6 @@ __all__ = ["STARTER", "read_plan"]
 
 _AGGREGATIONS: Mapping[str, Aggregation] = {"clear": Clear(), "masked": Masked()}
 _KEY_DIGITS = 64
-_LARGEST_WHOLE: Final = 2**63 - 1
-
-# Files say what they mean: "20" is no number, true is not one, and none is too large to be hashed.
-_Whole = Annotated[int, Field(strict=True, ge=-_LARGEST_WHOLE, le=_LARGEST_WHOLE)]
-_Seed = Annotated[int, Field(strict=True)]
-_Real = Annotated[float, Field(strict=True)]
-_Flag = Annotated[bool, Field(strict=True)]
 
 
 class _PartyLiteral(Literal):
@@ -60,12 +53,12 @@ class _PartyLiteral(Literal):
 class _NeighboursLiteral(Literal):
     unit: Unit = Unit.RECORD
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
-    person_at_several_parties: _Flag = False
+    person_at_several_parties: bool = False
 
 
 class _AdversaryLiteral(Literal):
     coordinator: Corruption = Corruption.MALICIOUS
-    colluding_parties: _Whole = 1
+    colluding_parties: int = 1
     parties: Corruption = Corruption.MALICIOUS
     evaluator: Corruption = Corruption.MALICIOUS
     network: Corruption = Corruption.MALICIOUS
@@ -79,7 +72,7 @@ class _ThreatLiteral(Literal):
 
 class _NoiseLiteral(Literal):
     placement: str = "none"
-    noise_multiplier: _Real | None = None
+    noise_multiplier: float | None = None
 
     def noise(self) -> NoNoise | CentralNoise | NoiseShares:
         if self.placement == "none":
@@ -106,7 +99,7 @@ class _PublicLiteral(Literal):
     name: str
     sha256: str
     meaning: str
-    rows: _Whole = 0
+    rows: int = 0
 
     def value(self) -> PublicValue:
         digest = _bytes(self.sha256, f"sha256 of public value {self.name!r}")
@@ -117,11 +110,11 @@ class _PlanLiteral(Literal):
     name: str
     party: list[_PartyLiteral]
     task: dict[str, Any]
-    rounds: _Whole = 1
-    dropouts: _Whole = 0
+    rounds: int = 1
+    dropouts: int = 0
     aggregation: str = "masked"
-    seed: _Seed = 0
-    chunk_records: _Whole = 4096
+    seed: int = 0
+    chunk_records: int = 4096
     neighbours: _NeighboursLiteral = _NeighboursLiteral()
     threat: _ThreatLiteral = _ThreatLiteral()
     noise: _NoiseLiteral = _NoiseLiteral()

@@ -48,7 +48,12 @@ def make_computation(name: str, settings: Mapping[str, Any]) -> Computation:
     found = offered.select(name=name)
     if not found:
         raise PlanError(f"no installed package computes {name!r}; {nearest(name, offered.names)}")
-    computation = next(iter(found)).load()(settings)
+    entry = next(iter(found))
+    try:
+        make = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise PlanError(f"{entry.value}, which computes {name!r}, has no code: {error}") from error
+    computation = make(settings)
     if not isinstance(computation, Computation):
         raise PlanError(
             f"the entry point {name!r} makes a {type(computation).__name__}, no Computation"

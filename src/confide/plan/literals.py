@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, get_args
 
@@ -31,9 +32,17 @@ class Literal(BaseModel):
                 nearest known one.
         """
         try:
-            return cls.model_validate(given)
+            # Read as JSON because there strict means what files mean: "20" and true are no numbers,
+            # but a text names a member of an enumeration and a list is as good as a tuple.
+            return cls.model_validate_json(json.dumps(given, default=_refuse), strict=True)
         except ValidationError as error:
             raise PlanError(f"{where}: " + "; ".join(_problems(cls, error))) from error
+        except (TypeError, ValueError) as error:
+            raise PlanError(f"{where}: {error}") from error
+
+
+def _refuse(value: object) -> None:
+    raise TypeError(f"{value!r} is of type {type(value).__name__}; use texts, numbers or lists")
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:

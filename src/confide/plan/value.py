@@ -9,11 +9,14 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Final
 
 from confide.errors import PlanError
 
 __all__ = ["Value"]
+
+_TOO_LARGE: Final = 2**64
+"""Beyond what canonical bytes hold."""
 
 
 class Value:
@@ -35,6 +38,13 @@ class Value:
                 )
             object.__setattr__(self, name, value)
         self._check()
+        for name in _declared_fields(kind):
+            value = getattr(self, name)
+            for whole in value if isinstance(value, tuple) else (value,):
+                if isinstance(whole, int) and not -_TOO_LARGE < whole < _TOO_LARGE:
+                    raise PlanError(
+                        f"{name} of {kind.__name__} is {whole}; 64 bits hold it at most"
+                    )
 
     def _check(self) -> None:
         """Refuses values that cannot be."""

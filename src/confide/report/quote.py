@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,6 +33,12 @@ class Budget:
     bytes_per_party: float | None = None
     seconds: float | None = None
     memory_bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value is not None and not value >= 0:
+                raise PlanError(f"budget {limit.name} is {value}; it is at least 0, or left out")
 
 
 @dataclass(frozen=True, kw_only=True)
