@@ -231,8 +231,9 @@ class TestDrop:
             (Drop("birch", 3), "'birch' drops out of round 3; rounds are 0 to 2"),
             (Drop("birch", -1), "'birch' drops out of round -1; rounds are 0 to 2"),
             (Drop("birch", 2, 1), "out of round 2 and is back after round 1"),
+            (Drop("birch", 0, at="share"), "drops out at 'share'; did you mean 'shares'?"),
         ],
-        ids=["name", "late", "early", "backwards"],
+        ids=["name", "late", "early", "backwards", "never"],
     )
     def test_that_cannot_be_is_refused(self, drop, message):
         with pytest.raises(DataError, match=message):

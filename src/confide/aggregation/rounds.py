@@ -19,7 +19,14 @@ from confide.aggregation.session import (
 from confide.plan.plan import Plan
 from confide.plan.protection import Clear, Masked
 
-__all__ = ["Traffic", "coordinator_session", "message_kinds", "party_session", "run_round"]
+__all__ = [
+    "MESSAGE_KINDS",
+    "Traffic",
+    "coordinator_session",
+    "message_kinds",
+    "party_session",
+    "run_round",
+]
 
 PartyFactory = Callable[[Round, Identity, bytes, Contribution], PartySession]
 CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...]], CoordinatorSession]
@@ -28,6 +35,9 @@ _SESSIONS: Final[Mapping[type, tuple[PartyFactory, CoordinatorFactory]]] = {
     Clear: (ClearParty, ClearCoordinator),
     Masked: (MaskedParty, MaskedCoordinator),
 }
+
+MESSAGE_KINDS: Final = ("advertise", "reveal", "shares", "contribution", "consent", "opened")
+"""All kinds of messages that a party sends under any protection, in order."""
 
 
 def party_session(
@@ -48,9 +58,10 @@ def message_kinds(plan: Plan) -> tuple[str, ...]:
     """The kinds of messages that a party sends in a round, in order."""
     if isinstance(plan.aggregation, Clear):
         return ("contribution",)
-    coin = () if plan.masking.complete else ("reveal",)
-    consent = ("consent",) if plan.masking.quorum else ()
-    return ("advertise", *coin, "shares", "contribution", *consent, "opened")
+    absent = {"reveal"} if plan.masking.complete else set()
+    if not plan.masking.quorum:
+        absent.add("consent")
+    return tuple(kind for kind in MESSAGE_KINDS if kind not in absent)
 
 
 @dataclass

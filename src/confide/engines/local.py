@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from confide.aggregation import Identity, Round, RoundResult, Traffic
-from confide.aggregation.rounds import coordinator_session, message_kinds, run_round
+from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
 from confide.computation import (
     Checkpoint,
     Computation,
@@ -44,8 +44,9 @@ class Drop:
         party: Its name.
         first_round: The first round it drops out of, from zero.
         last_round: The last one; the first only, if not given.
-        at: The kind of message it fails to send, such as 'contribution', 'shares' or 'opened'. A
-            kind that the protection does not have stands for 'contribution'.
+        at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
+            'contribution', 'consent' or 'opened'. One that the protection does not have stands for
+            'contribution'.
     """
 
     party: str
@@ -192,6 +193,10 @@ def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
             raise DataError(
                 f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
                 f"{plan.rounds - 1}"
+            )
+        if drop.at not in MESSAGE_KINDS:
+            raise DataError(
+                f"{drop.party!r} drops out at {drop.at!r}; {nearest(drop.at, MESSAGE_KINDS)}"
             )
         if drop.last_round is not None and drop.last_round < drop.first_round:
             raise DataError(
