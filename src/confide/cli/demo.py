@@ -39,6 +39,8 @@ def demo(
         _show(found)
         typer.echo(str(views(experiment.masked.plan)))
     errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}")
+    if not experiment.masked_equals_clear:
+        raise typer.Exit(1)
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -58,7 +60,7 @@ def _show(found: dict[str, Any]) -> None:
     output.print(f"masked and clear sums over the same survivors: {says}")
     seeds = found["seeds"]
     output.print(
-        f"over {seeds['count']} seeds (c) is at most "
-        f"{seeds['largest_gap_to_pooled']:.4f} AUC below "
-        f"(b), and better than the mean of (a) in {seeds['better_than_alone']}\n"
+        f"over {seeds['count']} seeds (c) is at most {seeds['largest_gap_to_pooled']:.4f} AUC "
+        f"below (b), and better than the mean of (a) in {seeds['better_than_alone']} of them\n",
+        soft_wrap=True,
     )
