@@ -82,6 +82,26 @@ class TestHelpers:
         words, _ = self.sum_of(1000, meanwhile=kill)
         assert np.array_equal(words, self.expected(1000))
 
+    def test_that_hear_half_a_batch_give_no_sum(self):
+        with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
+            helper = masks.helpers[0]
+            helper.given.append(bytes(66))
+            helper._to.write((66).to_bytes(4, "little") + bytes(33))
+            assert helper.finish() is None
+            masks.helpers = masks.helpers[1:]
+
+    def test_that_do_not_start_are_done_without(self, monkeypatch):
+        def no_process(*_args, **_settings):
+            raise BlockingIOError("Resource temporarily unavailable")
+
+        monkeypatch.setattr("subprocess.Popen", no_process)
+        words = np.zeros(10_000, "<u4")
+        with shared_mask_adder(words, 100) as masks:
+            assert not masks.helpers
+            for place, key in enumerate(keys_of(100)):
+                masks.apply(key, add=place % 3 > 0)
+        assert np.array_equal(words, self.expected(100))
+
     def test_are_told_no_secret_on_their_command_line(self):
         with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
             assert masks.helpers[0].command[2:] == [streams.__file__, "10000", "<u4"]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -158,7 +158,11 @@ def _start_helpers(words: Words, count: int) -> list[Helper]:
         or not script.is_file()  # Imported from an archive.
     ):
         return []
-    return [Helper(script, words) for _ in range(min(_cores() - 1, _MOST_HELPERS))]
+    helpers: list[Helper] = []
+    # If no process can be had any more, those that started, if any, are enough.
+    with suppress(OSError):
+        helpers.extend(Helper(script, words) for _ in range(min(_cores() - 1, _MOST_HELPERS)))
+    return helpers
 
 
 def _cores() -> int:
@@ -201,8 +205,10 @@ class Helper:
     def give(self, batch: bytes) -> None:
         """Gives it a batch of signed keys."""
         self.given.append(batch)
+        left = memoryview(len(batch).to_bytes(4, "little") + batch)
         try:
-            self._to.write(len(batch).to_bytes(4, "little") + batch)
+            while left:  # A signal may cut a write short.
+                left = left[self._to.write(left) :]
         except BrokenPipeError:
             self._alive = False
 
@@ -210,8 +216,9 @@ class Helper:
         """The sum of all masks it was given, or None if it died."""
         self._to.close()
         os.set_blocking(self._from.fileno(), True)
-        rest = _read(self._from, len(self.given) - self._done + self._bytes)
-        complete = self.process.wait() == 0 and len(rest) >= self._bytes
+        expected = len(self.given) - self._done + self._bytes
+        rest = _read(self._from, expected)
+        complete = self.process.wait() == 0 and len(rest) == expected
         return rest[-self._bytes :] if complete else None
 
     def stop(self) -> None:
@@ -236,7 +243,10 @@ def _help(source: BinaryIO, sink: BinaryIO, size: int, dtype: str) -> None:
     total = np.zeros(size, dtype)
     adder = MaskAdder(total.dtype)
     while header := source.read(4):
-        adder.apply_all(total, source.read(int.from_bytes(header, "little")))
+        batch = source.read(int.from_bytes(header, "little"))
+        if len(batch) < int.from_bytes(header, "little"):
+            sys.exit("the pipe ended within a batch")
+        adder.apply_all(total, batch)
         sink.write(b".")
         sink.flush()
     sink.write(total.tobytes())
