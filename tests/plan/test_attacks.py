@@ -290,6 +290,13 @@ class TestOutcome:
         assert plan.quorum_needed is liars
         assert bool(plan.masking.quorum) is liars
 
+    def test_models_in_clear_are_as_good_as_the_coordinator_and_the_channel(self):
+        plan = make_plan(aggregation=Clear(), threat=against(coordinator=HONEST, network=MALICIOUS))
+        found = finding(plan, "different models to different parties")
+        assert found.outcome is Outcome.ASSUMED
+        assert "channel" in found.reason
+        assert "mask" not in found.reason
+
     @pytest.mark.parametrize(
         ("rounds", "dropouts", "outcome"),
         [(1, 1, Outcome.ABSENT), (9, 0, Outcome.ABSENT), (9, 1, Outcome.REPORTED)],

@@ -40,6 +40,7 @@ from confide.plan import (
     Adversary,
     CentralNoise,
     Clear,
+    Corruption,
     Masked,
     NoiseShares,
     NoNoise,
@@ -176,9 +177,12 @@ class TestContributions:
         (clear,) = views(PLANS["clear"]).view("network").observations
         assert clear.form == "encrypted by the channel"
         assert "TLS" in clear.voided_by
-        (masked,) = views(PLANS["complete"]).view("network").observations
+        masked, sums = views(PLANS["complete"]).view("network").observations
         assert masked.form.endswith("uniformly distributed beneath it")
         assert "X25519" in masked.voided_by
+        assert sums.form.endswith("as the coordinator sees them")
+        assert "TLS" in sums.voided_by
+        assert "ε = ∞" in sums.privacy
 
     def test_under_masks_are_hidden_behind_shares_of_so_many_neighbours(self):
         for name in ("complete", "sparse"):
@@ -187,7 +191,7 @@ class TestContributions:
                 "keys, encrypted shares and signatures of its neighbours"
             ]
             assert f"{masking.degree} neighbours" in form
-            assert f"of which {masking.threshold} open one" in form
+            assert f"it takes {masking.threshold} to open one" in form
         assert PLANS["complete"].masking.complete
         assert not PLANS["sparse"].masking.complete
 
@@ -222,8 +226,11 @@ class TestSums:
 
     @every_plan
     def test_come_with_the_state_that_follows_from_them(self, plan):
-        assert "the state after each round" in seen_by(plan, "p000")
-        assert "the state after each round" not in seen_by(replace(plan, rounds=1), "p000")
+        for observer in ("p000", "coordinator"):
+            once = seen_by(replace(plan, rounds=1), observer)
+            assert "the state after each round" in seen_by(plan, observer)
+            assert "the state after each round" not in once
+            assert "the result" in once
 
     @every_plan
     def test_are_seen_as_often_as_there_are_rounds(self, plan):
@@ -251,7 +258,7 @@ class TestDifferencesAcrossRounds:
     def test_are_reported_where_parties_may_drop_out_of_some_rounds(self, plan, observer):
         form = seen_by(plan, observer)["differences of sums across rounds"]
         assert f"up to {plan.dropouts} at a time" in form
-        assert "exactly" in form
+        assert "up to the lattice's steps" in form
 
     @pytest.mark.parametrize("fields", [{"rounds": 1}, {"dropouts": 0}], ids=["round", "nobody"])
     @pytest.mark.parametrize("make", [clear_plan, plan_of], ids=["clear", "masked"])
@@ -574,20 +581,31 @@ class TestSumFacts:
 class TestPromise:
     def test_names_the_adversary(self):
         promise = views(plan_of(8, threat=against(3, CURIOUS))).promise
-        assert promise.endswith(
-            "This holds against a curious coordinator, a curious network and any 3 malicious "
-            "parties together."
-        )
+        assert (
+            "This holds in each round against a curious coordinator, a curious network and any 3 "
+            "malicious parties together."
+        ) in promise
         assert "only sums over at least 7 of 8 parties" in promise
 
     def test_leaves_out_whom_it_trusts(self):
         promise = views(clear_plan(threat=against(1, HONEST))).promise
-        assert promise.endswith("This holds against any 1 malicious party.")
+        assert "This holds in each round against any 1 malicious party." in promise
         assert "and the coordinator, which is trusted with it," in promise
 
     def test_against_nobody_says_so(self):
         nobody = against(0, HONEST, parties=HONEST)
-        assert views(plan_of(threat=nobody)).promise.endswith("This holds against nobody.")
+        assert "This holds in each round against nobody." in views(plan_of(threat=nobody)).promise
+
+    def test_in_clear_rests_on_the_channel_where_the_network_is_corrupt(self):
+        wired = replace(TRUSTED.confidentiality, network=Corruption.MALICIOUS)
+        plan = clear_plan(threat=replace(TRUSTED, confidentiality=wired))
+        assert "as long as the encrypted channel (TLS 1.3) holds" in views(plan).promise
+        assert "channel" not in views(plan_of()).promise
+
+    def test_speaks_of_rounds_where_their_sums_can_differ(self):
+        assert "Differences between rounds tell more" in views(plan_of()).promise
+        for plan in (plan_of(rounds=1), plan_of(dropouts=0)):
+            assert "Differences" not in views(plan).promise
 
     def test_of_masks_trusts_nobody(self):
         assert "trusted" not in views(plan_of()).promise

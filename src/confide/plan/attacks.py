@@ -130,6 +130,11 @@ def _forged_messages(plan: Plan) -> Verdict:
 def _split_model(plan: Plan) -> Verdict:
     if not plan.quorum_needed:
         return _NOBODY
+    if isinstance(plan.aggregation, Clear):
+        return Outcome.ASSUMED, (
+            "the coordinator is honest, and what it says is as safe as the encrypted channel "
+            "(TLS 1.3)"
+        )
     return Outcome.DEFEATED, (
         "parties compute each state from the released sums themselves, and its hash enters every "
         "pairwise key: masks of parties with different states do not cancel"
@@ -140,7 +145,10 @@ def _wiretap(plan: Plan) -> Verdict:
     if not plan.threat.confidentiality.network.corrupt:
         return _NOBODY
     if isinstance(plan.aggregation, Masked):
-        return Outcome.DEFEATED, "shares travel encrypted; the wire sees masked vectors"
+        return Outcome.DEFEATED, (
+            "each contribution is masked beneath the encrypted channel (TLS 1.3); without the "
+            "channel the wire sees what the coordinator sees, and that opens sums only"
+        )
     return Outcome.ASSUMED, "contributions are as safe as the encrypted channel (TLS 1.3)"
 
 

@@ -186,11 +186,20 @@ def _promise(plan: Plan) -> str:
     against = _join(roles) or "nobody"
     together = " together" if len(roles) > 1 else ""
     trusted = " and the coordinator, which is trusted with it," if _clear(plan) else ""
-    return (
+    channel = ""
+    if _clear(plan) and adversary.network.corrupt:
+        channel = ", as long as the encrypted channel (TLS 1.3) holds"
+    promise = (
         f"Nobody but a party itself{trusted} learns its contribution; everybody else sees only "
         f"sums over at least {plan.min_survivors} of {len(plan.parties)} parties. This holds "
-        f"against {against}{together}."
+        f"in each round against {against}{together}{channel}."
     )
+    if plan.rounds > 1 and plan.dropouts:
+        promise += (
+            " Differences between rounds tell more about a party that is in one round's sum and "
+            "not in another's."
+        )
+    return promise
 
 
 def _clear(plan: Plan) -> bool:
@@ -277,12 +286,26 @@ def _coordinator_view(plan: Plan) -> View:
 
 def _network_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.network.corrupt
+    channel = "the channel (TLS 1.3) and its certificates"
+    form, voided = "encrypted by the channel", f"only {channel} protect this"
     if _clear(plan):
-        form, voided = "encrypted by the channel", "the channel (TLS 1.3) and its certificates"
-    else:
-        form, voided = "encrypted by the channel; uniformly distributed beneath it", _hardness()
-    seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
-    return View("network", corrupt, (seen,))
+        seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
+        return View("network", corrupt, (seen,))
+    masked = Observation(
+        "contributions",
+        f"{form}; uniformly distributed beneath it",
+        _every_round(plan),
+        "nothing to bound",
+        _hardness(),
+    )
+    sums = Observation(
+        f"sums of {_names(plan)}",
+        f"{form}; without it, or posing as the coordinator, as the coordinator sees them",
+        _every_round(plan),
+        _privacy(plan),
+        voided,
+    )
+    return View("network", corrupt, (masked, sums))
 
 
 def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View:
@@ -348,21 +371,21 @@ def _released(plan: Plan, *, insiders: int) -> Iterator[Observation]:
     """The sums as parties receive them."""
     if plan.release.to is not Recipients.EVERYONE:
         return
-    yield _sum_observation(plan, insiders)
-    if plan.rounds > 1:
-        yield Observation(
-            "the state after each round",
-            "computed from the sums, by everybody",
-            _every_round(plan),
-            "as the sums",
-            "nothing",
-        )
-        yield from _differences(plan)
+    yield from _coordinator_sums(plan, insiders)
 
 
 def _coordinator_sums(plan: Plan, insiders: int) -> Iterator[Observation]:
+    """The sums as the coordinator opens them, and what follows from them."""
     yield _sum_observation(plan, insiders)
-    if plan.rounds > 1:
+    once = plan.rounds == 1
+    yield Observation(
+        "the result" if once else "the state after each round",
+        "computed from the sums",
+        _every_round(plan),
+        "as the sums",
+        "nothing",
+    )
+    if not once:
         yield from _differences(plan)
 
 
@@ -384,7 +407,7 @@ def _differences(plan: Plan) -> Iterator[Observation]:
         "differences of sums across rounds",
         f"parties missing from one round's sum and not from another's, up to {plan.dropouts} at a "
         "time: the difference is what they contributed, up to how much the others' part changed; "
-        "what does not change, such as a number of rows, comes out exactly",
+        "what does not change, such as a number of rows, comes out up to the lattice's steps",
         f"each pair of {plan.rounds} rounds",
         _privacy(plan),
         "only noise bounds this",
@@ -394,8 +417,8 @@ def _differences(plan: Plan) -> Iterator[Observation]:
 def _masked_relay(plan: Plan) -> Observation:
     return Observation(
         "keys, encrypted shares and signatures of its neighbours",
-        f"one share of each of two secrets of {plan.masking.degree} neighbours, of which "
-        f"{plan.masking.threshold} open one",
+        f"one share of each of two secrets of each of {plan.masking.degree} neighbours; it takes "
+        f"{plan.masking.threshold} to open one",
         _every_round(plan),
         "nothing to bound",
         _hardness(),
