@@ -6,7 +6,7 @@ which threat. `views(plan)` says who will learn what, `quote` what it costs, and
 """
 
 from confide._version import __version__
-from confide.computation import Computation
+from confide.computation import Computation, read_plan
 from confide.engines import Drop, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
@@ -24,6 +24,7 @@ from confide.learning import (
     fed_sgd,
     fitted_estimator,
     quality,
+    trained_model,
 )
 from confide.plan import (
     Adversary,
@@ -91,6 +92,8 @@ __all__ = [
     "fitted_estimator",
     "quality",
     "quote",
+    "read_plan",
     "simulate",
+    "trained_model",
     "views",
 ]

@@ -55,6 +55,7 @@ def totals(size: int = 3, unit: Unit = Unit.RECORD, capacity: int = 50) -> Compu
         init=dict,
         contribute=contribute,
         update=lambda state, totals: dict(totals),
+        person_column="who" if unit is Unit.PERSON else None,
     )
 
 

@@ -302,8 +302,9 @@ class TestQuoteText:
         for row in (
             "rounds 3", "a party sends 999 B in all", "a party receives 1.0 kB in all",
             "a plain vector would be 2.3 MB in all", "protocol time of a party about 0.012 s",
-            "protocol time of the coordinator about 4.6e+03 s", "memory of a party about 3.0 GB",
-            "memory of the coordinator about 5,000.0 GB", "privacy ε = ∞",
+            "protocol time of the coordinator about 4.6e+03 s",
+            "protocol memory of a party about 3.0 GB",
+            "protocol memory, coordinator about 5,000.0 GB", "privacy ε = ∞",
             "note: p000 may have 60 rows; only the first 50 are counted",
         ):  # fmt: skip
             assert row in " ".join(text.split())

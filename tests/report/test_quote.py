@@ -147,6 +147,12 @@ class TestSecondsAndMemory:
         memory = [quoted(plan, rows).party_memory_bytes for rows in (1, 50, 100, 101, 9_999)]
         assert memory[0] < memory[1] < memory[2] == memory[3] == memory[4]
 
+    def test_of_a_party_s_memory_grow_with_all_rows_where_persons_count(self):
+        """The rows of a person are added up before they are clipped: all at once."""
+        plan = plan_of(computation=totals(unit=Unit.PERSON))
+        memory = [quoted(plan, rows).party_memory_bytes for rows in (10, 1_000, 100_000)]
+        assert memory[2] > 50 * memory[1] > 50 * memory[0]
+
     def test_of_a_party_s_memory_follow_the_largest_party(self):
         plan = plan_of()
         largest = quote(plan, {**sizes_of(plan, 1), "p004": 40})

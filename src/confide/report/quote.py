@@ -112,7 +112,9 @@ def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:
 
 
 def _notes(plan: Plan, sizes: Mapping[str, int]) -> list[str]:
-    notes = ["what parties need for their own rows, time and memory, comes on top"]
+    notes = [
+        "what parties need for their own rows, time and memory, comes on top, and so does Python"
+    ]
     capacity = min(s.capacity for s in plan.sums.sums)
     if plan.sums.unit is Unit.RECORD:
         notes += [
@@ -168,8 +170,8 @@ def _time(call: Callable[[], object], repeats: int = 30) -> float:
 
 
 def _party_memory(plan: Plan, layout: Layout, rows: int) -> int:
-    by_record = plan.sums.unit is Unit.RECORD
-    at_once = min(rows, plan.chunk_records) if by_record else 1
+    unit = plan.sums.unit
+    at_once = {Unit.RECORD: min(rows, plan.chunk_records), Unit.PERSON: rows, Unit.PARTY: 1}[unit]
     # Contributions of a chunk as reals, clipped and rounded; then the vector, its mask, its bytes.
     return 8 * 3 * at_once * plan.sums.size + 4 * layout.vector_bytes
 

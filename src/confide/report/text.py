@@ -27,8 +27,8 @@ def quote_text(quote: Quote) -> str:
         ("a plain vector would be", f"{_bytes(quote.plain_bytes_per_party)} in all"),
         ("protocol time of a party", f"about {quote.party_seconds:.2g} s in all"),
         ("protocol time of the coordinator", f"about {quote.coordinator_seconds:.2g} s in all"),
-        ("memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
-        ("memory of the coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
+        ("protocol memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
+        ("protocol memory, coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
         ("privacy", quote.privacy),
     ]
     width = max(len(label) for label, _ in rows)
