@@ -61,6 +61,8 @@ class TestMain:
             (["simulate", "plan.toml"], "Missing option '--data'"),
             (["plan", "quote", "plan.toml", "--rows", "x"], "Invalid value for '--rows'"),
             (["plan", "quote", "plan.toml", "--bogus"], "No such option"),
+            (["demo", "--seeds", "0"], "Invalid value for '--seeds'"),
+            (["demo", "--seeds", "-1"], "Invalid value for '--seeds'"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.cli.conftest import NAMES, PLAN, table_of
 
 from confide.computation import Checkpoint, checked_state, read_plan, state_hash
@@ -102,6 +103,33 @@ class TestSimulate:
         resumed = json.loads(done.out)
         assert resumed["state_sha256"] == whole["state_sha256"]
         assert len(resumed["rounds"]) == 2
+        assert "resumed run: 1 of 2 rounds were done\n" in done.err
+
+    def test_says_that_a_finished_run_is_shown_and_not_run_again(self, confide, folder):
+        fresh = confide("simulate", "plan.toml", *data(), "--checkpoint", "run")
+        assert "resumed" not in fresh.err
+        table_of(7).to_csv("elm.csv", index=False)
+        done = confide("simulate", "plan.toml", *data(), "--checkpoint", "run")
+        assert done.out == fresh.out
+        assert done.err == "resumed run: 2 of 2 rounds were done\n"
+
+    def test_says_which_plan_is_simulated_where_real_keys_are_replaced(self, confide, folder, plan):
+        key = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+        keyed = PLAN.replace('name = "elm"\n', f'name = "elm"\nkey = "{key}"\n')
+        (folder / "keyed.toml").write_text(keyed)
+        signed = confide("plan", "hash", "keyed.toml").out.strip()
+        done = confide("simulate", "keyed.toml", *data(), "--out", "results")
+        assert done.out.endswith(
+            f"real keys were replaced: simulated as plan {plan.short_hash}… of plan "
+            f"{signed[:16]}…\n"
+        )
+        summary = json.loads((folder / "results" / "summary.json").read_text())
+        assert (summary["plan"], summary["simulation_of"]) == (plan.hash.hex(), signed)
+
+    def test_says_nothing_of_keys_where_none_is_replaced(self, confide):
+        assert "replaced" not in confide("simulate", "plan.toml", *data()).out
+        done = confide("simulate", "plan.toml", *data(), "--json")
+        assert json.loads(done.out)["simulation_of"] is None
 
 
 def interrupt_after_the_first_round(folder, plan):
@@ -134,6 +162,40 @@ class TestPublic:
         )  # fmt: skip
         assert done.code == 0
         assert "auc" in done.out
+
+    def test_shows_the_measurements_whole_on_eighty_columns(self, confide, folder, public):
+        done = confide(
+            "simulate", public, *data(), "--public", "hold-out=hold-out.csv",
+            "--drop", "dogwood:1", "--out", "results",
+        )  # fmt: skip
+        rounds = pd.read_csv(folder / "results" / "history.csv")
+        heading, *lines = [line for line in done.out.splitlines() if line[:1] in "┃│"]
+        assert [cell.strip() for cell in heading.strip("┃").split("┃")] == [
+            "round", "survivors", "dropped", "loss", "auc", "accuracy",
+        ]  # fmt: skip
+        for line, (_, entry) in zip(lines, rounds.iterrows(), strict=True):
+            for name in ("loss", "auc", "accuracy"):
+                assert f" {entry[name]:.4f} " in line
+        assert " dogwood " in lines[1]
+        assert max(map(len, done.out.splitlines())) <= 80
+        assert {"bytes_sent_per_party", "bytes_received_per_party", "seconds"} <= set(rounds)
+
+    def test_refuses_another_number_of_rows_than_declared(self, refused, folder, public):
+        declared = (folder / public).read_text() + "rows = 21\n"
+        (folder / public).write_text(declared)
+        said = refused("simulate", public, *data(), "--public", "hold-out=hold-out.csv", code=3)
+        assert said == (
+            "hold-out.csv has 20 rows, the public value 'hold-out' that the plan declares has 21"
+        )
+
+    def test_takes_the_declared_number_of_rows(self, confide, folder, public):
+        (folder / public).write_text((folder / public).read_text() + "rows = 20\n")
+        done = confide("simulate", public, *data(), "--public", "hold-out=hold-out.csv")
+        assert done.code == 0
+
+    def test_refuses_any_rows_if_the_plan_declares_none(self, refused):
+        said = refused("simulate", "plan.toml", *data(), "--public", "holdout=elm.csv", code=3)
+        assert said.endswith("the plan declares none; add a [[public]] section")
 
     def test_refuses_rows_that_the_plan_does_not_declare(self, refused, public):
         said = refused("simulate", public, *data(), "--public", "holdout=hold-out.csv", code=3)
@@ -171,7 +233,7 @@ BAD_TABLES = {
     "other columns": (b"x,zz,y\n1,2,0\n", "party 'birch' has no column 'z'; did you mean 'zz'"),
     "NaN": (b"x,z,y\n1,2,0\n1,,0\n", "party 'birch' has NaN or infinity in column 'z', first"),
     "infinity": (b"x,z,y\n1,inf,0\n", "party 'birch' has NaN or infinity in column 'z'"),
-    "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; it takes numbers"),
+    "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; it takes numbers; "),
     "ragged": (b"x,z,y\n1,2,0\n1,2,0,4,5\n", "cannot read bad.csv: Error tokenizing data"),
     "no text": (b"x,z,y\n1,2,\xff\n", "cannot read bad.csv: 'utf-8' codec"),
 }  # fmt: skip

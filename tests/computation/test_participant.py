@@ -126,6 +126,23 @@ class TestContribution:
         with pytest.raises(DataError, match=r"sum|contribution"):
             participant(computation, {"value": VALUES}).contribution(0, {})
 
+    @pytest.mark.parametrize("given", [None, [1.0]], ids=["none", "a list"])
+    def test_is_a_mapping(self, given):
+        computation = mean(contribute=lambda state, data, rng: given)
+        said = f"party 'a': contribute returned {type(given).__name__}; it takes a mapping"
+        with pytest.raises(DataError, match=said):
+            participant(computation, {"value": VALUES}).contribution(0, {})
+
+    def test_names_the_party_whose_contribution_does_not_fit(self):
+        computation = mean(contribute=lambda state, data, rng: {"total": VALUES})
+        with pytest.raises(DataError, match="party 'a': no contribution to the declared sum"):
+            participant(computation, {"value": VALUES}).contribution(0, {})
+
+    def test_cannot_read_a_column_that_is_not_declared(self):
+        computation = mean(contribute=lambda state, data, rng: {"total": data["z"]})
+        with pytest.raises(PlanError, match=r"'z' is not in Computation.columns \(value\)"):
+            participant(computation, {"value": VALUES, "z": VALUES}).contribution(0, {})
+
 
 BAD_DATA = {
     "no such column": ({"valeu": VALUES}, "no column 'value'; did you mean 'valeu'"),
@@ -137,8 +154,12 @@ BAD_DATA = {
         {"value": [[1.0, 2.0], [np.nan, 0.0]]},
         "NaN or infinity in column 'value', first in row 1",
     ),
-    "text": ({"value": ["a", "b"]}, "column 'value' of type <U1; it takes numbers"),
-    "missing numbers": ({"value": [1.0, None]}, "column 'value' of type object; it takes numbers"),
+    "text": ({"value": ["a", "b"]}, "column 'value' of type <U1; it takes numbers; encode texts"),
+    "text of a table": (
+        pd.DataFrame({"value": ["yes", "no"]}),
+        "column 'value' of type .*; it takes numbers; encode texts as numbers first",
+    ),
+    "missing numbers": ({"value": [1.0, None]}, "column 'value' of type object; it takes numbers$"),
     "complex": ({"value": [1j]}, "column 'value' of type complex128; it takes numbers"),
     "one number": ({"value": 5.0}, "one value as column 'value'; it takes one for each row"),
     "uneven rows": ({"value": [[1.0], [1.0, 2.0]]}, "column 'value' of uneven rows"),
@@ -249,6 +270,13 @@ class TestNextState:
         computation = mean(update=lambda state, totals: {"n": state["n"] + 1})
         integers = participant(computation, {"value": VALUES}).contribution(0, {})
         assert next_state(computation, {"n": np.array(4)}, integers)["n"] == 5
+
+    def test_is_a_mapping(self):
+        computation = mean(update=lambda state, totals: None)
+        integers = participant(computation, {"value": VALUES}).contribution(0, {})
+        said = "update returned NoneType; it takes a mapping of names to arrays"
+        with pytest.raises(DataError, match=said):
+            next_state(computation, {}, integers)
 
     def test_cannot_diverge(self):
         computation = mean(

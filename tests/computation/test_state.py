@@ -73,6 +73,12 @@ class TestCheckedState:
         with pytest.raises(DataError, match=r"state 'w' is of type .*; a state is made of numbers"):
             checked_state({"w": value})
 
+    @pytest.mark.parametrize("state", [None, [1.0], 1.0])
+    def test_is_made_of_a_mapping(self, state):
+        said = f"init returned {type(state).__name__}; it takes a mapping of names to arrays"
+        with pytest.raises(DataError, match=said):
+            checked_state(state)
+
 
 class TestStateHash:
     def test_has_32_bytes_and_is_pinned(self):

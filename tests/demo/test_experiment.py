@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.report.support import Page
+from tests.report.support import Page, squeezed
 
 from confide.aggregation import Identity, RoundResult, decode
+from confide.cli.demo import show
 from confide.computation import Participant, checked_state, find_computation
 from confide.demo import Experiment, findings, seed_spread, write_report
 from confide.demo.experiment import (
@@ -250,6 +251,41 @@ class TestFindings:
         found = findings(experiment, spread)["views"]
         assert found["promise"] == views(runs["masked"].plan).promise
         assert found["plan_hash"] == runs["masked"].plan.hash.hex()
+
+
+class TestFairnessNotes:
+    def test_say_for_how_many_the_sex_is_unknown_and_which_groups_are_small(
+        self, experiment, spread, market, tmp_path
+    ):
+        unknown = int(market.hold_out["male"].isna().sum())
+        assert unknown > 0
+        counted = experiment.fairness["applications"]
+        few = [f"{group} ({int(counted[group])})" for group in counted.index if counted[group] < 50]
+        assert few
+        notes = findings(experiment, spread)["fairness_notes"]
+        assert notes[0].startswith(f"Sex is unknown for {unknown} applications")
+        assert notes[1].startswith(f"Groups of fewer than 50 applications: {', '.join(few)}.")
+        page, _ = write_report(experiment, spread, tmp_path)
+        text = Page(page.read_text(encoding="utf-8")).text
+        assert all(squeezed(note) in text for note in notes)
+
+    def test_are_not_made_where_there_is_nothing_to_say(self, experiment, spread):
+        fairness = experiment.fairness.assign(applications=100.0)
+        fairness.loc["all", "applications"] = 200.0
+        odd = replace(experiment, fairness=fairness)
+        assert findings(odd, spread)["fairness_notes"] == []
+
+
+class TestShown:
+    def test_ends_with_the_result(self, experiment, spread, capsys):
+        """A screenful of views before it may scroll off."""
+        learned = str(views(experiment.masked.plan))
+        show(findings(experiment, spread), learned)
+        out = capsys.readouterr().out
+        assert out.startswith(learned)
+        result = out.removeprefix(learned)
+        assert "One model for five rival lenders" in result
+        assert result.splitlines()[-1].endswith("better than the mean of (a) in 2 of them")
 
 
 class TestSeedSpread:

@@ -487,6 +487,12 @@ class TestBadData:
         with pytest.raises(DataError, match="no data for birch, elm; each party of the plan needs"):
             simulate(plan_of(training()), data)
 
+    def test_under_a_misspelt_name_are_refused_with_the_right_one(self):
+        data = everybody()
+        data["ceder"] = data.pop("cedar")
+        with pytest.raises(DataError, match=r"no data for cedar; .*'ceder'.*did you mean 'cedar'"):
+            simulate(plan_of(training()), data)
+
     def test_of_an_unknown_party_are_refused(self):
         with pytest.raises(DataError, match="data for oak, who is not in plan 'fed-avg'"):
             simulate(plan_of(training()), {**everybody(), "oak": rows("elm")})
@@ -501,8 +507,10 @@ class TestBadData:
 class TestRefusedPlans:
     def test_with_noise_are_described_but_not_run_without_it(self):
         plan = plan_of(training(), noise=CentralNoise(1.0))
-        with pytest.raises(PlanError, match="CentralNoise has no calibrated sampler"):
+        with pytest.raises(PlanError, match="CentralNoise has no calibrated sampler") as refusal:
             simulate(plan, everybody())
+        for way_out in ("NoNoise()", 'placement = "none" in [noise]'):
+            assert way_out in str(refusal.value)
 
     def test_of_another_computation(self):
         with pytest.raises(PlanError, match="another task"):

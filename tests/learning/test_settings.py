@@ -5,7 +5,7 @@ import json
 import pytest
 
 from confide.errors import PlanError
-from confide.learning import Table
+from confide.learning import LogisticRegression, Table, fed_avg, fed_sgd
 from confide.learning.models import (
     Bernoulli,
     Categorical,
@@ -104,6 +104,14 @@ class TestTableSettings:
 
 
 class TestCheckFeatures:
+    @pytest.mark.parametrize("algorithm", [fed_avg, fed_sgd])
+    def test_refuses_an_estimator(self, algorithm):
+        with pytest.raises(PlanError, match=r"LogisticRegression; .*n_features=2"):
+            algorithm(
+                LogisticRegression(), TABLES["plain"], clip_norm_l2=1.0,
+                **{"weight_cap": 1} if algorithm is fed_avg else {"capacity": 1},
+            )  # fmt: skip
+
     def test_refuses_a_model_over_another_number_of_columns(self):
         model = GeneralisedLinearModel(family=Gaussian(), n_features=3)
         with pytest.raises(PlanError, match="3 features over a table of 2"):

@@ -20,7 +20,7 @@ def demo(
         "confide-demo"
     ),
     seed: Annotated[int, typer.Option(help="Another seed deals the applications differently.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Seeds for the spread in the report.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds for the spread in the report.")] = 20,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write report.json to the output.")
     ] = False,
@@ -36,14 +36,15 @@ def demo(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        _show(found)
-        typer.echo(str(views(experiment.masked.plan)))
+        show(found, str(views(experiment.masked.plan)))
     errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}")
     if not experiment.masked_equals_clear:
         raise typer.Exit(1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def show(found: dict[str, Any], learned: str) -> None:
+    """Prints who learned what, and last, where it stays in sight, the result."""
+    typer.echo(learned + "\n")
     models = found["models"]
     table = Table("trained", "AUC", "accuracy", title="One model for five rival lenders")
     rows = {
@@ -61,6 +62,6 @@ def _show(found: dict[str, Any]) -> None:
     seeds = found["seeds"]
     output.print(
         f"over {seeds['count']} seeds (c) is at most {seeds['largest_gap_to_pooled']:.4f} AUC "
-        f"below (b), and better than the mean of (a) in {seeds['better_than_alone']} of them\n",
+        f"below (b), and better than the mean of (a) in {seeds['better_than_alone']} of them",
         soft_wrap=True,
     )

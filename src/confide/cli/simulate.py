@@ -42,7 +42,11 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.Option(metavar="NAME:ROUND", help="A party that drops out of a round, from 0."),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Written after each round; an existing one is resumed.")
+        Path | None,
+        typer.Option(
+            help="Written after each round; an existing one of this plan is resumed. The data are "
+            "not compared with those it was begun with."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for state, history, views and a summary.")
@@ -65,12 +69,16 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
             checkpoint=checkpoint,
             on_round=lambda entry: report("rounds", entry["round"] + 1, plan.rounds),
         )
+    if done := len(run.rounds) - len(run.totals):
+        said = f"resumed {checkpoint}: {done} of {plan.rounds} rounds were done"
+        errors.print(said, markup=False, soft_wrap=True)
+    summary = json.dumps(_summary(run, plan), indent=1)
     if out is not None:
-        _write(run, out)
+        _write(run, summary, out)
     if as_json:
-        typer.echo(json.dumps(_summary(run), indent=1))
+        typer.echo(summary)
     else:
-        _show(run, out)
+        _show(run, plan, out)
 
 
 def _measure(plan: Plan, files: dict[str, Path]) -> Any:
@@ -83,7 +91,7 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
     if name not in declared:
         raise DataError(
             f"the plan declares no public value {name!r}; metrics of private rows are releases: "
-            + nearest(name, declared)
+            + (nearest(name, declared) if declared else _NONE_DECLARED)
         )
     rows = load_table(file)
     _, table = trained_model(plan)
@@ -95,6 +103,11 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
         values = rows[column].to_numpy()
         if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
             raise DataError(f"{file} has column {column!r} with something else than finite numbers")
+    if declared[name].rows not in (0, len(rows)):
+        raise DataError(
+            f"{file} has {len(rows)} rows, the public value {name!r} that the plan declares has "
+            f"{declared[name].rows}"
+        )
     digest = state_hash({c: rows[c].to_numpy() for c in table.columns})
     if digest != declared[name].digest:
         raise DataError(
@@ -111,17 +124,18 @@ def _drop(text: str) -> Drop:
     return Drop(name, int(number))
 
 
-def _summary(run: Run) -> dict[str, Any]:
+def _summary(run: Run, plan: Plan) -> dict[str, Any]:
+    """The run as plain values; `simulation_of` is the plan whose real keys were replaced."""
     return {
         "plan": run.plan.hash.hex(),
+        "simulation_of": None if run.plan.hash == plan.hash else plan.hash.hex(),
         "rounds": to_json(list(run.rounds)),
         "state": {name: array.tolist() for name, array in run.state.items()},
         "state_sha256": state_hash(run.state).hex(),
     }
 
 
-def _write(run: Run, folder: Path) -> None:
-    summary = json.dumps(_summary(run), indent=1) + "\n"
+def _write(run: Run, summary: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         Checkpoint(run.plan.hash, run.plan.rounds, run.state, run.rounds).write(
@@ -129,13 +143,15 @@ def _write(run: Run, folder: Path) -> None:
         )
         run.history.to_csv(folder / "history.csv")
         (folder / "views.html").write_text(views_html(views(run.plan)), encoding="utf-8")
-        (folder / "summary.json").write_text(summary, encoding="utf-8")
+        (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write to {folder}: {error}") from error
 
 
-def _show(run: Run, out: Path | None) -> None:
+def _show(run: Run, plan: Plan, out: Path | None) -> None:
     columns = list(dict.fromkeys(c for entry in run.rounds for c in entry))
+    if not set(columns) <= {"round", "survivors", "dropped", *_COSTS}:
+        columns = [c for c in columns if c not in _COSTS]  # with measurements 80 columns are full
     table = Table(
         *(_HEADINGS.get(c, c) for c in columns),
         title=f"{plain(run.plan.name)} (plan {run.plan.short_hash}…)",
@@ -146,11 +162,19 @@ def _show(run: Run, out: Path | None) -> None:
             table.add_row(*["⋮"] * len(columns))
         table.add_row(*(_cell(entry.get(c, "")) for c in columns))
     output.print(table)
+    if run.plan.hash != plan.hash:
+        output.print(
+            f"real keys were replaced: simulated as plan {run.plan.short_hash}… of plan "
+            f"{plan.short_hash}…",
+            soft_wrap=True,
+        )
     if out is not None:
         said = f"wrote state, history, views and summary to {out}"
         errors.print(said, markup=False, soft_wrap=True)
 
 
+_NONE_DECLARED: Final = "the plan declares none; add a [[public]] section"
+_COSTS: Final = ("bytes_sent_per_party", "bytes_received_per_party", "seconds")
 _HEADINGS: Final = {"bytes_sent_per_party": "bytes out", "bytes_received_per_party": "bytes in"}
 
 

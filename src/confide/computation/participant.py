@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from confide.aggregation import (
 )
 from confide.computation.computation import Computation, Data, State
 from confide.computation.state import checked_state, state_hash
-from confide.errors import DataError
+from confide.errors import DataError, PlanError
 from confide.plan import Plan, Unit
 from confide.plan.codec import nearest
 from confide.randomness import public_generator
@@ -31,6 +31,16 @@ Columns = Mapping[str, Any] | pd.DataFrame
 
 DataSource = Columns | Callable[[], Columns]
 """A party's columns, or a function that loads them when they are needed."""
+
+
+class _Declared(dict[str, Any]):
+    """The columns that a computation declares; reading another one is its mistake."""
+
+    def __missing__(self, column: str) -> NoReturn:
+        raise PlanError(
+            f"contribute reads {column!r}, and {column!r} is not in Computation.columns "
+            f"({', '.join(self)}): declare it there"
+        )
 
 
 class Participant:
@@ -78,6 +88,7 @@ class Participant:
 
         Raises:
             DataError: If the data or what is computed from it does not fit the declared sums.
+            PlanError: If the computation reads a column that it does not declare.
         """
         plan, name = self._plan, self._identity.name
         accumulator, data = Accumulator(plan.sums), self._load()
@@ -87,11 +98,18 @@ class Participant:
         chunk = plan.chunk_records if by_record else rows
         persons = self._computation.person_column
         for start in range(0, rows, chunk):
-            part = {
-                column: values[start : min(start + chunk, rows)] for column, values in data.items()
-            }
-            given = self._computation.contribute(state, part, generator)
-            accumulator.add(given, part[persons] if persons else None)
+            part = _Declared(
+                {
+                    column: values[start : min(start + chunk, rows)]
+                    for column, values in data.items()
+                }
+            )
+            try:
+                given = self._computation.contribute(state, part, generator)
+                accumulator.add(_mapping(given), part[persons] if persons else None)
+            except DataError as error:
+                counted = f", counted from row {start}" if start else ""
+                raise DataError(f"{self}{counted}: {error}") from error
         return accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
 
     def _load(self) -> Data:
@@ -125,8 +143,10 @@ class Participant:
 
     def _check_numbers(self, column: str, values: np.ndarray[Any, Any]) -> None:
         if values.dtype.kind not in "fiub":
+            text = values.dtype.kind in "US" or any(isinstance(v, str) for v in values.flat)
             raise DataError(
                 f"{self} has column {column!r} of type {values.dtype}; it takes numbers"
+                + ("; encode texts as numbers first" if text else "")
             )
         finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
         if not finite.all():
@@ -155,9 +175,18 @@ def next_state(computation: Computation, state: State, totals: Integers) -> Stat
     """The server step, which everybody computes: from a state and released integers to the next.
 
     Raises:
-        DataError: If the computation diverges.
+        DataError: If the computation diverges, or gives no state.
     """
-    return checked_state(computation.update(state, decode(computation.sums, totals)))
+    return checked_state(computation.update(state, decode(computation.sums, totals)), "update")
+
+
+def _mapping(given: object) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise DataError(
+            f"contribute returned {type(given).__name__}; it takes a mapping of the declared sums "
+            "to arrays"
+        )
+    return given
 
 
 def _rows(data: Data) -> int:

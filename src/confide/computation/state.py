@@ -22,12 +22,20 @@ __all__ = ["Checkpoint", "checked_state", "state_hash"]
 _FORMAT = "confide checkpoint 1"
 
 
-def checked_state(state: Mapping[str, Any]) -> State:
+def checked_state(state: Mapping[str, Any], source: str = "init") -> State:
     """A state as read-only arrays of finite numbers.
 
+    Args:
+        state: Named arrays, or what numpy makes arrays of.
+        source: The function that returned it, for the message.
+
     Raises:
-        DataError: If a value is no number array, or not finite.
+        DataError: If it is no mapping, or a value is no number array, or not finite.
     """
+    if not isinstance(state, Mapping):
+        raise DataError(
+            f"{source} returned {type(state).__name__}; it takes a mapping of names to arrays"
+        )
     checked = {}
     for name, value in sorted(state.items()):
         array = np.array(value)

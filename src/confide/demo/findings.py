@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,6 +17,9 @@ from confide.report import quote, to_json, views
 from confide.report.document import render
 
 __all__ = ["findings", "write_report"]
+
+_FEW: Final = 50
+"""A share among fewer applications than these is called uncertain."""
 
 
 def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "better_than_alone": int((spread["clear"] > spread["alone"]).sum()),
         },
         "fairness": to_json(experiment.fairness.round(4).to_dict("index")),
+        "fairness_notes": _fairness_notes(experiment.fairness["applications"]),
         "plans": {
             "clear": experiment.clear.plan.hash.hex(),
             "masked": masked_plan.hash.hex(),
@@ -89,6 +93,20 @@ def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> 
         encoding="utf-8",
     )
     return page, data
+
+
+def _fairness_notes(applications: pd.Series) -> list[str]:
+    """What a reader needs to know of the groups' sizes."""
+    counts = {str(group): int(count) for group, count in applications.items()}
+    notes = []
+    if unknown := counts["all"] - counts["men"] - counts["women"]:
+        notes.append(f"Sex is unknown for {unknown} applications: men and women are not all.")
+    if few := [f"{group} ({count})" for group, count in counts.items() if count < _FEW]:
+        notes.append(
+            f"Groups of fewer than {_FEW} applications: {', '.join(few)}. Their shares and AUC are "
+            "uncertain."
+        )
+    return notes
 
 
 def _quote(plan: Plan, experiment: Experiment) -> Any:

@@ -170,17 +170,19 @@ def _for_simulation(plan: Plan) -> Plan:
     if not isinstance(plan.noise, NoNoise):
         raise PlanError(
             f"noise {type(plan.noise).__name__} has no calibrated sampler in this release, so this "
-            "plan can be described but not run; set noise to NoNoise() to run it without privacy "
-            "from noise"
+            "plan can be described but not run; set noise to NoNoise(), in a plan file "
+            'placement = "none" in [noise], to run it without privacy from noise'
         )
     return plan.simulated()
 
 
 def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
     names = {p.name for p in plan.parties}
+    unknown = sorted(data.keys() - names)
     if missing := sorted(names - data.keys()):
-        raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some")
-    if unknown := sorted(data.keys() - names):
+        odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""
+        raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
+    if unknown:
         raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from confide.errors import PlanError
+from confide.computation import Data
+from confide.errors import DataError, PlanError
 from confide.learning.models import (
     Bernoulli,
     Categorical,
@@ -24,9 +27,12 @@ __all__ = [
     "ModelSettings",
     "TableSettings",
     "check_features",
+    "inputs_and_targets",
     "model_settings",
     "table_settings",
 ]
+
+Reals = NDArray[np.float64]
 
 _FAMILIES: Final[Mapping[str, type[Family]]] = {
     family.name: family for family in (Bernoulli, Categorical, Gaussian, Poisson)
@@ -107,9 +113,30 @@ def table_settings(table: Table) -> dict[str, Any]:
 
 
 def check_features(model: GeneralisedLinearModel, table: Table) -> None:
-    """Refuses a model over another number of features than the table has."""
+    """Refuses what is no model, and one over another number of features than the table has."""
+    if not isinstance(model, GeneralisedLinearModel):
+        raise PlanError(
+            f"a model of type {type(model).__name__}; it takes a GeneralisedLinearModel, as "
+            f"GeneralisedLinearModel(family=Bernoulli(), n_features={len(table.features)})"
+        )
     if model.n_features != len(table.features):
         raise PlanError(
             f"a model of {model.n_features} features over a table of {len(table.features)}; make "
             "both from the same list of columns"
         )
+
+
+def inputs_and_targets(
+    model: GeneralisedLinearModel, table: Table, data: Data
+) -> tuple[Reals, Reals]:
+    """Scaled features and targets of a party's rows.
+
+    Raises:
+        DataError: Naming the label's column if a target is not in the model's range.
+    """
+    x, y = table.inputs(data), table.targets(data)
+    try:
+        model.family.encode(y)
+    except DataError as error:
+        raise DataError(f"column {table.label!r}: {error}") from error
+    return x, y

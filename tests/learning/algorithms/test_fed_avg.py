@@ -297,5 +297,13 @@ class TestBadData:
             train({**DATA, "west": {c: np.array([]) for c in "aby"}})
 
     def test_of_a_third_class_is_refused(self):
-        with pytest.raises(DataError, match="a target of 2"):
+        with pytest.raises(DataError, match="0 or 1"):
             train({**DATA, "west": {**DATA["west"], "y": np.full(200, 2.0)}})
+
+    @pytest.mark.parametrize("batch_rows", [None, 3])
+    def test_names_party_column_and_record_but_not_the_value(self, batch_rows):
+        labels = np.where(np.arange(200) == 7, 987654, DATA["west"]["y"])
+        said = r"party 'west': column 'y': a target out of range in record 7; a binary"
+        with pytest.raises(DataError, match=said) as refusal:
+            train({**DATA, "west": {**DATA["west"], "y": labels}}, batch_rows=batch_rows)
+        assert "987654" not in str(refusal.value)

@@ -206,7 +206,7 @@ class TestBadData:
         [
             pytest.param("a", [np.nan, 1.0], "'west'.*NaN.*'a'", id="missing value"),
             pytest.param("b", [np.inf, 1.0], "'west'.*infinity.*'b'", id="infinity"),
-            pytest.param("y", [0.0, 2.0], "0 or 1|0 and 1", id="third class"),
+            pytest.param("y", [0.0, 2.0], "'west': column 'y': .* 0 or 1", id="third class"),
             pytest.param("a", [1.0], "different lengths", id="short column"),
             pytest.param("a", ["x", "y"], "takes numbers", id="text"),
         ],
@@ -216,6 +216,15 @@ class TestBadData:
         odd = {name: np.array(values if name == column else v) for name, v in rows.items()}
         with pytest.raises(DataError, match=message):
             train({**DATA, "west": odd})
+
+    def test_names_a_record_of_a_later_chunk(self):
+        rows = {"a": np.ones(5), "b": np.ones(5), "y": np.array([0, 1, 0, 1, 987654])}
+        computation = fed_sgd(MODEL, TABLE, capacity=500, clip_norm_l2=LOOSE)
+        plan = computation.plan(parties=list(DATA), chunk_records=3)
+        said = "party 'west', counted from row 3: column 'y': a target out of range in record 1;"
+        with pytest.raises(DataError, match=said) as refusal:
+            simulate(plan, {**DATA, "west": rows})
+        assert "987654" not in str(refusal.value)
 
     def test_without_the_label_is_refused(self):
         unlabelled = {"a": np.ones(2), "b": np.ones(2), "why": np.ones(2)}

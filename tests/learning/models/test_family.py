@@ -69,7 +69,9 @@ class TestEveryFamily:
 
     @pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf, 1e101])
     def test_refuses_a_missing_target(self, family, missing):
-        with pytest.raises(DataError, match=r"a target of .* in record 1; targets are finite"):
+        with pytest.raises(
+            DataError, match="a target out of range in record 1; targets are finite"
+        ):
             family.encode([0, missing, 1])
 
     def test_refuses_a_column_vector(self, family):
@@ -166,18 +168,24 @@ def test_poisson_saturates_as_its_tangent():
 @pytest.mark.parametrize(
     ("family", "target", "message"),
     [
-        (Bernoulli(), 2, "a target of 2 in record 2; a binary target is 0 or 1"),
-        (Bernoulli(), 0.5, "a target of 0.5 in record 2; a binary target is 0 or 1"),
-        (Bernoulli(), -1, "a target of -1 in record 2; a binary target is 0 or 1"),
-        (Categorical(n_classes=3), 3, "a target of 3 in record 2; classes are .* 0 to 2"),
-        (Categorical(n_classes=3), 0.5, "a target of 0.5 in record 2; classes are .* 0 to 2"),
-        (Categorical(n_classes=3), -1, "a target of -1 in record 2; classes are .* 0 to 2"),
-        (Poisson(), -1, "a target of -1 in record 2; a count is at least 0"),
+        (Bernoulli(), 2, "a target out of range in record 2; a binary target is 0 or 1"),
+        (Bernoulli(), 0.5, "a target out of range in record 2; a binary target is 0 or 1"),
+        (Bernoulli(), -1, "a target out of range in record 2; a binary target is 0 or 1"),
+        (Categorical(n_classes=3), 3, "a target out of range in record 2; classes are .* 0 to 2"),
+        (Categorical(n_classes=3), 0.5, "a target out of range in record 2; classes are .* 0 to 2"),
+        (Categorical(n_classes=3), -1, "a target out of range in record 2; classes are .* 0 to 2"),
+        (Poisson(), -1, "a target out of range in record 2; a count is at least 0"),
     ],
 )
 def test_refuses_a_target_out_of_range(family, target, message):
     with pytest.raises(DataError, match=message):
         family.encode([0, 1, target])
+
+
+def test_does_not_say_what_a_refused_target_is():
+    with pytest.raises(DataError) as refusal:
+        Bernoulli().encode([0, 987654])
+    assert "987654" not in str(refusal.value)
 
 
 def test_encodes():

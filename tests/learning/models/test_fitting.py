@@ -358,7 +358,7 @@ class TestManyParameters:
     ("y", "weights", "message"),
     [
         ([0, 1], None, "x has 3 records, y has 2; each needs one target"),
-        ([0, 1, 2], None, "a target of 2 in record 2"),
+        ([0, 1, 2], None, "a target out of range in record 2"),
         ([0, 1, 0], [1, 1], r"sample_weight of shape \(2,\); 3 records take \(3,\)"),
     ],
 )

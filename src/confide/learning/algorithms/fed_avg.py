@@ -19,7 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
 from confide.learning.models import GeneralisedLinearModel
-from confide.learning.settings import check_features, model_settings, table_settings
+from confide.learning.settings import (
+    check_features,
+    inputs_and_targets,
+    model_settings,
+    table_settings,
+)
 from confide.learning.tables import Table
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
 
@@ -75,7 +80,7 @@ def fed_avg(
     )  # fmt: skip
 
     def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = table.inputs(data), table.targets(data)
+        x, y = inputs_and_targets(model, table, data)
         local = start = state["parameters"]
         for _ in range(local_steps):
             batch = _batch(len(x), batch_rows, rng)

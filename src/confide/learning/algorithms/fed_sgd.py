@@ -18,7 +18,12 @@ from numpy.typing import ArrayLike
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
 from confide.learning.models import GeneralisedLinearModel
-from confide.learning.settings import check_features, model_settings, table_settings
+from confide.learning.settings import (
+    check_features,
+    inputs_and_targets,
+    model_settings,
+    table_settings,
+)
 from confide.learning.tables import Table
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
 
@@ -58,7 +63,7 @@ def fed_sgd(
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = table.inputs(data), table.targets(data)
+        x, y = inputs_and_targets(model, table, data)
         gradients = model.per_record_gradients(state["parameters"], x, y)
         return {"gradient": gradients, "records": np.ones(len(x))}
 

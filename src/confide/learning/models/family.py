@@ -120,7 +120,7 @@ class Bernoulli(Family):
     def encode(self, target: ArrayLike) -> Reals:
         """Zeros and ones as one column; see `Family.encode`."""
         y = _column(target)
-        _refuse((y != 0) & (y != 1), y, "a binary target is 0 or 1: encode the classes so")
+        _refuse((y != 0) & (y != 1), "a binary target is 0 or 1: encode the classes so")
         return y[:, np.newaxis]
 
     def link(self, mean: Reals) -> Reals:
@@ -176,7 +176,7 @@ class Categorical(Family):
         y = _column(target)
         outside = (y != np.floor(y)) | (y < 0) | (y >= self.n_classes)
         limit = f"classes are the whole numbers 0 to {self.n_classes - 1}: encode them so"
-        _refuse(outside, y, limit)
+        _refuse(outside, limit)
         rows = np.zeros((len(y), self.n_classes))
         rows[np.arange(len(y)), y.astype(np.intp)] = 1.0
         return rows
@@ -216,7 +216,7 @@ class Poisson(Family):
     def encode(self, target: ArrayLike) -> Reals:
         """Counts as one column; see `Family.encode`."""
         y = _column(target)
-        _refuse(y < 0, y, "a count is at least 0: model differences with linear regression")
+        _refuse(y < 0, "a count is at least 0: model differences with linear regression")
         return y[:, np.newaxis]
 
     def link(self, mean: Reals) -> Reals:
@@ -242,11 +242,11 @@ def _column(target: ArrayLike) -> Reals:
     y = as_numbers(target, "y")
     if y.ndim != 1:
         raise DataError(f"y of shape {y.shape}; it takes (records,): pass one column, as y.ravel()")
-    _refuse(~(np.abs(y) <= LARGEST), y, f"targets are finite, at most {LARGEST:g}: drop the record")
+    _refuse(~(np.abs(y) <= LARGEST), f"targets are finite, at most {LARGEST:g}: drop the record")
     return y
 
 
-def _refuse(wrong: NDArray[np.bool_], y: Reals, limit: str) -> None:
+def _refuse(wrong: NDArray[np.bool_], limit: str) -> None:
+    """Names the record and not its target, which is private."""
     if wrong.any():
-        record = int(np.argmax(wrong))
-        raise DataError(f"a target of {y[record]:g} in record {record}; {limit}")
+        raise DataError(f"a target out of range in record {int(np.argmax(wrong))}; {limit}")
