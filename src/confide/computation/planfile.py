@@ -192,7 +192,7 @@ STARTER = """\
 name = "my first federation"
 rounds = 20             # each round releases one group of sums to everybody
 dropouts = 1            # how many parties may be missing at the end of a round
-aggregation = "masked"  # "masked": only the sum opens. "clear": the coordinator reads everything
+aggregation = "masked"  # "masked": only the sum opens. "clear": an honest coordinator reads all
 # seed = 0              # public: dithering and the order of mini-batches
 
 # One section for each party. Without a key a party is simulated: good for `confide simulate` only.

@@ -96,7 +96,8 @@ def simulate(
 
     Args:
         plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
-        data: Each party's columns, or a function that loads them, by party name.
+        data: By party name: a data frame, or a map from column names to arrays of one length
+            (numbers or booleans), or a function that gives either and is called in each round.
         computation: What is computed; found by the plan's task among installed packages if omitted.
         drops: Who drops out, and when.
         measure: Measures each state on public data for the history; it is given nothing else.
@@ -107,6 +108,21 @@ def simulate(
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan bears.
+
+    Returns:
+        The run: its final state, its history, and the sums that were released.
+
+    Example:
+        >>> from confide.plan import Sum, SumGroup, Task, Unit
+        >>> total = SumGroup((Sum(name="total", unit=Unit.PARTY, unit_bound=100, capacity=1),))
+        >>> sales = Computation(task=Task.of("sales"), sums=total, columns=("sold",), init=dict,
+        ...                     contribute=lambda state, data, rng: {"total": data["sold"].sum()},
+        ...                     update=lambda state, totals: {"total": totals["total"].round()})
+        >>> sold = {"ash": [1, 2], "birch": [3, 4], "cedar": [5, 6], "dogwood": [7]}
+        >>> data = {party: {"sold": numbers} for party, numbers in sold.items()}
+        >>> run = simulate(sales.plan(parties=list(data)), data, computation=sales)
+        >>> float(run.state["total"])
+        28.0
     """
     plan = _for_simulation(plan)
     computation = computation or find_computation(plan.task)

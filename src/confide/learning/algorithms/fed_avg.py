@@ -56,8 +56,22 @@ def fed_avg(
         learning_rate: η of the local steps.
         server_learning_rate: η_s.
 
+    Returns:
+        A computation: make a plan of it and simulate that. Its state is the model's parameters.
+
     Raises:
-        PlanError: If a number is out of its range.
+        PlanError: If a number is out of its range, or model and table do not fit together.
+
+    Example:
+        >>> from confide.learning import Bernoulli, Table
+        >>> model = GeneralisedLinearModel(family=Bernoulli(), n_features=2)
+        >>> table = Table(features=("age", "dose"), label="cured")
+        >>> training = fed_avg(model, table, weight_cap=500, clip_norm_l2=2.0)
+        >>> [declared.name for declared in training.sums.sums]
+        ['update', 'weight']
+        >>> plan = training.plan(parties=["ash", "birch", "cedar", "dogwood"], rounds=20)
+        >>> plan.min_survivors
+        4
     """
     check_features(model, table)
     for name, value in (

@@ -62,7 +62,8 @@ class LogisticRegression(Classifier):
 
     Args:
         l2: The weight of the penalty, at least 0; with m records, scikit-learn's
-            `LogisticRegression` has C = 1 / (m·l2).
+            `LogisticRegression` has C = 1 / (m·l2), and 1 by default. Without a penalty, classes
+            that a plane separates have no best weights: `fit` warns that it does not converge.
         fit_intercept: Whether there is a b.
         max_iter: The most steps.
 
