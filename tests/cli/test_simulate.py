@@ -180,6 +180,20 @@ class TestPublic:
         assert max(map(len, done.out.splitlines())) <= 80
         assert {"bytes_sent_per_party", "bytes_received_per_party", "seconds"} <= set(rounds)
 
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_takes_the_section_that_plan_public_writes(self, confide, folder, public, kind):
+        file = f"hold-out.{kind}"
+        if kind == "parquet":
+            pd.read_csv("hold-out.csv").to_parquet(file)
+        written = confide("plan", "public", "plan.toml", file, "--name", "our rows")
+        assert (written.code, written.err) == (0, "")
+        (folder / "written.toml").write_text(f"{PLAN}\n{written.out}")
+        plan, _ = read_plan((folder / "written.toml").read_text(), "written.toml")
+        (value,) = plan.public
+        assert (value.name, value.rows) == ("our rows", 20)
+        done = confide("simulate", "written.toml", *data(), "--public", f"our rows={file}")
+        assert done.code == 0
+
     def test_refuses_another_number_of_rows_than_declared(self, refused, folder, public):
         declared = (folder / public).read_text() + "rows = 21\n"
         (folder / public).write_text(declared)
@@ -195,7 +209,9 @@ class TestPublic:
 
     def test_refuses_any_rows_if_the_plan_declares_none(self, refused):
         said = refused("simulate", "plan.toml", *data(), "--public", "holdout=elm.csv", code=3)
-        assert said.endswith("the plan declares none; add a [[public]] section")
+        assert said.endswith(
+            "the plan declares none; `confide plan public` writes the section to add"
+        )
 
     def test_refuses_rows_that_the_plan_does_not_declare(self, refused, public):
         said = refused("simulate", public, *data(), "--public", "holdout=hold-out.csv", code=3)

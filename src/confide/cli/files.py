@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from confide.computation import Computation, read_plan
+from confide.computation import Computation, read_plan, state_hash
 from confide.errors import DataError, PlanError
+from confide.learning import trained_model
 from confide.plan import Plan
+from confide.plan.codec import nearest
 
-__all__ = ["load_plan", "load_table", "named_files"]
+__all__ = ["load_plan", "load_public", "load_table", "named_files"]
 
 _MAX_PLAN_FILE = 16 << 20
 
@@ -45,6 +48,28 @@ def load_table(path: Path) -> pd.DataFrame:
         raise DataError("reading .parquet needs pyarrow: pip install 'confide[parquet]'") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+
+
+def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
+    """Reads rows to measure a plan's model on, and the digest that a plan declares of them.
+
+    The digest is of the columns that the plan reads, as numbers, so that a CSV and a Parquet file
+    of one table have the same.
+
+    Raises:
+        DataError: If the file cannot be read, or lacks numbers that the plan reads.
+        PlanError: If the plan trains no model.
+    """
+    rows = load_table(path)
+    _, table = trained_model(plan)
+    columns = {}
+    for column in table.columns:
+        if column not in rows:
+            raise DataError(f"{path} has no column {column!r}; {nearest(column, map(str, rows))}")
+        columns[column] = values = rows[column].to_numpy()
+        if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise DataError(f"{path} has column {column!r} with something else than finite numbers")
+    return rows, state_hash(columns)
 
 
 def named_files(pairs: list[str], option: str) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from confide.cli.console import errors, output
-from confide.cli.files import load_plan
+from confide.cli.files import load_plan, load_public
 from confide.computation import STARTER
 from confide.errors import PlanError
 from confide.plan import Masked, Plan
@@ -96,6 +96,21 @@ def show_hash(path: PlanFile) -> None:
     """Print the hash that every party signs."""
     plan, _ = load_plan(path)
     typer.echo(plan.hash.hex())
+
+
+@app.command()
+def public(
+    path: PlanFile,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows to publish, CSV or Parquet.")],
+    name: Annotated[str, typer.Option(help="What the parties call it.")] = "hold-out",
+) -> None:
+    """Write the section that declares a file's rows public, to be added to the plan."""
+    plan, _ = load_plan(path)
+    rows, digest = load_public(plan, file)
+    typer.echo(
+        f'[[public]]\nname = {json.dumps(name)}\nsha256 = "{digest.hex()}"\nrows = {len(rows)}\n'
+        'meaning = "say what it is, and who agreed to publish it"'
+    )
 
 
 def _shown(plan: Plan) -> dict[str, object]:

@@ -6,17 +6,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
 import typer
 from rich.table import Table
 
 from confide.cli.console import errors, output, plain, progress
-from confide.cli.files import load_plan, load_table, named_files
+from confide.cli.files import load_plan, load_public, load_table, named_files
 from confide.computation import Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
 from confide.errors import DataError
-from confide.learning import quality, trained_model
+from confide.learning import quality
 from confide.plan import Plan, PublicValue
 from confide.plan.codec import nearest
 from confide.report import to_json, views, views_html
@@ -93,22 +92,12 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
             f"the plan declares no public value {name!r}; metrics of private rows are releases: "
             + (nearest(name, declared) if declared else _NONE_DECLARED)
         )
-    rows = load_table(file)
-    _, table = trained_model(plan)
-    if missing := [c for c in table.columns if c not in rows]:
-        raise DataError(
-            f"{file} has no column {missing[0]!r}; {nearest(missing[0], map(str, rows))}"
-        )
-    for column in table.columns:
-        values = rows[column].to_numpy()
-        if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
-            raise DataError(f"{file} has column {column!r} with something else than finite numbers")
+    rows, digest = load_public(plan, file)
     if declared[name].rows not in (0, len(rows)):
         raise DataError(
             f"{file} has {len(rows)} rows, the public value {name!r} that the plan declares has "
             f"{declared[name].rows}"
         )
-    digest = state_hash({c: rows[c].to_numpy() for c in table.columns})
     if digest != declared[name].digest:
         raise DataError(
             f"{file} is not the public value {name!r} that the plan declares: its sha256 is "
@@ -173,7 +162,7 @@ def _show(run: Run, plan: Plan, out: Path | None) -> None:
         errors.print(said, markup=False, soft_wrap=True)
 
 
-_NONE_DECLARED: Final = "the plan declares none; add a [[public]] section"
+_NONE_DECLARED: Final = "the plan declares none; `confide plan public` writes the section to add"
 _COSTS: Final = ("bytes_sent_per_party", "bytes_received_per_party", "seconds")
 _HEADINGS: Final = {"bytes_sent_per_party": "bytes out", "bytes_received_per_party": "bytes in"}
 
