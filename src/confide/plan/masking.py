@@ -15,9 +15,10 @@ probabilities are over the coin, at most 2^-40 together for each round.
   each would need 2q ≤ (n - c) + 2c. So one set at most is unmasked, and nobody gives away both the
   self mask and the pairwise masks of one party (Bonawitz et al. 2017, §6.2).
 - **Samples of the quorum**: a party verifies signatures that it draws at random, in secret, after
-  it received them all. A second secret of a party opens only if colluders and parties fooled by a
-  false quorum hold t shares of it. So each may be fooled with probability 2^-b, far above 2^-40, as
-  long as that many together are not: b is derived from that.
+  it received them all. What opens without a true quorum (the other secret of a party, or any secret
+  of another attempt) takes t shares of some honest party's secret from colluders and from parties
+  that a false quorum fooled. So each may be fooled with probability 2^-b, far above 2^-40, as long
+  as that many together are not: b is derived from that.
 
 The tails are hypergeometric, since a neighbourhood is a uniformly random set (Bell et al. 2020,
 Lemma 3.7); they are summed exactly, and bounded over all n places and over the attempts that a
@@ -95,12 +96,12 @@ class Masking:
         """b: a party takes a false quorum for a true one with probability at most 2^-b."""
         allowed = 2.0**-SECURITY_BITS / (self.parties * MAX_ATTEMPTS)
         return next(
-            (b for b in range(1, SECURITY_BITS) if self._second_secret(2.0**-b) <= allowed),
+            (b for b in range(1, SECURITY_BITS) if self._falsely_opened(2.0**-b) <= allowed),
             SECURITY_BITS,
         )
 
-    def _second_secret(self, fooled: float) -> float:
-        """P[colluders and fooled parties hold t shares of one honest party's second secret]."""
+    def _falsely_opened(self, fooled: float) -> float:
+        """P[colluders and fooled parties hold t shares of one honest party's secret]."""
         holders = self.degree + 1
         return math.fsum(
             _hypergeometric(self.parties - 1, self.colluding, self.degree, colluders)

@@ -190,7 +190,7 @@ class TestQuorum:
         [(3, 0, 1), (5, 1, 2), (20, 2, 2), (100, 30, 10), (200, 20, 20), (1000, 300, 100)],
     )
     @pytest.mark.parametrize("everybody", [True, False], ids=["all sign", "survivors sign"])
-    def test_who_is_fooled_by_a_sample_opens_no_second_secret(self, n, d, c, everybody):
+    def test_who_is_fooled_by_a_sample_opens_no_secret(self, n, d, c, everybody):
         """Exactly: the sample is all good; so are t shares among colluders and the fooled."""
         masking = derive_masking(n, d, c, malicious=True)
         count = n if everybody else masking.min_survivors
@@ -199,15 +199,15 @@ class TestQuorum:
         assert all(0 <= i < count for i in sample)
         fooled = Fraction(comb(masking.quorum - 1, len(sample)), comb(count, len(sample)))
         k, t = masking.degree, masking.threshold
-        second_secret = Fraction(0)
+        falsely_opened = Fraction(0)
         for x in range(min(c, k) + 1):
             neighbourhood = Fraction(comb(c, x) * comb(n - 1 - c, k - x), comb(n - 1, k))
             honest = k + 1 - x
-            second_secret += neighbourhood * sum(
+            falsely_opened += neighbourhood * sum(
                 comb(honest, y) * fooled**y * (1 - fooled) ** (honest - y)
                 for y in range(max(t - x, 0), honest + 1)
             )
-        assert second_secret * n * MAX_ATTEMPTS <= BUDGET
+        assert falsely_opened * n * MAX_ATTEMPTS <= BUDGET
 
     def test_a_sample_is_of_the_quorum_at_most(self):
         masking = derive_masking(1000, 300, 100, malicious=True)
