@@ -1,6 +1,9 @@
 """Masks added up: the right bytes, the same sum whoever adds, and no sum lost with a helper."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +89,47 @@ class TestHelpers:
         with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
             helper = masks.helpers[0]
             helper.given.append(bytes(66))
-            helper._to.write((66).to_bytes(4, "little") + bytes(33))
+            helper._to.write((33).to_bytes(4, "little") + bytes(33))
             assert helper.finish() is None
             masks.helpers = masks.helpers[1:]
+
+    @pytest.mark.parametrize("noise", ["hi!", "...", "." * 100, "."])
+    def test_in_which_something_else_prints_change_no_sum(self, noise, tmp_path, monkeypatch):
+        site = f"import sys\nsys.stdout.write({noise!r})\nsys.stdout.flush()\n"
+        (tmp_path / "sitecustomize.py").write_text(site)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        words, _ = self.sum_of(1000)
+        assert np.array_equal(words, self.expected(1000))
+
+    def test_that_fall_silent_are_given_up(self, monkeypatch):
+        monkeypatch.setattr(streams, "_PATIENCE_S", 0.2)
+
+        def stop(masks, place):
+            if place == 500:
+                masks.helpers[0].process.send_signal(signal.SIGSTOP)
+
+        words, _ = self.sum_of(1000, meanwhile=stop)
+        assert np.array_equal(words, self.expected(1000))
+
+    def test_end_though_others_hold_their_pipe_open(self):
+        with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
+            held = os.dup(masks.helpers[0]._to.fileno())
+            masks.apply(bytes(32), add=True)
+        os.close(held)
+        assert all(helper.process.returncode is not None for helper in masks.helpers)
+
+    def test_are_as_isolated_as_we_are(self):
+        script = (
+            "import sys, numpy as np\n"
+            "from confide.aggregation.masked.streams import Helper, __file__ as path\n"
+            "from pathlib import Path\n"
+            "helper = Helper(Path(path), np.zeros(1, '<u4'))\n"
+            "helper.stop()\n"
+            "print(helper.command[1:3])\n"
+        )
+        command = [sys.executable, "-I", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == "['-P', '-I']\n"
 
     def test_that_do_not_start_are_done_without(self, monkeypatch):
         def no_process(*_args, **_settings):
@@ -104,7 +145,7 @@ class TestHelpers:
 
     def test_are_told_no_secret_on_their_command_line(self):
         with shared_mask_adder(np.zeros(10_000, "<u4"), 1) as masks:
-            assert masks.helpers[0].command[2:] == [streams.__file__, "10000", "<u4"]
+            assert masks.helpers[0].command[-3:] == [streams.__file__, "10000", "<u4"]
 
 
 def test_few_masks_need_no_helper():

@@ -7,11 +7,13 @@ processes beside run, so it imports nothing of confide, whose import takes longe
 
 from __future__ import annotations
 
+import hashlib
 import os
+import select
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -37,6 +39,9 @@ _IN_FLIGHT: Final = 3
 """Batches that a helper may have before it. All of them fit into a pipe, so writing never waits."""
 _WORTH_HELPERS_BYTES: Final = 2 << 30
 """Less key stream than this is made sooner than a helper is of use."""
+_PATIENCE_S: Final = 60
+"""A helper that says nothing for so long at the end is given up, and its work done here."""
+_DIGEST_BYTES: Final = 32
 _MOST_HELPERS: Final = 3
 """Deriving the keys, which stays here, takes as long as making a third of the streams or more."""
 
@@ -91,7 +96,7 @@ class SharedMaskAdder:
     def __init__(self, words: Words, helpers: Sequence[Helper] = ()) -> None:
         self._words, self._own = words, MaskAdder(words.dtype)
         self.helpers = helpers
-        size = min(_BATCH_KEYS, max(1, _BATCH_STREAM_BYTES // words.nbytes))
+        size = min(_BATCH_KEYS, max(1, _BATCH_STREAM_BYTES // max(1, words.nbytes)))
         self._batch_bytes = size * _SIGNED_KEY_BYTES
         self._collected, self._batches = bytearray(), deque[bytes]()
 
@@ -112,7 +117,7 @@ class SharedMaskAdder:
             self._hand_out()
         for helper in self.helpers:
             part = helper.finish()
-            if part is None:  # It died. What it had to do is known, so only time is lost.
+            if part is None:  # What it had to do is known, so only time is lost.
                 self._own.apply_all(self._words, b"".join(helper.given))
             else:
                 np.add(self._words, np.frombuffer(part, self._words.dtype), out=self._words)
@@ -160,7 +165,7 @@ def _start_helpers(words: Words, count: int) -> list[Helper]:
         return []
     helpers: list[Helper] = []
     # If no process can be had any more, those that started, if any, are enough.
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError, MemoryError):
         helpers.extend(Helper(script, words) for _ in range(min(_cores() - 1, _MOST_HELPERS)))
     return helpers
 
@@ -170,8 +175,21 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def _isolation() -> list[str]:
+    """The options by which this interpreter is kept from code of its surroundings, if it is."""
+    flags = {
+        "-I": sys.flags.isolated,
+        "-E": sys.flags.ignore_environment,
+        "-s": sys.flags.no_user_site,
+    }
+    return [option for option, on in flags.items() if on]
+
+
 class Helper:
     """A child process that adds up masks. It is told keys of masks, and nothing of whose they are.
+
+    Its sum counts only with the digest of what it was given and of the sum, so nothing that is
+    lost, or printed in between by what else runs in it, can change a sum.
 
     Attributes:
         command: Its command line, which anybody on the machine can read.
@@ -180,7 +198,8 @@ class Helper:
     """
 
     def __init__(self, script: Path, words: Words) -> None:
-        self.command = [sys.executable, "-P", str(script), str(words.size), words.dtype.str]
+        arguments = [str(script), str(words.size), words.dtype.str]
+        self.command = [sys.executable, "-P", *_isolation(), *arguments]
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and this file
             self.command,
             stdin=subprocess.PIPE,
@@ -209,17 +228,19 @@ class Helper:
         try:
             while left:  # A signal may cut a write short.
                 left = left[self._to.write(left) :]
-        except BrokenPipeError:
+        except OSError:
             self._alive = False
 
-    def finish(self) -> bytes | None:
-        """The sum of all masks it was given, or None if it died."""
-        self._to.close()
-        os.set_blocking(self._from.fileno(), True)
-        expected = len(self.given) - self._done + self._bytes
-        rest = _read(self._from, expected)
-        complete = self.process.wait() == 0 and len(rest) == expected
-        return rest[-self._bytes :] if complete else None
+    def finish(self) -> memoryview | None:
+        """The sum of all masks it was given, or None if it does not give it."""
+        dots = max(0, len(self.given) - self._done)
+        try:
+            self._to.write(_END)
+            rest = _read(self._from, dots + self._bytes + _DIGEST_BYTES)
+        except (OSError, MemoryError):
+            return None
+        part = rest[dots : dots + self._bytes]
+        return part if rest[dots + self._bytes :] == _digest(self.given, part) else None
 
     def stop(self) -> None:
         """Ends it, if it has not ended."""
@@ -229,27 +250,44 @@ class Helper:
         self._from.close()
 
 
-def _read(stream: Any, count: int) -> bytes:
-    """Reads so many bytes, or fewer at the end."""
-    pieces = []
-    while count and (piece := stream.read(count)):
-        pieces.append(piece)
-        count -= len(piece)
-    return b"".join(pieces)
+def _read(stream: Any, count: int) -> memoryview:
+    """Reads so many bytes, or fewer if no more come."""
+    whole, filled = memoryview(bytearray(count)), 0
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    while filled < count and poll.poll(1000 * _PATIENCE_S):
+        read = stream.readinto(whole[filled:])
+        if not read:
+            break
+        filled += read
+    return whole[:filled]
+
+
+def _digest(batches: Iterable[bytes], part: Any) -> bytes:
+    """What shows that a part is the sum of these batches' masks, and all of it."""
+    told = hashlib.sha256()
+    for batch in batches:
+        told.update(batch)
+    told.update(part)
+    return told.digest()
+
+
+_END: Final = bytes(4)
+"""In the place of a batch's length. The end of the pipe would not do: others may hold it open."""
 
 
 def _help(source: BinaryIO, sink: BinaryIO, size: int, dtype: str) -> None:
     """What a helper does: a dot for each batch that is done, then the sum."""
     total = np.zeros(size, dtype)
     adder = MaskAdder(total.dtype)
-    while header := source.read(4):
-        batch = source.read(int.from_bytes(header, "little"))
-        if len(batch) < int.from_bytes(header, "little"):
-            sys.exit("the pipe ended within a batch")
-        adder.apply_all(total, batch)
+    heard = []
+    while (header := source.read(4)) not in {_END, b""}:
+        heard.append(source.read(int.from_bytes(header, "little")))
+        adder.apply_all(total, heard[-1])
         sink.write(b".")
         sink.flush()
-    sink.write(total.tobytes())
+    sink.write(total.data)
+    sink.write(_digest(heard, total))
 
 
 if __name__ == "__main__":
