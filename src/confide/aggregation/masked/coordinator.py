@@ -1,8 +1,8 @@
 """The coordinator's side of masked aggregation.
 
 It relays, counts who is left, adds up masked vectors as they arrive, and in the end removes the
-masks that the survivors have opened. It holds one vector, and one more for
-each core while it takes many masks off, whatever the number of parties.
+masks that the survivors have opened. It holds one vector, and one more for each core while it takes
+many masks off, whatever the number of parties.
 """
 
 from __future__ import annotations
