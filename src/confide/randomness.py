@@ -22,7 +22,6 @@ __all__ = [
     "InsecureReplayableRandom",
     "SecureRandom",
     "SystemRandom",
-    "keystream",
     "public_generator",
 ]
 
@@ -65,34 +64,6 @@ class InsecureReplayableRandom:
 
     def __repr__(self) -> str:
         return "InsecureReplayableRandom(<for tests only>)"
-
-
-def keystream(key: bytes, out: bytearray) -> None:
-    """Fills `out` with the AES-256-CTR key stream of `key` from counter zero.
-
-    A key is used for one stream only, so the fixed counter never repeats under a key. AES-CTR is a
-    pseudo-random generator as long as AES is a pseudo-random permutation and fewer than 2^64 blocks
-    are drawn (Bellare, Desai, Jokipii and Rogaway 1997, Theorem 13).
-
-    Args:
-        key: 32 bytes, uniform.
-        out: Overwritten in place, all of it.
-
-    Raises:
-        ValueError: If the key is not 32 bytes long.
-    """
-    if len(key) != SEED_BYTES:
-        raise ValueError(f"a key of {len(key)} bytes; AES-256 takes {SEED_BYTES}")
-    cipher = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-    # Block by block: making as many zeros as are asked for, and a copy of the stream, would take
-    # ten times as long as the cipher.
-    with memoryview(out) as whole:
-        for start in range(0, len(out), len(_zeros)):
-            block = whole[start : start + len(_zeros)]
-            cipher.update_into(_zeros[: len(block)], block)
-
-
-_zeros: Final = memoryview(bytes(1 << 18))
 
 
 def public_generator(*context: object) -> np.random.Generator:

@@ -54,8 +54,7 @@ class Accumulator:
 
         Args:
             contributions: For each sum, an array of shape `(units, *shape)`; of shape `shape` if
-            the
-                unit is the party.
+                the unit is the party.
             persons: If the unit is the person, who each row is about, shape `(rows,)`; rows of one
                 person are added before they are clipped, so all of a person's rows come in one
                 call.

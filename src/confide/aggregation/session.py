@@ -50,7 +50,7 @@ class PartySession(Protocol):
 
         Raises:
             ProtocolError: If the message is malformed, repeated, out of order or a lie. The session
-                is over then, has wiped its secrets and answers nothing any more.
+                is over then, has let go of its secrets and answers nothing any more.
         """
 
 

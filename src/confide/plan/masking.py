@@ -3,7 +3,8 @@
 Parties sit on a circle in an order drawn by a joint coin; each masks with the `degree`/2 next to it
 on either side and hands Shamir shares of its secrets to those neighbours and itself. Small rounds
 use the complete graph. Let n parties, up to d dropouts and c colluders be given; all failure
-probabilities are over the coin, at most 2^-40 together for each round.
+probabilities are over the coin, at most 2^-40 together for each round; what parties draw to verify
+adds as much again.
 
 - **Shares** (`threshold` t): an outsider needs t shares of a party's secret. Fewer than t colluders
   sit in any honest party's neighbourhood, and at least t survivors in every one.

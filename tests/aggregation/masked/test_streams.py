@@ -8,11 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from confide.aggregation.masked import streams
 from confide.aggregation.masked.streams import MaskAdder, shared_mask_adder
-from confide.randomness import keystream
+from confide.randomness import SEED_BYTES
 
+KEYS = st.binary(min_size=SEED_BYTES, max_size=SEED_BYTES)
 BLOCK = 1 << 16
 
 
@@ -21,10 +26,10 @@ def keys_of(count):
 
 
 def by_definition(size, dtype, signed_keys):
-    total, stream = np.zeros(size, dtype), bytearray(size * np.dtype(dtype).itemsize)
+    total = np.zeros(size, dtype)
     for key, add in signed_keys:
-        keystream(key, stream)
-        mask = np.frombuffer(stream, dtype)
+        stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
+        mask = np.frombuffer(stream.update(bytes(total.nbytes)), dtype)
         total = total + mask if add else total - mask
     return total
 
@@ -38,6 +43,54 @@ def test_a_mask_is_the_key_stream(size, dtype):
     masks.subtract(words, bytes(range(32)))
     expected = by_definition(size, dtype, [(bytes(32), True), (bytes(range(32)), False)])
     assert np.array_equal(words, expected)
+
+
+def mask_of(key, count):
+    """The first bytes of a mask, as it is added to zeros."""
+    words = np.zeros(-(-count // 4), "<u4")
+    MaskAdder(words.dtype).add(words, key)
+    return words.tobytes()[:count]
+
+
+class TestMask:
+    def test_begins_with_the_encryption_of_counter_zero(self):
+        """The known answer of AES-256 for a key and a block of zeros."""
+        assert mask_of(bytes(32), 16).hex() == "dc95c078a2408989ad48a21492842087"
+
+    @given(KEYS)
+    def test_is_the_counter_encrypted_block_by_block(self, key):
+        """A second implementation of CTR, from single blocks (NIST SP 800-38A, §6.5)."""
+        block = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+        counters = b"".join(i.to_bytes(16, "big") for i in range(5))
+        assert mask_of(key, 80) == block.update(counters)
+
+    @given(KEYS, st.integers(0, 100), st.integers(0, 100))
+    def test_shorter_is_the_beginning_of_longer(self, key, one, other):
+        shorter, longer = sorted((one, other))
+        assert mask_of(key, longer)[:shorter] == mask_of(key, shorter)
+
+    def test_long_ones_go_on_the_same(self):
+        """Above a block it takes several."""
+        limit = 1 << 20
+        masks = [mask_of(b"k" * 32, count) for count in (limit, limit + 1, limit + 17)]
+        assert masks[2][:limit] == masks[1][:limit] == masks[0]
+        assert masks[2][: limit + 1] == masks[1]
+
+    def test_does_not_depend_on_what_was_masked_before(self):
+        masks, once, again = MaskAdder(np.dtype("<u4")), np.zeros(25, "<u4"), np.zeros(25, "<u4")
+        masks.add(once, bytes(32))
+        masks.add(np.ones(90, "<u4"), b"k" * 32)
+        masks.add(again, bytes(32))
+        assert (once == again).all()
+
+    def test_bytes_are_uniform(self):
+        counts = np.bincount(np.frombuffer(mask_of(b"k" * 32, 100_000), np.uint8), minlength=256)
+        assert chisquare(counts).pvalue > 1e-9
+
+    @pytest.mark.parametrize("length", [0, 16, 24, 31, 33])
+    def test_takes_keys_of_256_bits_only(self, length):
+        with pytest.raises(ValueError, match=rf"Invalid key size \({8 * length}\)"):
+            mask_of(bytes(length), 16)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A party's side of masked aggregation.
 
 The session is a chain of steps. Each reads one announcement, checks it, and answers; the session
-then waits for the next step's kind and no other. A failure ends the session and wipes its secrets:
-what a lying coordinator gets is an error in somebody's log.
+then waits for the next step's kind and no other. A failure ends the session, which lets go of its
+secrets: what a lying coordinator gets is an error in somebody's log.
 """
 
 from __future__ import annotations

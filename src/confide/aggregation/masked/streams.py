@@ -1,8 +1,12 @@
 """Masks as key streams, added up here or in processes beside.
 
-A mask is the AES-256-CTR key stream of a key that is used for nothing else, from counter zero: see
-`confide.randomness.keystream`, which gives the same bytes. The file is also the script that the
-processes beside run, so it imports nothing of confide, whose import takes longer than most sums.
+A mask is the AES-256-CTR key stream of a key that is used for nothing else, from counter zero, so
+the counter never repeats under a key. AES-CTR is a pseudo-random generator as long as AES is a
+pseudo-random permutation and fewer than 2^64 blocks are drawn (Bellare, Desai, Jokipii and Rogaway
+1997, Theorem 13).
+
+The file is also the script that the processes beside run, so it imports nothing of confide, whose
+import takes longer than most sums.
 """
 
 from __future__ import annotations

@@ -69,10 +69,8 @@ def unmask(
         VerificationError: If shares are false.
     """
     secrets = _Reconstruction(masking, neighbours, opened, names)
-    alive, dropped = (
-        np.flatnonzero(survivors).tolist(),
-        np.flatnonzero(sharers & ~survivors).tolist(),
-    )
+    alive = np.flatnonzero(survivors).tolist()
+    dropped = np.flatnonzero(sharers & ~survivors).tolist()
     left = {i: [j for j in neighbours[i] if survivors[j]] for i in dropped}
     with shared_mask_adder(total, len(alive) + sum(map(len, left.values()))) as masks:
         for _, seed in secrets.seeds(alive):
