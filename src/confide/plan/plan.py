@@ -13,8 +13,19 @@ from confide.errors import PlanError
 from confide.plan.attacks import Finding, Outcome, assess
 from confide.plan.codec import from_plain, to_plain
 from confide.plan.masking import Masking, derive_masking
-from confide.plan.parties import Neighbours, Party
-from confide.plan.protection import Aggregation, Masked, Noise, NoNoise, Recipients, Release
+from confide.plan.noise import check_noise, noise_steps, noise_tail
+from confide.plan.parties import Neighbours, Party, Unit
+from confide.plan.protection import (
+    Aggregation,
+    FullBatch,
+    Masked,
+    Noise,
+    NoiseShares,
+    NoNoise,
+    Recipients,
+    Release,
+    Sampling,
+)
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Corruption, Threat
@@ -22,7 +33,7 @@ from confide.plan.value import Value
 
 __all__ = ["MAX_PLAN_BYTES", "SCHEMA_VERSION", "Plan"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """The version of the plan's fields and their meaning; a meaning never changes within a version."""
 
 MAX_PLAN_BYTES: Final = 64 << 20
@@ -47,6 +58,7 @@ class Plan(Value):
         dropouts: How many parties may be missing at the end of a round.
         aggregation: How contributions are protected on their way into the sums.
         noise: What noise is added, and by whom.
+        sampling: Which units contribute to a round.
         threat: Who is trusted with what.
         release: To whom the sums go.
         public: What the parties agree is public.
@@ -69,6 +81,7 @@ class Plan(Value):
     dropouts: int = 0
     aggregation: Aggregation = Masked()
     noise: Noise = NoNoise()
+    sampling: Sampling = FullBatch()
     threat: Threat = Threat()
     release: Release = Release()
     public: tuple[PublicValue, ...] = ()
@@ -126,6 +139,12 @@ class Plan(Value):
                 f"{self.neighbours.unit.value}: declare the sums per {self.neighbours.unit.value} "
                 "or coarser"
             )
+        if self.sums.unit is Unit.PARTY and not isinstance(self.sampling, FullBatch):
+            raise PlanError(
+                "the sums are over parties, and everybody sees which parties take part: sampling "
+                "them hides nothing. Leave sampling out, or declare the sums per record or person"
+            )
+        check_noise(self)
         for declared in self.sums.sums:
             self.sum_bits(declared)
 
@@ -139,6 +158,25 @@ class Plan(Value):
     def min_survivors(self) -> int:
         """The fewest parties that a sum is released over."""
         return len(self.parties) - self.dropouts
+
+    @property
+    def reach(self) -> int:
+        """At how many parties one unit may have data."""
+        return len(self.parties) if self.neighbours.person_at_several_parties else 1
+
+    @property
+    def joint_sensitivity(self) -> float:
+        """L2 sensitivity of a round's sums together, in clip-normalised units."""
+        return self.sums.joint_sensitivity(self.neighbours, self.reach)
+
+    def sensitivity(self, declared: Sum) -> float:
+        """How far a unit moves a sum, rounding included, wherever the unit may have data."""
+        return declared.sensitivity(self.neighbours, self.reach)
+
+    @property
+    def honest_survivors(self) -> int:
+        """The fewest parties in a sum that do not collude: whose noise stays in it."""
+        return self.min_survivors - self.colluding
 
     @cached_property
     def masking(self) -> Masking:
@@ -159,8 +197,18 @@ class Plan(Value):
         return assess(self)
 
     def sum_bits(self, declared: Sum) -> int:
-        """Bits of the modulus that a sum is computed in."""
-        return declared.lattice.bits(len(self.parties))
+        """Bits of the modulus that a sum is computed in, with room for the noise in it."""
+        in_sum = isinstance(self.noise, NoiseShares)
+        tail = noise_tail(self, declared) if in_sum else 0
+        return declared.lattice.bits(len(self.parties), tail)
+
+    def noise_steps(self, declared: Sum) -> float:
+        """Standard deviation of one draw of noise for a sum, in steps of its lattice; 0 if none.
+
+        One draw is what a party adds under `NoiseShares`, and what the coordinator adds under
+        `CentralNoise`.
+        """
+        return noise_steps(self, declared)
 
     def party(self, name: str) -> Party:
         """The party of that name.

@@ -1,7 +1,7 @@
-"""How contributions are protected on their way into a sum, and where noise is added.
+"""How contributions are protected on their way into a sum, sampled, and where noise is added.
 
 Each protection is a value; it carries no parameters that follow from the rest of the plan. Where
-noise is added is a separate choice.
+noise is added is a separate choice, and so is which units contribute to a round.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from confide.errors import PlanError
 from confide.plan.value import Value
@@ -17,13 +18,19 @@ __all__ = [
     "Aggregation",
     "CentralNoise",
     "Clear",
+    "FullBatch",
     "Masked",
     "NoNoise",
     "Noise",
     "NoiseShares",
+    "PoissonSampling",
     "Recipients",
     "Release",
+    "Sampling",
 ]
+
+DELTA: Final = 1e-8
+"""δ where a plan names none: below 1 ÷ units for up to a hundred million."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,14 @@ class CentralNoise(Value):
 
     Attributes:
         noise_multiplier: Standard deviation ÷ joint sensitivity.
+        delta: δ at which ε is stated, below 1 ÷ the units that the plan can count.
     """
 
     noise_multiplier: float
+    delta: float = DELTA
 
     def _check(self) -> None:
-        _check_multiplier(self.noise_multiplier)
+        _check_noise(self.noise_multiplier, self.delta)
 
 
 @dataclass(frozen=True)
@@ -72,20 +81,52 @@ class NoiseShares(Value):
     Attributes:
         noise_multiplier: Standard deviation ÷ joint sensitivity of the noise that is left when the
             fewest parties survive and the colluders take theirs away.
+        delta: δ at which ε is stated, below 1 ÷ the units that the plan can count.
     """
 
     noise_multiplier: float
+    delta: float = DELTA
 
     def _check(self) -> None:
-        _check_multiplier(self.noise_multiplier)
+        _check_noise(self.noise_multiplier, self.delta)
 
 
 Noise = NoNoise | CentralNoise | NoiseShares
 
 
-def _check_multiplier(value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise PlanError(f"noise_multiplier is {value}; it is a positive finite number")
+def _check_noise(noise_multiplier: float, delta: float) -> None:
+    if not (math.isfinite(noise_multiplier) and noise_multiplier > 0):
+        raise PlanError(f"noise_multiplier is {noise_multiplier}; it is a positive finite number")
+    if not 0 < delta < 1:
+        raise PlanError(f"delta is {delta}; it lies between 0 and 1, far below 1 ÷ records")
+
+
+@dataclass(frozen=True)
+class FullBatch(Value):
+    """Every unit contributes in every round."""
+
+
+@dataclass(frozen=True)
+class PoissonSampling(Value):
+    """In each round each unit contributes with the same probability, independently and in secret.
+
+    Each party draws its batch from its `SecureRandom`. The sampler and its accounting are this one
+    value: noise is accounted as that of a secret Poisson sample, and of nothing else.
+
+    Attributes:
+        rate: Probability that a unit contributes to a round.
+    """
+
+    rate: float
+
+    def _check(self) -> None:
+        if not 0 < self.rate < 1:
+            raise PlanError(
+                f"sampling rate is {self.rate}; it lies between 0 and 1: FullBatch() takes all"
+            )
+
+
+Sampling = FullBatch | PoissonSampling
 
 
 class Recipients(Enum):

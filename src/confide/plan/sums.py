@@ -115,16 +115,20 @@ class Sum(Value):
             ones_norm=self.norm.of_ones(self.size),
         )
 
-    def sensitivity(self, neighbours: Neighbours) -> float:
+    def sensitivity(self, neighbours: Neighbours, parties: int = 1) -> float:
         """How far two neighbours' lattice sums lie apart, rounding included, in units of the norm.
 
-        At most 1 % above unit_bound × `neighbours.distance`. This is for parties that have at most
-        `capacity` units. At a party that has more, a unit that comes or goes lets another out or
-        in, so adding or removing one counts as replacing one there.
+        At most 1 % above parties × unit_bound × `neighbours.distance`. This is for parties that
+        have fewer than `capacity` units. At a party that has as many or more, a unit that comes or
+        goes lets another out or in, so adding or removing one counts as replacing one there.
+
+        Args:
+            neighbours: What two data sets differ in.
+            parties: At how many parties one unit may have data; each counts and rounds by itself.
         """
         lattice = self.lattice
         rounding = (lattice.resolution + lattice.fine_resolution) * self.norm.of_ones(self.size)
-        return neighbours.distance(self.unit) * self.unit_bound + rounding
+        return parties * (neighbours.distance(self.unit) * self.unit_bound + rounding)
 
 
 @dataclass(frozen=True)
@@ -171,15 +175,19 @@ class SumGroup(Value):
         """Number of coordinates of all sums together."""
         return sum(s.size for s in self.sums)
 
-    def joint_sensitivity(self, neighbours: Neighbours) -> float:
+    def joint_sensitivity(self, neighbours: Neighbours, parties: int = 1) -> float:
         """L2 sensitivity of all sums together, in clip-normalised units (each sum ÷ its bound).
 
         A sum bounded in L1 or L2 counts with that bound, which dominates its L2 norm; one bounded
         in L∞ counts √size times. Rounding is included.
+
+        Args:
+            neighbours: What two data sets differ in.
+            parties: At how many parties one unit may have data.
         """
-        return math.sqrt(sum(_normalised(s, neighbours) ** 2 for s in self.sums))
+        return math.hypot(*(_normalised(s, neighbours, parties) for s in self.sums))
 
 
-def _normalised(declared: Sum, neighbours: Neighbours) -> float:
+def _normalised(declared: Sum, neighbours: Neighbours, parties: int) -> float:
     spread = math.sqrt(declared.size) if declared.norm is Norm.LINF else 1.0
-    return declared.sensitivity(neighbours) / declared.unit_bound * spread
+    return declared.sensitivity(neighbours, parties) / declared.unit_bound * spread
