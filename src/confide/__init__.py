@@ -10,6 +10,7 @@ from confide.computation import Computation, read_plan
 from confide.engines import Drop, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
+    AdaptiveClip,
     Bernoulli,
     Categorical,
     Gaussian,
@@ -24,6 +25,7 @@ from confide.learning import (
     fed_sgd,
     fitted_estimator,
     quality,
+    score_histogram,
     trained_model,
 )
 from confide.plan import (
@@ -31,6 +33,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    FullBatch,
     Masked,
     Neighbours,
     NoiseShares,
@@ -38,6 +41,7 @@ from confide.plan import (
     Norm,
     Party,
     Plan,
+    PoissonSampling,
     PublicValue,
     Recipients,
     Relation,
@@ -51,6 +55,7 @@ from confide.plan import (
 from confide.report import Budget, quote, views
 
 __all__ = [
+    "AdaptiveClip",
     "Adversary",
     "Bernoulli",
     "Budget",
@@ -61,6 +66,7 @@ __all__ = [
     "ConfideError",
     "Corruption",
     "Drop",
+    "FullBatch",
     "Gaussian",
     "GeneralisedLinearModel",
     "LinearRegression",
@@ -74,6 +80,7 @@ __all__ = [
     "Plan",
     "Poisson",
     "PoissonRegression",
+    "PoissonSampling",
     "PublicValue",
     "Recipients",
     "Relation",
@@ -93,6 +100,7 @@ __all__ = [
     "quality",
     "quote",
     "read_plan",
+    "score_histogram",
     "simulate",
     "trained_model",
     "views",

@@ -151,7 +151,8 @@ class TestDeterminism:
 
 def test_every_registered_algorithm_is_run_below():
     ours = importlib.metadata.distribution("confide").entry_points.select(group=GROUP)
-    assert ours.names == ALGORITHMS.keys()
+    # The AUC by histogram takes a trained model of two classes, and has a suite of its own.
+    assert ours.names == ALGORITHMS.keys() | {"score-histogram"}
 
 
 class TestClearEqualsMasked:
@@ -505,13 +506,6 @@ class TestBadData:
 
 
 class TestRefusedPlans:
-    def test_with_noise_are_described_but_not_run_without_it(self):
-        plan = plan_of(training(), noise=CentralNoise(1.0))
-        with pytest.raises(PlanError, match="CentralNoise has no calibrated sampler") as refusal:
-            simulate(plan, everybody())
-        for way_out in ("NoNoise()", 'placement = "none" in [noise]'):
-            assert way_out in str(refusal.value)
-
     def test_of_another_computation(self):
         with pytest.raises(PlanError, match="another task"):
             simulate(plan_of(training("fed-sgd")), everybody(), computation=training())

@@ -3,6 +3,7 @@
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
+from confide.aggregation.release import release
 from confide.aggregation.rounds import (
     Traffic,
     coordinator_session,
@@ -35,5 +36,6 @@ __all__ = [
     "decode",
     "message_kinds",
     "party_session",
+    "release",
     "run_round",
 ]

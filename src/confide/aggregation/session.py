@@ -135,9 +135,9 @@ class Identity:
     random: SecureRandom = field(default_factory=SystemRandom)
 
     @classmethod
-    def simulation(cls, name: str) -> Identity:
+    def simulation(cls, name: str, random: SecureRandom | None = None) -> Identity:
         """A simulated party, with the key that everybody can make from its name."""
-        return cls(name, simulation_key(name))
+        return cls(name, simulation_key(name), random=random or SystemRandom())
 
 
 Contribution = Callable[[], Integers]

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from confide.aggregation import (
     Accumulator,
@@ -20,8 +21,9 @@ from confide.aggregation import (
 from confide.computation.computation import Computation, Data, State
 from confide.computation.state import checked_state, state_hash
 from confide.errors import DataError, PlanError
-from confide.plan import Plan, Unit
+from confide.plan import FullBatch, NoiseShares, Plan, Unit
 from confide.plan.codec import nearest
+from confide.privacy.federation import draw_batch, draw_noise
 from confide.randomness import public_generator
 
 __all__ = ["Columns", "DataSource", "Participant", "next_state"]
@@ -94,15 +96,13 @@ class Participant:
         accumulator, data = Accumulator(plan.sums), self._load()
         generator = public_generator("contribution", plan.seed, name, round_number)
         by_record = plan.sums.unit is Unit.RECORD
-        rows = min(_rows(data), accumulator.room) if by_record else _rows(data)
-        chunk = plan.chunk_records if by_record else rows
+        batch = self._batch(data, accumulator.room)
+        rows = len(batch)
+        chunk = plan.chunk_records if by_record else max(rows, 1)
         persons = self._computation.person_column
         for start in range(0, rows, chunk):
             part = _Declared(
-                {
-                    column: values[start : min(start + chunk, rows)]
-                    for column, values in data.items()
-                }
+                {column: values[batch[start : start + chunk]] for column, values in data.items()}
             )
             try:
                 given = self._computation.contribute(state, part, generator)
@@ -110,7 +110,26 @@ class Participant:
             except DataError as error:
                 counted = f", counted from row {start}" if start else ""
                 raise DataError(f"{self}{counted}: {error}") from error
-        return accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
+        exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
+        if not isinstance(plan.noise, NoiseShares):
+            return exact
+        return exact + draw_noise(plan, self._identity.random)
+
+    def _batch(self, data: Data, room: int) -> NDArray[np.intp]:
+        """Indices of the rows that this round counts, in order: at most `room` units, sampled.
+
+        What is beyond the room is cut before the sample is drawn: cutting afterwards would let one
+        unit decide whether another is in.
+        """
+        plan, rows = self._plan, np.arange(_rows(data))
+        if plan.sums.unit is Unit.PARTY or isinstance(plan.sampling, FullBatch):
+            return rows[:room] if plan.sums.unit is Unit.RECORD else rows
+        unit_of_row = rows
+        if persons := self._computation.person_column:
+            unit_of_row, _ = pd.factorize(data[persons])
+        counted = int(unit_of_row.max()) + 1
+        drawn = draw_batch(plan, min(counted, room), self._identity.random)
+        return rows[np.append(drawn, np.zeros(max(0, counted - room), np.bool_))[unit_of_row]]
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data

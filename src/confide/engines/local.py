@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from confide.aggregation import Identity, Round, RoundResult, Traffic
+from confide.aggregation import Identity, Round, RoundResult, Traffic, release
 from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
 from confide.computation import (
     Checkpoint,
@@ -29,9 +29,10 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import CoinError, DataError, PlanError
-from confide.plan import NoNoise, Plan
+from confide.plan import Plan
 from confide.plan.codec import nearest
 from confide.plan.masking import MAX_ATTEMPTS
+from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["Drop", "Run", "simulate"]
 
@@ -82,6 +83,10 @@ class Run:
         return pd.DataFrame(self.rounds).set_index("round")
 
 
+def _system_random(_: str) -> SecureRandom:
+    return SystemRandom()
+
+
 def simulate(
     plan: Plan,
     data: Mapping[str, DataSource],
@@ -91,6 +96,7 @@ def simulate(
     measure: Callable[[State], Mapping[str, float]] | None = None,
     checkpoint: Path | None = None,
     on_round: Callable[[Mapping[str, Any]], None] | None = None,
+    randomness: Callable[[str], SecureRandom] = _system_random,
 ) -> Run:
     """Runs a plan on this machine.
 
@@ -103,6 +109,9 @@ def simulate(
         measure: Measures each state on public data for the history; it is given nothing else.
         checkpoint: A file written after each round; if it exists, the run goes on from it exactly.
         on_round: Called with each round's history entry, for progress.
+        randomness: Where a party, or 'coordinator', takes keys, masks, noise and batches from, by
+            name. The operating system, unless a test replays a run with its noise by
+            `InsecureReplayableRandom`.
 
     Raises:
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
@@ -124,13 +133,15 @@ def simulate(
         >>> float(run.state["total"])
         28.0
     """
-    plan = _for_simulation(plan)
+    plan = plan.simulated()
     computation = computation or find_computation(plan.task)
     computation.check_plan(plan)
     _check_parties(plan, data)
     _check_drops(plan, drops)
     participants = {
-        p.name: Participant(plan, computation, Identity.simulation(p.name), data[p.name])
+        p.name: Participant(
+            plan, computation, Identity.simulation(p.name, randomness(p.name)), data[p.name]
+        )
         for p in plan.parties
     }
     for participant in participants.values():
@@ -138,10 +149,12 @@ def simulate(
     start = _resume(checkpoint, plan) or Checkpoint(
         plan.hash, 0, checked_state(computation.init()), ()
     )
+    coordinator = randomness("coordinator")
     state, history, results = start.state, list(start.history), []
     for number in range(start.next_round, plan.rounds):
         began = time.perf_counter()
         result, traffic = _round(plan, number, participants, state, drops)
+        result = release(plan, result, coordinator)
         state = next_state(computation, state, result.totals)
         seconds = time.perf_counter() - began
         entry = _entry(plan, number, result, traffic, seconds)
@@ -180,16 +193,6 @@ def _round(
         except CoinError as error:
             invited = tuple(name for name in invited if name not in error.absent)
     raise PlanError(f"round {number} started {MAX_ATTEMPTS} times without a joint coin")
-
-
-def _for_simulation(plan: Plan) -> Plan:
-    if not isinstance(plan.noise, NoNoise):
-        raise PlanError(
-            f"noise {type(plan.noise).__name__} has no calibrated sampler in this release, so this "
-            "plan can be described but not run; set noise to NoNoise(), in a plan file "
-            'placement = "none" in [noise], to run it without privacy from noise'
-        )
-    return plan.simulated()
 
 
 def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:

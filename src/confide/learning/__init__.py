@@ -1,6 +1,12 @@
 """Models and algorithms that learn from bounded sums."""
 
-from confide.learning.algorithms import fed_avg, fed_sgd
+from confide.learning.algorithms import (
+    AdaptiveClip,
+    auc_of_histogram,
+    fed_avg,
+    fed_sgd,
+    score_histogram,
+)
 from confide.learning.fitted import fitted_estimator, quality, trained_model
 from confide.learning.models import (
     Bernoulli,
@@ -18,6 +24,7 @@ from confide.learning.models import (
 from confide.learning.tables import Table
 
 __all__ = [
+    "AdaptiveClip",
     "Bernoulli",
     "Categorical",
     "Gaussian",
@@ -30,9 +37,11 @@ __all__ = [
     "Table",
     "accuracy",
     "auc",
+    "auc_of_histogram",
     "fed_avg",
     "fed_sgd",
     "fitted_estimator",
     "quality",
+    "score_histogram",
     "trained_model",
 ]

@@ -144,6 +144,14 @@ class Plan(Value):
                 "the sums are over parties, and everybody sees which parties take part: sampling "
                 "them hides nothing. Leave sampling out, or declare the sums per record or person"
             )
+        if len({s.capacity for s in self.sums.sums}) > 1 and not isinstance(
+            self.sampling, FullBatch
+        ):
+            raise PlanError(
+                "sampling over sums with capacities "
+                + ", ".join(f"{s.capacity:,} ({s.name})" for s in self.sums.sums)
+                + "; a sampled batch is cut to one capacity before it is drawn: give them the same"
+            )
         check_noise(self)
         for declared in self.sums.sums:
             self.sum_bits(declared)

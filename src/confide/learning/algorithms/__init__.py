@@ -1,6 +1,8 @@
 """Algorithms: each a pair of pure functions over declared sums, reading like its paper."""
 
+from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.algorithms.fed_avg import fed_avg
 from confide.learning.algorithms.fed_sgd import fed_sgd
+from confide.learning.algorithms.score_histogram import auc_of_histogram, score_histogram
 
-__all__ = ["fed_avg", "fed_sgd"]
+__all__ = ["AdaptiveClip", "auc_of_histogram", "fed_avg", "fed_sgd", "score_histogram"]

@@ -6,6 +6,7 @@ contributes its weighted update and its weight:
     u_k = n_k / N · (w_k - w)   and   n_k / N,   where N is the public weight cap;
 
 everybody then computes w ← w + η_s · Σ u_k / Σ (n_k / N). Weights beyond the cap count as the cap.
+The update is clipped to a norm that is fixed, or that follows a quantile of the parties' norms.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
+from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.settings import (
     check_features,
@@ -38,7 +40,7 @@ def fed_avg(
     table: Table,
     *,
     weight_cap: int,
-    clip_norm_l2: float,
+    clip_norm_l2: float | AdaptiveClip,
     local_steps: int = 10,
     batch_rows: int | None = None,
     learning_rate: float = 0.5,
@@ -50,7 +52,8 @@ def fed_avg(
         model: What is trained.
         table: Which columns are features and label.
         weight_cap: N, the most rows that a party's weight counts.
-        clip_norm_l2: Bound on a party's weighted update: what one party can move the sum.
+        clip_norm_l2: Bound on a party's weighted update: what one party can move the sum. An
+            `AdaptiveClip` bounds it in units of a clip that moves from round to round.
         local_steps: Gradient steps that a party takes in a round.
         batch_rows: Rows of a step's mini-batch, drawn without replacement; all rows if None.
         learning_rate: η of the local steps.
@@ -83,15 +86,20 @@ def fed_avg(
     ):
         if not value > 0:
             raise PlanError(f"{name} is {value}; it is positive")
+    adaptive = clip_norm_l2 if isinstance(clip_norm_l2, AdaptiveClip) else None
+    bound = 1.0 if isinstance(clip_norm_l2, AdaptiveClip) else clip_norm_l2
     size = model.n_parameters
     update = Sum(
-        name="update", shape=(size,), unit=Unit.PARTY, unit_bound=clip_norm_l2, norm=Norm.L2,
+        name="update", shape=(size,), unit=Unit.PARTY, unit_bound=bound, norm=Norm.L2,
         capacity=1, meaning="how each party would change the parameters, weighted by its rows",
     )  # fmt: skip
     weight = Sum(
         name="weight", unit=Unit.PARTY, unit_bound=1.0, capacity=1,
         meaning=f"rows as a fraction of {weight_cap:,}",
     )  # fmt: skip
+
+    # A count of one row; what noise leaves below it is no weight to divide by.
+    least_weight = 1 / weight_cap / 2
 
     def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:
         x, y = inputs_and_targets(model, table, data)
@@ -100,14 +108,25 @@ def fed_avg(
             batch = _batch(len(x), batch_rows, rng)
             local = local - learning_rate * model.gradient(local, x[batch], y[batch])
         share = min(len(x), weight_cap) / weight_cap
-        return {"update": share * (local - start), "weight": share}
+        moved = share * (local - start)
+        if adaptive is None:
+            return {"update": moved, "weight": share}
+        clip = float(state["clip_norm_l2"])
+        return {"update": moved / clip, "weight": share, "below": adaptive.vote(moved, clip)}
 
     def step(state: State, totals: Totals) -> State:
-        total = float(totals["weight"])
-        if total <= 0:
-            return state
-        mean = totals["update"] / total
-        return {"parameters": state["parameters"] + server_learning_rate * mean}
+        total, parameters = float(totals["weight"]), state["parameters"]
+        clip = float(state["clip_norm_l2"]) if adaptive else 1.0
+        if total > least_weight:
+            parameters = parameters + server_learning_rate * clip * totals["update"] / total
+        if adaptive is None:
+            return {"parameters": parameters}
+        moved = adaptive.next_clip(clip, float(totals["below"]))
+        return {"parameters": parameters, "clip_norm_l2": np.array(moved)}
+
+    def init() -> State:
+        start = {"parameters": model.init()}
+        return start | {"clip_norm_l2": np.array(adaptive.initial)} if adaptive else start
 
     return Computation(
         task=Task.of(
@@ -115,15 +134,15 @@ def fed_avg(
             model=model_settings(model),
             table=table_settings(table),
             weight_cap=weight_cap,
-            clip_norm_l2=clip_norm_l2,
+            clip_norm_l2=adaptive.model_dump() if adaptive else clip_norm_l2,
             local_steps=local_steps,
             batch_rows=batch_rows,
             learning_rate=learning_rate,
             server_learning_rate=server_learning_rate,
         ),
-        sums=SumGroup((update, weight)),
+        sums=SumGroup((update, weight, adaptive.votes) if adaptive else (update, weight)),
         columns=table.columns,
-        init=lambda: {"parameters": model.init()},
+        init=init,
         contribute=contribute,
         update=step,
     )

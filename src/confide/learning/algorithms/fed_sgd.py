@@ -5,11 +5,16 @@ gradients by at most the clipping norm. With g_i the gradient of row i at w and 
 
     w ← w - η (Σ_i clip(g_i) / m + λ w),
 
-where both Σ_i clip(g_i) and m are released sums.
+where both Σ_i clip(g_i) and m are released sums. With m agreed beforehand, as an expected number,
+only the gradients are released, and all of a plan's noise goes to them: with noise and a secret
+Poisson sample that is DP-SGD (Abadi et al. 2016, Algorithm 1). If rows are about persons and a
+person column is named, a person's gradients are added up before they are clipped, so the unit is
+the person.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -37,15 +42,20 @@ def fed_sgd(
     capacity: int,
     clip_norm_l2: float,
     learning_rate: float = 0.5,
+    expected_units: float | None = None,
+    person_column: str | None = None,
 ) -> Computation:
     """Makes federated SGD of a model.
 
     Args:
         model: What is trained.
         table: Which columns are features and label.
-        capacity: The most rows that a party counts.
-        clip_norm_l2: Bound on one row's gradient.
+        capacity: The most rows, or persons, that a party counts.
+        clip_norm_l2: Bound on one row's, or person's, gradient.
         learning_rate: η.
+        expected_units: About how many rows, or persons, contribute to a round at all parties:
+            public, and never taken from the data. Given, it is m, and no count is released.
+        person_column: The column that says who a row is about, if persons are protected.
 
     Raises:
         PlanError: If a number is out of its range.
@@ -53,25 +63,29 @@ def fed_sgd(
     check_features(model, table)
     if not learning_rate > 0:
         raise PlanError(f"learning_rate is {learning_rate}; it is positive")
+    if expected_units is not None and not 1 <= expected_units < math.inf:
+        raise PlanError(f"expected_units is {expected_units}; at least 1 unit, or leave it out")
+    unit = Unit.PERSON if person_column else Unit.RECORD
     gradient = Sum(
-        name="gradient", shape=(model.n_parameters,), unit=Unit.RECORD, unit_bound=clip_norm_l2,
-        norm=Norm.L2, capacity=capacity, meaning="clipped gradients of all rows",
+        name="gradient", shape=(model.n_parameters,), unit=unit, unit_bound=clip_norm_l2,
+        norm=Norm.L2, capacity=capacity, meaning=f"clipped gradients of all {unit.value}s",
     )  # fmt: skip
-    records = Sum(
-        name="records", unit=Unit.RECORD, unit_bound=1.0, capacity=capacity,
-        meaning="number of rows of all parties",
+    counted = Sum(
+        name=f"{unit.value}s", unit=unit, unit_bound=1.0, capacity=capacity,
+        meaning=f"number of {unit.value}s of all parties",
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
         x, y = inputs_and_targets(model, table, data)
-        gradients = model.per_record_gradients(state["parameters"], x, y)
-        return {"gradient": gradients, "records": np.ones(len(x))}
+        given = {"gradient": model.per_record_gradients(state["parameters"], x, y)}
+        return given if expected_units else given | {counted.name: np.ones(len(x))}
 
     def step(state: State, totals: Totals) -> State:
-        parameters, rows = state["parameters"], float(totals["records"])
-        if rows <= 0:
+        parameters = state["parameters"]
+        units = expected_units or float(totals[counted.name])
+        if units < 1:  # Noise may leave less than nothing of a count.
             return state
-        mean = totals["gradient"] / rows + model.penalty_gradient(parameters)
+        mean = totals["gradient"] / units + model.penalty_gradient(parameters)
         return {"parameters": parameters - learning_rate * mean}
 
     return Computation(
@@ -82,10 +96,13 @@ def fed_sgd(
             capacity=capacity,
             clip_norm_l2=clip_norm_l2,
             learning_rate=learning_rate,
+            expected_units=expected_units,
+            person_column=person_column,
         ),
-        sums=SumGroup((gradient, records)),
+        sums=SumGroup((gradient,) if expected_units else (gradient, counted)),
         columns=table.columns,
         init=lambda: {"parameters": model.init()},
         contribute=contribute,
         update=step,
+        person_column=person_column,
     )

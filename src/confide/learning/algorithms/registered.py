@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from confide.computation import Computation
+from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.algorithms.fed_avg import fed_avg
 from confide.learning.algorithms.fed_sgd import fed_sgd
+from confide.learning.algorithms.score_histogram import score_histogram
 from confide.learning.settings import ModelSettings, TableSettings
 from confide.plan.literals import Literal
 
-__all__ = ["fed_avg_from_settings", "fed_sgd_from_settings"]
+__all__ = [
+    "fed_avg_from_settings",
+    "fed_sgd_from_settings",
+    "score_histogram_from_settings",
+]
 
 
 class _FedAvgSettings(Literal):
     model: ModelSettings
     table: TableSettings
     weight_cap: int
-    clip_norm_l2: float
+    clip_norm_l2: float | AdaptiveClip
     local_steps: int = 10
     batch_rows: int | None = None
     learning_rate: float = 0.5
@@ -31,12 +37,24 @@ class _FedSgdSettings(Literal):
     capacity: int
     clip_norm_l2: float
     learning_rate: float = 0.5
+    expected_units: float | None = None
+    person_column: str | None = None
+
+
+class _ScoreHistogramSettings(Literal):
+    model: ModelSettings
+    table: TableSettings
+    parameters: list[float]
+    capacity: int
+    bins: int = 40
 
 
 def fed_avg_from_settings(settings: Mapping[str, Any]) -> Computation:
     """The entry point of task 'fed-avg'."""
     read = _FedAvgSettings.read(settings, "task fed-avg")
-    return fed_avg(*_model_and_table(read), **_numbers(read))
+    # A nested literal is a value already: dumping it would make a map of it.
+    numbers = _numbers(read) | {"clip_norm_l2": read.clip_norm_l2}
+    return fed_avg(*_model_and_table(read), **numbers)
 
 
 def fed_sgd_from_settings(settings: Mapping[str, Any]) -> Computation:
@@ -45,10 +63,19 @@ def fed_sgd_from_settings(settings: Mapping[str, Any]) -> Computation:
     return fed_sgd(*_model_and_table(read), **_numbers(read))
 
 
-def _model_and_table(read: _FedAvgSettings | _FedSgdSettings) -> tuple[Any, Any]:
+def score_histogram_from_settings(settings: Mapping[str, Any]) -> Computation:
+    """The entry point of task 'score-histogram'."""
+    read = _ScoreHistogramSettings.read(settings, "task score-histogram")
+    return score_histogram(*_model_and_table(read), **_numbers(read))
+
+
+_Settings = _FedAvgSettings | _FedSgdSettings | _ScoreHistogramSettings
+
+
+def _model_and_table(read: _Settings) -> tuple[Any, Any]:
     table = read.table.table()
     return read.model.model(len(table.features)), table
 
 
-def _numbers(read: _FedAvgSettings | _FedSgdSettings) -> dict[str, Any]:
+def _numbers(read: _Settings) -> dict[str, Any]:
     return read.model_dump(exclude={"model", "table"})

@@ -1,0 +1,26 @@
+"""From a round's sum to what is released of it: the coordinator's part of the noise."""
+
+from __future__ import annotations
+
+from confide.aggregation.session import RoundResult
+from confide.plan import CentralNoise, Plan
+from confide.privacy.federation import draw_noise
+from confide.randomness import SecureRandom
+
+__all__ = ["release"]
+
+
+def release(plan: Plan, result: RoundResult, random: SecureRandom) -> RoundResult:
+    """What leaves the coordinator: the sum, with noise if it is the coordinator's to add.
+
+    Under `NoiseShares` the noise is in the sum already, and the coordinator never held a sum
+    without it.
+
+    Args:
+        plan: The plan.
+        result: A round's sum.
+        random: The coordinator's randomness.
+    """
+    if not isinstance(plan.noise, CentralNoise):
+        return result
+    return RoundResult(result.survivors, result.totals + draw_noise(plan, random))
