@@ -13,6 +13,7 @@ __all__ = [
     "ConfideError",
     "DataError",
     "DropoutError",
+    "LedgerError",
     "NotFittedError",
     "PlanError",
     "ProtocolError",
@@ -79,3 +80,12 @@ class CoinError(DropoutError):
     def __init__(self, message: str, absent: tuple[str, ...]) -> None:
         super().__init__(message)
         self.absent = absent
+
+
+class LedgerError(ConfideError):
+    """A ledger that cannot be read or written: full, locked, damaged, or of another format.
+
+    Nothing was released. What it was to record counts as spent unless the ledger says otherwise.
+    """
+
+    exit_code = 8

@@ -1,0 +1,247 @@
+"""What one charge costs, in whole numbers: rounded up once, then only added.
+
+A charge is a vector: μ², the Rényi divergence at each of `ORDERS`, and what its bound leaves out.
+Whole numbers add without drift and in any order, so a sum is the same on every machine.
+
+Units are decimal, 10^-12 for divergences and 10^-18 for probabilities, because a real number stands
+here for its shortest decimal text: 0.1 and 0.9 make 1, and a cap of 1 holds them.
+
+References:
+    Mironov, "Rényi differential privacy" (CSF 2017), Proposition 11 (the weak triangle inequality).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, Protocol
+
+from confide.errors import DataError, PlanError
+from confide.plan import Relation
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = [
+    "CLOSENESS_UNIT",
+    "DELTA_UNIT",
+    "ORDERS",
+    "UNBOUNDED",
+    "UNIT",
+    "Accountant",
+    "Cost",
+    "cost_of",
+    "limit",
+    "rounded_up",
+]
+
+ORDERS: Final[tuple[float, ...]] = (
+    1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 128.0, 256.0, 512.0, math.inf,
+)  # fmt: skip
+"""The Rényi orders of every charge, fixed for a ledger's format. Order ∞ is pure ε."""
+
+UNIT: Final = 10**12
+"""Units of μ² and of a Rényi divergence in one nat."""
+
+DELTA_UNIT: Final = 10**18
+"""Units in the probability one."""
+
+CLOSENESS_UNIT: Final = 10**18
+"""Units of closeness in one nat."""
+
+UNBOUNDED: Final = 2**62
+"""The cost of what a filter cannot count: more than any budget, and still a sum like any other."""
+
+_SLACK: Final = Fraction(1, 2**30)
+"""Relative error granted to what was computed in floating point, always against the spender."""
+
+
+class Accountant(Protocol):
+    """What the ledger asks of the accounting: `confide.privacy.accounting`, or a test's own."""
+
+    def plain(self, event: DpEvent) -> object:
+        """The event as what deterministic CBOR holds; equal events give equal values."""
+
+    def gaussian_mu(self, event: DpEvent) -> float | None:
+        """μ if the event is exactly μ-Gaussian-DP between neighbours, else None."""
+
+    def pure_epsilon(self, event: DpEvent) -> Fraction | None:
+        """ε, exactly, if the event is ε-DP between neighbours and that is known, else None."""
+
+    def mu_of(self, epsilon: float, delta: float) -> float:
+        """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP, rounded down."""
+
+    def rdp_curve(
+        self, event: DpEvent, orders: Sequence[float], relation: Relation
+    ) -> Sequence[float]:
+        """Upper bounds on the Rényi divergence between neighbours at finite orders; may be ∞."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What charges cost together, in whole units.
+
+    Attributes:
+        squared_mu: Σ μ², in `UNIT`; at least `UNBOUNDED` if one is not exactly Gaussian.
+        closeness: Σ d·τ, in `CLOSENESS_UNIT`: how far, in nats of the likelihood ratio, the
+            mechanisms lie from those that the other numbers are about.
+        delta: Σ δ, in `DELTA_UNIT`: the probability that the other numbers do not hold.
+        renyi: Σ of the divergences at each of `ORDERS`, in `UNIT`, closeness included.
+    """
+
+    squared_mu: int = 0
+    closeness: int = 0
+    delta: int = 0
+    renyi: tuple[int, ...] = (0,) * len(ORDERS)
+
+    def __add__(self, other: Cost) -> Cost:
+        return _cost(a + b for a, b in zip(self.units(), other.units(), strict=True))
+
+    def __mul__(self, count: int) -> Cost:
+        return _cost(unit * count for unit in self.units())
+
+    def units(self) -> tuple[int, ...]:
+        """All numbers in a row, as an entry stores them."""
+        return (self.squared_mu, self.closeness, self.delta, *self.renyi)
+
+    @classmethod
+    def of_units(cls, units: Sequence[int]) -> Cost:
+        """Reads back `units`.
+
+        Raises:
+            DataError: If there are more or fewer, or one is negative or above `UNBOUNDED`.
+        """
+        if len(units) != 3 + len(ORDERS) or not all(0 <= unit <= UNBOUNDED for unit in units):
+            raise DataError(f"a cost of {len(units)} units {list(units)}; it takes "
+                            f"{3 + len(ORDERS)} from 0 to {UNBOUNDED}")  # fmt: skip
+        return _cost(units)
+
+    @classmethod
+    def highest(cls, costs: Iterable[Cost]) -> Cost:
+        """The highest of each number: what dominates every one of these costs."""
+        rows = [Cost().units(), *(cost.units() for cost in costs)]
+        return _cost(max(column) for column in zip(*rows, strict=True))
+
+
+def _cost(units: Iterable[int]) -> Cost:
+    squared_mu, closeness, delta, *renyi = units
+    return Cost(squared_mu, closeness, delta, tuple(renyi))
+
+
+def cost_of(
+    accountant: Accountant,
+    event: DpEvent,
+    relation: Relation,
+    *,
+    distance: int = 1,
+    delta: float = 0.0,
+    closeness: float = 0.0,
+) -> Cost:
+    """What one run of an event costs two data sets that lie `distance` neighbours apart.
+
+    A Gaussian of μ is one of d·μ at distance d, and pure ε becomes d·ε. For any other event the
+    weak triangle inequality doubles the distance, for α > 1 and with D at twice the distance on the
+    left (Mironov 2017, Proposition 11):
+
+        D_α ≤ (α − 1/2)/(α − 1) · D_2α + D_(2α−1).
+
+    If the mechanism's likelihoods lie within e^±τ of those that the event is about, at both data
+    sets, D_α grows by τ·(2α − 1)/(α − 1), and by 2τ at ∞. It is charged d times, so that the
+    highest cost at distance 2 also covers one change in each of two cells of a partition.
+
+    Args:
+        accountant: Knows events.
+        event: What is run once.
+        relation: What its accounting calls neighbours.
+        distance: 1, 2 or 4.
+        delta: The probability that the event does not describe what is run; at distance 1 only.
+        closeness: τ, in nats.
+
+    Raises:
+        PlanError: If the event is unknown, or a number is negative, not finite or too large.
+    """
+    _check(event, distance, delta, closeness)
+    mu = accountant.gaussian_mu(event)
+    orders = ORDERS[:-1]
+    if mu is not None:
+        curve = [order * (distance * mu) ** 2 / 2 for order in orders]
+    else:
+        curve = _apart(accountant, event, relation, orders, distance)
+    tau = distance * Fraction(repr(closeness))
+    shifts = [tau * Fraction((2 * order - 1) / (order - 1)) for order in orders]
+    pure = accountant.pure_epsilon(event)
+    at_infinity = UNBOUNDED if pure is None else _up((distance * pure + 2 * tau) * UNIT)
+    return Cost(
+        squared_mu=UNBOUNDED if mu is None else rounded_up((distance * mu) ** 2),
+        closeness=_up(tau * CLOSENESS_UNIT),
+        delta=_up(Fraction(repr(delta)) * DELTA_UNIT),
+        renyi=(*map(rounded_up, curve, shifts), at_infinity),
+    )
+
+
+def _check(event: DpEvent, distance: int, delta: float, closeness: float) -> None:
+    if distance not in (1, 2, 4):
+        raise PlanError(f"a distance of {distance} neighbours; at most 4 can be charged")
+    if not 0 <= delta < 1 or not 0 <= closeness < 1:
+        raise PlanError(
+            f"{type(event).__name__} with delta {delta} and closeness {closeness}; both are at "
+            "least 0 and below 1"
+        )
+    if delta and distance > 1:
+        raise PlanError(
+            f"{type(event).__name__} with delta {delta}, charged where data sets lie {distance} "
+            "neighbours apart; an event with a δ of its own is charged to data sets with its own "
+            "unit and relation only"
+        )
+
+
+def _apart(
+    accountant: Accountant,
+    event: DpEvent,
+    relation: Relation,
+    orders: Sequence[float],
+    distance: int,
+) -> list[float]:
+    if distance == 1:
+        return list(accountant.rdp_curve(event, orders, relation))
+    doubled = [2 * order for order in orders] + [2 * order - 1 for order in orders]
+    nearer = _apart(accountant, event, relation, doubled, distance // 2)
+    left, right = nearer[: len(orders)], nearer[len(orders) :]
+    return [
+        (order - 0.5) / (order - 1) * first + second
+        for order, first, second in zip(orders, left, right, strict=True)
+    ]
+
+
+def rounded_up(value: float, exactly: Fraction = Fraction(0)) -> int:
+    """A divergence computed in floating point, in whole units, never below the true one.
+
+    Args:
+        value: In nats; ∞ is what no filter can count.
+        exactly: What is added to it without an error of its own.
+
+    Raises:
+        PlanError: If it is negative or no number.
+    """
+    if math.isnan(value) or value < 0:
+        raise PlanError(f"a Rényi divergence or μ² of {value}; it is a number of at least 0")
+    if math.isinf(value):
+        return UNBOUNDED
+    return _up((Fraction(value) * (1 + _SLACK) + exactly * (1 + _SLACK)) * UNIT)
+
+
+def limit(value: float, *, terms: float = 0.0) -> int:
+    """A budget computed in floating point, in whole units, never above the true one; −1 if none.
+
+    Args:
+        value: In nats.
+        terms: The size of what it was computed from, if cancellation may have lost digits.
+    """
+    true = Fraction(value) - _SLACK * Fraction(max(abs(value), terms))
+    return min(math.floor(true * UNIT), UNBOUNDED - 1) if true > 0 else -1
+
+
+def _up(units: Fraction) -> int:
+    return min(math.ceil(units), UNBOUNDED)

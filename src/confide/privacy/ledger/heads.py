@@ -1,0 +1,102 @@
+"""Signed heads: what counterparties keep, so that a ledger cannot forget.
+
+A head names the last entry of a ledger. Whoever keeps one finds out later whether entries up to it
+were changed, cut off or restored from an older backup: an honest ledger still has that entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from confide.canonical import decode, encode
+from confide.errors import VerificationError
+
+__all__ = ["SignedHead", "public_key"]
+
+_PURPOSE: Final = b"confide ledger head\0"
+_MAX_BYTES: Final = 1024
+_TYPES: Final = {
+    "ledger": bytes,
+    "number": int,
+    "hash": bytes,
+    "time": int,
+    "owner": bytes,
+    "signature": bytes,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedHead:
+    """The state of a ledger at one time.
+
+    Attributes:
+        ledger: 16 bytes: which ledger.
+        number: How many entries it had.
+        hash: The hash of the last of them.
+        time: When the last was written, in seconds since 1970 UTC.
+        owner: The Ed25519 public key that signed; empty if the ledger has none.
+        signature: 64 bytes; empty if the ledger has no key.
+    """
+
+    ledger: bytes
+    number: int
+    hash: bytes
+    time: int
+    owner: bytes = b""
+    signature: bytes = b""
+
+    def signed(self, key: Ed25519PrivateKey) -> SignedHead:
+        """This head, with the owner's signature."""
+        named = replace(self, owner=public_key(key))
+        return replace(named, signature=key.sign(named.payload()))
+
+    def check(self, owner: bytes) -> None:
+        """Checks the signature.
+
+        Args:
+            owner: The public key that must have signed, known from elsewhere; empty for a ledger
+                that has none.
+
+        Raises:
+            VerificationError: If it did not.
+        """
+        if not owner:
+            return
+        if self.owner != owner or not self.signature:
+            raise VerificationError("the head is not signed by the ledger's owner")
+        try:
+            Ed25519PublicKey.from_public_bytes(owner).verify(self.signature, self.payload())
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError("the head's signature is wrong: it was forged") from error
+
+    def to_bytes(self) -> bytes:
+        """Its deterministic CBOR."""
+        return encode({name: getattr(self, name) for name in _TYPES})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SignedHead:
+        """Reads what `to_bytes` wrote.
+
+        Raises:
+            ProtocolError: If it is malformed.
+            VerificationError: If it is something else than a head.
+        """
+        body = decode(data, _MAX_BYTES)
+        if not isinstance(body, dict) or body.keys() != _TYPES.keys():
+            raise VerificationError("this is no head of a ledger")
+        if any(type(body[name]) is not kind for name, kind in _TYPES.items()):
+            raise VerificationError("this is no head of a ledger")
+        return cls(**body)
+
+    def payload(self) -> bytes:
+        """What is signed: the head without its signature, and what it is."""
+        return _PURPOSE + replace(self, signature=b"").to_bytes()
+
+
+def public_key(key: Ed25519PrivateKey | None) -> bytes:
+    """The public half, 32 bytes; empty for none."""
+    return b"" if key is None else key.public_key().public_bytes_raw()

@@ -1,0 +1,486 @@
+"""The ledger of one data owner: what its data have lost, and the caps that nothing exceeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from confide.canonical import encode
+from confide.errors import DataError, LedgerError, PlanError, VerificationError
+from confide.plan import Relation, Unit
+from confide.privacy.ledger.accountant import DpAccountant
+from confide.privacy.ledger.balance import Remaining, Spent, remaining_of, spent_of
+from confide.privacy.ledger.costs import UNBOUNDED, Accountant, cost_of
+from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered, Reserved
+from confide.privacy.ledger.filters import Cap, Filter, Period, budget_of
+from confide.privacy.ledger.heads import SignedHead, public_key
+from confide.privacy.ledger.journal import Journal
+from confide.privacy.ledger.lineage import Dataset, check_name, steps
+from confide.privacy.ledger.question import Question
+from confide.privacy.ledger.reservation import Reservation
+from confide.privacy.ledger.state import Charge, State
+from confide.randomness import SecureRandom, SystemRandom
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = ["Ledger"]
+
+_MOST_RUNS: Final = 2**32
+_LONGEST_MEANING: Final = 2000
+
+
+class Ledger:
+    """A durable, shared, tamper-evident record of privacy charges, kept by the owner of the data.
+
+    A charge is written before anything is computed, and only if every cap that counts it has room
+    for it. What is not closed counts in full, so a crash costs budget and never privacy. Open it
+    with `Ledger.open`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from dp_accounting import GaussianDpEvent
+        >>> from confide.plan import Relation, Unit
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Ledger.open(Path(folder) / "ledger.db") as ledger:
+        ...         ledger.open_dataset("loans", unit=Unit.RECORD)
+        ...         ledger.cap("loans", Cap(epsilon=3, delta=1e-6, filter=Filter.GAUSSIAN))
+        ...         charge = ledger.reserve("loans", GaussianDpEvent(2.0), observers={"bank"})
+        ...         charge.commit()
+        ...         ledger.spent("loans").mu.__round__(6)
+        0.5
+    """
+
+    def __init__(
+        self, journal: Journal, key: Ed25519PrivateKey | None, accountant: Accountant,
+        random: SecureRandom,
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._key = key
+        self._accountant = accountant
+        self._random = random
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path,
+        *,
+        key: Ed25519PrivateKey | None = None,
+        create: bool = True,
+        accountant: Accountant | None = None,
+        timeout: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        random: SecureRandom | None = None,
+    ) -> Self:
+        """Opens a ledger, and checks its chain from the first entry to the last.
+
+        Args:
+            where: A path, `sqlite:///file` or `postgresql://…`. Not on a network file system.
+            key: The owner's signing key. A new ledger is bound to it for ever.
+            create: Whether to make it if there is none.
+            accountant: Who knows what events cost.
+            timeout: How long to wait for others that write, in seconds.
+            clock: Seconds since 1970 UTC.
+            random: Names the ledger and its reservations.
+
+        Raises:
+            LedgerError: If it cannot be opened, or the key is another's.
+            VerificationError: If its entries were tampered with.
+        """
+        random = random or SystemRandom()
+        journal = Journal(
+            where, create=create, owner=public_key(key), timeout=timeout, clock=clock, random=random
+        )
+        return cls(journal, key, accountant or DpAccountant(), random)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self._journal}>"
+
+    def close(self) -> None:
+        """Lets go of the database. Open reservations stay open, and count."""
+        self._journal.close()
+
+    def open_dataset(
+        self,
+        name: str,
+        *,
+        unit: Unit = Unit.RECORD,
+        relation: Relation = Relation.ADD_OR_REMOVE_ONE,
+        parent: str | None = None,
+        fresh: bool = False,
+    ) -> Dataset:
+        """Declares a dataset. Declaring it again the same way changes nothing, its losses included.
+
+        Args:
+            name: What to call it.
+            unit: Whom its caps protect.
+            relation: What two neighbours differ in.
+            parent: What it was made from, such that one unit of that changes at most one unit of
+                this: a copy, a selection, other columns. Charges count there too.
+            fresh: That nothing in it is in another dataset of this ledger. A second dataset must
+                say so or name its parent.
+
+        Raises:
+            DataError: If the name is taken by another dataset, or neither is said.
+        """
+        wanted = Dataset(
+            name=check_name(name), unit=Unit(unit), relation=Relation(relation), parent=parent or ""
+        )
+        if parent and fresh:
+            raise DataError(f"dataset {name!r} is fresh and has a parent; it is one of them")
+
+        def decide(state: State, _: object) -> Fact | None:
+            if name in state.datasets:
+                _same(state.datasets[name], wanted)
+                return None
+            if state.datasets and not parent and not fresh:
+                raise DataError(
+                    f"dataset {name!r} is new; name the parent that it was made from "
+                    f"({', '.join(sorted(state.datasets))}), or say that it is fresh: that no unit "
+                    "in it is in one of these"
+                )
+            if parent:
+                state.dataset(parent)
+            return Registered(
+                dataset=name,
+                unit=wanted.unit.value,
+                relation=wanted.relation.value,
+                parent=wanted.parent,
+            )
+
+        return self._journal.append(decide).datasets[name]
+
+    def partition(self, dataset: str, key: str, cells: Sequence[str]) -> tuple[str, ...]:
+        """Cuts a dataset into cells that cost the highest of them, not their sum.
+
+        Sound because no record lies in two cells: a record has one value of the column. The values
+        must be known without looking at the data. Cells protect records that come or go.
+
+        Args:
+            dataset: What to cut. It protects records; a person may have some in several cells.
+            key: The column.
+            cells: Its values; each becomes a dataset. Records with other values are in none.
+
+        Returns:
+            The datasets' names, in the order of the cells.
+
+        Raises:
+            DataError: If it cannot be cut so, or was cut by this column otherwise.
+        """
+        check_name(key, "a column")
+        for cell in cells:
+            check_name(cell, "a cell")
+        wanted = tuple(f"{dataset}/{key}={cell}" for cell in cells)
+
+        def decide(state: State, _: object) -> Fact | None:
+            parent = state.dataset(dataset)
+            if state.partitions[dataset].get(key) == wanted:
+                return None
+            state.check_partition(parent, key, wanted)
+            return Partitioned(dataset=dataset, key=key, cells=tuple(cells))
+
+        return self._journal.append(decide).partitions[dataset][key]
+
+    def cap(self, dataset: str, cap: Cap) -> None:
+        """Sets a cap, in place of one with the same filter, observers and period.
+
+        A cap is the owner's decision, made without looking at answers. Raising one is written down
+        like everything else.
+
+        Raises:
+            DataError: If the dataset is unknown.
+            PlanError: If the cap holds nothing, or cannot count what was charged already.
+        """
+        budget = budget_of(cap, self._accountant.mu_of)
+        fact = Capped(
+            dataset=dataset,
+            epsilon=repr(cap.epsilon),
+            delta=repr(cap.delta),
+            approximate_delta=repr(cap.approximate_delta),
+            filter=cap.filter.value,
+            observers=tuple(sorted(cap.observers or ())),
+            period=cap.period.value if cap.period else "",
+            orders=tuple(map(repr, cap.orders or ())),
+            budget=budget.units(),
+        )
+
+        def decide(state: State, _: object) -> Fact:
+            total = state.total(dataset, cap.observers)
+            if cap.filter is Filter.GAUSSIAN and total.squared_mu >= UNBOUNDED:
+                raise PlanError(
+                    f"a Gaussian cap on dataset {dataset!r}, which was charged for events that are "
+                    "not Gaussian; set one with the filter 'renyi'"
+                )
+            return fact
+
+        self._journal.append(decide)
+
+    def caps(self, dataset: str) -> tuple[Cap, ...]:
+        """The caps in force on a dataset."""
+        return self._journal.read(
+            lambda state, _: tuple(
+                limit.cap for limit in state.caps[state.dataset(dataset).name].values()
+            )
+        )
+
+    def datasets(self) -> tuple[Dataset, ...]:
+        """All datasets, in the order in which they were declared."""
+        return self._journal.read(lambda state, _: tuple(state.datasets.values()))
+
+    def charges(self, dataset: str | None = None) -> tuple[Charge, ...]:
+        """All reservations, of one dataset or of all."""
+        return self._journal.read(
+            lambda state, _: tuple(
+                charge
+                for charge in state.charges.values()
+                if dataset is None or charge.fact.dataset == dataset
+            )
+        )
+
+    def entries(self) -> list[Entry]:
+        """All entries."""
+        return self._journal.entries()
+
+    def reserve(
+        self,
+        dataset: str,
+        event: DpEvent,
+        *,
+        observers: Iterable[str],
+        plan_hash: bytes = b"",
+        meaning: str = "",
+        count: int = 1,
+        unit: Unit | None = None,
+        relation: Relation | None = None,
+        delta: float = 0.0,
+        closeness: float = 0.0,
+    ) -> Reservation:
+        """Charges an event in full, before anything is computed.
+
+        Args:
+            dataset: What it is charged to, and to all that this was made from.
+            event: What one run is.
+            observers: Who sees the answers.
+            plan_hash: The plan that asks, 32 bytes.
+            meaning: What it is for, in words.
+            count: How many runs.
+            unit: The unit that the event's accounting is about; the dataset's own without.
+            relation: The relation of that accounting; the dataset's own without.
+            delta: Of each run: the probability that the event does not describe it.
+            closeness: Of each run: within how many nats its likelihoods lie of the event's.
+
+        Returns:
+            The reservation, open.
+
+        Raises:
+            BudgetError: If it exceeds a cap, or no cap counts it. Nothing is charged.
+            DataError: If the dataset is unknown or protects another unit or relation, or an
+                argument is malformed. Nothing is charged.
+            PlanError: If the event is unknown. Nothing is charged.
+            LedgerError: If it cannot be written; then nothing may be computed.
+        """
+        names = _observers(observers)
+        _check_request(plan_hash, meaning, count)
+        lineage = self._journal.read(lambda state, _: tuple(state.lineage(dataset)))
+        unit, relation = unit or lineage[0].unit, relation or lineage[0].relation
+        distances = sorted({steps(protected, unit, relation) for protected in lineage})
+        costs = [
+            cost_of(self._accountant, event, relation, distance=distance, delta=delta,
+                    closeness=closeness)
+            for distance in distances
+        ]  # fmt: skip
+        identity = self._random.bytes(16)
+        fact = Reserved(
+            reservation=identity,
+            dataset=dataset,
+            unit=unit.value,
+            relation=relation.value,
+            observers=names,
+            event=encode(self._accountant.plain(event)),
+            delta=repr(float(delta)),
+            closeness=repr(float(closeness)),
+            count=count,
+            plan_hash=plan_hash,
+            meaning=meaning,
+            distances=tuple(distances),
+            costs=tuple(number for cost in costs for number in cost.units()),
+        )
+        self._journal.append(lambda _state, _rows: fact)
+        return Reservation(self._journal, identity, fresh=True)
+
+    def resume(self, identity: bytes) -> Reservation:
+        """Takes an open reservation up again, after a crash for instance, to go on or to commit.
+
+        Raises:
+            DataError: If it is unknown or closed.
+        """
+        self._journal.read(lambda state, _: state.open_charge(identity))
+        return Reservation(self._journal, identity, fresh=False)
+
+    def question(
+        self,
+        dataset: str,
+        event: DpEvent,
+        *,
+        observers: Iterable[str],
+        data_digest: bytes,
+        plan_hash: bytes = b"",
+        round_number: int = 0,
+    ) -> Question:
+        """What makes a question the same as another: see `Question`."""
+        return Question(
+            dataset=dataset,
+            data_digest=data_digest,
+            plan_hash=plan_hash,
+            round_number=round_number,
+            observers=frozenset(_observers(observers)),
+            event=encode(self._accountant.plain(event)),
+        )
+
+    def released(self, question: Question) -> bytes | None:
+        """The answer that was already released to this question, or None: then reserve.
+
+        Raises:
+            VerificationError: If the answer kept is not the one that was released.
+        """
+        return self._journal.read(lambda state, rows: state.answer(question.key, rows.answer))
+
+    def spent(
+        self,
+        dataset: str,
+        *,
+        observers: Iterable[str] | None = None,
+        period: Period | None = None,
+        delta: float = 1e-6,
+    ) -> Spent:
+        """What a dataset has lost, with all that was made from it.
+
+        Args:
+            dataset: The dataset.
+            observers: Who pools what they saw; everybody without.
+            period: The current month or year; all time without.
+            delta: δ at which to state ε.
+        """
+        if not 0 < delta < 1:
+            raise PlanError(f"delta {delta}; state ε at one between 0 and 1")
+        coalition = None if observers is None else frozenset(_observers(observers))
+
+        def look(state: State, _: object) -> Spent:
+            total = state.total(dataset, coalition, period, self._journal.now())
+            counted = [charge for charge in state.below(dataset) if charge.charged]
+            return spent_of(
+                total,
+                dataset=dataset,
+                observers=coalition,
+                period=period,
+                delta=delta,
+                charges=len(counted),
+                still_open=sum(not charge.closed for charge in counted),
+            )
+
+        return self._journal.read(look)
+
+    def remaining(self, dataset: str) -> tuple[Remaining, ...]:
+        """What each cap of a dataset leaves, now."""
+
+        def look(state: State, _: object) -> tuple[Remaining, ...]:
+            now = self._journal.now()
+            return tuple(
+                remaining_of(
+                    limit, state.total(dataset, limit.cap.observers, limit.cap.period, now)
+                )
+                for limit in state.caps[state.dataset(dataset).name].values()
+            )
+
+        return self._journal.read(look)
+
+    def head(self) -> SignedHead:
+        """The newest head, signed if the ledger was opened with its key: give it to counterparties.
+
+        Raises:
+            LedgerError: If the ledger has an owner and was opened without the key.
+        """
+
+        def look(state: State, _: object) -> SignedHead:
+            opened = state.opened
+            if opened is None:
+                raise LedgerError("the ledger has no entries")
+            if opened.owner and self._key is None:
+                raise LedgerError("the ledger has an owner's key; open it with that to sign a head")
+            return SignedHead(
+                ledger=opened.ledger, number=state.number, hash=state.head, time=state.time
+            )
+
+        head = self._journal.read(look)
+        return head if self._key is None else head.signed(self._key)
+
+    def verify(self, head: SignedHead | bytes | None = None, *, owner: bytes = b"") -> SignedHead:
+        """Recomputes the chain, every total and every cap, and compares a head kept elsewhere.
+
+        Without a head, entries cut off at the end and a restored backup cannot be seen.
+
+        Args:
+            head: What `head` once returned, or its bytes.
+            owner: The public key that must own the ledger, known from elsewhere.
+
+        Returns:
+            The newest head, unsigned.
+
+        Raises:
+            VerificationError: Naming the first entry that is wrong, or what the head shows.
+            LedgerError: If the database is damaged.
+        """
+        if isinstance(head, bytes):
+            head = SignedHead.from_bytes(head)
+        state = self._journal.verify(head, owner)
+        if state.opened is None:
+            raise VerificationError("the ledger has lost all its entries")
+        return SignedHead(
+            ledger=state.opened.ledger, number=state.number, hash=state.head, time=state.time
+        )
+
+
+def _same(found: Dataset, wanted: Dataset) -> None:
+    if (found.unit, found.relation, found.parent) != (wanted.unit, wanted.relation, wanted.parent):
+        made = f"made from {found.parent!r}" if found.parent else "made from no other"
+        raise DataError(
+            f"dataset {found.name!r} is there already: it protects each {found.unit.value} "
+            f"({found.relation.value}) and is {made}. A dataset cannot be declared anew"
+        )
+
+
+def _observers(observers: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(observers, str):
+        raise DataError(f"observers {observers!r}; give a set of names, as {{{observers!r}}}")
+    names = tuple(sorted({check_name(name, "an observer") for name in observers}))
+    if not names:
+        raise DataError("a charge that nobody observes; name who sees the answer")
+    return names
+
+
+def _check_request(plan_hash: bytes, meaning: str, count: int) -> None:
+    if type(count) is not int or not 1 <= count <= _MOST_RUNS:
+        raise DataError(
+            f"a charge of {count!r} runs; it is a whole number from 1 to {_MOST_RUNS:,}"
+        )
+    if plan_hash and len(plan_hash) != 32:
+        raise DataError(f"a plan hash of {len(plan_hash)} bytes; SHA-256 has 32")
+    if len(meaning) > _LONGEST_MEANING:
+        raise DataError(f"a meaning of {len(meaning):,} characters; at most {_LONGEST_MEANING:,}")

@@ -1,0 +1,101 @@
+"""Datasets and where they come from, so that a copy of a table has no budget of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from confide.errors import DataError
+from confide.plan import Relation, Unit
+
+__all__ = ["Dataset", "check_name", "steps"]
+
+_LONGEST_NAME: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One lineage: data whose charges add up.
+
+    Attributes:
+        name: What the owner calls it.
+        unit: Whom its caps protect.
+        relation: What two neighbours differ in.
+        parent: The dataset that it was made from, one unit at a time; "" for none.
+        key: If it is a cell of a partition, the column that says which record belongs to it.
+    """
+
+    name: str
+    unit: Unit
+    relation: Relation
+    parent: str = ""
+    key: str = ""
+
+
+def check_name(name: str, what: str = "a dataset") -> str:
+    """The name, if it can be told apart from others on a page.
+
+    Raises:
+        DataError: If it is empty, long, has blanks at its ends or characters that do not print.
+    """
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise DataError(
+            f"{what} named {name!r}; a name has 1 to {_LONGEST_NAME} printable characters and no "
+            "blanks at its ends"
+        )
+    return name
+
+
+def steps(protected: Dataset, unit: Unit, relation: Relation) -> int:
+    """How many of a charge's neighbours lie between two neighbours of a dataset.
+
+    A replaced unit is one that goes and one that comes. A record that comes or goes changes its
+    person: that person goes and comes again. A record that is replaced may change two persons. The
+    party of a record is its owner, always the same one.
+
+    | protected          | charged             | steps |
+    |--------------------|---------------------|-------|
+    | any                | the same            | 1     |
+    | unit, replace      | same unit, add      | 2     |
+    | record, add        | person, add         | 2     |
+    | record, replace    | person, add         | 4     |
+    | record or person   | party, replace      | 1     |
+    | record or person   | party, add          | 2     |
+
+    Everything else is refused: a bound for a finer unit says nothing of a coarser one, and one for
+    replacements nothing of a unit more or less, which a record that changes hands may bring.
+
+    Args:
+        protected: The dataset.
+        unit: The unit that the charge's accounting is about.
+        relation: What that accounting calls neighbours.
+
+    Raises:
+        DataError: If no number of steps leads from one to the other.
+
+    Example:
+        >>> loans = Dataset(name="loans", unit=Unit.RECORD, relation=Relation.REPLACE_ONE)
+        >>> steps(loans, Unit.RECORD, Relation.ADD_OR_REMOVE_ONE)
+        2
+    """
+    replaced = protected.relation is Relation.REPLACE_ONE
+    found = 0
+    if unit is protected.unit:
+        found = _same_unit(replaced=replaced, charged=relation)
+    elif unit is Unit.PARTY:
+        found = 1 if relation is Relation.REPLACE_ONE else 2
+    elif unit.covers(protected.unit):
+        found = {Relation.ADD_OR_REMOVE_ONE: 4 if replaced else 2}.get(relation, 0)
+    if not found:
+        raise DataError(
+            f"a charge per {unit.value} ({relation.value}) on dataset {protected.name!r}, which "
+            f"protects each {protected.unit.value} ({protected.relation.value}); the first does "
+            "not bound the second. Account for the dataset's own unit and relation"
+        )
+    return found
+
+
+def _same_unit(*, replaced: bool, charged: Relation) -> int:
+    if charged is Relation.ADD_OR_REMOVE_ONE:
+        return 2 if replaced else 1
+    return 1 if replaced else 0
