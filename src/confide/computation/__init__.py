@@ -1,5 +1,6 @@
 """Federated computations: pure functions over declared sums, and what a party does with them."""
 
+from confide.computation.account import Account
 from confide.computation.code import code_of
 from confide.computation.computation import Computation, Data, State, Totals
 from confide.computation.participant import Columns, DataSource, Participant, next_state
@@ -9,6 +10,7 @@ from confide.computation.state import Checkpoint, checked_state, state_hash
 
 __all__ = [
     "STARTER",
+    "Account",
     "Checkpoint",
     "Columns",
     "Computation",

@@ -18,6 +18,7 @@ from confide.aggregation import (
     decode,
     party_session,
 )
+from confide.computation.account import Account, Charges
 from confide.computation.computation import Computation, Data, State
 from confide.computation.state import checked_state, state_hash
 from confide.errors import DataError, PlanError
@@ -53,14 +54,51 @@ class Participant:
         computation: What is computed; the plan must be for it.
         identity: The party's name, key, register and randomness.
         data: Its rows; a data frame will do.
+        account: Where it writes down what the plan's sums tell about its rows, before it computes.
     """
 
     def __init__(
-        self, plan: Plan, computation: Computation, identity: Identity, data: DataSource
+        self,
+        plan: Plan,
+        computation: Computation,
+        identity: Identity,
+        data: DataSource,
+        account: Account | None = None,
     ) -> None:
         plan.party(identity.name)
         self._plan, self._computation = plan, computation
         self._identity, self._data = identity, data
+        self._account = account
+        self._charges: Charges | None = None
+
+    def reserve(self, rounds: int, *, resume: bool = False) -> None:
+        """Reserves what so many rounds will cost this party, if it has an account.
+
+        Args:
+            rounds: How many are to run.
+            resume: Take up what an interrupted run of the plan reserved.
+
+        Raises:
+            BudgetError: If the ledger has no room for it; nothing is charged.
+        """
+        if self._account is not None:
+            self._charges = self._account.reserve(
+                self._plan,
+                self._identity.name,
+                at_capacity=self._fills_capacity(),
+                rounds=rounds,
+                resume=resume,
+            )
+
+    def settle(self, release_digest: bytes = b"") -> None:
+        """Closes the charges of the rounds that this party contributed to; gives back the rest.
+
+        Args:
+            release_digest: SHA-256 of what was released, to be found in the ledger later.
+        """
+        if self._charges is not None:
+            self._charges.close(release_digest)
+            self._charges = None
 
     def check_data(self) -> int:
         """Checks the data without contributing; the number of rows.
@@ -86,13 +124,16 @@ class Participant:
         )
 
     def contribution(self, round_number: int, state: State) -> Integers:
-        """What the party contributes to a round, as lattice integers.
+        """What the party contributes to a round, as lattice integers, with its share of noise.
 
         Raises:
+            LedgerError: If the round cannot be charged; nothing is computed then.
             DataError: If the data or what is computed from it does not fit the declared sums.
             PlanError: If the computation reads a column that it does not declare.
         """
         plan, name = self._plan, self._identity.name
+        if self._charges is not None:
+            self._charges.use()
         accumulator, data = Accumulator(plan.sums), self._load()
         generator = public_generator("contribution", plan.seed, name, round_number)
         by_record = plan.sums.unit is Unit.RECORD
@@ -114,6 +155,15 @@ class Participant:
         if not isinstance(plan.noise, NoiseShares):
             return exact
         return exact + draw_noise(plan, self._identity.random)
+
+    def _fills_capacity(self) -> bool:
+        """Whether one more unit would leave another out, or one less let another in."""
+        if self._plan.sums.unit is Unit.PARTY:
+            return False
+        data = self._load()
+        persons = self._computation.person_column
+        units = pd.Series(data[persons]).nunique() if persons else _rows(data)
+        return bool(units >= min(s.capacity for s in self._plan.sums.sums))
 
     def _batch(self, data: Data, room: int) -> NDArray[np.intp]:
         """Indices of the rows that this round counts, in order: at most `room` units, sampled.

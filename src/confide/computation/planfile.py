@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -17,22 +18,26 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    FullBatch,
     Hardware,
     Masked,
     Neighbours,
     NoiseShares,
-    NoNoise,
     Party,
     Plan,
+    PoissonSampling,
     PublicValue,
     Recipients,
     Relation,
     Release,
+    Sampling,
     Threat,
     Unit,
 )
 from confide.plan.codec import nearest
 from confide.plan.literals import Literal
+from confide.plan.protection import DELTA
+from confide.privacy.guarantee import with_noise
 
 __all__ = ["STARTER", "read_plan"]
 
@@ -73,12 +78,18 @@ class _ThreatLiteral(Literal):
 class _NoiseLiteral(Literal):
     placement: str = "none"
     noise_multiplier: float | None = None
+    epsilon: float | None = None
+    delta: float = DELTA
 
-    def noise(self) -> NoNoise | CentralNoise | NoiseShares:
+    def add_to(self, plan: Plan) -> Plan:
+        """The plan with this noise."""
         if self.placement == "none":
-            if self.noise_multiplier is not None:
-                raise PlanError("a noise_multiplier with placement 'none'; leave one out")
-            return NoNoise()
+            if given := self.model_fields_set - {"placement"}:
+                raise PlanError(
+                    f"{' and '.join(sorted(given))} with noise placement 'none'; leave out what "
+                    "there is no noise for, or say who adds it: 'shares' or 'central'"
+                )
+            return plan
         kinds: Mapping[str, type[CentralNoise | NoiseShares]] = {
             "central": CentralNoise,
             "shares": NoiseShares,
@@ -86,9 +97,24 @@ class _NoiseLiteral(Literal):
         if self.placement not in kinds:
             known = nearest(self.placement, ["none", *kinds])
             raise PlanError(f"noise placement {self.placement!r}; {known}")
-        if self.noise_multiplier is None:
-            raise PlanError(f"noise placement {self.placement!r} without a noise_multiplier")
-        return kinds[self.placement](self.noise_multiplier)
+        kind = kinds[self.placement]
+        match self.epsilon, self.noise_multiplier:
+            case float(epsilon), None:
+                return with_noise(plan, kind, epsilon=epsilon, delta=self.delta)
+            case None, float(multiplier):
+                return replace(plan, noise=kind(multiplier, self.delta))
+        both = "both" if self.epsilon is not None else "neither of"
+        raise PlanError(
+            f"noise placement {self.placement!r} with {both} epsilon and noise_multiplier; give "
+            "one, the other follows"
+        )
+
+
+class _SamplingLiteral(Literal):
+    rate: float | None = None
+
+    def sampling(self) -> Sampling:
+        return FullBatch() if self.rate is None else PoissonSampling(self.rate)
 
 
 class _ReleaseLiteral(Literal):
@@ -118,6 +144,7 @@ class _PlanLiteral(Literal):
     neighbours: _NeighboursLiteral = _NeighboursLiteral()
     threat: _ThreatLiteral = _ThreatLiteral()
     noise: _NoiseLiteral = _NoiseLiteral()
+    sampling: _SamplingLiteral = _SamplingLiteral()
     release: _ReleaseLiteral = _ReleaseLiteral()
     public: list[_PublicLiteral] = Field(default_factory=list)
 
@@ -153,7 +180,7 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
         rounds=literal.rounds,
         dropouts=literal.dropouts,
         aggregation=_AGGREGATIONS[literal.aggregation],
-        noise=literal.noise.noise(),
+        sampling=literal.sampling.sampling(),
         threat=Threat(
             confidentiality=Adversary(**literal.threat.confidentiality.model_dump()),
             integrity=Adversary(**literal.threat.integrity.model_dump()),
@@ -164,7 +191,7 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
         seed=literal.seed,
         chunk_records=literal.chunk_records,
     )
-    return plan, computation
+    return literal.noise.add_to(plan), computation
 
 
 def _computation(task: Mapping[str, Any], where: str) -> Computation:
@@ -216,6 +243,13 @@ name = "elm"
 # [neighbours]
 # unit = "record"
 # relation = "add-or-remove-one"   # or "replace-one"
+
+# Noise that bounds what the released sums tell about one unit. "shares": each party adds a part of
+# it, so that nobody holds a sum without noise. "central": the coordinator adds it. "none": exact
+# sums, which bound nothing. With the first two say how much, by epsilon (and delta) or by
+# noise_multiplier; for sums over records, [sampling] with a rate draws a secret batch a round.
+# [noise]
+# placement = "none"
 
 # Against whom contributions stay hidden. A plan that does not keep this cannot be made.
 [threat.confidentiality]

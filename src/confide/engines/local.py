@@ -8,7 +8,8 @@ a function that loads it, called when the party contributes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pandas as pd
 from confide.aggregation import Identity, Round, RoundResult, Traffic, release
 from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
 from confide.computation import (
+    Account,
     Checkpoint,
     Computation,
     DataSource,
@@ -96,6 +98,7 @@ def simulate(
     measure: Callable[[State], Mapping[str, float]] | None = None,
     checkpoint: Path | None = None,
     on_round: Callable[[Mapping[str, Any]], None] | None = None,
+    accounts: Mapping[str, Account] | None = None,
     randomness: Callable[[str], SecureRandom] = _system_random,
 ) -> Run:
     """Runs a plan on this machine.
@@ -109,6 +112,8 @@ def simulate(
         measure: Measures each state on public data for the history; it is given nothing else.
         checkpoint: A file written after each round; if it exists, the run goes on from it exactly.
         on_round: Called with each round's history entry, for progress.
+        accounts: By party name, the ledgers that the run is charged to before anything is computed.
+            A party without one keeps no account of what it reveals.
         randomness: Where a party, or 'coordinator', takes keys, masks, noise and batches from, by
             name. The operating system, unless a test replays a run with its noise by
             `InsecureReplayableRandom`.
@@ -117,6 +122,7 @@ def simulate(
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan bears.
+        BudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
 
     Returns:
         The run: its final state, its history, and the sums that were released.
@@ -138,9 +144,14 @@ def simulate(
     computation.check_plan(plan)
     _check_parties(plan, data)
     _check_drops(plan, drops)
+    _check_accounts(plan, accounts or {})
     participants = {
         p.name: Participant(
-            plan, computation, Identity.simulation(p.name, randomness(p.name)), data[p.name]
+            plan,
+            computation,
+            Identity.simulation(p.name, randomness(p.name)),
+            data[p.name],
+            (accounts or {}).get(p.name),
         )
         for p in plan.parties
     }
@@ -151,21 +162,35 @@ def simulate(
     )
     coordinator = randomness("coordinator")
     state, history, results = start.state, list(start.history), []
-    for number in range(start.next_round, plan.rounds):
-        began = time.perf_counter()
-        result, traffic = _round(plan, number, participants, state, drops)
-        result = release(plan, result, coordinator)
-        state = next_state(computation, state, result.totals)
-        seconds = time.perf_counter() - began
-        entry = _entry(plan, number, result, traffic, seconds)
-        measured = measure(state) if measure else {}
-        history.append(entry | {name: float(value) for name, value in measured.items()})
-        results.append(result)
-        if checkpoint:
-            Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
-        if on_round:
-            on_round(history[-1])
+    with _charged(participants, plan.rounds - start.next_round, resume=start.next_round > 0):
+        for number in range(start.next_round, plan.rounds):
+            began = time.perf_counter()
+            result, traffic = _round(plan, number, participants, state, drops)
+            result = release(plan, result, coordinator)
+            state = next_state(computation, state, result.totals)
+            seconds = time.perf_counter() - began
+            entry = _entry(plan, number, result, traffic, seconds)
+            measured = measure(state) if measure else {}
+            history.append(entry | {name: float(value) for name, value in measured.items()})
+            results.append(result)
+            if checkpoint:
+                Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
+            if on_round:
+                on_round(history[-1])
     return Run(plan=plan, state=state, rounds=tuple(history), totals=tuple(results))
+
+
+@contextmanager
+def _charged(
+    participants: Mapping[str, Participant], rounds: int, *, resume: bool
+) -> Iterator[None]:
+    """Reserves rounds at every party that has an account, or at none; settles them in the end."""
+    with ExitStack() as settle:
+        for participant in participants.values():
+            if rounds:
+                participant.reserve(rounds, resume=resume)
+                settle.callback(participant.settle)
+        yield
 
 
 def _round(
@@ -203,6 +228,13 @@ def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
         raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
     if unknown:
         raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
+
+
+def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
+    names = {p.name for p in plan.parties}
+    for name in accounts:
+        if name not in names:
+            raise DataError(f"an account of {name!r}, who is no party; {nearest(name, names)}")
 
 
 def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.plan import FullBatch, NoNoise, Plan
+from confide.privacy.noise import DiscreteGaussian
 from confide.randomness import SecureRandom
 
 __all__ = ["draw_batch", "draw_noise"]
@@ -30,8 +31,6 @@ def draw_noise(plan: Plan, random: SecureRandom) -> NDArray[np.int64]:
     """
     if isinstance(plan.noise, NoNoise):
         return np.zeros(plan.sums.size, np.int64)
-    from confide.privacy.noise import DiscreteGaussian
-
     return np.concatenate(
         [DiscreteGaussian(plan.noise_steps(s)).sample(s.size, random) for s in plan.sums.sums]
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from confide.plan import (
     Aim,
@@ -15,13 +16,23 @@ from confide.plan import (
     Finding,
     Masked,
     NoiseShares,
-    NoNoise,
     Plan,
     PublicValue,
     Recipients,
     Sum,
     Unit,
 )
+from confide.privacy.guarantee import statement
+from confide.report.privacy import (
+    Audience,
+    NoiseFacts,
+    noise_facts,
+    privacy_against,
+    statement_against,
+)
+
+if TYPE_CHECKING:
+    from confide.privacy.accounting.statement import PrivacyStatement
 
 __all__ = ["Observation", "SumFacts", "View", "ViewReport", "views"]
 
@@ -54,11 +65,13 @@ class View:
         within_threat: Whether the plan's confidentiality must, and does, hold against it. A
             coalition beyond the threat is reported for what it could do.
         observations: What it sees.
+        statement: What noise protects one unit against it; None if nothing does.
     """
 
     observer: str
     within_threat: bool
     observations: tuple[Observation, ...]
+    statement: PrivacyStatement | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,7 @@ class ViewReport:
         simulated: Whether a party has a simulated key, so that the plan is for simulation only.
         promise: What the plan promises against whom, in one sentence.
         sums: The declared sums: the only data that leaves a party.
+        noise: What noise is added to them, and what it is worth.
         metadata: What else becomes known by taking part.
         public: What the parties agreed is public.
         views: One for each observer and coalition.
@@ -107,6 +121,7 @@ class ViewReport:
     simulated: bool
     promise: str
     sums: tuple[SumFacts, ...]
+    noise: NoiseFacts
     metadata: tuple[str, ...]
     public: tuple[PublicValue, ...]
     views: tuple[View, ...]
@@ -165,6 +180,7 @@ def views(plan: Plan) -> ViewReport:
         simulated=any(p.simulated for p in plan.parties),
         promise=_promise(plan),
         sums=tuple(_facts(plan, s) for s in plan.sums.sums),
+        noise=noise_facts(plan),
         metadata=tuple(_metadata(plan)),
         public=plan.public,
         views=tuple(_all_views(plan)),
@@ -211,8 +227,8 @@ def _facts(plan: Plan, declared: Sum) -> SumFacts:
     times = ""
     if declared.unit is not Unit.PARTY:
         times = (
-            f", at most {declared.capacity:,} {what}s a party (twice as far at a party that has "
-            "more, where another takes its place)"
+            f", at most {declared.capacity:,} {what}s a party (twice as far at a party that has as "
+            "many or more, where another takes its place)"
         )
     return SumFacts(
         name=declared.name,
@@ -220,7 +236,7 @@ def _facts(plan: Plan, declared: Sum) -> SumFacts:
         shape=declared.shape,
         bound=f"one {what} moves it by at most {declared.unit_bound:g} in "
         f"{declared.norm.value.upper()}{times}",
-        sensitivity=declared.sensitivity(plan.neighbours),
+        sensitivity=plan.sensitivity(declared),
         party_range=declared.party_range,
         resolution=declared.lattice.resolution,
         bits=plan.sum_bits(declared),
@@ -260,28 +276,27 @@ def _all_views(plan: Plan) -> Iterator[View]:
 def _party_view(plan: Plan, name: str) -> View:
     seen = [
         Observation("its own rows and contributions", "in full", "always", "its own", "nothing"),
-        *_released(plan, insiders=1),
+        *_released(plan, Audience(1)),
     ]
     if isinstance(plan.aggregation, Masked):
         seen.append(_masked_relay(plan))
-    return View(name, within_threat=True, observations=tuple(seen))
+    return View(name, True, tuple(seen), statement_against(plan, Audience(1)))
 
 
 def _coordinator_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.coordinator.corrupt
     if _clear(plan):
-        noise = (
-            "that party's small share of noise" if isinstance(plan.noise, NoiseShares) else "none"
-        )
         each = Observation(
             f"each party's contribution to {_names(plan)}",
             "in clear, by party",
             _every_round(plan),
-            f"ε = ∞ (noise: {noise})",
+            "ε = ∞ (no noise in it)",
             "the coordinator is trusted: were it not, this plan could not be made",
         )
-        return View("coordinator", corrupt, (each, *_released(plan, insiders=0)))
-    return View("coordinator", corrupt, (*_coordinator_sums(plan, 0), _masked_vectors(plan)))
+        return View("coordinator", corrupt, (each, *_released(plan, Audience(coordinator=True))))
+    alone = Audience(coordinator=True)
+    seen = (*_sums_seen(plan, alone), _masked_vectors(plan))
+    return View("coordinator", corrupt, seen, statement_against(plan, alone))
 
 
 def _network_view(plan: Plan) -> View:
@@ -302,10 +317,12 @@ def _network_view(plan: Plan) -> View:
         f"sums of {_names(plan)}",
         f"{form}; without it, or posing as the coordinator, as the coordinator sees them",
         _every_round(plan),
-        _privacy(plan),
+        privacy_against(plan, Audience(coordinator=True)),
         voided,
     )
-    return View("network", corrupt, (masked, sums))
+    return View(
+        "network", corrupt, (masked, sums), statement_against(plan, Audience(coordinator=True))
+    )
 
 
 def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View:
@@ -313,11 +330,13 @@ def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View
     own = Observation(
         "their own rows and contributions", "in full", "always", "their own", "nothing"
     )
+    together = Audience(members, coordinator=with_coordinator)
     if with_coordinator:
-        sums = _coordinator_sums(plan, members)
+        sums = _sums_seen(plan, together)
         hidden = (_masked_vectors(plan),) if isinstance(plan.aggregation, Masked) else ()
-        return View(f"coordinator and {who}", True, (own, *sums, *hidden))
-    return View(who, True, (own, *_released(plan, insiders=members)))
+        seen = (own, *sums, *hidden)
+        return View(f"coordinator and {who}", True, seen, statement_against(plan, together))
+    return View(who, True, (own, *_released(plan, together)), statement_against(plan, together))
 
 
 def _subtraction_view(plan: Plan) -> View:
@@ -341,11 +360,18 @@ def _subtraction_view(plan: Plan) -> View:
                 "the contribution of a party of their choice",
                 f"in clear: {means}",
                 _every_round(plan),
-                "ε = ∞ (nothing is left to protect it)",
+                _left_alone(plan),
                 _beyond(plan),
             ),
         ),
     )
+
+
+def _left_alone(plan: Plan) -> str:
+    """What protects a party's contribution that nobody else's hides."""
+    if not isinstance(plan.noise, NoiseShares):
+        return "ε = ∞ (nothing is left to protect it)"
+    return f"its own share of the noise: {statement(plan, insiders=plan.min_survivors - 1)}"
 
 
 def _beyond(plan: Plan) -> str:
@@ -358,7 +384,7 @@ def _threshold_view(plan: Plan) -> View:
         "every contribution of the other parties they hold shares of",
         "in clear: their shares open the masks",
         _every_round(plan),
-        "ε = ∞ (nothing is left to protect it)",
+        _left_alone(plan),
         _beyond(plan),
     )
     who = f"coordinator and {threshold} parties that share one neighbour"
@@ -367,16 +393,15 @@ def _threshold_view(plan: Plan) -> View:
     return View(who, within_threat=False, observations=(seen,))
 
 
-def _released(plan: Plan, *, insiders: int) -> Iterator[Observation]:
-    """The sums as parties receive them."""
-    if plan.release.to is not Recipients.EVERYONE:
-        return
-    yield from _coordinator_sums(plan, insiders)
+def _released(plan: Plan, audience: Audience) -> Iterator[Observation]:
+    """The sums as those receive them to whom they are released."""
+    if plan.release.to is Recipients.EVERYONE:
+        yield from _sums_seen(plan, audience)
 
 
-def _coordinator_sums(plan: Plan, insiders: int) -> Iterator[Observation]:
-    """The sums as the coordinator opens them, and what follows from them."""
-    yield _sum_observation(plan, insiders)
+def _sums_seen(plan: Plan, audience: Audience) -> Iterator[Observation]:
+    """The sums as an audience sees them, and what follows from them."""
+    yield _sum_observation(plan, audience)
     once = plan.rounds == 1
     yield Observation(
         "the result" if once else "the state after each round",
@@ -386,21 +411,25 @@ def _coordinator_sums(plan: Plan, insiders: int) -> Iterator[Observation]:
         "nothing",
     )
     if not once:
-        yield from _differences(plan)
+        yield from _differences(plan, audience)
 
 
-def _sum_observation(plan: Plan, insiders: int) -> Observation:
-    least, n = plan.min_survivors, len(plan.parties)
+def _sum_observation(plan: Plan, audience: Audience) -> Observation:
+    least, n, insiders = plan.min_survivors, len(plan.parties), audience.insiders
     form = f"one sum over at least {least} of {n} parties"
     if insiders:
         form += f"; less their own part, the sum of at least {least - insiders} others"
         form = form if insiders > 1 else form.replace("their own", "its own")
     return Observation(
-        f"{_names(plan)}", form, _every_round(plan), _privacy(plan), _sum_assumption(plan)
+        f"{_names(plan)}",
+        form,
+        _every_round(plan),
+        privacy_against(plan, audience),
+        _sum_assumption(plan),
     )
 
 
-def _differences(plan: Plan) -> Iterator[Observation]:
+def _differences(plan: Plan, audience: Audience) -> Iterator[Observation]:
     if not plan.dropouts:
         return
     yield Observation(
@@ -409,7 +438,7 @@ def _differences(plan: Plan) -> Iterator[Observation]:
         "time: the difference is what they contributed, up to how much the others' part changed; "
         "what does not change, such as a number of rows, comes out up to the lattice's steps",
         f"each pair of {plan.rounds} rounds",
-        _privacy(plan),
+        privacy_against(plan, audience),
         "only noise bounds this",
     )
 
@@ -443,12 +472,6 @@ def _sum_assumption(plan: Plan) -> str:
     if _clear(plan):
         return "the coordinator keeps to itself what it reads"
     return f"more than {plan.colluding} parties collude"
-
-
-def _privacy(plan: Plan) -> str:
-    if isinstance(plan.noise, NoNoise):
-        return "ε = ∞ (exact sums, no noise)"
-    return "not calibrated in this release: count it as ε = ∞"
 
 
 def _names(plan: Plan) -> str:

@@ -1,0 +1,165 @@
+"""A party's account in a run: charged before anything is computed, closed with what was used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from confide.errors import DataError
+from confide.plan import CentralNoise, FullBatch, NoNoise, Plan, Recipients
+from confide.privacy.guarantee import guarantee
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+    from confide.privacy.ledger import Ledger, Reservation
+
+__all__ = ["Account", "Charges"]
+
+_COORDINATOR = "coordinator"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a party's losses are written down.
+
+    Attributes:
+        ledger: The party's own ledger.
+        dataset: The dataset in it that the party's rows are.
+    """
+
+    ledger: Ledger
+    dataset: str
+
+    def reserve(
+        self, plan: Plan, party: str, *, at_capacity: bool, rounds: int, resume: bool = False
+    ) -> Charges:
+        """Reserves what a plan's rounds will release about this party's rows.
+
+        Args:
+            plan: The plan.
+            party: Whose account it is.
+            at_capacity: Whether the party has as many units as the plan's capacity, or more.
+            rounds: How many rounds are to run.
+            resume: Take up what an interrupted run of the same plan reserved.
+
+        Raises:
+            BudgetError: If a cap has no room for it. Nothing is charged.
+            LedgerError: If it cannot be written. Nothing is charged.
+        """
+        charges = Charges(self, plan, tuple(_requests(plan, party, at_capacity=at_capacity)))
+        charges.open(rounds, resume=resume)
+        return charges
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One charge: what some observers see in one round."""
+
+    event: DpEvent
+    observers: frozenset[str]
+    closeness: float = 0.0
+
+
+class Charges:
+    """The open charges of one party in one run.
+
+    Args:
+        account: Where they are written.
+        plan: What they are for.
+        requests: What each group of observers sees of a round.
+    """
+
+    def __init__(self, account: Account, plan: Plan, requests: tuple[_Request, ...]) -> None:
+        self._account, self._plan, self._requests = account, plan, requests
+        self._open: list[Reservation] = []
+        self._used = False
+
+    def open(self, rounds: int, *, resume: bool = False) -> None:
+        """Reserves rounds for each group of observers: all, or none."""
+        try:
+            for request in self._requests:
+                self._open.append(
+                    self._resumed(request, resume=resume) or self._reserve(request, rounds)
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def use(self) -> None:
+        """Writes down that a round's contribution is about to be computed.
+
+        A round that is tried again is charged again: its noise is drawn anew.
+        """
+        for place, request in enumerate(self._requests):
+            if self._open[place].left == 0:
+                self._open[place].commit()
+                self._open[place] = self._reserve(request, 1)
+            self._open[place].use()
+        self._used = True
+
+    def close(self, release_digest: bytes = b"") -> None:
+        """Closes the charges: what was begun stays, the rest is given back."""
+        for reservation in self._open:
+            if self._used:
+                reservation.commit(release_digest)
+            else:
+                reservation.cancel()
+        self._open = []
+
+    def _reserve(self, request: _Request, rounds: int) -> Reservation:
+        return self._account.ledger.reserve(
+            self._account.dataset,
+            request.event,
+            observers=request.observers,
+            plan_hash=self._plan.hash,
+            meaning=self._plan.name,
+            count=rounds,
+            unit=self._plan.neighbours.unit,
+            relation=self._plan.neighbours.relation,
+            closeness=request.closeness,
+        )
+
+    def _resumed(self, request: _Request, *, resume: bool) -> Reservation | None:
+        if not resume:
+            return None
+        for charge in self._account.ledger.charges(self._account.dataset):
+            fact = charge.fact
+            same = fact.plan_hash == self._plan.hash and set(fact.observers) == request.observers
+            if same and not charge.closed:
+                self._used = True  # What began before the interruption stays charged.
+                return self._account.ledger.resume(fact.reservation)
+        return None
+
+
+def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request]:
+    """Who sees what of a party: one request for each group of observers that sees the same."""
+    others = frozenset(p.name for p in plan.parties if p.name != party)
+    released = others if plan.release.to is Recipients.EVERYONE else frozenset()
+    trusted = not plan.threat.confidentiality.coordinator.corrupt
+    if isinstance(plan.noise, NoNoise):
+        yield _Request(_unbounded(), released | {_COORDINATOR})
+        return
+    found = guarantee(plan, at_capacity=at_capacity)
+    sampled = not isinstance(plan.sampling, FullBatch)
+    if sampled and found.relation is not plan.neighbours.relation:
+        raise DataError(
+            f"party {party!r} samples its batches, and what the plan protects (a "
+            f"{plan.neighbours.unit.value}, {plan.neighbours.relation.value}) replaces a sampled "
+            f"{plan.sums.unit.value}"
+            + (" because its rows fill the capacity" if at_capacity else "")
+            + "; a ledger counts no such event: declare the relation 'replace-one' over "
+            f"{plan.sums.unit.value}s, or raise the capacity"
+        )
+    exact = isinstance(plan.noise, CentralNoise)
+    noised = released if exact and released else released | {_COORDINATOR}
+    yield _Request(found.round_event, noised, found.round_closeness)
+    if exact and not trusted:
+        yield _Request(_unbounded(), frozenset({_COORDINATOR}))
+
+
+def _unbounded() -> DpEvent:
+    from dp_accounting import NonPrivateDpEvent
+
+    return NonPrivateDpEvent()

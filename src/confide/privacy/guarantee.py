@@ -1,0 +1,185 @@
+"""What a plan's noise is worth: against whom, as one event, and in words.
+
+All rounds of a plan are one event. In clip-normalised units a round's sums are a vector whose
+coordinates carry independent noise, so a round is one Gaussian event, also when its sums are many
+and when a secret sample is drawn: the sums share it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from confide.errors import PlanError
+from confide.plan import (
+    CentralNoise,
+    FullBatch,
+    Neighbours,
+    NoiseShares,
+    NoNoise,
+    Plan,
+    Relation,
+)
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+    from confide.privacy.accounting.statement import PrivacyStatement
+
+__all__ = ["Guarantee", "guarantee", "statement", "with_noise"]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a plan releases about one unit, as an accountant reads it.
+
+    Attributes:
+        round_event: The event of one round.
+        rounds: How many rounds there are.
+        relation: The relation that the event is accounted under.
+        round_closeness: How far, as a natural logarithm of likelihood ratios, what a round
+            releases may lie from the event's continuous Gaussian: discrete noise is not quite one.
+    """
+
+    round_event: DpEvent
+    rounds: int
+    relation: Relation
+    round_closeness: float
+
+    @property
+    def event(self) -> DpEvent:
+        """The event of all rounds."""
+        return _repeated(self.round_event, self.rounds)
+
+
+def guarantee(plan: Plan, *, insiders: int | None = None, at_capacity: bool = False) -> Guarantee:
+    """The guarantee against those who see a plan's released sums.
+
+    Args:
+        plan: A plan with noise.
+        insiders: How many parties the observer holds, who take their shares of noise away; as many
+            as the threat allows if omitted. Central noise has no shares to take.
+        at_capacity: For a party that has as many units as the capacity or more: there a unit that
+            comes or goes lets another in or out, and counts as one that is replaced.
+
+    Raises:
+        PlanError: If the plan has no noise, or nobody's share is left.
+    """
+    if isinstance(plan.noise, NoNoise):
+        raise PlanError("a plan without noise guarantees nothing: ε = ∞")
+    relation = _relation(plan, at_capacity=at_capacity)
+    multiplier, closeness = _multiplier(plan, insiders, relation)
+    return Guarantee(_round_event(plan, multiplier), plan.rounds, relation, closeness)
+
+
+def _relation(plan: Plan, *, at_capacity: bool) -> Relation:
+    """One unit of the sums comes or goes, or is replaced: also if what it is made of changes."""
+    comes_or_goes = plan.neighbours.distance(plan.sums.unit) == 1 and not at_capacity
+    return Relation.ADD_OR_REMOVE_ONE if comes_or_goes else Relation.REPLACE_ONE
+
+
+def _multiplier(plan: Plan, insiders: int | None, relation: Relation) -> tuple[float, float]:
+    """Standard deviation of what acts as continuous noise ÷ distance, and a round's closeness."""
+    from confide.privacy.accounting.shares import sum_of_shares
+
+    shares = 1
+    if isinstance(plan.noise, NoiseShares):
+        shares = plan.min_survivors - (plan.colluding if insiders is None else insiders)
+    distance = _distance(plan, relation)
+    worst, closeness = math.inf, 0.0
+    for declared in plan.sums.sums:
+        total = sum_of_shares(plan.noise_steps(declared), shares)
+        deviation = total.deviation * declared.lattice.resolution / declared.unit_bound
+        worst = min(worst, deviation / distance)
+        closeness += declared.size * total.closeness
+    return worst, closeness
+
+
+def _distance(plan: Plan, relation: Relation) -> float:
+    """The joint distance that an event's multiplier is relative to, in clip-normalised units.
+
+    Under sampling the accountant knows the relation; without, the distance says it all.
+    """
+    counted = relation if isinstance(plan.sampling, FullBatch) else Relation.ADD_OR_REMOVE_ONE
+    return plan.sums.joint_sensitivity(
+        Neighbours(unit=plan.sums.unit, relation=counted), plan.reach
+    )
+
+
+def _round_event(plan: Plan, multiplier: float) -> DpEvent:
+    import dp_accounting as dp
+
+    event: DpEvent = dp.GaussianDpEvent(multiplier)
+    if not isinstance(plan.sampling, FullBatch):
+        event = dp.PoissonSampledDpEvent(plan.sampling.rate, event)
+    return event
+
+
+def _repeated(event: DpEvent, rounds: int) -> DpEvent:
+    import dp_accounting as dp
+
+    return event if rounds == 1 else dp.SelfComposedDpEvent(event, rounds)
+
+
+@lru_cache(maxsize=256)
+def statement(
+    plan: Plan, *, insiders: int | None = None, at_capacity: bool = False
+) -> PrivacyStatement:
+    """The guarantee as ε, μ and words; arguments and errors as those of `guarantee`."""
+    from confide.privacy.accounting.statement import PrivacyStatement
+
+    if isinstance(plan.noise, NoNoise):
+        raise PlanError("a plan without noise guarantees nothing: ε = ∞")
+    found = guarantee(plan, insiders=insiders, at_capacity=at_capacity)
+    return PrivacyStatement.of_event(
+        found.event,
+        relation=found.relation,
+        delta=plan.noise.delta,
+        unit=plan.neighbours.unit,
+        closeness=found.rounds * found.round_closeness,
+    )
+
+
+def with_noise(
+    plan: Plan, kind: type[CentralNoise | NoiseShares], *, epsilon: float, delta: float
+) -> Plan:
+    """A plan with the least noise that keeps (ε, δ) for all its rounds together.
+
+    Args:
+        plan: A plan; what noise it has is replaced.
+        kind: Who adds the noise.
+        epsilon: ε, against as many colluding parties as the plan's threat allows.
+        delta: δ.
+
+    Raises:
+        PlanError: If ε or δ is out of range, or the lattices cannot hold the noise.
+
+    Example:
+        >>> from confide.computation import Computation
+        >>> from confide.plan import Masked, Sum, SumGroup, Task
+        >>> total = SumGroup((Sum(name="total", unit_bound=1, capacity=100),))
+        >>> mean = Computation(task=Task.of("sum"), sums=total, columns=("x",), init=dict,
+        ...                    contribute=lambda state, data, rng: {"total": data["x"]},
+        ...                    update=lambda state, totals: totals)
+        >>> plan = mean.plan(parties=["a", "b", "c", "d"], rounds=10, aggregation=Masked())
+        >>> private = with_noise(plan, NoiseShares, epsilon=1.0, delta=1e-6)
+        >>> 0.99 < statement(private).epsilon <= 1.0
+        True
+    """
+    from confide.privacy.accounting.calibration import calibrate
+    from confide.privacy.accounting.shares import ROUNDING_STEPS
+
+    relation = _relation(plan, at_capacity=False)
+    multiplier = calibrate(
+        lambda z: _repeated(_round_event(plan, z), plan.rounds),
+        # A hair less than asked leaves room for the closeness of discrete to continuous noise.
+        epsilon=epsilon * (1 - 1e-9),
+        delta=delta * (1 - 1e-9),
+        relation=relation,
+    )
+    # The inverse of `_multiplier`: what randomised rounding takes of the variance is put on top.
+    coarsest = max(s.lattice.resolution / s.unit_bound for s in plan.sums.sums)
+    deviation = math.hypot(multiplier * _distance(plan, relation), ROUNDING_STEPS * coarsest)
+    return replace(plan, noise=kind(deviation / plan.joint_sensitivity, delta))
