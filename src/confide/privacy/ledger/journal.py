@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from confide.errors import LedgerError, VerificationError
 from confide.privacy.ledger.entries import (
     FIRST_PREVIOUS,
     FORMAT,
+    Capped,
     Entry,
     Fact,
     Opened,
@@ -25,12 +26,15 @@ from confide.privacy.ledger.entries import (
     chained,
     read_entry,
 )
+from confide.privacy.ledger.filters import budget_of
 from confide.privacy.ledger.heads import SignedHead
-from confide.privacy.ledger.state import State, order_texts
+from confide.privacy.ledger.state import State, cap_of, order_texts
 from confide.privacy.ledger.store import Rows, Store
 from confide.randomness import SecureRandom
 
 __all__ = ["Journal"]
+
+_ROUNDING: Final = 10**6
 
 Seen = TypeVar("Seen")
 
@@ -127,12 +131,15 @@ class Journal:
                 self._take_in(entry)
             return self._state
 
-    def verify(self, head: SignedHead | None, owner: bytes) -> State:
+    def verify(
+        self, head: SignedHead | None, owner: bytes, mu_of: Callable[[float, float], float]
+    ) -> State:
         """Recomputes everything from the database's rows.
 
         Args:
             head: A head kept elsewhere.
             owner: The public key that must own the ledger; empty for the one that it names.
+            mu_of: The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP.
 
         Returns:
             The state, folded anew.
@@ -146,6 +153,8 @@ class Journal:
         with self._store.transaction() as rows:
             for entry in _chain(rows, state):
                 state.apply(entry, strict=True)
+                if isinstance(entry.fact, Capped):
+                    _check_budget(entry.number, entry.fact, mu_of)
                 if head is not None and entry.number == head.number:
                     at_head = state.head
             _check_answers(rows, state)
@@ -221,6 +230,18 @@ def _chain(rows: Rows, state: State) -> Iterator[Entry]:
         if digest != entry.hash:
             raise VerificationError(f"entry {number} of the ledger was changed: its hash is wrong")
         yield entry
+
+
+def _check_budget(number: int, fact: Capped, mu_of: Callable[[float, float], float]) -> None:
+    """Sees that a cap's whole units are no more than its ε and δ stand for."""
+    true = budget_of(cap_of(fact), mu_of).units()
+    # Another release may round the last digits another way.
+    if any(
+        units > most + abs(most) // _ROUNDING for units, most in zip(fact.budget, true, strict=True)
+    ):
+        raise VerificationError(
+            f"entry {number} of the ledger sets a cap with another budget than its ε and δ"
+        )
 
 
 def _check_answers(rows: Rows, state: State) -> None:

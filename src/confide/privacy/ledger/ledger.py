@@ -449,7 +449,7 @@ class Ledger:
         """
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
-        state = self._journal.verify(head, owner)
+        state = self._journal.verify(head, owner, self._accountant.mu_of)
         if state.opened is None:
             raise VerificationError("the ledger has lost all its entries")
         return SignedHead(

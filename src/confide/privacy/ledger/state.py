@@ -32,7 +32,7 @@ from confide.privacy.ledger.filters import Budget, Cap, Filter, Period
 from confide.privacy.ledger.lineage import Dataset, steps
 from confide.privacy.ledger.refusal import refusal
 
-__all__ = ["Charge", "SetCap", "State", "calendar", "order_texts"]
+__all__ = ["Charge", "SetCap", "State", "calendar", "cap_of", "order_texts"]
 
 _N_COSTS: Final = 3 + len(ORDERS)
 
@@ -347,15 +347,7 @@ class State:
             )
 
     def _cap(self, fact: Capped) -> None:
-        cap = Cap(
-            epsilon=float(fact.epsilon),
-            delta=float(fact.delta),
-            approximate_delta=float(fact.approximate_delta),
-            filter=Filter(fact.filter),
-            observers=frozenset(fact.observers) if fact.observers else None,
-            period=Period(fact.period) if fact.period else None,
-            orders=tuple(map(float, fact.orders)) if fact.orders else None,
-        )
+        cap = cap_of(fact)
         if len(fact.budget) != _N_COSTS:
             raise DataError(f"a budget of {len(fact.budget)} numbers")
         squared_mu, closeness, delta, *renyi = fact.budget
@@ -409,6 +401,23 @@ class State:
         totals = self._buckets[fact.dataset].setdefault(bucket, {})
         for distance, cost in charge.costs.items():
             totals[distance] = totals.get(distance, Cost()) + cost * change
+
+
+def cap_of(fact: Capped) -> Cap:
+    """The cap that an entry sets.
+
+    Raises:
+        ValueError: If it is no cap.
+    """
+    return Cap(
+        epsilon=float(fact.epsilon),
+        delta=float(fact.delta),
+        approximate_delta=float(fact.approximate_delta),
+        filter=Filter(fact.filter),
+        observers=frozenset(fact.observers) if fact.observers else None,
+        period=Period(fact.period) if fact.period else None,
+        orders=tuple(map(float, fact.orders)) if fact.orders else None,
+    )
 
 
 def order_texts() -> tuple[str, ...]:

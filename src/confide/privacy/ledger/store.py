@@ -38,6 +38,9 @@ _ANSWERS: Final = sa.Table(
     sa.Column("answer", sa.LargeBinary, nullable=False),
 )
 
+_MAGIC: Final = b"SQLite format 3\0"
+"""How a file of SQLite's begins."""
+
 _LOCK: Final = 0x636F6E66696465
 """The advisory lock of ledgers: "confide"."""
 
@@ -152,16 +155,34 @@ class Store:
 
     def _create(self) -> None:
         if self._sqlite:
+            self._refuse_another_file()
             with self._named(), self._engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         with self._named(), self._engine.connect() as connection:
-            self._begin(connection, write=True)
             try:
+                self._begin(connection, write=True)
                 _TABLES.create_all(connection)
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    def _refuse_another_file(self) -> None:
+        """SQLite would take a short file for an empty database, and ours may share none."""
+        path = Path(str(self._url.database))
+        with self._named():
+            if not path.exists():
+                return
+            with path.open("rb") as file:
+                start = file.read(len(_MAGIC))
+            if start not in (b"", _MAGIC):
+                raise LedgerError(f"{self} is no ledger, or damaged; name another file")
+            with self._engine.connect() as connection:
+                tables = sa.inspect(connection).get_table_names()
+        if tables and _ENTRIES.name not in tables:
+            raise LedgerError(
+                f"{self} holds something else: {', '.join(tables)}; name another file"
+            )
 
     def _begin(self, connection: sa.Connection, *, write: bool) -> None:
         run = connection.exec_driver_sql

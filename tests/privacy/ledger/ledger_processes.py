@@ -1,0 +1,93 @@
+"""Processes that use one ledger, started by tests as a script.
+
+It imports once and forks, so that a child starts in milliseconds. Lines on its input:
+
+    crash WHERE      a child that charges until it is killed or the cap is reached
+    contend WHERE N  N children that want the last run at the same moment
+    wait PID         until a child is dead
+"""
+
+import os
+import sys
+import time
+
+from tests.privacy.ledger.ledger_support import NAMES, Pure, opened, with_cap
+
+from confide.errors import BudgetError
+
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def charge_until_killed(where):
+    ledger = with_cap(where)
+    say("opened")
+    for i in range(1000):
+        try:
+            reservation = ledger.reserve("loans", Pure("0.02"), observers=NAMES, count=2)
+        except BudgetError:
+            say("refused")
+            time.sleep(0.001)
+            continue
+        name = reservation.identity.hex()
+        say("reserved", name)
+        reservation.use()
+        say("used", name)
+        digest = bytes([i % 256]) * 32
+        say("committing", name, digest.hex())
+        reservation.commit(digest)
+        say("committed", name, digest.hex())
+
+
+def want_the_last(where, ready, go):
+    ledger = opened(where, timeout=60)
+    os.write(ready, b"r")
+    os.read(go, 1)
+    try:
+        ledger.reserve("loans", Pure("0.25"), observers=NAMES).commit()
+    except BudgetError as error:
+        say("refused", error)
+    else:
+        say("won")
+
+
+def fork(task, *arguments):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        task(*arguments)
+    except BaseException as error:  # noqa: BLE001 - the parent judges
+        say("failed", type(error).__name__, error)
+    finally:
+        os._exit(0)
+
+
+def contend(where, count):
+    ready, go = os.pipe(), os.pipe()
+    children = [fork(want_the_last, where, ready[1], go[0]) for _ in range(count)]
+    for _ in children:
+        os.read(ready[0], 1)
+    os.write(go[1], b"g" * count)
+    for child in children:
+        os.waitpid(child, 0)
+    say("done")
+
+
+def main():
+    for line in sys.stdin:
+        match line.split():
+            case ["crash", where]:
+                say("started", fork(charge_until_killed, where))
+            case ["contend", where, count]:
+                contend(where, int(count))
+            case ["wait", child]:
+                os.waitpid(int(child), 0)
+                say("dead")
+            case other:
+                say("failed", *other)
+
+
+if __name__ == "__main__":
+    main()
