@@ -1,0 +1,121 @@
+"""The compiled sampler, where `confide-native` is installed, and the choice between the two.
+
+Both samplers read the same words in the same way and decide by the same tables, so they yield the
+same samples; neither is less exact than the other. The kernel holds no cryptography: it asks for
+words, and for the settlement of what they leave undecided.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from enum import Enum
+from functools import lru_cache
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide._version import __version__
+from confide.errors import PlanError
+from confide.privacy.noise.law import Law
+from confide.privacy.noise.reference import fill
+from confide.privacy.noise.resolver import Resolver
+from confide.privacy.noise.stream import KeyStream
+from confide.privacy.noise.table import table_of
+from confide.randomness import SecureRandom
+
+__all__ = ["Backend", "backend", "sample"]
+
+
+class Backend(Enum):
+    """Which code samples."""
+
+    KERNEL = "kernel"
+    """`confide-native`, compiled."""
+    REFERENCE = "reference"
+    """numpy."""
+
+
+class _Kernel(Protocol):
+    def fill(
+        self,
+        out: NDArray[np.int64],
+        *,
+        floors: NDArray[np.uint64],
+        shift: int,
+        bound: int,
+        quadratic: float,
+        linear: float,
+        refill: Callable[[int], bytes],
+        cell: Callable[[int], int],
+        keeps: Callable[[int, int], bool],
+    ) -> None: ...
+
+
+def backend() -> Backend:
+    """The code that samples here unless another is asked for.
+
+    Example:
+        >>> backend() in Backend
+        True
+    """
+    return Backend.REFERENCE if _kernel() is None else Backend.KERNEL
+
+
+def sample(law: Law, size: int, random: SecureRandom, using: Backend | None) -> NDArray[np.int64]:
+    """Draws `size` independent samples of a law.
+
+    Raises:
+        PlanError: If the kernel is asked for and not installed.
+    """
+    kernel = _kernel()
+    if using is Backend.KERNEL and kernel is None:
+        raise PlanError(
+            f"the kernel is asked for and confide-native {__version__} is not installed; install "
+            "it, or leave the choice open: the reference draws the same samples"
+        )
+    out = np.empty(size, dtype=np.int64)
+    table = table_of(law)
+    stream = KeyStream(random)
+    resolver = Resolver(law, _LazyWords(random))
+    if kernel is None or using is Backend.REFERENCE:
+        fill(out, law, table, stream.words, resolver)
+    else:
+        kernel.fill(
+            out,
+            floors=table.floors,
+            shift=law.shift,
+            bound=law.bound,
+            quadratic=float(law.quadratic),
+            linear=float(law.linear),
+            refill=stream.bytes,
+            cell=resolver.cell,
+            keeps=resolver.keeps,
+        )
+    return out
+
+
+class _LazyWords:
+    """A second stream for what is undecided, made when it is first needed."""
+
+    def __init__(self, random: SecureRandom) -> None:
+        self._random = random
+        self._stream: KeyStream | None = None
+
+    def __call__(self) -> int:
+        if self._stream is None:
+            self._stream = KeyStream(self._random)
+        return self._stream.word()
+
+
+@lru_cache(maxsize=1)
+def _kernel() -> _Kernel | None:
+    """The kernel of this very version, or None."""
+    try:
+        module = importlib.import_module("confide_native")
+    except ImportError:
+        return None
+    if module.__version__ != __version__:
+        return None
+    return cast("_Kernel", module)
