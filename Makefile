@@ -5,7 +5,11 @@ EXTRAS := dev,demo,bench
 
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
 READY := $(VENV)/ready
+
+# The kernels in native/ are required where CI runs; elsewhere confide goes without a compiler.
+NATIVE ?= $(if $(CI),required,optional)
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -62,11 +66,27 @@ $(BIN)/python:
 	$(step) "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(READY): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	$(step) 'Installing confide and its tools (about a minute)'
 	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
+
+# Older pips take constraints on builds from PIP_CONSTRAINT, newer ones from PIP_BUILD_CONSTRAINT.
+$(READY): $(INSTALLED) $(shell find native -type f)
+	@if $(COMPILES); then \
+	    printf '\033[1m==>\033[0m %s\n' 'Building the kernels (native/, half a minute)'; \
+	    PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -q -c constraints.txt ./native; \
+	elif [ '$(NATIVE)' = required ]; then \
+	    echo 'no C++20 compiler with Python.h: install them (Debian: g++, python3-dev)' >&2; exit 1; \
+	else \
+	    echo 'No C++20 compiler with Python.h: confide goes without its kernels, more slowly'; \
+	fi
+	@touch $@
+
+COMPILES = printf '\#include <concepts>\n\#include <Python.h>\n' | $${CXX:-c++} -std=c++20 \
+    -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+    -fsyntax-only -x c++ - 2>/dev/null
 
 # Of what pip prints, each package's name once, and when files are being written.
 define BRIEFLY

@@ -6,12 +6,13 @@ if V < exp(-a(x)), with a of `confide.privacy.noise.law`.
 
 **Why floating point decides nothing wrongly.** Let â be a as computed: u, below 2^37, is exact,
 the sum beside it and the coefficients are rounded at most once, and of the three operations one
-adds zero, so |â - a| ≤ 5·2^-53·a. For â ≤ 1 the Taylor polynomial of degree 18 differs from exp(-â) by
-less than 1/19! < 2^-56; its nested form multiplies earlier errors by at most â/i and adds at most
-3·2^-53 in step i, together below 9·2^-53. V's first 53 bits are exact, the rest below 2^-53. All of
-it stays below 2^-48. A comparison counts as decided only where the sides differ by more than 2^-40,
-and a proposal with â > 1 is never decided here, so there are 8 bits to spare. Only additions,
-multiplications and conversions of IEEE 754 are used; no library function is trusted.
+adds zero, so |â - a| ≤ 5·2^-53·a. For â ≤ 1 the Taylor polynomial of degree 18 differs from
+exp(-â) by less than 1/19! < 2^-56; its nested form multiplies earlier errors by at most â/i and
+adds at most 3·2^-53 in step i, together below 9·2^-53. V's first 53 bits are exact, the rest below
+2^-53. All of it stays below 2^-48. A comparison counts as decided only where the sides differ by
+more than 2^-40, and a proposal with â > 1 is never decided here, so there are 8 bits to spare. Only
+additions, multiplications and conversions of IEEE 754 are used; no library function is trusted.
+
 Most proposals are kept because V < 1 - a, without the polynomial. The undecided go to
 `confide.privacy.noise.resolver`.
 """

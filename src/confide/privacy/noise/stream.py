@@ -1,9 +1,9 @@
 """The bits that noise is made of: AES-256 in counter mode under a fresh key.
 
-A `SecureRandom` gives 32 bytes, which OpenSSL expands at several gigabytes a second; the operating
-system's own generator would take longer than the sampling. "Exact" is meant for ideal bits. These
-are as good as AES-256 is a pseudo-random permutation, but for N²/2^129 with N blocks of 16 bytes:
-2^-67 for a thousand million samples.
+A `SecureRandom` gives 32 bytes, which OpenSSL expands at a nanosecond or two for a word of 64 bits;
+the operating system's own generator takes twenty times as long, and longer than the sampling.
+"Exact" is meant for ideal bits. These are as good as AES-256 is a pseudo-random permutation, but
+for N²/2^129 with N blocks of 16 bytes: 2^-67 for a thousand million samples.
 """
 
 from __future__ import annotations
