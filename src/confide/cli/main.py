@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from confide._version import __version__
-from confide.cli import demo, plan, simulate
+from confide.cli import demo, ledger, plan, simulate
 from confide.cli.console import errors, plain, state
 from confide.errors import ConfideError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(plan.app, name="plan")
+app.add_typer(ledger.app, name="ledger")
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 

@@ -451,6 +451,13 @@ class TestTogether:
                 pure(ledger)
             monkeypatch.undo()
 
+    def test_a_closed_handle_does_nothing(self, where):
+        with with_cap(where) as ledger:
+            reservation = pure(ledger)
+        for late in (reservation.commit, reservation.use, ledger.head, lambda: pure(ledger)):
+            with pytest.raises(LedgerError, match="was closed; open it again"):
+                late()
+
     def test_an_entry_that_vanishes_while_it_is_open_is_missed(self, where):
         with with_cap(where) as ledger, opened(where) as other:
             pure(ledger)

@@ -275,9 +275,8 @@ def test_nothing_runs_if_a_use_cannot_be_written(tmp_path):
     where, ran = tmp_path / "ledger.db", []
     with with_cap(where) as ledger:
         reservation = pure(ledger)
-        shutil.move(where, tmp_path / "gone.db")
-        where.mkdir()
-        ledger._journal._store.close()
-        with pytest.raises(LedgerError):
+        with ledger._journal._store._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        with pytest.raises(LedgerError, match="is read-only"):
             ran.append(reservation.use())
     assert ran == []

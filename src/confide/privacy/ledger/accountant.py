@@ -45,11 +45,12 @@ class DpAccountant:
                 once = self.pure_epsilon(inner)
                 return None if once is None else once * count
             case dp_event.ComposedDpEvent(events=parts):
-                known = [self.pure_epsilon(part) for part in parts]
-                return None if None in known else sum(filter(None, known), Fraction(0))
+                known = [part for part in map(self.pure_epsilon, parts) if part is not None]
+                return sum(known, Fraction(0)) if len(known) == len(parts) else None
             case dp_event.NoOpDpEvent():
                 return Fraction(0)
-        return None
+            case _:
+                return None
 
     def mu_of(self, epsilon: float, delta: float) -> float:
         """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP."""
@@ -63,4 +64,4 @@ class DpAccountant:
         """Upper bounds on the Rényi divergence between neighbours."""
         from confide.privacy.accounting.renyi import rdp_curve
 
-        return list(rdp_curve(event, tuple(orders), relation))
+        return rdp_curve(event, orders, relation)

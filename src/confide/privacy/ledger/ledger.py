@@ -49,11 +49,11 @@ class Ledger:
         >>> from confide.plan import Relation, Unit
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with Ledger.open(Path(folder) / "ledger.db") as ledger:
-        ...         ledger.open_dataset("loans", unit=Unit.RECORD)
+        ...         _ = ledger.open_dataset("loans", unit=Unit.RECORD)
         ...         ledger.cap("loans", Cap(epsilon=3, delta=1e-6, filter=Filter.GAUSSIAN))
         ...         charge = ledger.reserve("loans", GaussianDpEvent(2.0), observers={"bank"})
         ...         charge.commit()
-        ...         ledger.spent("loans").mu.__round__(6)
+        ...         print(round(ledger.spent("loans").mu, 6))
         0.5
     """
 
@@ -417,19 +417,16 @@ class Ledger:
         Raises:
             LedgerError: If the ledger has an owner and was opened without the key.
         """
+        head = self.position()
+        if self._key is not None:
+            return head.signed(self._key)
+        if head.owner:
+            raise LedgerError("the ledger has an owner's key; open it with that to sign a head")
+        return head
 
-        def look(state: State, _: object) -> SignedHead:
-            opened = state.opened
-            if opened is None:
-                raise LedgerError("the ledger has no entries")
-            if opened.owner and self._key is None:
-                raise LedgerError("the ledger has an owner's key; open it with that to sign a head")
-            return SignedHead(
-                ledger=opened.ledger, number=state.number, hash=state.head, time=state.time
-            )
-
-        head = self._journal.read(look)
-        return head if self._key is None else head.signed(self._key)
+    def position(self) -> SignedHead:
+        """The newest head, unsigned, with the owner that the ledger names: good for a look."""
+        return self._journal.read(lambda state, _: _position(state))
 
     def verify(self, head: SignedHead | bytes | None = None, *, owner: bytes = b"") -> SignedHead:
         """Recomputes the chain, every total and every cap, and compares a head kept elsewhere.
@@ -449,12 +446,20 @@ class Ledger:
         """
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
-        state = self._journal.verify(head, owner, self._accountant.mu_of)
-        if state.opened is None:
-            raise VerificationError("the ledger has lost all its entries")
-        return SignedHead(
-            ledger=state.opened.ledger, number=state.number, hash=state.head, time=state.time
-        )
+        return _position(self._journal.verify(head, owner, self._accountant.mu_of))
+
+
+def _position(state: State) -> SignedHead:
+    opened = state.opened
+    if opened is None:
+        raise VerificationError("the ledger has lost all its entries")
+    return SignedHead(
+        ledger=opened.ledger,
+        number=state.number,
+        hash=state.head,
+        time=state.time,
+        owner=opened.owner,
+    )
 
 
 def _same(found: Dataset, wanted: Dataset) -> None:

@@ -98,6 +98,7 @@ class Store:
     def __init__(self, where: str | Path, *, create: bool, timeout: float) -> None:
         self._url = _url(where)
         self._timeout = timeout
+        self._closed = False
         if self._sqlite and not create and not Path(str(self._url.database)).is_file():
             raise LedgerError(f"there is no ledger at {self}; set a cap to make one")
         self._engine = _engine(self._url, timeout)
@@ -127,6 +128,8 @@ class Store:
             LedgerError: If the database fails. What was to be written may be there only if the
                 failure was at the very end, on a server that could not answer any more.
         """
+        if self._closed:
+            raise LedgerError(f"the ledger {self} was closed; open it again")
         with self._named(), self._engine.connect() as connection:
             try:
                 self._begin(connection, write=write)
@@ -150,7 +153,8 @@ class Store:
             raise LedgerError(f"the ledger {self} is damaged: {found}; restore it from a backup")
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Lets go of the database; nothing can be read or written any more."""
+        self._closed = True
         self._engine.dispose()
 
     def _create(self) -> None:

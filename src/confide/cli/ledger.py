@@ -1,0 +1,273 @@
+"""`confide ledger`: what data have lost, and the caps on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from confide.cli.console import errors, output, plain
+from confide.errors import DataError
+from confide.plan import Relation, Unit
+from confide.report.document import render, to_json
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from confide.privacy.ledger import Ledger
+    from confide.privacy.ledger.statement import DatasetStatement, Statement
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Say what data have lost, set caps on it, and check the record.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_MAX_KEY_FILE = 64 << 10
+
+Where = Annotated[
+    str, typer.Argument(metavar="LEDGER", help="The ledger: a file, or postgresql://…")
+]
+KeyFile = Annotated[Path | None, typer.Option("--key", help="The owner's Ed25519 key (PEM).")]
+
+
+class Format(Enum):
+    """How a statement is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+class FilterName(Enum):
+    """The theorem that a cap rests on."""
+
+    RENYI = "renyi"
+    GAUSSIAN = "gaussian"
+
+
+class PeriodName(Enum):
+    """How often a cap starts anew."""
+
+    MONTH = "month"
+    YEAR = "year"
+
+
+@app.command()
+def show(
+    where: Where,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    delta: Annotated[float, typer.Option(help="Where to state ε.")] = 1e-6,
+    form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Say what each dataset may lose, has lost, and to whom."""
+    from confide.privacy.ledger.statement import statement
+
+    with _opened(where) as ledger:
+        found = statement(ledger, dataset, delta=delta)
+    if as_json or form is Format.JSON:
+        typer.echo(json.dumps(to_json(found), indent=1))
+    elif form is Format.HTML:
+        page = render(
+            "ledger.html",
+            package="confide.privacy.ledger",
+            title="What the data have lost",
+            statement=found,
+        )
+        typer.echo(page)
+    else:
+        _print(found)
+
+
+@app.command()
+def verify(
+    where: Where,
+    head: Annotated[
+        Path | None, typer.Option(help="A head kept elsewhere, as `confide ledger head` wrote it.")
+    ] = None,
+    owner: Annotated[
+        str, typer.Option(help="The public key that must own it, in hexadecimal.")
+    ] = "",
+) -> None:
+    """Recompute the whole chain, and find what was changed, cut off or restored."""
+    kept = None if head is None else _hexadecimal(_read(head), f"the head {head}")
+    with _opened(where) as ledger:
+        found = ledger.verify(kept, owner=_hexadecimal(owner, "the owner's key"))
+    typer.echo(f"{found.number} entries, each as it was written; the last is {found.hash.hex()}")
+    if head is None:
+        errors.print(
+            "without --head, entries cut off at the end and a restored backup cannot be seen",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+@app.command("head")
+def show_head(where: Where, key: KeyFile = None) -> None:
+    """Print the head that counterparties keep, signed with the owner's key if there is one."""
+    with _opened(where, key=key) as ledger:
+        typer.echo(ledger.head().to_bytes().hex())
+
+
+@app.command()
+def cap(
+    where: Where,
+    *,
+    dataset: Annotated[str, typer.Option(help="The dataset; declared if it is new.")],
+    epsilon: Annotated[float, typer.Option(help="ε, above 0.")],
+    delta: Annotated[float, typer.Option(help="δ, below 1; 0 for pure ε.")],
+    filter_name: Annotated[
+        FilterName, typer.Option("--filter", help="What may be charged under it.")
+    ] = FilterName.RENYI,
+    observers: Annotated[
+        list[str] | None,
+        typer.Option(help="Count only what one of these sees; once for each name."),
+    ] = None,
+    period: Annotated[
+        PeriodName | None, typer.Option(help="Start anew each month or year.")
+    ] = None,
+    approximate_delta: Annotated[
+        float, typer.Option(help="The part of δ for events with a δ of their own.")
+    ] = 0.0,
+    unit: Annotated[Unit, typer.Option(help="Of a new dataset: whom it protects.")] = Unit.RECORD,
+    relation: Annotated[
+        Relation, typer.Option(help="Of a new dataset: what neighbours differ in.")
+    ] = Relation.ADD_OR_REMOVE_ONE,
+    parent: Annotated[
+        str | None, typer.Option(help="Of a new dataset: what it was made from.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Of a new dataset: nothing in it is in another.")
+    ] = False,
+    key: KeyFile = None,
+) -> None:
+    """Set a cap, in place of one with the same filter, observers and period."""
+    from confide.privacy.ledger import Cap, Filter, Period
+
+    wanted = Cap(
+        epsilon=epsilon,
+        delta=delta,
+        filter=Filter(filter_name.value),
+        observers=frozenset(observers) if observers else None,
+        period=Period(period.value) if period else None,
+        approximate_delta=approximate_delta,
+    )
+    with _opened(where, key=key, create=True) as ledger:
+        if all(known.name != dataset for known in ledger.datasets()):
+            ledger.open_dataset(dataset, unit=unit, relation=relation, parent=parent, fresh=fresh)
+        ledger.cap(dataset, wanted)
+    errors.print(f"{dataset}: {wanted}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def export(where: Where) -> None:
+    """Write every entry as one line of JSON."""
+    from confide.privacy.ledger.statement import exported
+
+    with _opened(where) as ledger:
+        for entry in ledger.entries():
+            typer.echo(json.dumps(exported(entry)))
+
+
+@contextmanager
+def _opened(where: str, *, key: Path | None = None, create: bool = False) -> Iterator[Ledger]:
+    from confide.privacy.ledger import Ledger
+
+    with Ledger.open(where, key=_private_key(key), create=create) as ledger:
+        yield ledger
+
+
+def _private_key(path: Path | None) -> Ed25519PrivateKey | None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if path is None:
+        return None
+    try:
+        key = load_pem_private_key(_read(path).encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} holds no private key in PEM without a password") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise DataError(f"{path} holds a key of another kind; heads are signed with Ed25519")
+    return key
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_KEY_FILE:
+            raise DataError(f"{path} is larger than {_MAX_KEY_FILE:,} bytes; it is something else")
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _hexadecimal(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise DataError(f"{what} is not hexadecimal") from error
+
+
+def _print(found: Statement) -> None:
+    output.print(
+        f"ledger {found.ledger}: {found.entries} entries, the last of {found.time} UTC",
+        soft_wrap=True,
+    )
+    for dataset in found.datasets:
+        _print_dataset(dataset)
+
+
+def _print_dataset(dataset: DatasetStatement) -> None:
+    made = f", made from {dataset.parent}" if dataset.parent else ""
+    output.print()
+    output.print(
+        f"[bold]{plain(dataset.name)}[/]: protects each {dataset.unit} ({dataset.relation})"
+        f"{plain(made) if made else ''}",
+        soft_wrap=True,
+    )
+    output.print(f"lost so far: {dataset.lost}", soft_wrap=True)
+    if dataset.caps:
+        output.print(_caps(dataset))
+    if dataset.charges:
+        output.print(_charges(dataset))
+    for note in dataset.notes:
+        output.print(f"note: {note}", soft_wrap=True)
+
+
+def _caps(dataset: DatasetStatement) -> Table:
+    table = Table("cap ε", "δ", "filter", "counts", "anew each", "left", "largest μ left")
+    for found in dataset.caps:
+        table.add_row(
+            f"{found.epsilon:g}",
+            f"{found.delta:g}",
+            found.filter,
+            plain(found.counts),
+            found.period or "never",
+            f"{found.left:.1%}",
+            f"{found.mu_left:.3g}",
+        )
+    return table
+
+
+def _charges(dataset: DatasetStatement) -> Table:
+    table = Table("entry", "UTC", "event", "runs", "state", "seen by", "for")
+    for charge in dataset.charges:
+        table.add_row(
+            str(charge.number),
+            charge.time,
+            plain(charge.event),
+            f"{charge.charged} of {charge.count}",
+            charge.state,
+            plain(", ".join(charge.observers)),
+            plain(charge.meaning) if charge.meaning else "",
+        )
+    return table

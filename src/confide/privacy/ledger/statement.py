@@ -1,0 +1,272 @@
+"""A ledger's statement: what each dataset may lose, has lost, and to whom, for people to read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from confide.canonical import decode
+from confide.privacy.ledger.balance import Remaining, Spent
+from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Entry
+from confide.privacy.ledger.filters import Filter, Period
+from confide.privacy.ledger.ledger import Ledger
+from confide.privacy.ledger.state import Charge
+
+__all__ = [
+    "CapLine",
+    "ChargeLine",
+    "DatasetStatement",
+    "Statement",
+    "described",
+    "exported",
+    "statement",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapLine:
+    """A cap and what it leaves.
+
+    Attributes:
+        epsilon: ε.
+        delta: δ.
+        filter: The filter.
+        counts: Whose observations it counts.
+        period: How often it starts anew; "" for never.
+        left: What is left, from 0 to 1.
+        mu_left: The largest μ of one more Gaussian event.
+    """
+
+    epsilon: float
+    delta: float
+    filter: str
+    counts: str
+    period: str
+    left: float
+    mu_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargeLine:
+    """A reservation.
+
+    Attributes:
+        number: Its entry.
+        time: When, in UTC.
+        event: One run, in words.
+        count: How many runs were reserved.
+        charged: How many of them count.
+        state: "open", "committed" or "cancelled".
+        observers: Who sees the answers.
+        meaning: What it was for.
+        plan_hash: The plan that asked.
+        release: SHA-256 of what was released.
+    """
+
+    number: int
+    time: str
+    event: str
+    count: int
+    charged: int
+    state: str
+    observers: tuple[str, ...]
+    meaning: str
+    plan_hash: str
+    release: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetStatement:
+    """One dataset.
+
+    Attributes:
+        name: Its name.
+        unit: Whom its caps protect.
+        relation: What two neighbours differ in.
+        parent: What it was made from; "" for nothing.
+        caps: Its caps.
+        lost: What it has lost, in words.
+        epsilon: The least ε that is known of all of it, at `delta`.
+        delta: δ, without that of events that have one of their own.
+        mu: μ, if all of it is Gaussian, else ∞.
+        charges: Its own charges.
+        notes: What these numbers do not say.
+    """
+
+    name: str
+    unit: str
+    relation: str
+    parent: str
+    caps: tuple[CapLine, ...]
+    lost: str
+    epsilon: float
+    delta: float
+    mu: float
+    charges: tuple[ChargeLine, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A ledger.
+
+    Attributes:
+        ledger: Which, in hexadecimal.
+        entries: How many entries it has.
+        head: The hash of the last.
+        time: When that was written, in UTC.
+        datasets: Its datasets.
+    """
+
+    ledger: str
+    entries: int
+    head: str
+    time: str
+    datasets: tuple[DatasetStatement, ...]
+
+
+def statement(ledger: Ledger, dataset: str | None = None, *, delta: float = 1e-6) -> Statement:
+    """The statement of a ledger, or of one of its datasets.
+
+    Args:
+        ledger: The ledger.
+        dataset: Only this one.
+        delta: δ at which to state ε.
+
+    Raises:
+        DataError: If there is no such dataset.
+    """
+    head = ledger.position()
+    names = [d.name for d in ledger.datasets()] if dataset is None else [dataset]
+    return Statement(
+        ledger=head.ledger.hex(),
+        entries=head.number,
+        head=head.hash.hex(),
+        time=_utc(head.time),
+        datasets=tuple(_dataset(ledger, name, delta) for name in names),
+    )
+
+
+def _dataset(ledger: Ledger, name: str, delta: float) -> DatasetStatement:
+    spent, remaining = ledger.spent(name, delta=delta), ledger.remaining(name)
+    found = next(d for d in ledger.datasets() if d.name == name)
+    return DatasetStatement(
+        name=name,
+        unit=found.unit.value,
+        relation=found.relation.value,
+        parent=found.parent,
+        caps=tuple(map(_cap, remaining)),
+        lost=_lost(spent),
+        epsilon=_epsilon(spent),
+        delta=delta,
+        mu=spent.mu,
+        charges=tuple(map(_charge, ledger.charges(name))),
+        notes=tuple(_notes(spent, remaining)),
+    )
+
+
+def _cap(left: Remaining) -> CapLine:
+    cap = left.cap
+    return CapLine(
+        epsilon=cap.epsilon,
+        delta=cap.delta,
+        filter=cap.filter.value,
+        counts="everybody" if cap.observers is None else ", ".join(sorted(cap.observers)),
+        period=cap.period.value if cap.period else "",
+        left=left.fraction,
+        mu_left=left.mu,
+    )
+
+
+def _charge(charge: Charge) -> ChargeLine:
+    fact = charge.fact
+    return ChargeLine(
+        number=charge.number,
+        time=_utc(charge.time),
+        event=described(decode(fact.event, MAX_ENTRY_BYTES)),
+        count=fact.count,
+        charged=charge.charged,
+        state=charge.closed or "open",
+        observers=fact.observers,
+        meaning=fact.meaning,
+        plan_hash=fact.plan_hash.hex(),
+        release=charge.release.hex(),
+    )
+
+
+def _epsilon(spent: Spent) -> float:
+    found = [spent.pure_epsilon, spent.renyi_epsilon]
+    if 0 < spent.mu < math.inf:
+        from confide.privacy.accounting.renyi import epsilon_of_mu
+
+        found.append(epsilon_of_mu(spent.mu, spent.delta))
+    return min(found)
+
+
+def _lost(spent: Spent) -> str:
+    if not spent.charges:
+        return "nothing was charged"
+    delta = spent.delta + spent.approximate_delta
+    epsilon = _epsilon(spent)
+    pure = " and δ = 0" if epsilon == spent.pure_epsilon else f" at δ = {delta:.3g}"
+    gaussian = f", μ = {spent.mu:.4g}" if spent.mu < math.inf else ""
+    still = f", {spent.open} still open and counted in full" if spent.open else ""
+    return f"ε = {epsilon:.4g}{pure}{gaussian}, of {spent.charges} charges{still}"
+
+
+def _notes(spent: Spent, remaining: tuple[Remaining, ...]) -> Iterator[str]:
+    caps = [left.cap for left in remaining]
+    if not caps:
+        yield "No cap: only those of the datasets that it was made from bind its charges."
+    for period in Period:
+        if any(cap.period is period for cap in caps):
+            yield (
+                f"A cap that starts anew each {period.value} guarantees each {period.value} for "
+                f"itself; what is learnt over several {period.value}s adds up."
+            )
+    if any(cap.observers is not None for cap in caps):
+        yield "A cap on some observers holds against them alone, not if others join them."
+    if spent.charges and any(cap.filter is Filter.RENYI for cap in caps):
+        yield (
+            "The ε lost holds for whoever stops to look at a time that the answers did not decide; "
+            "the cap holds whatever they decide."
+        )
+
+
+def described(event: object) -> str:
+    """A plain event in words: its kind and its numbers."""
+    if isinstance(event, Mapping):
+        kind = str(event.get("type", "event")).removesuffix("DpEvent")
+        inner = [
+            f"{name.replace('_', ' ')} {described(value)}"
+            for name, value in event.items()
+            if name not in ("type", "event")
+        ]
+        if "event" in event:
+            inner.insert(0, described(event["event"]))
+        return f"{kind}({', '.join(inner)})" if inner else kind
+    if isinstance(event, list):
+        return f"[{', '.join(map(described, event))}]"
+    return str(event)
+
+
+def exported(entry: Entry) -> dict[str, Any]:
+    """An entry as what JSON holds: bytes in hexadecimal, its event as a value."""
+    body = decode(entry.data, MAX_ENTRY_BYTES)
+    if "event" in body:
+        body["event"] = decode(body["event"], MAX_ENTRY_BYTES)
+    values = {k: v.hex() if isinstance(v, bytes) else v for k, v in body.items()}
+    return {
+        "number": entry.number,
+        "kind": entry.kind,
+        "utc": _utc(entry.time),
+        **values,
+        "hash": entry.hash.hex(),
+    }
+
+
+def _utc(time: int) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")

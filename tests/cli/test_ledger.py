@@ -1,0 +1,184 @@
+"""`confide ledger`: the record from the command line."""
+
+import json
+import sqlite3
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from dp_accounting import GaussianDpEvent, LaplaceDpEvent, SelfComposedDpEvent
+
+from confide.privacy.ledger import Ledger
+
+CAP = ("ledger", "cap", "l.db", "--dataset", "loans", "--epsilon", 3, "--delta", 1e-6)
+
+
+def charge(event=None, *, commit=True, **options):
+    with Ledger.open("l.db", create=False) as ledger:
+        given = {"observers": {"bank"}, "meaning": "[bold]a mean\x1b[31m", **options}
+        reservation = ledger.reserve("loans", event or GaussianDpEvent(4.0), **given)
+        if commit:
+            reservation.commit()
+
+
+@pytest.fixture
+def ledger(confide):
+    """A ledger with a Gaussian cap and a charge."""
+    assert confide(*CAP, "--filter", "gaussian").code == 0
+    charge()
+
+
+@pytest.fixture
+def key(folder):
+    path = folder / "key.pem"
+    private = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return path
+
+
+class TestCap:
+    def test_begins_a_ledger_and_declares_the_dataset(self, confide):
+        done = confide(*CAP, "--unit", "person", "--relation", "replace-one", "--period", "year")
+        assert (done.code, done.out) == (0, "")
+        assert done.err == "loans: ε = 3, δ = 1e-06 (renyi; all observers, each year)\n"
+        with Ledger.open("l.db", create=False) as ledger:
+            (dataset,) = ledger.datasets()
+            assert (dataset.unit.value, dataset.relation.value) == ("person", "replace-one")
+
+    def test_of_some_observers(self, confide):
+        assert confide(*CAP, "--observers", "bank", "--observers", "court").code == 0
+        with Ledger.open("l.db", create=False) as ledger:
+            assert ledger.caps("loans")[0].observers == frozenset({"bank", "court"})
+
+    def test_on_a_second_dataset_says_where_it_is_from(self, confide, refused, ledger):
+        again = ("ledger", "cap", "l.db", "--dataset", "copy", "--epsilon", 3, "--delta", 1e-6)
+        assert "name the parent" in refused(*again, code=3)
+        assert confide(*again, "--parent", "loans").code == 0
+        other = ("ledger", "cap", "l.db", "--dataset", "new", "--epsilon", 3, "--delta", 1e-6)
+        assert confide(*other, "--fresh").code == 0
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--epsilon", 0, "--delta", 1e-6), "epsilon 0.0"),
+            (("--epsilon", "nan", "--delta", 1e-6), "epsilon nan"),
+            (("--epsilon", 1, "--delta", 1), "delta 1.0; it is at least 0 and below 1"),
+        ],
+    )
+    def test_that_cannot_be_makes_no_ledger(self, refused, options, message):
+        error = refused("ledger", "cap", "l.db", "--dataset", "loans", *options, code=2)
+        assert message in error
+
+
+class TestShow:
+    def test_in_words(self, confide, ledger):
+        charge(SelfComposedDpEvent(GaussianDpEvent(50.0), 10), count=3, commit=False)
+        done = confide("ledger", "show", "l.db")
+        assert (done.code, done.err) == (0, "")
+        assert "loans: protects each record (add-or-remove-one)" in done.out
+        assert "lost so far: ε = " in done.out
+        assert "μ = 0.2729, of 2 charges, 1 still open and counted in full" in done.out
+        assert "gaussian" in done.out
+        assert "\x1b" not in done.out
+
+    def test_nothing_yet(self, confide):
+        confide(*CAP)
+        assert "lost so far: nothing was charged" in confide("ledger", "show", "l.db").out
+
+    def test_as_json(self, confide, ledger):
+        found = json.loads(confide("ledger", "show", "l.db", "--json").out)
+        (dataset,) = found["datasets"]
+        assert found["entries"] == 5
+        assert dataset["mu"] == pytest.approx(0.25, rel=1e-6)
+        assert dataset["caps"][0]["epsilon"] == 3.0
+        assert dataset["charges"][0]["event"] == "Gaussian(noise multiplier 4.0)"
+        assert dataset["charges"][0]["state"] == "committed"
+
+    def test_as_a_page(self, confide, ledger):
+        page = confide("ledger", "show", "l.db", "--format", "html").out
+        assert page.startswith("<!doctype html>")
+        assert "<h2>loans</h2>" in page
+        assert "Gaussian(noise multiplier 4.0)" in page
+
+    def test_one_dataset(self, confide, refused, ledger):
+        assert "loans" in confide("ledger", "show", "l.db", "--dataset", "loans").out
+        error = refused("ledger", "show", "l.db", "--dataset", "lons", code=3)
+        assert error == "no dataset 'lons' in this ledger; it has: loans"
+
+    def test_periods_add_up(self, confide):
+        confide(*CAP, "--period", "month")
+        shown = confide("ledger", "show", "l.db").out
+        assert "what is learnt over several months adds up" in shown
+
+    @pytest.mark.parametrize("command", ["show", "verify", "export", "head"])
+    def test_no_ledger_is_made_by_looking(self, refused, command):
+        assert "there is no ledger at none.db" in refused("ledger", command, "none.db", code=8)
+
+
+class TestVerify:
+    def test_an_honest_ledger(self, confide, folder, ledger):
+        (folder / "head").write_text(confide("ledger", "head", "l.db").out)
+        charge()
+        done = confide("ledger", "verify", "l.db", "--head", "head")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith("7 entries, each as it was written; the last is ")
+        assert "without --head" in confide("ledger", "verify", "l.db").err
+
+    def test_a_tail_cut_off(self, confide, folder, ledger):
+        (folder / "head").write_text(confide("ledger", "head", "l.db").out)
+        with sqlite3.connect("l.db") as database:
+            database.execute("DELETE FROM confide_ledger_entries WHERE number = 5")
+        database.close()
+        done = confide("ledger", "verify", "l.db", "--head", "head")
+        assert (done.code, done.out) == (6, "")
+        assert "ends with entry 4, the head with entry 5" in done.err
+
+    def test_a_changed_entry(self, confide, ledger):
+        with sqlite3.connect("l.db") as database:
+            database.execute("UPDATE confide_ledger_entries SET data = CAST(data || x'00' AS BLOB) "
+                             "WHERE number = 4")  # fmt: skip
+        database.close()
+        for command in ("verify", "show", "export"):
+            done = confide("ledger", command, "l.db")
+            assert (done.code, done.out) == (6, "")
+            assert done.err.startswith("error: entry 4 of the ledger")
+
+    def test_of_an_owner(self, confide, folder, key):
+        assert confide(*CAP, "--key", key).code == 0
+        (folder / "head").write_text(confide("ledger", "head", "l.db", "--key", key).out)
+        owner = Ed25519PrivateKey.from_private_bytes(b"k" * 32).public_key().public_bytes_raw()
+        checked = ("ledger", "verify", "l.db", "--head", "head", "--owner")
+        assert confide(*checked, owner.hex()).code == 0
+        assert confide(*checked, bytes(32).hex()).code == 6
+        assert confide("ledger", "head", "l.db").code == 8
+
+    def test_heads_and_keys_that_are_none(self, confide, folder, refused, key, ledger):
+        (folder / "head").write_text("no head")
+        error = refused("ledger", "verify", "l.db", "--head", "head", code=3)
+        assert error == "the head head is not hexadecimal"
+        assert "cannot read" in refused("ledger", "verify", "l.db", "--head", "none", code=3)
+        error = refused("ledger", "head", "l.db", "--key", "head", code=3)
+        assert "no private key in PEM" in error
+        assert "not founded with this key" in refused(
+            "ledger", "head", "l.db", "--key", key, code=8
+        )
+
+
+def test_export_is_a_line_of_json_for_each_entry(confide, ledger):
+    lines = [json.loads(line) for line in confide("ledger", "export", "l.db").out.splitlines()]
+    assert [line["kind"] for line in lines] == [
+        "opened", "registered", "capped", "reserved", "committed",
+    ]  # fmt: skip
+    assert [line["number"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["previous"] for line in lines[1:]] == [line["hash"] for line in lines[:-1]]
+    assert lines[3]["event"] == {"type": "GaussianDpEvent", "noise_multiplier": "4.0"}
+
+
+def test_pure_losses_are_stated_without_delta(confide):
+    confide("ledger", "cap", "l.db", "--dataset", "loans", "--epsilon", 1, "--delta", 0)
+    charge(LaplaceDpEvent(4.0))
+    assert "lost so far: ε = 0.25 and δ = 0, of 1 charges" in confide("ledger", "show", "l.db").out
