@@ -259,11 +259,14 @@ def _caps(dataset: DatasetStatement) -> Table:
 
 
 def _charges(dataset: DatasetStatement) -> Table:
-    table = Table("entry", "UTC", "event", "runs", "state", "seen by", "for")
+    table = Table("entry")
+    table.add_column("UTC", no_wrap=True)
+    for header in ("event", "runs", "state", "seen by", "for"):
+        table.add_column(header, overflow="fold")
     for charge in dataset.charges:
         table.add_row(
             str(charge.number),
-            charge.time,
+            charge.time[: len("2026-01-31 23:59")],
             plain(charge.event),
             f"{charge.charged} of {charge.count}",
             charge.state,

@@ -4,6 +4,7 @@ It imports once and forks, so that a child starts in milliseconds. Lines on its 
 
     crash WHERE      a child that charges until it is killed or the cap is reached
     contend WHERE N  N children that want the last run at the same moment
+    begin WHERE N    N children that make the ledger at the same moment
     wait PID         until a child is dead
 """
 
@@ -44,6 +45,16 @@ def want_the_last(where, ready, go):
     ledger = opened(where, timeout=60)
     os.write(ready, b"r")
     os.read(go, 1)
+    charge(ledger)
+
+
+def begin(where, ready, go):
+    os.write(ready, b"r")
+    os.read(go, 1)
+    charge(with_cap(where, timeout=60))
+
+
+def charge(ledger):
     try:
         ledger.reserve("loans", Pure("0.25"), observers=NAMES).commit()
     except BudgetError as error:
@@ -64,9 +75,9 @@ def fork(task, *arguments):
         os._exit(0)
 
 
-def contend(where, count):
+def contend(task, where, count):
     ready, go = os.pipe(), os.pipe()
-    children = [fork(want_the_last, where, ready[1], go[0]) for _ in range(count)]
+    children = [fork(task, where, ready[1], go[0]) for _ in range(count)]
     for _ in children:
         os.read(ready[0], 1)
     os.write(go[1], b"g" * count)
@@ -81,7 +92,9 @@ def main():
             case ["crash", where]:
                 say("started", fork(charge_until_killed, where))
             case ["contend", where, count]:
-                contend(where, int(count))
+                contend(want_the_last, where, int(count))
+            case ["begin", where, count]:
+                contend(begin, where, int(count))
             case ["wait", child]:
                 os.waitpid(int(child), 0)
                 say("dead")

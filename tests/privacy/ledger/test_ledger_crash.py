@@ -142,3 +142,12 @@ def test_of_sixteen_processes_none_gets_more_than_there_is(processes, where):
         said = processes.until("done")
         assert sorted(word for word, *_ in said) == ["done", *["refused"] * 16]
         assert ledger.spent("loans").charges == 0
+
+
+def test_sixteen_processes_that_begin_a_ledger_begin_one(processes, where):
+    processes.ask("begin", where, 16)
+    said = processes.until("done")
+    assert sorted(word for word, *_ in said) == ["done", *["refused"] * 12, *["won"] * 4]
+    with opened(where) as ledger:
+        ledger.verify()
+        assert [entry.kind for entry in ledger.entries()].count("opened") == 1
