@@ -1,0 +1,164 @@
+"""Events as plain values: what a ledger hashes and stores, and reads back strictly.
+
+The vocabulary is that of `dp_accounting`, whose events describe and compute nothing. A real number
+stands as its shortest decimal text, so that equal events have one encoding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from confide.errors import PlanError
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = ["event_from_plain", "event_to_plain"]
+
+_MOST_EVENTS: Final = 10_000
+_DEEPEST: Final = 16
+
+
+def event_to_plain(event: DpEvent) -> dict[str, Any]:
+    """An event as maps, lists, texts and whole numbers.
+
+    Raises:
+        PlanError: If the event, or one in it, is unknown.
+
+    Example:
+        >>> from dp_accounting import GaussianDpEvent
+        >>> event_to_plain(GaussianDpEvent(2))
+        {'type': 'GaussianDpEvent', 'noise_multiplier': '2.0'}
+    """
+    name, fields = type(event).__name__, _fields()
+    if name not in fields or not _is_ours(event):
+        raise PlanError(f"an unknown event {name}; known here: {', '.join(sorted(fields))}")
+    written = {field: write(getattr(event, field)) for field, (write, _) in fields[name].items()}
+    return {"type": name, **written}
+
+
+def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
+    """Reads back what `event_to_plain` wrote.
+
+    Raises:
+        PlanError: If it is not such a value, or another encoding of one.
+    """
+    import dp_accounting as dp
+
+    if depth > _DEEPEST:
+        raise PlanError(f"events nested deeper than {_DEEPEST}")
+    if not isinstance(plain, Mapping) or plain.get("type") not in _fields():
+        raise PlanError(f"no event that is known here: {plain!r:.100}")
+    declared = _fields()[plain["type"]]
+    if set(plain) != {"type", *declared}:
+        raise PlanError(
+            f"event {plain['type']} with {', '.join(sorted(set(plain) - {'type'})) or 'nothing'}; "
+            f"it takes {', '.join(declared) or 'nothing'}"
+        )
+    values = {field: read(plain[field], depth) for field, (_, read) in declared.items()}
+    event: DpEvent = getattr(dp, plain["type"])(**values)
+    return event
+
+
+Field = tuple[Callable[[Any], Any], Callable[[Any, int], Any]]
+
+
+def _fields() -> Mapping[str, Mapping[str, Field]]:
+    return {
+        "NoOpDpEvent": {},
+        "NonPrivateDpEvent": {},
+        "GaussianDpEvent": {"noise_multiplier": _REAL},
+        "LaplaceDpEvent": {"noise_multiplier": _REAL},
+        "DiscreteLaplaceDpEvent": {"noise_parameter": _REAL, "sensitivity": _WHOLE},
+        "RandomizedResponseDpEvent": {"noise_parameter": _REAL, "num_buckets": _WHOLE},
+        "ZCDpEvent": {"rho": _REAL, "xi": _REAL},
+        "MixtureOfGaussiansDpEvent": {
+            "standard_deviation": _REAL,
+            "sensitivities": _REALS,
+            "sampling_probs": _REALS,
+        },
+        "PoissonSampledDpEvent": {"sampling_probability": _REAL, "event": _EVENT},
+        "TruncatedSubsampledGaussianDpEvent": {
+            "dataset_size": _WHOLE,
+            "sampling_probability": _REAL,
+            "truncated_batch_size": _WHOLE,
+            "noise_multiplier": _REAL,
+        },
+        "SingleEpochTreeAggregationDpEvent": {
+            "noise_multiplier": _REAL,
+            "step_counts": (_write_counts, _read_counts),
+        },
+        "SelfComposedDpEvent": {"event": _EVENT, "count": _WHOLE},
+        "ComposedDpEvent": {"events": (_write_events, _read_events)},
+    }
+
+
+def _is_ours(event: object) -> bool:
+    """Whether the event is the library's own, and no class of somebody else that has its name."""
+    return type(event).__module__.startswith("dp_accounting.")
+
+
+def _write_real(value: Any) -> str:
+    number = float(value)
+    if not math.isfinite(number):
+        raise PlanError(f"an event with the number {number}; events hold finite numbers")
+    return repr(number)
+
+
+def _read_real(text: Any, _: int) -> float:
+    try:
+        if isinstance(text, str) and _write_real(text) == text:
+            return float(text)
+    except ValueError:
+        pass
+    raise PlanError(f"a number of an event is {text!r:.60}; it is its shortest decimal text")
+
+
+def _write_whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise PlanError(f"an event counts {value!r}; counts are whole numbers")
+    return int(value)
+
+
+def _read_whole(value: Any, _: int) -> int:
+    if type(value) is not int:
+        raise PlanError(f"an event counts {value!r:.60}; counts are whole numbers")
+    return value
+
+
+def _write_reals(values: Any) -> list[str]:
+    return [_write_real(value) for value in values]
+
+
+def _read_reals(values: Any, depth: int) -> list[float]:
+    return [_read_real(value, depth) for value in _list(values)]
+
+
+def _write_counts(values: Any) -> list[int]:
+    return [_write_whole(v) for v in ([values] if isinstance(values, int) else values)]
+
+
+def _read_counts(values: Any, depth: int) -> list[int]:
+    return [_read_whole(value, depth) for value in _list(values)]
+
+
+def _write_events(events: Any) -> list[dict[str, Any]]:
+    return [event_to_plain(event) for event in events]
+
+
+def _read_events(events: Any, depth: int) -> list[DpEvent]:
+    return [event_from_plain(event, depth + 1) for event in _list(events)]
+
+
+def _list(values: Any) -> list[Any]:
+    if not isinstance(values, list) or len(values) > _MOST_EVENTS:
+        raise PlanError(f"a part of an event is no list of at most {_MOST_EVENTS:,}")
+    return values
+
+
+_REAL: Final[Field] = (_write_real, _read_real)
+_REALS: Final[Field] = (_write_reals, _read_reals)
+_WHOLE: Final[Field] = (_write_whole, _read_whole)
+_EVENT: Final[Field] = (event_to_plain, lambda plain, depth: event_from_plain(plain, depth + 1))

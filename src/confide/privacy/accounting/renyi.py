@@ -1,0 +1,123 @@
+"""Rényi curves and exact Gaussians of events: what a ledger's filters add up.
+
+The curves are those of `dp_accounting`'s accountant, cross-checked in the tests; sampled events
+between replaced units are bounded here, since it knows them between added ones only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from confide.errors import PlanError
+from confide.plan import Relation
+from confide.privacy.accounting.gaussian import epsilon_of_mu, mu_of
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = ["epsilon_of_mu", "gaussian_mu", "mu_of", "rdp_curve", "rdp_to_epsilon"]
+
+
+def gaussian_mu(event: DpEvent) -> float | None:
+    """μ of an event that is a composition of Gaussians and nothing else; None of any other.
+
+    k Gaussians of multipliers z_i are √(Σ 1/z_i²)-GDP, exactly (Dong, Roth and Su 2022,
+    Corollary 2). The multiplier is relative to the distance of neighbouring sums.
+    """
+    from dp_accounting import dp_event
+
+    match event:
+        case dp_event.NoOpDpEvent():
+            return 0.0
+        case dp_event.GaussianDpEvent(noise_multiplier=z):
+            return 1 / z if 0 < z < math.inf else None
+        case dp_event.SingleEpochTreeAggregationDpEvent(noise_multiplier=z, step_counts=counts):
+            return _tree_mu(z, [counts] if isinstance(counts, int) else list(counts))
+        case dp_event.SelfComposedDpEvent(event=inner, count=count):
+            once = gaussian_mu(inner)
+            return None if once is None else once * math.sqrt(count)
+        case dp_event.ComposedDpEvent(events=events):
+            parts = [gaussian_mu(part) for part in events]
+            known = [part for part in parts if part is not None]
+            return math.hypot(*known) if len(known) == len(parts) else None
+        case _:
+            return None
+
+
+def _tree_mu(noise_multiplier: float, step_counts: Sequence[int]) -> float | None:
+    """μ of tree aggregation in one epoch (Kairouz et al. 2021, Practical and Private Deep Learning).
+
+    A unit is in one step of one tree, and so in one node of each level: with T steps at most
+    ⌊log2 T⌋ + 1 nodes are released that it is in, each with its own Gaussian noise.
+    """
+    if not 0 < noise_multiplier < math.inf or not step_counts or min(step_counts) < 1:
+        return None
+    return math.sqrt(max(step_counts).bit_length()) / noise_multiplier
+
+
+def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> list[float]:
+    """Upper bounds on the Rényi divergence of an event between neighbours.
+
+    Args:
+        event: The event; an unsampled Gaussian's multiplier has the relation in it already.
+        orders: α > 1, finite.
+        relation: What neighbours differ in.
+
+    Returns:
+        In nats, one for each order; ∞ where nothing is bounded.
+
+    Raises:
+        PlanError: If the event is unknown, or an order is not above 1.
+    """
+    if not all(1 < order < math.inf for order in orders):
+        raise PlanError(f"Rényi orders {list(orders)}; each is above 1 and finite")
+    mu = gaussian_mu(event)
+    if mu is not None:
+        return [order * mu**2 / 2 for order in orders]
+    if relation is Relation.ADD_OR_REMOVE_ONE or not _samples(event):
+        return _added(event, orders)
+    # A replaced unit goes, and another comes (Mironov 2017, Proposition 11):
+    # D_α(P‖R) ≤ (α − 1/2)/(α − 1)·D_2α(P‖Q) + D_(2α−1)(Q‖R).
+    gone = _added(event, [2 * order for order in orders])
+    come = _added(event, [2 * order - 1 for order in orders])
+    return [
+        (order - 0.5) / (order - 1) * first + second
+        for order, first, second in zip(orders, gone, come, strict=True)
+    ]
+
+
+def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float) -> float:
+    """The least ε that a Rényi curve gives at δ (Canonne, Kamath and Steinke 2020, Prop. 12).
+
+    ε = min over α of D_α + log((α - 1)/α) - (log δ + log α)/(α - 1).
+    """
+    found = [
+        divergence + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1)
+        for order, divergence in zip(orders, curve, strict=True)
+    ]
+    return max(0.0, min(found))
+
+
+def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
+    from dp_accounting import NeighboringRelation, UnsupportedEventError
+    from dp_accounting.rdp import RdpAccountant
+
+    accountant = RdpAccountant(list(orders), NeighboringRelation.ADD_OR_REMOVE_ONE)
+    try:
+        accountant.compose(event)
+    except (UnsupportedEventError, ValueError, TypeError) as error:
+        raise PlanError(f"no Rényi curve is known of {event}: {error}") from error
+    curve = [float(value) for value in accountant._rdp]  # noqa: SLF001 - there is no public one
+    if any(math.isnan(value) for value in curve):
+        raise PlanError(f"the Rényi curve of {event} is no number at some order")
+    # Its sums are floats: a billionth covers their last digits.
+    return [max(0.0, value) * (1 + 1e-9) for value in curve]
+
+
+def _samples(event: DpEvent) -> bool:
+    """Whether a unit is in the event by chance anywhere."""
+    inner = [getattr(event, "event", None), *getattr(event, "events", ())]
+    sampled = "Sampled" in type(event).__name__ or "Subsampled" in type(event).__name__
+    return sampled or any(_samples(part) for part in inner if part is not None)
