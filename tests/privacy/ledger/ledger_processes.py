@@ -26,7 +26,7 @@ def charge_until_killed(where):
     say("opened")
     for i in range(1000):
         try:
-            reservation = ledger.reserve("loans", Pure("0.02"), observers=NAMES, count=2)
+            reservation = ledger.reserve("loans", Pure("0.08"), observers=NAMES, count=2)
         except BudgetError:
             say("refused")
             time.sleep(0.001)
