@@ -84,7 +84,8 @@ class DiscreteNoise(ABC):
             (size,) int64, in lattice steps.
 
         Raises:
-            PlanError: If the size is negative, or the kernel is asked for and not installed.
+            PlanError: If the size is negative, the source is one of numpy's generators, or the
+                kernel is asked for and not installed.
             DataError: If the source does not give the bytes asked for.
         """
         if isinstance(size, bool) or not isinstance(size, Integral) or size < 0:
@@ -266,7 +267,7 @@ def _checked_scale(scale: object) -> float | Fraction:
         scale = float(scale)
         if not math.isfinite(scale):
             raise refused
-    if not float(LEAST_SCALE) <= scale <= LARGEST_SCALE:
+    if not LEAST_SCALE <= scale <= LARGEST_SCALE:
         raise refused
     bits = Fraction(scale).denominator.bit_length()
     if bits > _LONGEST_FRACTION_BITS:

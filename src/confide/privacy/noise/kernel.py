@@ -25,7 +25,7 @@ from confide.privacy.noise.stream import KeyStream
 from confide.privacy.noise.table import table_of
 from confide.randomness import SecureRandom
 
-__all__ = ["Backend", "backend", "sample"]
+__all__ = ["Backend", "Words", "backend", "fill_with", "sample"]
 
 
 class Backend(Enum):
@@ -53,6 +53,16 @@ class _Kernel(Protocol):
     ) -> None: ...
 
 
+class Words(Protocol):
+    """A source of words of 64 uniform bits."""
+
+    def bytes(self, words: int, /) -> bytes:
+        """The next words as bytes, in this machine's order."""
+
+    def words(self, count: int, /) -> NDArray[np.uint64]:
+        """The next words as an array."""
+
+
 def backend() -> Backend:
     """The code that samples here unless another is asked for.
 
@@ -69,31 +79,40 @@ def sample(law: Law, size: int, random: SecureRandom, using: Backend | None) -> 
     Raises:
         PlanError: If the kernel is asked for and not installed.
     """
+    out = np.empty(size, dtype=np.int64)
+    fill_with(using or backend(), out, law, KeyStream(random), Resolver(law, _LazyWords(random)))
+    return out
+
+
+def fill_with(
+    using: Backend, out: NDArray[np.int64], law: Law, stream: Words, resolver: Resolver
+) -> None:
+    """Fills an array with independent samples, by the code named.
+
+    Raises:
+        PlanError: If the kernel is asked for and not installed.
+    """
+    table = table_of(law)
+    if using is Backend.REFERENCE:
+        fill(out, law, table, stream.words, resolver)
+        return
     kernel = _kernel()
-    if using is Backend.KERNEL and kernel is None:
+    if kernel is None:
         raise PlanError(
             f"the kernel is asked for and confide-native {__version__} is not installed; install "
             "it, or leave the choice open: the reference draws the same samples"
         )
-    out = np.empty(size, dtype=np.int64)
-    table = table_of(law)
-    stream = KeyStream(random)
-    resolver = Resolver(law, _LazyWords(random))
-    if kernel is None or using is Backend.REFERENCE:
-        fill(out, law, table, stream.words, resolver)
-    else:
-        kernel.fill(
-            out,
-            floors=table.floors,
-            shift=law.shift,
-            bound=law.bound,
-            quadratic=float(law.quadratic),
-            linear=float(law.linear),
-            refill=stream.bytes,
-            cell=resolver.cell,
-            keeps=resolver.keeps,
-        )
-    return out
+    kernel.fill(
+        out,
+        floors=table.floors,
+        shift=law.shift,
+        bound=law.bound,
+        quadratic=float(law.quadratic),
+        linear=float(law.linear),
+        refill=stream.bytes,
+        cell=resolver.cell,
+        keeps=resolver.keeps,
+    )
 
 
 class _LazyWords:

@@ -14,7 +14,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-from confide.errors import DataError
+from confide.errors import DataError, PlanError
 from confide.randomness import SEED_BYTES, SecureRandom
 
 __all__ = ["KeyStream"]
@@ -31,10 +31,17 @@ class KeyStream:
         random: Gives the key.
 
     Raises:
-        DataError: If the source does not give 32 bytes.
+        PlanError: If the source is one of numpy's, which anybody may predict.
+        DataError: If it does not give 32 bytes.
     """
 
     def __init__(self, random: SecureRandom) -> None:
+        # numpy's generators have a method of this name too, and would pass for secure.
+        if type(random).__module__.partition(".")[0] == "numpy":
+            raise PlanError(
+                f"noise from a {type(random).__name__}, which anybody may predict; use "
+                "confide.randomness.SystemRandom()"
+            )
         key = random.bytes(SEED_BYTES)
         if len(key) != SEED_BYTES:
             raise DataError(

@@ -1,0 +1,76 @@
+"""No noise in floating point on a release path: a search through the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+SAMPLERS = {
+    "Exponential", "Gumbel", "Laplace", "Normal", "exponential", "exponential_", "gauss",
+    "gumbel", "laplace", "logistic", "lognormal", "lognormal_", "lognormvariate",
+    "multivariate_normal", "normal", "normal_", "normalvariate", "expovariate", "randn",
+    "randn_like", "rvs", "standard_cauchy", "standard_exponential", "standard_gamma",
+    "standard_normal", "standard_t",
+}  # fmt: skip
+"""What numpy, torch, scipy, jax and the standard library call them."""
+
+ALLOWED = {
+    ("confide/demo/lenders.py", "gumbel"): "deals the applications of a simulated public market",
+}
+
+
+def _draws(path):
+    """(line, name) of each floating-point distribution that a module draws from or imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in SAMPLERS:
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, a.name) for a in node.names if a.name in SAMPLERS)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "getattr"
+        ):
+            given = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            yield from ((node.lineno, name) for name in given if name in SAMPLERS)
+
+
+def test_no_module_draws_noise_in_floating_point():
+    found = {
+        (path.relative_to(ROOT / "src").as_posix(), name): line
+        for path in SOURCES
+        for line, name in _draws(path)
+    }
+    assert found.keys() - ALLOWED.keys() == set()
+    assert ALLOWED.keys() - found.keys() == set(), "allowed and gone: take it off the list"
+
+
+def test_noise_takes_no_generator_of_numpy():
+    for path in (ROOT / "src/confide/privacy").rglob("*.py"):
+        names = {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Attribute)
+        }
+        assert not names & {"default_rng", "Generator", "RandomState", "Philox", "PCG64"}, path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rng.normal(0, 1)",
+        "np.random.default_rng().laplace()",
+        "from scipy.special import x; dist.rvs(3)",
+        "from random import gauss",
+        "torch.randn(3)",
+        "getattr(rng, 'standard_normal')(3)",
+        "draw = rng.gumbel",
+    ],
+)
+def test_the_search_sees_every_spelling(tmp_path, line):
+    module = tmp_path / "module.py"
+    module.write_text(line)
+    assert list(_draws(module))
