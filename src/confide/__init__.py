@@ -6,7 +6,7 @@ which threat. `views(plan)` says who will learn what, `quote` what it costs, and
 """
 
 from confide._version import __version__
-from confide.computation import Computation, read_plan
+from confide.computation import Account, Computation, read_plan
 from confide.engines import Drop, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
@@ -52,13 +52,17 @@ from confide.plan import (
     Threat,
     Unit,
 )
+from confide.privacy.guarantee import guarantee, statement, with_noise
+from confide.privacy.ledger import Cap, Filter, Ledger
 from confide.report import Budget, quote, views
 
 __all__ = [
+    "Account",
     "AdaptiveClip",
     "Adversary",
     "Bernoulli",
     "Budget",
+    "Cap",
     "Categorical",
     "CentralNoise",
     "Clear",
@@ -66,9 +70,11 @@ __all__ = [
     "ConfideError",
     "Corruption",
     "Drop",
+    "Filter",
     "FullBatch",
     "Gaussian",
     "GeneralisedLinearModel",
+    "Ledger",
     "LinearRegression",
     "LogisticRegression",
     "Masked",
@@ -97,11 +103,14 @@ __all__ = [
     "fed_avg",
     "fed_sgd",
     "fitted_estimator",
+    "guarantee",
     "quality",
     "quote",
     "read_plan",
     "score_histogram",
     "simulate",
+    "statement",
     "trained_model",
     "views",
+    "with_noise",
 ]

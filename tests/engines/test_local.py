@@ -17,7 +17,6 @@ from confide.errors import ConfideError, DataError, DropoutError, PlanError
 from confide.learning import quality
 from confide.plan import (
     Adversary,
-    CentralNoise,
     Clear,
     Corruption,
     Masked,

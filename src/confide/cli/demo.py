@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from confide.cli.console import errors, output, progress
+from confide.cli.console import errors, output, plain, progress
+from confide.errors import DataError
 from confide.report import views
 
 __all__ = ["demo"]
@@ -28,15 +30,16 @@ def demo(
     """Five rival mortgage lenders train one approval model on 1,989 real applications."""
     from confide.demo import findings, run_experiment, seed_spread, write_report
 
+    ledgers = _new_ledgers(out)
     with progress() as report:
-        experiment = run_experiment(seed, report)
+        experiment = run_experiment(seed, report, ledgers)
         spread = seed_spread(range(seeds), report)
     page, data = write_report(experiment, spread, out)
     found = findings(experiment, spread)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        show(found, str(views(experiment.masked.plan)))
+        show(found, str(views(experiment.private.plan)))
     errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}")
     if not experiment.masked_equals_clear:
         raise typer.Exit(1)
@@ -52,6 +55,7 @@ def show(found: dict[str, Any], learned: str) -> None:
         "(b) on pooled rows: the forbidden ideal": models["pooled"],
         "(c) federated, in clear": models["clear"],
         f"(d) federated, masked, {found['dropout']['party']} drops out": models["masked"],
+        f"(e) as (d), with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
     }
     for label, scores in rows.items():
         table.add_row(label, f"{scores['auc']:.3f}", f"{scores['accuracy']:.3f}")
@@ -65,3 +69,16 @@ def show(found: dict[str, Any], learned: str) -> None:
         f"below (b), and better than the mean of (a) in {seeds['better_than_alone']} of them",
         soft_wrap=True,
     )
+    private = found["privacy"]
+    output.print(f"(e) {private['sentence']}", soft_wrap=True)
+    output.print(f"a second run of (e): [bold]refused[/], {plain(private['second_run'])}",
+                 soft_wrap=True)  # fmt: skip
+
+
+def _new_ledgers(out: Path) -> Path:
+    """A folder for this demonstration's ledgers: each run of it begins with new ones."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="ledgers-", dir=out))
+    except OSError as error:
+        raise DataError(f"cannot write to {out}: {error}") from error

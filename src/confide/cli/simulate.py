@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,13 +12,14 @@ from rich.table import Table
 
 from confide.cli.console import errors, output, plain, progress
 from confide.cli.files import load_plan, load_public, load_table, named_files
-from confide.computation import Checkpoint, state_hash
+from confide.computation import Account, Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
 from confide.errors import DataError
 from confide.learning import quality
 from confide.plan import Plan, PublicValue
 from confide.plan.codec import nearest
+from confide.privacy.ledger import Ledger
 from confide.report import to_json, views, views_html
 
 __all__ = ["simulate"]
@@ -34,6 +36,13 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.Option(
             metavar="NAME=FILE",
             help="Rows that the plan declares public, to measure the model on after each round.",
+        ),
+    ] = None,
+    ledger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE[#DATASET]",
+            help="A party's ledger (a file or a URL), charged before anything is computed.",
         ),
     ] = None,
     drop: Annotated[
@@ -58,7 +67,8 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     measure = _measure(plan, named_files(public or [], "--public"))
     if out is not None and out.exists() and not out.is_dir():
         raise DataError(f"--out {out} is a file; name a folder")
-    with progress() as report:
+    with ExitStack() as stack, progress() as report:
+        accounts = _accounts(ledger or [], stack)
         run = run_plan(
             plan,
             tables,
@@ -66,6 +76,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
             drops=[_drop(d) for d in drop or []],
             measure=measure,
             checkpoint=checkpoint,
+            accounts=accounts,
             on_round=lambda entry: report("rounds", entry["round"] + 1, plan.rounds),
         )
     if done := len(run.rounds) - len(run.totals):
@@ -78,6 +89,36 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.echo(summary)
     else:
         _show(run, plan, out)
+
+
+def _accounts(named: list[str], stack: ExitStack) -> dict[str, Account]:
+    """Opens the ledgers that are named, each with the dataset that the plan is charged to."""
+    accounts: dict[str, Account] = {}
+    for pair in named:
+        name, equals, where = pair.partition("=")
+        file, _, dataset = where.partition("#")
+        if not (name and equals and file):
+            raise DataError(
+                f"--ledger {pair!r}; it takes NAME=FILE or NAME=FILE#DATASET, as --ledger "
+                "alder=alder.db#loans"
+            )
+        if name in accounts:
+            raise DataError(f"--ledger names {name!r} twice; each party has one")
+        opened = stack.enter_context(Ledger.open(file, create=False))
+        accounts[name] = Account(opened, dataset or _only_dataset(opened, file))
+    return accounts
+
+
+def _only_dataset(ledger: Ledger, file: str) -> str:
+    names = [dataset.name for dataset in ledger.datasets()]
+    if len(names) != 1:
+        held = (
+            f"datasets {', '.join(names)}: name one, as {file}#{names[0]}"
+            if names
+            else ("no dataset: `confide ledger cap` declares one and caps it")
+        )
+        raise DataError(f"the ledger {file} has {held}")
+    return names[0]
 
 
 def _measure(plan: Plan, files: dict[str, Path]) -> Any:

@@ -154,7 +154,8 @@ class Participant:
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
         if not isinstance(plan.noise, NoiseShares):
             return exact
-        return exact + draw_noise(plan, self._identity.random)
+        noisy: Integers = exact + draw_noise(plan, self._identity.random)
+        return noisy
 
     def _fills_capacity(self) -> bool:
         """Whether one more unit would leave another out, or one less let another in."""
@@ -179,7 +180,9 @@ class Participant:
             unit_of_row, _ = pd.factorize(data[persons])
         counted = int(unit_of_row.max()) + 1
         drawn = draw_batch(plan, min(counted, room), self._identity.random)
-        return rows[np.append(drawn, np.zeros(max(0, counted - room), np.bool_))[unit_of_row]]
+        beyond = np.zeros(max(0, counted - room), np.bool_)
+        kept: NDArray[np.intp] = rows[np.append(drawn, beyond)[unit_of_row]]
+        return kept
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data

@@ -103,6 +103,8 @@ class _NoiseLiteral(Literal):
                 return with_noise(plan, kind, epsilon=epsilon, delta=self.delta)
             case None, float(multiplier):
                 return replace(plan, noise=kind(multiplier, self.delta))
+            case _:
+                pass
         both = "both" if self.epsilon is not None else "neither of"
         raise PlanError(
             f"noise placement {self.placement!r} with {both} epsilon and noise_multiplier; give "

@@ -1,25 +1,29 @@
-"""What the demonstration computes: four ways to train one model, and what was seen."""
+"""What the demonstration computes: five ways to train one model, and what was seen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from confide.computation import Computation
+from confide.computation import Account, Computation
 from confide.demo.lenders import GROUPS, LENDERS, TABLE, Market, load_market
 from confide.demo.received import contribution_as_received
 from confide.engines import Drop, Run, simulate
+from confide.errors import BudgetError
 from confide.learning import (
     GeneralisedLinearModel,
     LogisticRegression,
     accuracy,
     auc,
     fed_avg,
+    fed_sgd,
     quality,
     trained_model,
 )
@@ -30,14 +34,24 @@ from confide.plan import (
     Clear,
     Corruption,
     Masked,
+    NoiseShares,
     Plan,
     Threat,
 )
+from confide.privacy.accounting.statement import PrivacyStatement
+from confide.privacy.guarantee import statement, with_noise
+from confide.privacy.ledger import Cap, Filter, Ledger
 
 __all__ = ["DROP", "ROUNDS", "Experiment", "Scores", "run_experiment", "seed_spread"]
 
 L2: Final = 0.01
 ROUNDS: Final = 30
+EPSILON: Final = 3.0
+DELTA: Final = 1e-5
+CAPACITY: Final = 1000
+"""Applications that a lender counts at most, when a record is protected; all have fewer."""
+DATASET: Final = "applications"
+"""What each lender's ledger calls its rows."""
 DROP: Final = Drop("cedar", first_round=12, last_round=16)
 """One lender drops out in the middle: it has shared its keys and then does not contribute."""
 
@@ -60,7 +74,23 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Everything the demonstration found with one seed."""
+    """Everything the demonstration found with one seed.
+
+    Attributes:
+        seed: Of the market.
+        market: Who holds which applications.
+        alone: Each lender's own model, by lender.
+        pooled: The model of all rows in one place.
+        clear: The federated run whose coordinator reads each update.
+        masked: The same under masks, with a lender that drops out.
+        private: Under masks, with noise that protects each application.
+        privacy: What that noise is worth.
+        accounts: What each lender's ledger says after the private run.
+        refusal: What the ledgers said when the same was asked again.
+        masked_equals_clear: Whether masked and clear released the same integers.
+        seen: One lender's update as the coordinator received it, in clear and masked.
+        fairness: How the masked model treats groups.
+    """
 
     seed: int
     market: Market
@@ -68,6 +98,10 @@ class Experiment:
     pooled: Scores
     clear: Run
     masked: Run
+    private: Run
+    privacy: PrivacyStatement
+    accounts: Mapping[str, str]
+    refusal: str
     masked_equals_clear: bool
     seen: Mapping[str, NDArray[np.float64]]
     fairness: pd.DataFrame
@@ -86,12 +120,14 @@ class Experiment:
         return Scores(last["auc"], last["accuracy"])
 
 
-def run_experiment(seed: int, progress: Progress) -> Experiment:
-    """Trains alone, pooled, federated in clear and federated under masks.
+def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
+    """Trains alone, pooled, federated in clear, under masks, and under masks with noise.
 
     Args:
-        seed: Of the market; equal seeds give equal results.
+        seed: Of the market; equal seeds give equal results, but for the noise, which nobody can
+            repeat.
         progress: Called with what is done, how far, and of how much.
+        ledgers: A folder without ledgers yet, for one of each lender.
     """
     market = load_market(seed)
     alone = {}
@@ -103,6 +139,7 @@ def run_experiment(seed: int, progress: Progress) -> Experiment:
     clear = _federated(market, seed, Clear(), progress, "clear")
     twin = _federated(market, seed, Clear(), progress, "clear, without cedar for a while", DROP)
     masked = _federated(market, seed, Masked(), progress, "masked, without cedar for a while", DROP)
+    private, accounts, refusal = _charged_run(market, seed, progress, ledgers)
     return Experiment(
         seed=seed,
         market=market,
@@ -110,6 +147,10 @@ def run_experiment(seed: int, progress: Progress) -> Experiment:
         pooled=pooled,
         clear=clear,
         masked=masked,
+        private=private,
+        privacy=statement(private.plan),
+        accounts=accounts,
+        refusal=refusal,
         masked_equals_clear=_same_bits(twin, masked),
         seen={
             name: contribution_as_received(lenders_plan(market, seed, how), market, DROP.party)
@@ -120,7 +161,7 @@ def run_experiment(seed: int, progress: Progress) -> Experiment:
 
 
 def seed_spread(seeds: range, progress: Progress) -> pd.DataFrame:
-    """AUC of the models over seeds: one row a seed, columns alone, pooled and clear."""
+    """AUC of the models over seeds: one row a seed, columns alone, pooled, clear and private."""
     rows = []
     for i, seed in enumerate(seeds):
         market = load_market(seed)
@@ -131,6 +172,7 @@ def seed_spread(seeds: range, progress: Progress) -> pd.DataFrame:
                 "alone": float(np.mean(alone)),
                 "pooled": _central(market.pooled, market.hold_out).auc,
                 "clear": run.rounds[-1]["auc"],
+                "private": _private(market, seed, None, {}).rounds[-1]["auc"],
             }
         )
         progress("seeds", i + 1, len(seeds))
@@ -158,6 +200,69 @@ def _computation() -> Computation:
     )
 
 
+def private_plan(market: Market, seed: int) -> Plan:
+    """The lenders' plan that protects each application, at ε = 3 for all rounds together."""
+    model = GeneralisedLinearModel(family=Bernoulli(), n_features=len(TABLE.features), l2=L2)
+    # About how many applications there are is known in the trade, so it need not be released.
+    training = fed_sgd(
+        model, TABLE, capacity=CAPACITY, clip_norm_l2=2.0, learning_rate=4.0, expected_units=1500
+    )
+    plan = training.plan(
+        name="five rival lenders, masked, with noise",
+        parties=list(LENDERS),
+        rounds=ROUNDS,
+        dropouts=1,
+        aggregation=Masked(),
+        threat=WARY,
+        public=market.public,
+        seed=seed,
+    )
+    return with_noise(plan, NoiseShares, epsilon=EPSILON, delta=DELTA)
+
+
+def _charged_run(
+    market: Market, seed: int, progress: Progress, folder: Path
+) -> tuple[Run, Mapping[str, str], str]:
+    """The private run, what each ledger says of it, and what they say to the same once more."""
+    with ExitStack() as opened:
+        accounts = {name: _account(folder / f"{name}.db", opened) for name in LENDERS}
+        run = _private(market, seed, progress, accounts)
+        said = {name: _said(account) for name, account in accounts.items()}
+        try:
+            _private(market, seed, None, accounts)
+        except BudgetError as error:
+            return run, said, str(error)
+    raise AssertionError("a second run went through, although the first took the whole budget")
+
+
+def _account(path: Path, opened: ExitStack) -> Account:
+    """A lender's new ledger, which allows ε = 3 to all others together."""
+    ledger = opened.enter_context(Ledger.open(path))
+    ledger.open_dataset(DATASET)
+    ledger.cap(DATASET, Cap(epsilon=EPSILON, delta=DELTA, filter=Filter.GAUSSIAN))
+    return Account(ledger, DATASET)
+
+
+def _said(account: Account) -> str:
+    spent = account.ledger.spent(account.dataset, delta=DELTA)
+    (left,) = account.ledger.remaining(account.dataset)
+    return f"μ = {spent.mu:.4g} spent, {100 * left.fraction:.0f} % of the cap left"
+
+
+def _private(
+    market: Market, seed: int, progress: Progress | None, accounts: Mapping[str, Account]
+) -> Run:
+    plan = private_plan(market, seed)
+    return simulate(
+        plan,
+        market.lenders,
+        drops=[DROP],
+        measure=quality(plan, market.hold_out),
+        accounts=accounts,
+        on_round=_reporting(plan, progress, "masked, with noise for each application"),
+    )
+
+
 def _central(rows: pd.DataFrame, hold_out: pd.DataFrame) -> Scores:
     """A model trained by somebody who sees all these rows."""
     model = LogisticRegression(l2=L2).fit(TABLE.inputs(rows), TABLE.targets(rows))
@@ -175,13 +280,17 @@ def _federated(
     *drops: Drop,
 ) -> Run:
     plan = lenders_plan(market, seed, aggregation)
-
-    def on_round(entry: Mapping[str, Any]) -> None:
-        if progress:
-            progress(label, entry["round"] + 1, plan.rounds)
-
     measure = quality(plan, market.hold_out)
+    on_round = _reporting(plan, progress, label)
     return simulate(plan, market.lenders, drops=drops, measure=measure, on_round=on_round)
+
+
+def _reporting(
+    plan: Plan, progress: Progress | None, label: str
+) -> Callable[[Mapping[str, Any]], None] | None:
+    if progress is None:
+        return None
+    return lambda entry: progress(label, entry["round"] + 1, plan.rounds)
 
 
 def _same_bits(one: Run, other: Run) -> bool:

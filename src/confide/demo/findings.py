@@ -44,6 +44,16 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "pooled": _scores(experiment.pooled),
             "clear": _scores(experiment.scores(experiment.clear)),
             "masked": _scores(experiment.scores(experiment.masked)),
+            "private": _scores(experiment.scores(experiment.private)),
+        },
+        "privacy": {
+            "epsilon": experiment.privacy.epsilon,
+            "delta": experiment.privacy.delta,
+            "mu": experiment.privacy.mu,
+            "sentence": experiment.privacy.sentence,
+            "statement": to_json(experiment.privacy),
+            "ledgers": dict(experiment.accounts),
+            "second_run": experiment.refusal,
         },
         "masked_equals_clear": experiment.masked_equals_clear,
         "dropout": {"party": DROP.party, "rounds": [DROP.first_round, DROP.last_round]},
@@ -59,12 +69,14 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
         "plans": {
             "clear": experiment.clear.plan.hash.hex(),
             "masked": masked_plan.hash.hex(),
+            "private": experiment.private.plan.hash.hex(),
         },
         "quote": to_json(_quote(masked_plan, experiment)),
         "views": to_json(views(masked_plan)),
         "history": {
             "clear": to_json(list(experiment.clear.rounds)),
             "masked": to_json(list(experiment.masked.rounds)),
+            "private": to_json(list(experiment.private.rounds)),
         },
     }
 
@@ -84,6 +96,7 @@ def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> 
             groups=["all", *GROUPS, "women"],
             report=views(experiment.masked.plan),
             clear_report=views(experiment.clear.plan),
+            private_report=views(experiment.private.plan),
             quote=_quote(experiment.masked.plan, experiment),
             drop=DROP,
             curves=learning_curves(experiment),

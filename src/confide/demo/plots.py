@@ -17,7 +17,13 @@ from confide.demo.lenders import TABLE
 
 __all__ = ["learning_curves", "models_compared", "what_was_seen"]
 
-_COLOURS: Final = {"alone": "#9aa5b5", "pooled": "#8a5a00", "clear": "#2457a6", "masked": "#1d7a4c"}
+_COLOURS: Final = {
+    "alone": "#9aa5b5",
+    "pooled": "#8a5a00",
+    "clear": "#2457a6",
+    "masked": "#1d7a4c",
+    "private": "#7b3fa0",
+}
 _STYLE: Final[Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -38,6 +44,8 @@ def learning_curves(experiment: Experiment) -> str:
         for name, run in (("clear", experiment.clear), ("masked", experiment.masked)):
             style = {"lw": 5, "alpha": 0.35} if name == "clear" else {"lw": 2}
             axes.plot(run.history.index + 1, run.history["auc"], color=_COLOURS[name], **style)
+        noisy = experiment.private.history["auc"]
+        axes.plot(noisy.index + 1, noisy, color=_COLOURS["private"], lw=2)
         last = DROP.last_round if DROP.last_round is not None else DROP.first_round
         axes.axvspan(DROP.first_round + 0.5, last + 1.5, color="#f1d7a5", alpha=0.5, lw=0)
         axes.text(
@@ -57,10 +65,15 @@ def learning_curves(experiment: Experiment) -> str:
         handles = [
             mpl.lines.Line2D([], [], color=_COLOURS["clear"], lw=5, alpha=0.35),
             mpl.lines.Line2D([], [], color=_COLOURS["masked"], lw=2),
+            mpl.lines.Line2D([], [], color=_COLOURS["private"], lw=2),
         ]
         axes.legend(
             handles,
-            ["federated, in clear", f"federated, masked, {DROP.party} drops out"],
+            [
+                "federated, in clear",
+                f"federated, masked, {DROP.party} drops out",
+                f"the same with noise, ε = {experiment.privacy.epsilon:.2g}",
+            ],
             loc="center right",
             bbox_to_anchor=(1, 0.52),
             frameon=False,
@@ -71,13 +84,14 @@ def learning_curves(experiment: Experiment) -> str:
 def models_compared(experiment: Experiment, spread: pd.DataFrame) -> str:
     """AUC of the models: this run's as dots, and how they spread over seeds."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
         axes = figure.subplots()
         shown = {
             "alone": experiment.alone_mean.auc,
             "pooled": experiment.pooled.auc,
             "clear": experiment.scores(experiment.clear).auc,
             "masked": experiment.scores(experiment.masked).auc,
+            "private": experiment.scores(experiment.private).auc,
         }
         for row, (name, value) in enumerate(shown.items()):
             if name in spread:
@@ -90,7 +104,8 @@ def models_compared(experiment: Experiment, spread: pd.DataFrame) -> str:
         axes.set(
             yticks=range(len(shown)),
             yticklabels=["alone (mean of five)", "pooled (forbidden)", "federated, clear",
-            "federated, masked"], xlabel="AUC on the hold-out",
+            "federated, masked", f"masked, ε = {experiment.privacy.epsilon:.2g}"],
+            xlabel="AUC on the hold-out",
         )  # fmt: skip
         axes.invert_yaxis()
         return _data_uri(figure)

@@ -15,6 +15,7 @@ from confide.errors import PlanError
 from confide.plan.value import Value
 
 __all__ = [
+    "DELTA",
     "Aggregation",
     "CentralNoise",
     "Clear",

@@ -47,6 +47,14 @@ class NoiseFacts:
     statement: PrivacyStatement | None
     at_capacity: PrivacyStatement | None
 
+    @property
+    def at_capacity_means(self) -> str:
+        """When `at_capacity` holds, in words."""
+        return (
+            "At a party with as many units as the capacity or more, where one that comes or goes "
+            "lets another out or in"
+        )
+
 
 def noise_facts(plan: Plan) -> NoiseFacts:
     """What a report says of a plan's noise as a whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -17,7 +17,9 @@ from confide.aggregation.traffic import round_bytes
 from confide.errors import BudgetError, PlanError
 from confide.plan import Clear, NoNoise, Plan, Unit
 from confide.plan.masking import signatures_to_verify
+from confide.privacy.guarantee import statement
 from confide.randomness import SEED_BYTES
+from confide.report.views import views
 
 __all__ = ["Budget", "Quote", "quote"]
 
@@ -44,6 +46,21 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObserverPrivacy:
+    """What noise keeps from some observers of the stated threat.
+
+    Attributes:
+        observers: Who they are; all of them see the same.
+        privacy: ε at δ and μ, or that nothing bounds what they see.
+        sentence: The same in plain words; empty if nothing does.
+    """
+
+    observers: tuple[str, ...]
+    privacy: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quote:
     """What a plan costs if nobody drops out but the coordinator must expect the worst.
 
@@ -61,6 +78,7 @@ class Quote:
     party_memory_bytes: int
     coordinator_memory_bytes: int
     privacy: str
+    observers: tuple[ObserverPrivacy, ...]
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -95,12 +113,30 @@ def quote(plan: Plan, sizes: Mapping[str, int], *, budget: Budget | None = None)
         coordinator_memory_bytes=_coordinator_memory(plan, layout),
         privacy="ε = ∞: exact sums are released"
         if isinstance(plan.noise, NoNoise)
-        else "not calibrated in this release: count it as ε = ∞",
+        else str(statement(plan)),
+        observers=tuple(_observers(plan)),
         notes=tuple(_notes(plan, sizes)),
     )
     if budget is not None:
         _keep(budget, made)
     return made
+
+
+def _observers(plan: Plan) -> Iterator[ObserverPrivacy]:
+    """The views of the threat by what protects one unit against them."""
+    if isinstance(plan.noise, NoNoise):
+        return
+    for group in views(plan).grouped:
+        view = group[0]
+        if not view.within_threat:
+            continue
+        names = tuple(v.observer for v in group)
+        if view.statement is not None:
+            yield ObserverPrivacy(
+                observers=names, privacy=str(view.statement), sentence=view.statement.sentence
+            )
+        elif view.observer != "network":
+            yield ObserverPrivacy(observers=names, privacy="ε = ∞", sentence="")
 
 
 def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from confide.report.privacy import NoiseFacts
 from confide.report.quote import Quote
 from confide.report.views import View, ViewReport
 
 __all__ = ["quote_text", "views_text"]
 
 _WIDTH = 100
+_LABEL = 34
 
 
 def views_text(report: ViewReport) -> str:
@@ -30,9 +32,12 @@ def quote_text(quote: Quote) -> str:
         ("protocol memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
         ("protocol memory, coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
         ("privacy", quote.privacy),
+        *((f"privacy against {', '.join(p.observers)}", p.privacy) for p in quote.observers),
     ]
     width = max(len(label) for label, _ in rows)
+    width = min(width, _LABEL)
     lines = [f"{label:<{width}}  {value}" for label, value in rows]
+    lines += [p.sentence for p in quote.observers[:1] if p.sentence]
     return "\n".join([*lines, *(f"note: {note}" for note in quote.notes)])
 
 
@@ -50,6 +55,8 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
     for s in report.sums:
         shape = "a number" if not s.shape else f"{' × '.join(map(str, s.shape))} numbers"
         yield from _wrap(f"{s.name}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  ")
+    yield from _section("Noise")
+    yield from _noise_lines(report.noise)
     yield from _section("Metadata")
     yield from _items(report.metadata)
     if report.public:
@@ -67,6 +74,14 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
         )
 
 
+def _noise_lines(noise: NoiseFacts) -> Iterator[str]:
+    yield from _wrap(noise.how, "  ")
+    if noise.statement is not None:
+        yield from _wrap(f"{noise.statement}. {noise.statement.sentence}", "  ")
+    if noise.at_capacity is not None:
+        yield from _wrap(f"{noise.at_capacity_means}: {noise.at_capacity}.", "  ")
+
+
 def _view_lines(group: tuple[View, ...]) -> Iterator[str]:
     names = ", ".join(v.observer for v in group)
     yield f"  {names}" + ("" if group[0].within_threat else "  (not in the stated threat)")
@@ -75,6 +90,8 @@ def _view_lines(group: tuple[View, ...]) -> Iterator[str]:
             f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.",
             "      ",
         )
+    if group[0].statement is not None:
+        yield from _wrap(f"In words: {group[0].statement.sentence}", "      ")
 
 
 def _section(title: str) -> Iterator[str]:

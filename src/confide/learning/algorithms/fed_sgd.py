@@ -96,7 +96,7 @@ def fed_sgd(
             capacity=capacity,
             clip_norm_l2=clip_norm_l2,
             learning_rate=learning_rate,
-            expected_units=expected_units,
+            expected_units=None if expected_units is None else float(expected_units),
             person_column=person_column,
         ),
         sums=SumGroup((gradient,) if expected_units else (gradient, counted)),

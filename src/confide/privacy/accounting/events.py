@@ -45,7 +45,7 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
     Raises:
         PlanError: If it is not such a value, or another encoding of one.
     """
-    import dp_accounting as dp
+    from dp_accounting import dp_event
 
     if depth > _DEEPEST:
         raise PlanError(f"events nested deeper than {_DEEPEST}")
@@ -58,7 +58,7 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
             f"it takes {', '.join(declared) or 'nothing'}"
         )
     values = {field: read(plain[field], depth) for field, (_, read) in declared.items()}
-    event: DpEvent = getattr(dp, plain["type"])(**values)
+    event: DpEvent = getattr(dp_event, plain["type"])(**values)
     return event
 
 

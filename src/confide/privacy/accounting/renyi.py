@@ -47,7 +47,7 @@ def gaussian_mu(event: DpEvent) -> float | None:
 
 
 def _tree_mu(noise_multiplier: float, step_counts: Sequence[int]) -> float | None:
-    """μ of tree aggregation in one epoch (Kairouz et al. 2021, Practical and Private Deep Learning).
+    """μ of tree aggregation in one epoch (Kairouz et al. 2021, arXiv 2103.00039).
 
     A unit is in one step of one tree, and so in one node of each level: with T steps at most
     ⌊log2 T⌋ + 1 nodes are released that it is in, each with its own Gaussian noise.

@@ -79,7 +79,7 @@ class PrivacyStatement:
         Example:
             >>> from dp_accounting import GaussianDpEvent
             >>> print(PrivacyStatement.of_event(GaussianDpEvent(2.0), delta=1e-5))
-            ε = 2.11 at δ = 1e-05, μ = 0.5, per record
+            ε = 2.00 at δ = 1e-05, μ = 0.500, per record
         """
         check_delta(delta)
         if not 0 <= closeness < 1:
@@ -136,4 +136,4 @@ def _up(value: float) -> str:
     if value == 0:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{math.ceil(value / unit - 1e-6) * unit:.3g}"
+    return f"{math.ceil(value / unit - 1e-6) * unit:#.3g}".rstrip(".")

@@ -3,8 +3,6 @@
 `DiscreteGaussian` and `DiscreteLaplace` are frozen values: a scale, perhaps a bound, and `sample`.
 """
 
-from __future__ import annotations
-
 from confide.privacy.noise.distributions import (
     LARGEST_SCALE,
     LEAST_SCALE,

@@ -1,0 +1,32 @@
+"""Accounting: what noise is worth, and how much of it a promise takes."""
+
+from confide.privacy.accounting.calibration import calibrate, noise_multiplier
+from confide.privacy.accounting.correlated import BandedFactorization
+from confide.privacy.accounting.events import event_from_plain, event_to_plain
+from confide.privacy.accounting.gaussian import delta_of_mu, epsilon_of_mu, mu_of
+from confide.privacy.accounting.groups import group_epsilon, group_event
+from confide.privacy.accounting.profile import PrivacyProfile, profile_of
+from confide.privacy.accounting.renyi import gaussian_mu, rdp_curve, rdp_to_epsilon
+from confide.privacy.accounting.shares import TotalNoise, sum_of_shares
+from confide.privacy.accounting.statement import PrivacyStatement
+
+__all__ = [
+    "BandedFactorization",
+    "PrivacyProfile",
+    "PrivacyStatement",
+    "TotalNoise",
+    "calibrate",
+    "delta_of_mu",
+    "epsilon_of_mu",
+    "event_from_plain",
+    "event_to_plain",
+    "gaussian_mu",
+    "group_epsilon",
+    "group_event",
+    "mu_of",
+    "noise_multiplier",
+    "profile_of",
+    "rdp_curve",
+    "rdp_to_epsilon",
+    "sum_of_shares",
+]
