@@ -58,11 +58,11 @@ class TestOutput:
 
     def test_writes_two_files(self, ran, folder):
         names = {path.name for path in (folder / "confide-demo").iterdir()}
-        assert names == {"report.html", "report.json"}
+        assert names == {"report.html", "report.json", "ledgers"}
 
 
 class TestModels:
-    @pytest.mark.parametrize("name", ["alone", "pooled", "clear", "masked"])
+    @pytest.mark.parametrize("name", ["alone", "pooled", "clear", "masked", "private"])
     @pytest.mark.parametrize("score", ["auc", "accuracy"])
     def test_have_scores_between_chance_and_certainty(self, found, name, score):
         assert 0.75 < found["models"][name][score] < 1

@@ -294,7 +294,7 @@ class TestSeedSpread:
         spread = seed_spread(range(3, 5), lambda *done: told.append(done))
         assert told == [("seeds", 1, 2), ("seeds", 2, 2)]
         assert spread.index.tolist() == [3, 4]
-        assert list(spread) == ["alone", "pooled", "clear"]
+        assert list(spread) == ["alone", "pooled", "clear", "private"]
         assert spread.to_numpy().min() > 0.6
         assert spread.to_numpy().max() < 1
         assert not np.allclose(spread.loc[3], spread.loc[4], atol=1e-6)

@@ -85,21 +85,22 @@ corruptions = st.sampled_from(Corruption)
 
 
 @st.composite
-def sums(draw, unit):
+def sums(draw, unit, capacity=None):
     return Sum(
         name=draw(names),
         shape=draw(st.lists(st.integers(1, 20), max_size=3)),
         unit=unit,
         unit_bound=draw(positive_reals),
         norm=draw(st.sampled_from(Norm)),
-        capacity=1 if unit is Unit.PARTY else draw(st.integers(1, 1_000_000)),
+        capacity=1 if unit is Unit.PARTY else capacity or draw(st.integers(1, 1_000_000)),
         meaning=draw(texts),
     )
 
 
 @st.composite
-def groups(draw, unit):
-    return SumGroup(draw(st.lists(sums(unit), min_size=1, max_size=3, unique_by=lambda s: s.name)))
+def groups(draw, unit, capacity=None):
+    one = sums(unit, capacity)
+    return SumGroup(draw(st.lists(one, min_size=1, max_size=3, unique_by=lambda s: s.name)))
 
 
 @st.composite
@@ -144,6 +145,7 @@ def plans(draw):
     samplings = [st.just(FullBatch())]
     if unit is not Unit.PARTY:
         samplings.append(st.builds(PoissonSampling, st.floats(1e-6, 1, exclude_max=True)))
+    sampling = draw(st.one_of(samplings))
     rounds = draw(st.integers(1, 50))
     recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
     return Plan(
@@ -154,12 +156,12 @@ def plans(draw):
         neighbours=protected,
         task=draw(tasks),
         code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),
-        sums=draw(groups(unit)),
+        sums=draw(groups(unit, None if isinstance(sampling, FullBatch) else 1000)),
         rounds=rounds,
         dropouts=dropouts,
         aggregation=Masked() if masked else Clear(),
         noise=draw(st.one_of(noises)),
-        sampling=draw(st.one_of(samplings)),
+        sampling=sampling,
         threat=Threat(
             confidentiality=draw(adversaries(colluding, coordinators)),
             integrity=draw(adversaries()),

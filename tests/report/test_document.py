@@ -281,7 +281,8 @@ class TestToJson:
     def test_names_all_fields_of_a_report(self):
         as_json = to_json(views(PLANS["clear"]))
         assert as_json.keys() == {
-            "plan_name", "plan_hash", "simulated", "promise", "sums", "metadata", "public",
+            "plan_name", "plan_hash", "simulated", "promise", "sums", "noise", "metadata",
+            "public",
             "views", "findings",
         }  # fmt: skip
         assert as_json["public"][0]["digest"] == HOLD_OUT.digest.hex()

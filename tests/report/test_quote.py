@@ -16,6 +16,7 @@ from tests.report.support import (
 from confide.engines import Drop, simulate
 from confide.errors import BudgetError, PlanError
 from confide.plan import CentralNoise, NoiseShares, NoNoise, Party, Unit
+from confide.privacy.guarantee import statement
 from confide.report import Budget, quote, to_json
 
 RUNS = {
@@ -176,8 +177,25 @@ class TestPrivacy:
         assert quoted(replace(plan_of(), noise=NoNoise())).privacy.startswith("ε = ∞")
 
     @pytest.mark.parametrize("noise", [CentralNoise(5.0), NoiseShares(5.0)], ids=repr)
-    def test_of_noise_that_nobody_calibrated_counts_as_infinite(self, noise):
-        assert "count it as ε = ∞" in quoted(plan_of(noise=noise)).privacy
+    def test_of_noise_is_that_of_the_strongest_who_holds_no_exact_sum(self, noise):
+        plan = plan_of(noise=noise)
+        assert quoted(plan).privacy == str(statement(plan))
+
+    def test_is_told_for_each_observer(self):
+        told = {
+            name: told for told in quoted(plan_of(noise=NoiseShares(5.0))).observers
+            for name in told.observers
+        }  # fmt: skip
+        alone, together = told["coordinator"], told["coordinator and any 1 party"]
+        assert alone.privacy != together.privacy == str(statement(plan_of(noise=NoiseShares(5.0))))
+        assert "1 % false alarms" in together.sentence
+
+    def test_of_central_noise_is_none_against_who_adds_it(self):
+        made = quoted(plan_of(noise=CentralNoise(5.0)))
+        told = {name: told for told in made.observers for name in told.observers}
+        assert told["coordinator"].privacy == "ε = ∞"
+        assert told["p000"].privacy == made.privacy
+        assert "privacy against coordinator" in " ".join(str(made).split())
 
 
 class TestNotes:

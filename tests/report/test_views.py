@@ -54,6 +54,7 @@ from confide.plan import (
     Threat,
     Unit,
 )
+from confide.privacy.guarantee import statement
 from confide.report import views
 
 PLANS = {"clear": clear_plan(), "complete": plan_of(), "sparse": sparse_plan()}
@@ -612,14 +613,50 @@ class TestPromise:
 
 
 class TestPrivacy:
-    """No noise bounds nothing, and noise that nobody has calibrated counts for nothing."""
+    """No noise bounds nothing, and the coordinator's own noise bounds nothing against itself."""
 
-    @pytest.mark.parametrize("noise", [NoNoise(), CentralNoise(3.0), NoiseShares(3.0)], ids=repr)
-    def test_of_sums_is_infinite_in_every_view(self, noise):
-        for view in views(plan_of(noise=noise)).views:
-            for seen in view.observations:
-                if seen.value.startswith(("'", "differences")):
-                    assert "ε = ∞" in seen.privacy
+    def told(self, noise, **changes):
+        """What each view says of the sums that it sees."""
+        return {
+            view.observer: (seen.privacy, view.statement)
+            for view in views(plan_of(noise=noise, **changes)).views if view.within_threat
+            for seen in view.observations if seen.value.startswith(("'", "differences"))
+        }  # fmt: skip
+
+    def test_of_exact_sums_is_infinite_in_every_view(self):
+        for privacy, found in self.told(NoNoise()).values():
+            assert "ε = ∞" in privacy
+            assert found is None
+
+    def test_of_the_coordinators_noise_is_infinite_against_the_coordinator(self):
+        for observer, (privacy, found) in self.told(CentralNoise(3.0)).items():
+            assert (found is None) == ("coordinator" in observer) == ("ε = ∞" in privacy)
+            assert found is None or str(found) == privacy
+
+    def test_of_shares_falls_with_the_shares_that_an_observer_takes_away(self):
+        plan = plan_of(noise=NoiseShares(3.0))
+        told = self.told(NoiseShares(3.0))
+        alone, together = told["coordinator"][1], told["coordinator and any 1 party"][1]
+        assert alone.epsilon < together.epsilon == statement(plan).epsilon
+        shares = plan.min_survivors
+        assert alone.mu / together.mu == pytest.approx(np.sqrt((shares - 1) / shares), rel=1e-3)
+
+    def test_of_shares_counts_what_the_threat_allows(self):
+        """μ = √rounds · 1/z, for z the multiplier with the fewest survivors less colluders."""
+        plan = plan_of(noise=NoiseShares(3.0))
+        assert statement(plan).mu == pytest.approx(np.sqrt(plan.rounds) / 3.0, rel=1e-3)
+
+    def test_of_a_party_that_fills_its_capacity_is_that_of_a_replaced_record(self):
+        found = views(plan_of(noise=NoiseShares(3.0))).noise
+        assert found.at_capacity.mu == pytest.approx(2 * found.statement.mu, rel=0.02)
+        text = str(views(plan_of(noise=NoiseShares(3.0))))
+        assert "as many units as the capacity or more" in " ".join(text.split())
+
+    def test_beyond_the_threat_is_one_share(self):
+        plan = plan_of(noise=NoiseShares(3.0))
+        beyond = [v for v in views(plan).views if not v.within_threat]
+        left = str(statement(plan, insiders=plan.min_survivors - 1))
+        assert all(left in v.observations[0].privacy for v in beyond)
 
     def test_of_exact_sums_says_so(self):
         (seen, *_) = views(plan_of()).view("coordinator").observations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,9 +75,12 @@ def show(found: dict[str, Any], learned: str) -> None:
 
 
 def _new_ledgers(out: Path) -> Path:
-    """A folder for this demonstration's ledgers: each run of it begins with new ones."""
+    """The folder for this demonstration's ledgers, without those of the one before."""
+    folder = out / "ledgers"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="ledgers-", dir=out))
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.db*"):
+            old.unlink()
     except OSError as error:
-        raise DataError(f"cannot write to {out}: {error}") from error
+        raise DataError(f"cannot write to {folder}: {error}") from error
+    return folder
