@@ -11,6 +11,7 @@ from tests.report.support import Page, squeezed
 
 from confide.demo.experiment import DROP, ROUNDS
 from confide.demo.lenders import LENDERS
+from confide.privacy.ledger import Ledger
 
 SEEDS = 20
 
@@ -194,3 +195,36 @@ class TestPage:
 
     def test_names_its_source(self, page):
         assert "HunterandWalker1996" in page.text
+
+
+class TestPrivacy:
+    def test_is_at_most_what_was_asked_for(self, found):
+        privacy = found["privacy"]
+        assert 2.99 < privacy["epsilon"] <= 3
+        assert privacy["delta"] == 1e-5
+        assert 0.71 < privacy["mu"] < 0.73
+        assert "1 % false alarms" in privacy["sentence"]
+
+    def test_costs_accuracy_and_leaves_some(self, found):
+        """Noise differs from run to run: 0.72 lies many standard deviations below its mean."""
+        models = found["models"]
+        assert 0.72 < models["private"]["auc"] < models["pooled"]["auc"] + 0.02
+
+    def test_is_charged_to_each_ledger(self, found, folder):
+        told = found["privacy"]["ledgers"]
+        assert set(told) == set(found["applications"]["lenders"])
+        with Ledger.open(folder / "confide-demo" / "ledgers" / "alder.db", create=False) as ledger:
+            spent = ledger.spent("applications", delta=1e-5)
+            assert spent.mu == pytest.approx(found["privacy"]["mu"], rel=1e-6)
+            assert [charge.closed for charge in ledger.charges()] == ["committed"]
+            ledger.verify()
+
+    def test_is_charged_for_the_rounds_that_a_lender_was_in(self, found, folder):
+        with Ledger.open(folder / "confide-demo" / "ledgers" / "cedar.db", create=False) as ledger:
+            (charge,) = ledger.charges()
+        first, last = found["dropout"]["rounds"]
+        assert charge.used == 30 - (last - first + 1)
+
+    def test_is_not_given_twice(self, found, page):
+        assert "Nothing was charged" in found["privacy"]["second_run"]
+        assert "Nothingwascharged" in page.text

@@ -18,12 +18,14 @@ from confide.demo.experiment import (
     _fairness,
     _same_bits,
     lenders_plan,
+    private_plan,
 )
 from confide.demo.lenders import LENDERS, TABLE, load_market
 from confide.demo.received import contribution_as_received
 from confide.engines import simulate
 from confide.learning import quality, trained_model
 from confide.plan import Clear, Corruption, Masked, Plan
+from confide.privacy.guarantee import statement
 from confide.report import views
 
 FEW = 18
@@ -60,7 +62,16 @@ def runs(market, plans):
 
 
 @pytest.fixture(scope="module")
-def experiment(market, plans, runs):
+def private(market):
+    """The plan with noise for a few rounds."""
+    plan = few_rounds(private_plan(market, 5))
+    return simulate(
+        plan, market.lenders, drops=[DROP], measure=quality(plan, market.hold_out)
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def experiment(market, plans, runs, private):
     """An experiment of real parts, each shorter than in the demonstration."""
     return Experiment(
         seed=5,
@@ -73,6 +84,10 @@ def experiment(market, plans, runs):
             measure=quality(plans["clear"], market.hold_out),
         ),
         masked=runs["masked"],
+        private=private,
+        privacy=statement(private.plan),
+        accounts=dict.fromkeys(LENDERS, "μ = 0.7 spent, 0 % of the cap left"),
+        refusal="dataset 'applications' has no room left",
         masked_equals_clear=_same_bits(runs["clear"], runs["masked"]),
         seen={
             name: contribution_as_received(plan, market, DROP.party) for name, plan in plans.items()
@@ -85,7 +100,12 @@ def experiment(market, plans, runs):
 def spread():
     """Three seeds of which one is a loss for the federation, and one far from the pooled model."""
     return pd.DataFrame(
-        {"alone": [0.80, 0.84, 0.82], "pooled": [0.90, 0.85, 0.86], "clear": [0.81, 0.83, 0.86]},
+        {
+            "alone": [0.80, 0.84, 0.82],
+            "pooled": [0.90, 0.85, 0.86],
+            "clear": [0.81, 0.83, 0.86],
+            "private": [0.80, 0.82, 0.84],
+        },
         index=pd.Index([0, 1, 2], name="seed"),
     )
 
@@ -194,7 +214,8 @@ class TestFindings:
         assert seeds["count"] == 3
         assert seeds["better_than_alone"] == 2
         assert seeds["largest_gap_to_pooled"] == 0.09
-        assert seeds["auc_mean"] == {"alone": 0.82, "pooled": 0.87, "clear": 0.8333}
+        assert seeds["auc_mean"] == {"alone": 0.82, "pooled": 0.87, "clear": 0.8333,
+                                     "private": 0.82}
         assert seeds["auc_sd"]["alone"] == round(float(np.std([0.80, 0.84, 0.82])), 4)
 
     def test_are_of_the_experiment(self, experiment, spread):
@@ -285,7 +306,8 @@ class TestShown:
         assert out.startswith(learned)
         result = out.removeprefix(learned)
         assert "One model for five rival lenders" in result
-        assert result.splitlines()[-1].endswith("better than the mean of (a) in 2 of them")
+        assert "better than the mean of (a) in 2 of them" in result
+        assert "a second run of (e): refused" in result.splitlines()[-1]
 
 
 class TestSeedSpread:
