@@ -4,7 +4,7 @@ from confide.privacy.accounting.calibration import calibrate, noise_multiplier
 from confide.privacy.accounting.correlated import BandedFactorization
 from confide.privacy.accounting.events import event_from_plain, event_to_plain
 from confide.privacy.accounting.gaussian import delta_of_mu, epsilon_of_mu, mu_of
-from confide.privacy.accounting.groups import group_epsilon, group_event
+from confide.privacy.accounting.groups import group_bound, group_epsilon, group_event
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
 from confide.privacy.accounting.renyi import gaussian_mu, rdp_curve, rdp_to_epsilon
 from confide.privacy.accounting.shares import TotalNoise, sum_of_shares
@@ -21,6 +21,7 @@ __all__ = [
     "event_from_plain",
     "event_to_plain",
     "gaussian_mu",
+    "group_bound",
     "group_epsilon",
     "group_event",
     "mu_of",

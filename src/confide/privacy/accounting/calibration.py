@@ -60,8 +60,10 @@ def calibrate(
         raise PlanError(f"delta is {delta:g} for {units:,} units; it is below {1 / units:.2g}")
     mu = gaussian_mu(event(1.0))
     if mu is not None:
-        # Gaussians scale: the multiplier of one is the composition's μ over what is allowed.
-        return mu / mu_of(epsilon, delta) * (1 + 1e-12)
+        # Mostly Gaussians scale, and the multiplier is μ at 1 over what is allowed. If not, search.
+        scaled = mu / mu_of(epsilon, delta) * (1 + 1e-12)
+        if gaussian_mu(event(2.0)) == mu / 2 and _holds(event(scaled), epsilon, delta):
+            return scaled
 
     def excess(log_multiplier: float, fineness: float) -> float:
         found = profile_of(event(math.exp(log_multiplier)), relation, fineness=fineness)
@@ -72,6 +74,11 @@ def calibrate(
     near = brentq(lambda x: excess(x, _COARSE), low, high, xtol=1e-3)
     slope = (excess(near + 0.01, _COARSE) - excess(near - 0.01, _COARSE)) / 0.02
     return math.exp(_certified(lambda x: excess(x, FINENESS), near, min(slope, -0.1)))
+
+
+def _holds(event: DpEvent, epsilon: float, delta: float) -> bool:
+    mu = gaussian_mu(event)
+    return mu is not None and mu <= mu_of(epsilon, delta)
 
 
 def noise_multiplier(

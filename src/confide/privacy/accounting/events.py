@@ -18,29 +18,42 @@ if TYPE_CHECKING:
 __all__ = ["event_from_plain", "event_to_plain"]
 
 _MOST_EVENTS: Final = 10_000
-_DEEPEST: Final = 16
+_DEEPEST: Final = 12
+_MOST_COUNTED: Final = 1 << 63
 
 
-def event_to_plain(event: DpEvent) -> dict[str, Any]:
+def event_to_plain(event: DpEvent, depth: int = 0) -> dict[str, Any]:
     """An event as maps, lists, texts and whole numbers.
 
+    Args:
+        event: The event.
+        depth: In how many others it stands.
+
     Raises:
-        PlanError: If the event, or one in it, is unknown.
+        PlanError: If the event, or one in it, is unknown, or holds what is no number.
 
     Example:
         >>> from dp_accounting import GaussianDpEvent
         >>> event_to_plain(GaussianDpEvent(2))
         {'type': 'GaussianDpEvent', 'noise_multiplier': '2.0'}
     """
+    if depth > _DEEPEST:
+        raise PlanError(f"events nested deeper than {_DEEPEST}")
     name, fields = type(event).__name__, _fields()
     if name not in fields or not _is_ours(event):
         raise PlanError(f"an unknown event {name}; known here: {', '.join(sorted(fields))}")
-    written = {field: write(getattr(event, field)) for field, (write, _) in fields[name].items()}
+    written = {
+        field: write(getattr(event, field), depth) for field, (write, _) in fields[name].items()
+    }
     return {"type": name, **written}
 
 
 def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
     """Reads back what `event_to_plain` wrote.
+
+    Args:
+        plain: What was written.
+        depth: In how many others it stands.
 
     Raises:
         PlanError: If it is not such a value, or another encoding of one.
@@ -62,7 +75,7 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
     return event
 
 
-Field = tuple[Callable[[Any], Any], Callable[[Any, int], Any]]
+Field = tuple[Callable[[Any, int], Any], Callable[[Any, int], Any]]
 
 
 def _fields() -> Mapping[str, Mapping[str, Field]]:
@@ -100,65 +113,83 @@ def _is_ours(event: object) -> bool:
     return type(event).__module__.startswith("dp_accounting.")
 
 
-def _write_real(value: Any) -> str:
+def _write_real(value: Any, _: int) -> str:
     number = float(value)
     if not math.isfinite(number):
         raise PlanError(f"an event with the number {number}; events hold finite numbers")
     return repr(number)
 
 
-def _read_real(text: Any, _: int) -> float:
+def _read_real(text: Any, depth: int) -> float:
     try:
-        if isinstance(text, str) and _write_real(text) == text:
+        if isinstance(text, str) and _write_real(text, depth) == text:
             return float(text)
     except ValueError:
         pass
     raise PlanError(f"a number of an event is {text!r:.60}; it is its shortest decimal text")
 
 
-def _write_whole(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
-        raise PlanError(f"an event counts {value!r}; counts are whole numbers")
+def _write_whole(value: Any, _: int) -> int:
+    if isinstance(value, bool) or int(value) != value or not 0 <= value < _MOST_COUNTED:
+        raise PlanError(f"an event counts {value!r}; counts are whole numbers of at least 0")
     return int(value)
 
 
-def _read_whole(value: Any, _: int) -> int:
+def _read_whole(value: Any, depth: int) -> int:
     if type(value) is not int:
-        raise PlanError(f"an event counts {value!r:.60}; counts are whole numbers")
-    return value
+        raise PlanError(f"an event counts {value!r:.60}; counts are whole numbers of at least 0")
+    return _write_whole(value, depth)
 
 
-def _write_reals(values: Any) -> list[str]:
-    return [_write_real(value) for value in values]
+def _write_reals(values: Any, depth: int) -> list[str]:
+    return [_write_real(value, depth) for value in _few(values)]
 
 
 def _read_reals(values: Any, depth: int) -> list[float]:
     return [_read_real(value, depth) for value in _list(values)]
 
 
-def _write_counts(values: Any) -> list[int]:
-    return [_write_whole(v) for v in ([values] if isinstance(values, int) else values)]
+def _write_counts(values: Any, depth: int) -> int | list[int]:
+    if isinstance(values, int):
+        return _write_whole(values, depth)
+    return [_write_whole(value, depth) for value in _few(values)]
 
 
-def _read_counts(values: Any, depth: int) -> list[int]:
+def _read_counts(values: Any, depth: int) -> int | list[int]:
+    if isinstance(values, int):
+        return _read_whole(values, depth)
     return [_read_whole(value, depth) for value in _list(values)]
 
 
-def _write_events(events: Any) -> list[dict[str, Any]]:
-    return [event_to_plain(event) for event in events]
+def _write_event(event: Any, depth: int) -> dict[str, Any]:
+    return event_to_plain(event, depth + 1)
+
+
+def _read_event(plain: Any, depth: int) -> DpEvent:
+    return event_from_plain(plain, depth + 1)
+
+
+def _write_events(events: Any, depth: int) -> list[dict[str, Any]]:
+    return [_write_event(event, depth) for event in _few(events)]
 
 
 def _read_events(events: Any, depth: int) -> list[DpEvent]:
-    return [event_from_plain(event, depth + 1) for event in _list(events)]
+    return [_read_event(event, depth) for event in _list(events)]
 
 
 def _list(values: Any) -> list[Any]:
-    if not isinstance(values, list) or len(values) > _MOST_EVENTS:
-        raise PlanError(f"a part of an event is no list of at most {_MOST_EVENTS:,}")
-    return values
+    if not isinstance(values, list):
+        raise PlanError(f"a part of an event is a {type(values).__name__}; it is a list")
+    return _few(values)
+
+
+def _few(values: Any) -> list[Any]:
+    if len(values) > _MOST_EVENTS:
+        raise PlanError(f"an event lists {len(values):,} parts; at most {_MOST_EVENTS:,} fit")
+    return list(values)
 
 
 _REAL: Final[Field] = (_write_real, _read_real)
 _REALS: Final[Field] = (_write_reals, _read_reals)
 _WHOLE: Final[Field] = (_write_whole, _read_whole)
-_EVENT: Final[Field] = (event_to_plain, lambda plain, depth: event_from_plain(plain, depth + 1))
+_EVENT: Final[Field] = (_write_event, _read_event)

@@ -1,92 +1,189 @@
-"""Group privacy: what an event keeps of k units at once."""
+"""Group privacy: what an event protects of several units together.
+
+For noise on sums, k units move a sum k times as far as one, and the event of the group is again an
+event, exactly. Under secret Poisson sampling a group's contribution is random: of k units
+Binomial(k, q) are in the sample, so the event is a mixture of Gaussians. Of any other event only ε
+and δ are known to scale.
+
+References:
+    Ganesh, "Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians
+    mechanisms" (arXiv 2401.10294), Theorem 3.1.
+    Bun, Steinke, "Concentrated differential privacy" (TCC 2016), Proposition 27.
+    Vadhan, "The complexity of differential privacy" (2017), Lemma 2.2.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scipy.stats import binom
 
 from confide.errors import PlanError
-from confide.privacy.accounting.gaussian import check_delta
-from confide.privacy.accounting.profile import PrivacyProfile, profile_of, sampled_runs
+from confide.plan import Relation
+from confide.privacy.accounting.gaussian import check_delta, check_epsilon
+from confide.privacy.accounting.profile import PrivacyProfile, profile_of
 from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-__all__ = ["group_epsilon", "group_event"]
+__all__ = ["group_bound", "group_epsilon", "group_event"]
 
-_LARGEST_GROUP = 1000
+_LARGEST_GROUP: Final = 1000
 
 
-def group_event(event: DpEvent, units: int) -> DpEvent:
-    """The event that k units that come or go together see.
-
-    k units move a Gaussian's sum k times as far, and a sampled one's as often as they are drawn:
-    Binomial(k, q) times the bound, a mixture of Gaussians (Ganesh 2024, arXiv 2401.10294, §2).
+def group_event(
+    event: DpEvent, units: int, relation: Relation = Relation.ADD_OR_REMOVE_ONE
+) -> DpEvent:
+    """The event that an event is for groups of units.
 
     Args:
-        event: Gaussians, sampled or not, composed.
-        units: k, from 1 to 1,000.
+        event: What it is for one unit.
+        units: k, how many units come or go together, or are replaced together.
+        relation: What happens to each unit of the group.
+
+    Returns:
+        An event whose neighbours are groups that come or go.
 
     Raises:
-        PlanError: If the event holds anything else, or k is out of range.
+        PlanError: If no theorem gives the group's event; `group_bound` then scales ε and δ.
 
     Example:
-        >>> from dp_accounting import GaussianDpEvent
+        >>> from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
         >>> group_event(GaussianDpEvent(4.0), 2)
         GaussianDpEvent(noise_multiplier=2.0)
+        >>> mixture = group_event(PoissonSampledDpEvent(0.5, GaussianDpEvent(4.0)), 2)
+        >>> [round(p, 9) for p in mixture.sampling_probs], mixture.sensitivities
+        ([0.25, 0.5, 0.25], [0.0, 1.0, 2.0])
     """
-    from dp_accounting import dp_event as dp
-
-    if not 1 <= units <= _LARGEST_GROUP:
-        raise PlanError(f"a group of {units} units; 1 to {_LARGEST_GROUP:,}")
-    mu = gaussian_mu(event)
-    if mu is not None:
-        return dp.GaussianDpEvent(1 / (units * mu)) if mu else dp.NoOpDpEvent()
-    runs = sampled_runs(event)
-    if runs is None:
-        raise PlanError(f"no group privacy of {event} is known; use group_epsilon")
-    parts = []
-    for run in runs:
-        if run.rate == 1:
-            once: DpEvent = dp.GaussianDpEvent(run.noise_multiplier / units)
-        else:
-            drawn = range(units + 1)
-            once = dp.MixtureOfGaussiansDpEvent(
-                run.noise_multiplier,
-                [float(k) for k in drawn],
-                [float(p) for p in binom.pmf(drawn, units, run.rate)],
-            )
-        parts.append(dp.SelfComposedDpEvent(once, run.count))
-    return parts[0] if len(parts) == 1 else dp.ComposedDpEvent(parts)
+    _check_units(units)
+    if units == 1:
+        return event
+    return _grouped(event, units, relation)
 
 
-def group_epsilon(event: DpEvent, units: int, delta: float) -> float:
-    """ε at δ for k units at once, of any event, by (ε, δ) alone.
+def group_bound(epsilon: float, delta: float, units: int) -> tuple[float, float]:
+    """What (ε, δ) for one unit is for k: (kε, δ·(e^(kε) - 1)/(e^ε - 1)).
 
-    k steps from one data set to the other cost (kε, δ·(e^kε - 1)/(e^ε - 1)) (Dwork and Roth 2014,
-    Theorem 2.2; Vadhan 2017, Lemma 2.2). The best split is searched for.
+    Holds for every mechanism and is far from tight for most.
 
     Raises:
-        PlanError: If k or δ is out of range.
+        PlanError: If ε is not positive and finite, δ not in [0, 1), or k below 1.
+
+    Example:
+        >>> group_bound(0.5, 0.0, 3)
+        (1.5, 0.0)
+    """
+    check_epsilon(epsilon)
+    _check_units(units)
+    if not 0 <= delta < 1:
+        raise PlanError(f"delta is {delta}; it is at least 0 and below 1")
+    if delta == 0:
+        return units * epsilon, 0.0
+    # log((e^kε - 1)/(e^ε - 1)), which stays finite where the fraction does not.
+    log_factor = (units - 1) * epsilon + math.log(
+        math.expm1(-units * epsilon) / math.expm1(-epsilon)
+    )
+    return units * epsilon, min(1.0, math.exp(min(0.0, math.log(delta) + log_factor)) * (1 + 1e-12))
+
+
+def group_epsilon(
+    event: DpEvent,
+    units: int,
+    delta: float,
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE,
+) -> float:
+    """ε at δ for k units together, of any event, from its profile for one unit.
+
+    Searches for the ε of one unit at which `group_bound` gives the least for k.
+
+    Raises:
+        PlanError: If the event is unknown, or k or δ out of range.
     """
     check_delta(delta)
-    if not 1 <= units <= _LARGEST_GROUP:
-        raise PlanError(f"a group of {units} units; 1 to {_LARGEST_GROUP:,}")
-    profile = profile_of(event)
-    low, high = 0.0, profile.epsilon(delta)
-    while _grown(profile, high, units) > delta:
+    _check_units(units)
+    profile = profile_of(event, relation)
+    low, high = 0.0, max(profile.epsilon(delta), 1e-6)
+    while _bound_at(profile, high, units) > delta:
         if high > 700 / units:
             return math.inf
-        low, high = high, 2 * high + 0.1
+        low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if _grown(profile, middle, units) <= delta else (middle, high)
+        low, high = (low, middle) if _bound_at(profile, middle, units) <= delta else (middle, high)
     return units * high
 
 
-def _grown(profile: PrivacyProfile, epsilon: float, units: int) -> float:
-    grown = units if epsilon == 0 else math.expm1(units * epsilon) / math.expm1(epsilon)
-    return profile.delta(epsilon) * grown
+def _bound_at(profile: PrivacyProfile, epsilon: float, units: int) -> float:
+    return group_bound(epsilon, min(profile.delta(epsilon), 1 - 1e-16), units)[1]
+
+
+def _grouped(event: DpEvent, units: int, relation: Relation) -> DpEvent:
+    from dp_accounting import dp_event
+
+    found: DpEvent
+    match event:
+        case dp_event.NoOpDpEvent() | dp_event.NonPrivateDpEvent():
+            found = event
+        case dp_event.SelfComposedDpEvent(event=inner, count=count):
+            found = dp_event.SelfComposedDpEvent(_grouped(inner, units, relation), count)
+        case dp_event.ComposedDpEvent(events=events):
+            found = dp_event.ComposedDpEvent([_grouped(e, units, relation) for e in events])
+        case dp_event.PoissonSampledDpEvent(sampling_probability=rate, event=inner):
+            found = _sampled(float(rate), inner, units, relation)
+        case _:
+            found = _scaled(event, units)
+    return found
+
+
+def _scaled(event: DpEvent, units: int) -> DpEvent:
+    """Noise of the same size on sums that lie `units` times as far apart."""
+    from dp_accounting import dp_event
+
+    found: DpEvent
+    match event:
+        case dp_event.GaussianDpEvent(noise_multiplier=z):
+            found = dp_event.GaussianDpEvent(z / units)
+        case dp_event.LaplaceDpEvent(noise_multiplier=b):
+            found = dp_event.LaplaceDpEvent(b / units)
+        case dp_event.DiscreteLaplaceDpEvent(noise_parameter=rate, sensitivity=steps):
+            found = dp_event.DiscreteLaplaceDpEvent(rate, steps * units)
+        case dp_event.SingleEpochTreeAggregationDpEvent(noise_multiplier=z, step_counts=steps):
+            found = dp_event.SingleEpochTreeAggregationDpEvent(z / units, steps)
+        case dp_event.ZCDpEvent(rho=rho, xi=0.0):
+            found = dp_event.ZCDpEvent(rho * units**2)
+        case _:
+            raise PlanError(
+                f"no event is known for {units} units of {event}: scale its ε and δ by group_bound"
+            )
+    return found
+
+
+def _sampled(rate: float, inner: DpEvent, units: int, relation: Relation) -> DpEvent:
+    """Of k units Binomial(k, q) are in the sample: a mixture of Gaussians with these distances."""
+    from dp_accounting import dp_event
+
+    mu = gaussian_mu(inner)
+    if mu is None or not 0 <= rate <= 1:
+        raise PlanError(
+            f"no event is known for {units} units sampled at rate {rate:g} for {inner}: scale its "
+            "ε and δ by group_bound"
+        )
+    if relation is not Relation.ADD_OR_REMOVE_ONE:
+        raise PlanError(
+            f"no event is known for {units} sampled units that are replaced: scale ε and δ by "
+            "group_bound, or count a replaced unit as one that goes and one that comes: "
+            f"{2 * units} units under add-or-remove-one"
+        )
+    if mu == 0 or rate == 0:
+        return dp_event.NoOpDpEvent()
+    counts = range(units + 1)
+    return dp_event.MixtureOfGaussiansDpEvent(
+        1 / mu, [float(i) for i in counts], [float(p) for p in binom.pmf(counts, units, rate)]
+    )
+
+
+def _check_units(units: int) -> None:
+    if type(units) is not int or not 1 <= units <= _LARGEST_GROUP:
+        raise PlanError(f"a group of {units!r} units; it has 1 to {_LARGEST_GROUP:,}")

@@ -71,21 +71,60 @@ def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> li
     Raises:
         PlanError: If the event is unknown, or an order is not above 1.
     """
+    from confide.privacy.accounting.runs import is_unprotected, parts_of
+
     if not all(1 < order < math.inf for order in orders):
         raise PlanError(f"Rényi orders {list(orders)}; each is above 1 and finite")
-    mu = gaussian_mu(event)
+    if is_unprotected(event):
+        return [math.inf] * len(orders)
+    total = [0.0] * len(orders)
+    for part, count in parts_of(event):
+        curve = _part_curve(part, orders, relation)
+        total = [all_of + count * one for all_of, one in zip(total, curve, strict=True)]
+    return total
+
+
+def _part_curve(part: DpEvent, orders: Sequence[float], relation: Relation) -> list[float]:
+    mu = gaussian_mu(part)
     if mu is not None:
         return [order * mu**2 / 2 for order in orders]
-    if relation is Relation.ADD_OR_REMOVE_ONE or not _samples(event):
-        return _added(event, orders)
+    pure = _pure_curve(part, orders, relation)
+    if pure is not None:
+        return pure
+    if relation is Relation.ADD_OR_REMOVE_ONE or not _samples(part):
+        return _added(part, orders)
     # A replaced unit goes, and another comes (Mironov 2017, Proposition 11):
     # D_α(P‖R) ≤ (α − 1/2)/(α − 1)·D_2α(P‖Q) + D_(2α−1)(Q‖R).
-    gone = _added(event, [2 * order for order in orders])
-    come = _added(event, [2 * order - 1 for order in orders])
+    gone = _added(part, [2 * order for order in orders])
+    come = _added(part, [2 * order - 1 for order in orders])
     return [
         (order - 0.5) / (order - 1) * first + second
         for order, first, second in zip(orders, gone, come, strict=True)
     ]
+
+
+def _pure_curve(part: DpEvent, orders: Sequence[float], relation: Relation) -> list[float] | None:
+    """The curve of randomised response, which dominates whatever is ε-DP; None if it is not.
+
+    (α - 1)·D_α = log((e^(αε) + e^((1-α)ε)) / (1 + e^ε)).
+    """
+    from dp_accounting import dp_event
+
+    from confide.privacy.accounting.runs import pure_epsilon
+
+    if isinstance(part, dp_event.LaplaceDpEvent):
+        return None  # There is an exact curve of it.
+    epsilon = pure_epsilon(part, relation)
+    if epsilon == math.inf:
+        return None
+    return [
+        (_log_add(order * epsilon, (1 - order) * epsilon) - _log_add(0.0, epsilon)) / (order - 1)
+        for order in orders
+    ]
+
+
+def _log_add(a: float, b: float) -> float:
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
 def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float) -> float:
@@ -109,7 +148,7 @@ def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
         accountant.compose(event)
     except (UnsupportedEventError, ValueError, TypeError) as error:
         raise PlanError(f"no Rényi curve is known of {event}: {error}") from error
-    curve = [float(value) for value in accountant._rdp]  # noqa: SLF001 - there is no public one
+    curve = [float(value) for value in accountant.rdp]
     if any(math.isnan(value) for value in curve):
         raise PlanError(f"the Rényi curve of {event} is no number at some order")
     # Its sums are floats: a billionth covers their last digits.
