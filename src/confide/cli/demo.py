@@ -54,7 +54,7 @@ def show(found: dict[str, Any], learned: str) -> None:
         "(b) on pooled rows: the forbidden ideal": models["pooled"],
         "(c) federated, in clear": models["clear"],
         f"(d) federated, masked, {found['dropout']['party']} drops out": models["masked"],
-        f"(e) as (d), with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
+        f"(e) masked, with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
     }
     for label, scores in rows.items():
         table.add_row(label, f"{scores['auc']:.3f}", f"{scores['accuracy']:.3f}")

@@ -39,7 +39,7 @@ _STYLE: Final[Any] = {
 def learning_curves(experiment: Experiment) -> str:
     """AUC by round, in clear and masked, between the lenders alone and the forbidden ideal."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, 4), layout="constrained")
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
         axes = figure.subplots()
         for name, run in (("clear", experiment.clear), ("masked", experiment.masked)):
             style = {"lw": 5, "alpha": 0.35} if name == "clear" else {"lw": 2}
@@ -72,10 +72,11 @@ def learning_curves(experiment: Experiment) -> str:
             [
                 "federated, in clear",
                 f"federated, masked, {DROP.party} drops out",
-                f"the same with noise, ε = {experiment.privacy.epsilon:.2g}",
+                f"masked, with noise, ε = {experiment.privacy.epsilon:.2g}",
             ],
-            loc="center right",
-            bbox_to_anchor=(1, 0.52),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
+            ncols=3,
             frameon=False,
         )
         return _data_uri(figure)
