@@ -214,8 +214,12 @@ class TestFindings:
         assert seeds["count"] == 3
         assert seeds["better_than_alone"] == 2
         assert seeds["largest_gap_to_pooled"] == 0.09
-        assert seeds["auc_mean"] == {"alone": 0.82, "pooled": 0.87, "clear": 0.8333,
-                                     "private": 0.82}
+        assert seeds["auc_mean"] == {
+            "alone": 0.82,
+            "pooled": 0.87,
+            "clear": 0.8333,
+            "private": 0.82,
+        }
         assert seeds["auc_sd"]["alone"] == round(float(np.std([0.80, 0.84, 0.82])), 4)
 
     def test_are_of_the_experiment(self, experiment, spread):

@@ -174,10 +174,10 @@ def with_noise(
     relation = _relation(plan, at_capacity=False)
     multiplier = calibrate(
         lambda z: _repeated(_round_event(plan, z), plan.rounds),
-        # A millionth less than asked leaves room for the closeness of discrete to continuous noise,
-        # and for a ledger that rounds every charge up and every cap down.
-        epsilon=epsilon * (1 - 1e-6),
-        delta=delta * (1 - 1e-6),
+        # A hair less than asked leaves room for the closeness of discrete to continuous noise, and
+        # for a ledger's cap of the same ε, which sets some aside for that.
+        epsilon=epsilon - min(1e-5, epsilon / 1000),
+        delta=delta * (1 - 1e-5),
         relation=relation,
     )
     # The inverse of `_multiplier`: what randomised rounding takes of the variance is put on top.
