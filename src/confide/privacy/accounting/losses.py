@@ -37,6 +37,7 @@ Reals = NDArray[np.float64]
 _SPREAD: Final = 13.0
 """Half the window of a composition, in standard deviations of the tilted sum."""
 
+_FEW: Final = 64
 _COARSER: Final = 64
 _MOST_POINTS: Final = 1 << 20
 _MOST_BASE_POINTS: Final = 1 << 18
@@ -147,7 +148,9 @@ def grid_step(runs: Sequence[Run], fineness: float) -> float:
     runs_in_all = sum(run.count for run in runs)
     deviation = math.sqrt(sum(run.count * run.deviation() ** 2 for run in runs))
     widest = max(run.reach() for run in runs)
-    step = fineness * deviation / math.sqrt(runs_in_all)
+    # Few runs compose in a small window, and a finer grid costs little.
+    finer = min(1.0, math.sqrt(runs_in_all) / _FEW)
+    step = finer * fineness * deviation / math.sqrt(runs_in_all)
     # Neither one run's grid nor the composition's window may outgrow memory; coarser stays above.
     return max(step, 2 * widest / _MOST_BASE_POINTS, 4 * _SPREAD * deviation / _MOST_POINTS, 1e-12)
 

@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 from scipy.stats import binom
 
 from confide.errors import PlanError
@@ -347,9 +347,11 @@ def _solved(parts: Mixture, loss: Reals) -> Reals:
     x = (loss - math.log(weights[far])) / centres[far] + centres[far] / 2
     for _ in range(200):
         terms = np.log(weights) + np.multiply.outer(x, centres) - centres**2 / 2
-        value = logsumexp(terms, axis=-1)
-        slope = np.exp(terms - value[..., None]) @ centres
-        move = (value - loss) / np.maximum(slope, 1e-12)
+        top = terms.max(axis=-1)
+        shares = np.exp(terms - top[:, None])
+        total = shares.sum(axis=-1)
+        slope = shares @ centres / total
+        move = (top + np.log(total) - loss) / np.maximum(slope, 1e-12)
         x = np.maximum(x - move, -_NOWHERE)
         if not np.any((np.abs(move) > 1e-13 * (1 + np.abs(x))) & (x > -_NOWHERE)):
             break
