@@ -39,7 +39,7 @@ def totals(contribute=None):
         task=Task.of("total"),
         sums=SumGroup((Sum(name="total", unit_bound=1, capacity=50),)),
         columns=("x",),
-        init=lambda: {"total": 0.0},
+        init=lambda: {"total": np.array(0.0)},
         contribute=contribute or plain,
         update=lambda state, totals: {"total": totals["total"]},
     )
@@ -135,7 +135,12 @@ class TestCharge:
 class TestRefusal:
     def test_of_one_ledger_computes_nothing_and_charges_nobody(self, accounts):
         seen = []
-        computation = totals(lambda state, data, rng: seen.append(1) or {"total": data["x"]})
+
+        def watching(state, data, rng):
+            seen.append(1)
+            return {"total": data["x"]}
+
+        computation = totals(watching)
         accounts["cedar"].ledger.cap("rows", Cap(epsilon=0.01, delta=1e-6, filter=Filter.GAUSSIAN))
         with pytest.raises(BudgetError, match="Nothing was charged"):
             run(plan_of(computation), accounts, computation)

@@ -24,6 +24,7 @@ from confide.plan import (
     Recipients,
     Relation,
     Release,
+    Sampling,
     Sum,
     SumGroup,
     Task,
@@ -142,7 +143,7 @@ def plans(draw):
     coordinators = corruptions if masked else st.just(Corruption.HONEST)
     protected = draw(neighbours())
     unit = draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)]))
-    samplings = [st.just(FullBatch())]
+    samplings: list[st.SearchStrategy[Sampling]] = [st.just(FullBatch())]
     if unit is not Unit.PARTY:
         samplings.append(st.builds(PoissonSampling, st.floats(1e-6, 1, exclude_max=True)))
     sampling = draw(st.one_of(samplings))

@@ -648,6 +648,8 @@ class TestPrivacy:
 
     def test_of_a_party_that_fills_its_capacity_is_that_of_a_replaced_record(self):
         found = views(plan_of(noise=NoiseShares(3.0))).noise
+        assert found.at_capacity is not None
+        assert found.statement is not None
         assert found.at_capacity.mu == pytest.approx(2 * found.statement.mu, rel=0.02)
         text = str(views(plan_of(noise=NoiseShares(3.0))))
         assert "as many units as the capacity or more" in " ".join(text.split())
