@@ -8,10 +8,11 @@ Rényi curve.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +43,10 @@ _EPSILONS: Final = np.concatenate([np.linspace(0, 4, 401), np.geomspace(4.05, 60
 _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
 
 
-class PrivacyProfile(Protocol):
+class PrivacyProfile(ABC):
     """What neighbours can be told apart by."""
 
+    @abstractmethod
     def epsilon(self, delta: float) -> float:
         """The least ε that is certified at δ; ∞ if none is.
 
@@ -52,11 +54,25 @@ class PrivacyProfile(Protocol):
             PlanError: If δ is not between 0 and 1.
         """
 
+    @abstractmethod
     def delta(self, epsilon: float) -> float:
         """The least δ that is certified at ε ≥ 0."""
 
+    @abstractmethod
     def tpr(self, fpr: float) -> float:
         """The most members that an attacker finds at this rate of false alarms, as a share."""
+
+    def trade_off(self, fpr: float) -> float:
+        """The fewest members that an attacker misses at this rate of false alarms, as a share.
+
+        The trade-off function of f-DP (Dong, Roth and Su 2022, Definition 2), from below.
+        """
+        return 1 - self.tpr(fpr)
+
+    @property
+    def advantage(self) -> float:
+        """The most by which members found exceed false alarms, at any rate: δ(0)."""
+        return self.delta(0.0)
 
 
 def profile_of(
@@ -100,7 +116,7 @@ def profile_of(
 
 
 @dataclass(frozen=True)
-class GaussianProfile:
+class GaussianProfile(PrivacyProfile):
     """Exactly μ-GDP."""
 
     mu: float
@@ -119,7 +135,7 @@ class GaussianProfile:
 
 
 @dataclass(frozen=True)
-class ComposedProfile:
+class ComposedProfile(PrivacyProfile):
     """Runs of dominating pairs, composed."""
 
     runs: tuple[Run, ...]
@@ -161,7 +177,7 @@ class ComposedProfile:
 
 
 @dataclass(frozen=True)
-class RenyiProfile:
+class RenyiProfile(PrivacyProfile):
     """What a Rényi curve says, where nothing better is known."""
 
     orders: tuple[float, ...]
