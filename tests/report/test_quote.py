@@ -195,7 +195,7 @@ class TestPrivacy:
         told = {name: told for told in made.observers for name in told.observers}
         assert told["coordinator"].privacy == "ε = ∞"
         assert told["p000"].privacy == made.privacy
-        assert "privacy against coordinator" in " ".join(str(made).split())
+        assert "against coordinator: ε = ∞" in " ".join(str(made).split())
 
 
 class TestNotes:

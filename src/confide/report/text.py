@@ -12,7 +12,6 @@ from confide.report.views import View, ViewReport
 __all__ = ["quote_text", "views_text"]
 
 _WIDTH = 100
-_LABEL = 34
 
 
 def views_text(report: ViewReport) -> str:
@@ -32,12 +31,11 @@ def quote_text(quote: Quote) -> str:
         ("protocol memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
         ("protocol memory, coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
         ("privacy", quote.privacy),
-        *((f"privacy against {', '.join(p.observers)}", p.privacy) for p in quote.observers),
     ]
     width = max(len(label) for label, _ in rows)
-    width = min(width, _LABEL)
     lines = [f"{label:<{width}}  {value}" for label, value in rows]
-    lines += [p.sentence for p in quote.observers[:1] if p.sentence]
+    for seen in quote.observers:
+        lines += _wrap(f"against {', '.join(seen.observers)}: {seen.privacy}. {seen.sentence}", "")
     return "\n".join([*lines, *(f"note: {note}" for note in quote.notes)])
 
 

@@ -108,7 +108,7 @@ class PrivacyStatement:
                 f"Nothing keeps an attacker from finding out whether a given {self.unit.value} "
                 "took part."
             )
-        found = f"{100 * self.tpr[1]:.2g}" if self.tpr[1] < 0.995 else f"{100 * self.tpr[1]:.4g}"
+        found = _up(100 * self.tpr[1], digits=2)
         return (
             f"Whoever wants to find out which {self.unit.value}s took part, and knows everything "
             f"else, finds at most {found} % of them at 1 % false alarms (by guessing: 1 %)."
@@ -131,9 +131,10 @@ def _fit(profile: PrivacyProfile) -> tuple[float, float]:
     return mu, float(np.max(ndtr(ndtri(_RATES) + mu) - found))
 
 
-def _up(value: float) -> str:
-    """Three digits, rounded up: a bound that is rounded down is none."""
+def _up(value: float, digits: int = 3) -> str:
+    """A few digits, rounded up: a bound that is rounded down is none."""
     if value == 0:
         return "0"
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{math.ceil(value / unit - 1e-6) * unit:#.3g}".rstrip(".")
+    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    rounded = math.ceil(value / unit - 1e-6) * unit
+    return f"{rounded:#.{digits}g}" if rounded < 10 ** (digits - 1) else f"{rounded:.0f}"
