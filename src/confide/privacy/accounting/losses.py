@@ -160,6 +160,8 @@ def composed_tails(
     relation: Relation,
     step: float,
     objective: Callable[[float, float], float],
+    *,
+    steepest: float = math.inf,
 ) -> list[Tail]:
     """The composition's tail in each direction of the neighbouring relation.
 
@@ -169,13 +171,14 @@ def composed_tails(
         step: Of the grid.
         objective: Of a tilt λ and the composition's cumulant log E e^(λL): what the best tilt
             minimises, such as a Chernoff bound.
+        steepest: The largest tilt, in units of 1 ÷ the deviation of the composition.
     """
     counts = [run.count for run in runs]
     each = [run.directions(relation, step) for run in runs]
     both = max(len(losses) for losses in each)
     # What is the same in both directions stands in each.
     sides = zip(*(losses * (both // len(losses)) for losses in each), strict=True)
-    return [_composed(losses, counts, step, objective) for losses in sides]
+    return [_composed(losses, counts, step, objective, steepest) for losses in sides]
 
 
 def _composed(
@@ -183,13 +186,14 @@ def _composed(
     counts: Sequence[int],
     step: float,
     objective: Callable[[float, float], float],
+    steepest: float,
 ) -> Tail:
     def cumulant(tilt: float) -> float:
         return math.fsum(
             n * _log_sum(loss, tilt, step) for loss, n in zip(losses, counts, strict=True)
         )
 
-    tilt = _best_tilt([_coarser(loss, step) for loss in losses], counts, objective)
+    tilt = _best_tilt([_coarser(loss, step) for loss in losses], counts, objective, steepest)
     mean, variance = _moments(losses, counts, tilt, step)
     variance = max(variance, step**2)
     widest = max(len(loss.mass) for loss in losses)
@@ -229,6 +233,7 @@ def _best_tilt(
     coarse: Sequence[tuple[Reals, Reals, Reals]],
     counts: Sequence[int],
     objective: Callable[[float, float], float],
+    steepest: float,
 ) -> float:
     def aim(log_tilt: float) -> float:
         tilt = math.exp(log_tilt)
@@ -238,8 +243,14 @@ def _best_tilt(
         )
         return objective(tilt, math.fsum(n * k for n, k in zip(counts, cumulants, strict=True)))
 
+    variance = math.fsum(
+        n * float(mass @ (mean**2 + 2 * square) - (mass @ mean) ** 2)
+        for n, (mass, mean, square) in zip(counts, coarse, strict=True)
+    )
+    most = min(8.0, math.log(steepest) - math.log(max(variance, 1e-12)) / 2)
     # A tilt that is not the best costs accuracy, which the error counts, and nothing else.
-    found = minimize_scalar(aim, bounds=(-5.0, 8.0), method="bounded", options={"xatol": 0.02})
+    bounds = (-5.0, max(most, -4.0))
+    found = minimize_scalar(aim, bounds=bounds, method="bounded", options={"xatol": 0.02})
     return float(math.exp(found.x))
 
 

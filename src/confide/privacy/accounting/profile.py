@@ -146,7 +146,10 @@ class ComposedProfile(PrivacyProfile):
         """See `PrivacyProfile`."""
         check_delta(delta)
         needed = math.log(1 / delta)
-        tails = self._tails(lambda tilt, cumulant: (cumulant + needed) / tilt)
+        # Of a Gaussian √(2·log 1/δ) deviations would do; bounded losses would go on for ever.
+        tails = self._tails(
+            lambda tilt, cumulant: (cumulant + needed) / tilt, math.sqrt(2 * needed) + 3
+        )
         return min(self._pure, max(tail.epsilon(delta) for tail in tails))
 
     def delta(self, epsilon: float) -> float:
@@ -171,9 +174,11 @@ class ComposedProfile(PrivacyProfile):
         tails = self._tails(lambda tilt, _: abs(math.log(tilt)))
         return _Curve.of(lambda epsilon: max(tail.delta(epsilon) for tail in tails))
 
-    def _tails(self, objective: Callable[[float, float], float]) -> list[Tail]:
+    def _tails(
+        self, objective: Callable[[float, float], float], steepest: float = math.inf
+    ) -> list[Tail]:
         step = grid_step(self.runs, self.fineness)
-        return composed_tails(self.runs, self.relation, step, objective)
+        return composed_tails(self.runs, self.relation, step, objective, steepest=steepest)
 
 
 @dataclass(frozen=True)
