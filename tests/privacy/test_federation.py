@@ -50,8 +50,8 @@ class TestShares:
         one, other = (draw_noise(plan, SystemRandom()) for _ in range(2))
         assert one.dtype == np.int64
         assert not np.array_equal(one, other)
-        replayed = [draw_noise(plan, InsecureReplayableRandom(b"a")) for _ in range(2)]
-        assert np.array_equal(*replayed)
+        first, again = (draw_noise(plan, InsecureReplayableRandom(b"a")) for _ in range(2))
+        assert np.array_equal(first, again)
 
     def test_of_several_sums_are_as_wide_as_their_bounds(self):
         plan = make_plan_with_sums(

@@ -153,12 +153,12 @@ def test_discrete_laplace_is_exact():
     noise = math.tanh(a / 2) * np.exp(-a * np.abs(x))
     losses = a * (np.abs(x) - np.abs(x - moved))
     upper = math.tanh(a / 2) * np.exp(-a * np.abs(x - moved))
-    atoms = {}
+    atoms: dict[int, float] = {}
     for loss, p in zip(np.round(losses / a).astype(int), upper, strict=True):
         atoms[loss] = atoms.get(loss, 0.0) + p
     total = {0: 1.0}
     for _ in range(runs):
-        grown = {}
+        grown: dict[int, float] = {}
         for (one, p), (two, q) in itertools.product(total.items(), atoms.items()):
             grown[one + two] = grown.get(one + two, 0.0) + p * q
         total = grown
@@ -325,7 +325,7 @@ class TestUnprotected:
         assert profile.tpr(0.01) == 1
 
 
-class Stranger(dp.DpEvent):
+class Stranger(dp.DpEvent):  # type: ignore[misc]
     pass
 
 
