@@ -1,0 +1,35 @@
+"""Mechanisms: typed values that turn an exact answer into one that may leave.
+
+Each is declared before any data are at hand, says what it is accounted as (`event`, `closeness`),
+and is fed to a ledger or an accountant as that. All randomness is exact and secure.
+
+Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declared sensitivity;
+`ClampedSum`, `ClampedMean` and `Histogram` derive theirs and take `LaplaceNoise` or
+`GaussianNoise`. Choosing: `ExponentialMechanism`, `PermuteAndFlip`, `Quantile`. Comparing:
+`AboveThreshold`.
+"""
+
+from confide.privacy.mechanisms.additive import GaussianMechanism, LaplaceMechanism
+from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
+from confide.privacy.mechanisms.quantile import Quantile
+from confide.privacy.mechanisms.queries import ClampedMean, ClampedSum, Histogram
+from confide.privacy.mechanisms.released import Released
+from confide.privacy.mechanisms.selection import ExponentialMechanism, PermuteAndFlip
+from confide.privacy.mechanisms.threshold import AboveThreshold, ThresholdSession
+
+__all__ = [
+    "AboveThreshold",
+    "AdditiveNoise",
+    "ClampedMean",
+    "ClampedSum",
+    "ExponentialMechanism",
+    "GaussianMechanism",
+    "GaussianNoise",
+    "Histogram",
+    "LaplaceMechanism",
+    "LaplaceNoise",
+    "PermuteAndFlip",
+    "Quantile",
+    "Released",
+    "ThresholdSession",
+]

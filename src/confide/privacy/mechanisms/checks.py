@@ -1,0 +1,41 @@
+"""What every declaration is checked for."""
+
+from __future__ import annotations
+
+from confide.errors import PlanError
+
+__all__ = ["check_confidence", "check_count", "check_pure_epsilon"]
+
+_LEAST, _MOST = 2.0**-30, 500.0
+
+
+def check_pure_epsilon(epsilon: float) -> None:
+    """Refuses an ε that is no number between 2^-30 and 500.
+
+    Raises:
+        PlanError: If it is one.
+    """
+    if not _LEAST <= epsilon <= _MOST:
+        raise PlanError(
+            f"epsilon is {epsilon}; it is a positive number, from {_LEAST:.0g} to {_MOST:g}"
+        )
+
+
+def check_count(count: object, name: str, meaning: str) -> None:
+    """Refuses what is no whole number of at least 1.
+
+    Raises:
+        PlanError: If it is such.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise PlanError(f"{name} is {count!r}; it is a whole number, at least 1: {meaning}")
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuses a confidence that does not lie between 0 and 1.
+
+    Raises:
+        PlanError: If it is such.
+    """
+    if not 0 < confidence < 1:
+        raise PlanError(f"confidence is {confidence}; it lies between 0 and 1")
