@@ -29,12 +29,16 @@ def missed(quantile, values, candidate):
     return max(Fraction(0), below - q * len(values), q * len(values) - at_most)
 
 
-def probabilities(mechanism, values):
-    """Of each candidate, with the sensitivity as published: max(q, 1 - q), or 1."""
+def published_rate(mechanism):
+    """ε/2Δ for a unit, where the sensitivity is max(q, 1 - q), or 1."""
     q = Fraction(mechanism.quantile).limit_denominator(10**6)
     comes = mechanism.relation is Relation.ADD_OR_REMOVE_ONE
-    rate = mechanism.epsilon / (2 * float(max(q, 1 - q) if comes else 1))
-    return softmax([-rate * float(missed(q, values, c)) for c in range(11)])
+    return mechanism.epsilon / (2 * float(max(q, 1 - q) if comes else 1))
+
+
+def probabilities(mechanism, values):
+    rate = published_rate(mechanism)
+    return softmax([-rate * float(missed(mechanism.quantile, values, c)) for c in range(11)])
 
 
 @pytest.mark.parametrize("values", [[], [3], [0, 10], [2, 2, 2, 2, 7], [5] * 40])
@@ -64,6 +68,8 @@ def test_no_neighbours_are_further_apart_than_epsilon(values, one, other, quanti
     mechanism = Quantile(quantile=quantile, relation=relation, **SMALL)
     mine = [*values, one]
     theirs = [*values, other] if relation is Relation.REPLACE_ONE else values
+    unit = Fraction(quantile).limit_denominator(10**6).denominator
+    assert float(mechanism._rate) * unit == pytest.approx(published_rate(mechanism), rel=1e-12)
     apart = np.log(probabilities(mechanism, mine)) - np.log(probabilities(mechanism, theirs))
     assert np.abs(apart).max() <= mechanism.epsilon * (1 + 1e-12)
 

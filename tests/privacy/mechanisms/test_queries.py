@@ -131,6 +131,23 @@ def test_events_say_no_less_than_the_noise_gives_away(noise, relation):
             assert 30 <= profile.epsilon(1e-30) < 30 * (1 + 1e-9)
 
 
+@EVERY
+def test_noise_is_wide_enough_for_all_that_moves_together(declared):
+    """Laplace: Σ|moves|/ε; Gaussian: z·√Σ moves²."""
+    noise = declared["noise"]
+    for query in (
+        ClampedSum(lower=-3.0, upper=7.1, **declared),
+        ClampedMean(lower=-3.0, upper=7.1, **declared),
+        Histogram(keys="abc", **declared),
+    ):
+        moves = np.array(query._moves, float)
+        if isinstance(noise, LaplaceNoise):
+            least = moves.sum() / noise.epsilon
+        else:
+            least = noise.noise_multiplier * math.sqrt((moves**2).sum())
+        assert least * (1 - 1e-15) <= float(query.drawn.scale) < least * 1.001
+
+
 class TestSums:
     """Casacuberta et al. 2022: what floating-point sums give away."""
 
