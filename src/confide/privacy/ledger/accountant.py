@@ -5,6 +5,7 @@ It is imported when the first charge is made, so that reading a ledger stays fas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -33,24 +34,16 @@ class DpAccountant:
         return gaussian_mu(event)
 
     def pure_epsilon(self, event: DpEvent) -> Fraction | None:
-        """ε, exactly, of Laplace noise, discrete Laplace noise and their compositions."""
-        from dp_accounting import dp_event
+        """ε of Laplace noise, randomised response and their compositions, at least."""
+        from confide.privacy.accounting.runs import parts_of
 
-        match event:
-            case dp_event.LaplaceDpEvent(noise_multiplier=multiplier) if multiplier > 0:
-                return 1 / Fraction(multiplier)
-            case dp_event.DiscreteLaplaceDpEvent(noise_parameter=rate, sensitivity=sensitivity):
-                return Fraction(rate) * Fraction(sensitivity)
-            case dp_event.SelfComposedDpEvent(event=inner, count=count):
-                once = self.pure_epsilon(inner)
-                return None if once is None else once * count
-            case dp_event.ComposedDpEvent(events=parts):
-                known = [part for part in map(self.pure_epsilon, parts) if part is not None]
-                return sum(known, Fraction(0)) if len(known) == len(parts) else None
-            case dp_event.NoOpDpEvent():
-                return Fraction(0)
-            case _:
+        total = Fraction(0)
+        for part, count in parts_of(event):
+            once = _pure_epsilon(part)
+            if once is None:
                 return None
+            total += once * count
+        return total
 
     def mu_of(self, epsilon: float, delta: float) -> float:
         """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP."""
@@ -65,3 +58,19 @@ class DpAccountant:
         from confide.privacy.accounting.renyi import rdp_curve
 
         return rdp_curve(event, orders, relation)
+
+
+def _pure_epsilon(part: DpEvent) -> Fraction | None:
+    from dp_accounting import dp_event
+
+    match part:
+        case dp_event.LaplaceDpEvent(noise_multiplier=multiplier) if multiplier > 0:
+            return 1 / Fraction(multiplier)
+        case dp_event.DiscreteLaplaceDpEvent(noise_parameter=rate, sensitivity=sensitivity):
+            return Fraction(rate) * Fraction(sensitivity)
+        case dp_event.RandomizedResponseDpEvent(noise_parameter=p, num_buckets=k) if p > 0:
+            # log(1 + k·(1 - p)/p), and room for the four roundings on the way.
+            log = Fraction(math.log1p(k * (1 - p) / p))
+            return log * (1 + Fraction(1, 1 << 52)) + Fraction(1, 1 << 50)
+        case _:
+            return None

@@ -68,7 +68,7 @@ class Accountant(Protocol):
         """μ if the event is exactly μ-Gaussian-DP between neighbours, else None."""
 
     def pure_epsilon(self, event: DpEvent) -> Fraction | None:
-        """ε, exactly, if the event is ε-DP between neighbours and that is known, else None."""
+        """ε, or more by its last place, if the event is ε-DP and that is known, else None."""
 
     def mu_of(self, epsilon: float, delta: float) -> float:
         """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP, rounded down."""

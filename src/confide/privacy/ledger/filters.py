@@ -69,6 +69,9 @@ __all__ = ["CLOSENESS", "Budget", "Cap", "Filter", "Period", "budget_of", "diver
 CLOSENESS: Final = 1e-6
 """Nats of the likelihood ratio that a Gaussian cap sets aside for mechanisms close to Gaussian."""
 
+_LAST_DIGITS: Final = 1 + Fraction(1, 10**9)
+"""Pure ε may pass a cap by this much, so that three thirds and ten tenths fit a cap of 1: no float
+is a tenth, and each charge is rounded up (opendp/opendp#2131)."""
 _WINDOW: Final = 2
 """Orders on either side of the best one for Gaussian noise that a cap uses unless told."""
 
@@ -266,7 +269,7 @@ def _conversion(order: float, delta: float) -> float:
 
 def _renyi_limits(cap: Cap) -> tuple[int, ...]:
     finite = [order for order in cap.orders or _best_orders(cap) if not math.isinf(order)]
-    limits = {math.inf: math.floor(Fraction(repr(cap.epsilon)) * UNIT)}
+    limits = {math.inf: math.floor(Fraction(repr(cap.epsilon)) * _LAST_DIGITS * UNIT)}
     finite = _sharing(finite, cap)
     for order in finite:
         share = float(cap.for_filter) / len(finite)

@@ -10,6 +10,7 @@ Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declare
 """
 
 from confide.privacy.mechanisms.additive import GaussianMechanism, LaplaceMechanism
+from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.quantile import Quantile
 from confide.privacy.mechanisms.queries import ClampedMean, ClampedSum, Histogram
@@ -28,6 +29,7 @@ __all__ = [
     "Histogram",
     "LaplaceMechanism",
     "LaplaceNoise",
+    "Mechanism",
     "PermuteAndFlip",
     "Quantile",
     "Released",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
+from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count
 from confide.privacy.mechanisms.lattice import Steps, finite
+from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.released import Released
 from confide.privacy.noise import DiscreteNoise
@@ -31,15 +33,16 @@ Answer = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdditiveMechanism(ABC):
+class AdditiveMechanism(Mechanism):
     """An answer plus noise in proportion to its declared sensitivity.
 
     Args:
-        sensitivity: How far one unit moves the answer at most, between the neighbours that the
-            event is to be accounted for: in L1 for Laplace, in L2 for Gaussian noise.
+        sensitivity: How far one unit moves the answer at most, if it comes or goes or is replaced,
+            as `relation` says: in L1 for Laplace, in L2 for Gaussian noise.
         size: How many coordinates the answer has.
         integer: Whether every answer consists of whole numbers. Then nothing is rounded before the
             noise, and whole numbers are released.
+        relation: What neighbours differ in.
 
     Raises:
         PlanError: If a number is out of range.
@@ -48,6 +51,7 @@ class AdditiveMechanism(ABC):
     sensitivity: float
     size: int = 1
     integer: bool = False
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
         check_count(self.size, "size", "how many coordinates an answer has")

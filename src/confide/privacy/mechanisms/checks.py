@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from confide.errors import PlanError
+from confide.plan import Relation
 
-__all__ = ["check_confidence", "check_count", "check_pure_epsilon"]
+__all__ = ["check_confidence", "check_count", "check_monotone", "check_pure_epsilon"]
 
 _LEAST, _MOST = 2.0**-30, 500.0
 
@@ -39,3 +40,16 @@ def check_confidence(confidence: float) -> None:
     """
     if not 0 < confidence < 1:
         raise PlanError(f"confidence is {confidence}; it lies between 0 and 1")
+
+
+def check_monotone(relation: Relation, *, monotone: bool) -> None:
+    """Refuses to take for monotone what is not.
+
+    Raises:
+        PlanError: If units are replaced: one leaves and another comes, which move either way.
+    """
+    if monotone and relation is Relation.REPLACE_ONE:
+        raise PlanError(
+            "monotone=True between units that are replaced: what one moves down as it leaves, the "
+            "other moves up. Leave it out"
+        )

@@ -14,7 +14,7 @@ from confide.errors import PlanError
 from confide.privacy.accounting.shares import ROUNDING_STEPS, sum_of_shares
 from confide.privacy.mechanisms.checks import check_pure_epsilon
 from confide.privacy.mechanisms.lattice import Steps, log2_step
-from confide.privacy.mechanisms.pure import pure_event
+from confide.privacy.mechanisms.mechanism import pure_event
 from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian, DiscreteLaplace, DiscreteNoise
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +15,9 @@ from confide.plan import Relation
 from confide.privacy.mechanisms.bounds import Bounds
 from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon
 from confide.privacy.mechanisms.coins import below, exponential_choice
-from confide.privacy.mechanisms.pure import pure_event
+from confide.privacy.mechanisms.mechanism import PureMechanism
 from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SecureRandom, SystemRandom
-
-if TYPE_CHECKING:
-    from dp_accounting import DpEvent
 
 __all__ = ["Quantile"]
 
@@ -29,7 +25,7 @@ _MOST_CANDIDATES = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantile:
+class Quantile(PureMechanism):
     """The value that a given share of the units lie below: ε-DP (Smith 2011, Algorithm 2).
 
     Candidates lie on a grid from `lower` to `upper`. Each scores minus the number of units by which
@@ -75,16 +71,6 @@ class Quantile:
                 f"divides them into 1 to 2^40 parts: from {width / _MOST_CANDIDATES:.3g} to "
                 f"{width:.3g}"
             )
-
-    @property
-    def event(self) -> DpEvent:
-        """What an accountant or a ledger charges for one choice."""
-        return pure_event(self.epsilon)
-
-    @property
-    def closeness(self) -> float:
-        """0: the probabilities are the stated ones."""
-        return 0.0
 
     def choose(self, values: ArrayLike, *, random: SecureRandom | None = None) -> float:
         """Draws a candidate.

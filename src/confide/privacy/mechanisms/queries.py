@@ -8,7 +8,7 @@ and their sensitivity is that of the bounds: no rounding of a floating-point sum
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +22,7 @@ from confide.plan import Relation
 from confide.privacy.mechanisms.additive import noisy
 from confide.privacy.mechanisms.bounds import Bounds
 from confide.privacy.mechanisms.lattice import FARTHEST_STEPS, Steps
+from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise
 from confide.privacy.mechanisms.released import Released
 from confide.privacy.noise import DiscreteNoise
@@ -37,7 +38,7 @@ _ADDED_AT_ONCE: Final = 1 << 20
 """So many values below 2^42 steps add up within 64 bits."""
 
 
-class NoisyQuery(ABC):
+class NoisyQuery(Mechanism):
     """A query whose answer is a vector of whole steps with noise."""
 
     noise: AdditiveNoise

@@ -8,25 +8,27 @@ floating point, would not.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError
-from confide.privacy.mechanisms.checks import check_confidence, check_count, check_pure_epsilon
+from confide.plan import Relation
+from confide.privacy.mechanisms.checks import (
+    check_confidence,
+    check_count,
+    check_monotone,
+    check_pure_epsilon,
+)
 from confide.privacy.mechanisms.coins import below, exponential_choice, succeeds
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
-from confide.privacy.mechanisms.pure import pure_event
+from confide.privacy.mechanisms.mechanism import PureMechanism
 from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SecureRandom, SystemRandom
-
-if TYPE_CHECKING:
-    from dp_accounting import DpEvent
 
 __all__ = ["ExponentialMechanism", "PermuteAndFlip", "Selection"]
 
@@ -34,7 +36,7 @@ _LOG2_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection(ABC):
+class Selection(PureMechanism):
     """Chooses a candidate whose score is near the best: ε-DP.
 
     Args:
@@ -45,6 +47,7 @@ class Selection(ABC):
         monotone: Whether a unit that comes moves no score down, or none up; counts are so, between
             units that come or go. Then the same ε chooses as sharply as twice as much otherwise.
             Never true between units that are replaced.
+        relation: What neighbours differ in.
 
     Raises:
         PlanError: If a number is out of range.
@@ -54,21 +57,13 @@ class Selection(ABC):
     sensitivity: float
     candidates: int
     monotone: bool = False
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
+        check_monotone(self.relation, monotone=self.monotone)
         check_count(self.candidates, "candidates", "how many there are to choose from")
         log2_step(self.sensitivity, _LOG2_STEPS)
-
-    @property
-    def event(self) -> DpEvent:
-        """What an accountant or a ledger charges for one choice."""
-        return pure_event(self.epsilon)
-
-    @property
-    def closeness(self) -> float:
-        """0: the probabilities are the stated ones."""
-        return 0.0
 
     def choose(self, scores: ArrayLike, *, random: SecureRandom | None = None) -> int:
         """Chooses.
@@ -129,6 +124,7 @@ class ExponentialMechanism(Selection):
         sensitivity: How far one unit moves any one score at most.
         candidates: How many there are.
         monotone: Whether a unit moves all scores one way.
+        relation: What neighbours differ in.
 
     Example:
         >>> mechanism = ExponentialMechanism(epsilon=1.0, sensitivity=1, candidates=3)
@@ -154,6 +150,7 @@ class PermuteAndFlip(Selection):
         sensitivity: How far one unit moves any one score at most.
         candidates: How many there are.
         monotone: Whether a unit moves all scores one way.
+        relation: What neighbours differ in.
 
     Example:
         >>> mechanism = PermuteAndFlip(epsilon=1.0, sensitivity=1, candidates=3)

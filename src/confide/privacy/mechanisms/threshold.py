@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from confide.errors import BudgetError, PlanError
-from confide.privacy.mechanisms.checks import check_count, check_pure_epsilon
+from confide.plan import Relation
+from confide.privacy.mechanisms.checks import check_count, check_monotone, check_pure_epsilon
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
-from confide.privacy.mechanisms.pure import pure_event
+from confide.privacy.mechanisms.mechanism import PureMechanism
 from confide.privacy.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.randomness import SecureRandom, SystemRandom
-
-if TYPE_CHECKING:
-    from dp_accounting import DpEvent
 
 __all__ = ["AboveThreshold", "ThresholdSession"]
 
@@ -32,7 +30,7 @@ _MOST_LOG2_STEPS, _LEAST_LOG2_STEPS = 20, 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboveThreshold:
+class AboveThreshold(PureMechanism):
     """Says of each answer whether it lies above a threshold, for a price of the positives alone.
 
     Args:
@@ -41,6 +39,7 @@ class AboveThreshold:
         max_above: c, how many positives a session gives before it ends.
         monotone: Whether a unit that comes moves no answer down, or none up; counts are so, between
             units that come or go. Never true between units that are replaced.
+        relation: What neighbours differ in.
 
     Raises:
         PlanError: If a number is out of range.
@@ -60,22 +59,14 @@ which is charged again
     sensitivity: float
     max_above: int = 1
     monotone: bool = False
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
+        check_monotone(self.relation, monotone=self.monotone)
         log2_step(self.sensitivity, _MOST_LOG2_STEPS)
         check_count(self.max_above, "max_above", "how many positives a session gives")
         _ = self.threshold_noise, self.answer_noise
-
-    @property
-    def event(self) -> DpEvent:
-        """What an accountant or a ledger charges for a session, however long it lasts."""
-        return pure_event(self.epsilon)
-
-    @property
-    def closeness(self) -> float:
-        """0: the probabilities are the stated ones."""
-        return 0.0
 
     def start(self, *, random: SecureRandom | None = None) -> ThresholdSession:
         """Starts a session, which is one event.

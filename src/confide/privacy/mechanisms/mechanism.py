@@ -1,0 +1,71 @@
+"""What all mechanisms have in common: what they are accounted as."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from confide.plan import Relation
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = ["Mechanism", "PureMechanism", "pure_event"]
+
+_DOWN: Final = 1 - 2.0**-50
+"""Covers the rounding of the few floating-point operations on the way to a probability."""
+
+
+class Mechanism(ABC):
+    """A value that says, before any data are at hand, what one release of it is worth.
+
+    Attributes:
+        relation: What the neighbours differ in that it is accounted for.
+    """
+
+    relation: Relation
+
+    @property
+    @abstractmethod
+    def event(self) -> DpEvent:
+        """What an accountant or a ledger charges for one release."""
+
+    @property
+    @abstractmethod
+    def closeness(self) -> float:
+        """Within how many nats of the event's the likelihoods of a release lie."""
+
+
+class PureMechanism(Mechanism):
+    """A mechanism that is ε-DP, and no more is claimed of it.
+
+    Attributes:
+        epsilon: ε.
+    """
+
+    epsilon: float
+
+    @property
+    def event(self) -> DpEvent:
+        """The worst of all that is ε-DP."""
+        return pure_event(self.epsilon)
+
+    @property
+    def closeness(self) -> float:
+        """0: the probabilities are the stated ones."""
+        return 0.0
+
+
+def pure_event(epsilon: float) -> DpEvent:
+    """The worst of all that is ε-DP: randomised response that tells the truth e^ε times as often.
+
+    Whatever is ε-DP is a post-processing of it (Kairouz, Oh and Viswanath 2015, Theorem 3.1).
+
+    Args:
+        epsilon: ε.
+    """
+    from dp_accounting import dp_event
+
+    # The library's parameter is the probability of a uniform answer: log((2 - p)/p) = ε.
+    return dp_event.RandomizedResponseDpEvent(2 / (1 + math.exp(epsilon)) * _DOWN, 2)
