@@ -1,0 +1,9 @@
+"""Accounting: how long ε and calibration take, and how tight they are, beside dp-accounting."""
+
+from benchmarks.accounting.report import tables
+from benchmarks.accounting.runs import run
+from benchmarks.suite import Suite
+
+__all__ = ["ACCOUNTING"]
+
+ACCOUNTING = Suite(name="accounting", title="Accounting", peers=(), run=run, tables=tables)
