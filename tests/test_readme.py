@@ -29,6 +29,19 @@ def test_the_example_prints_what_the_readme_says():
     assert block("text") == done.stdout
 
 
+def test_the_example_of_mechanisms_runs(tmp_path):
+    page = (ROOT / "docs" / "mechanisms.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", found[1]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    value, error, *_ = map(float, re.findall(r"[\d.]+", done.stdout))
+    assert abs(value - 113 / 3) < 10 * error < 20
+
+
 def test_every_link_to_a_file_leads_somewhere():
     documents = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"]
     documents += sorted((ROOT / "docs").rglob("*.md"))
