@@ -1,7 +1,7 @@
 """Accounting: what noise is worth, and how much of it a promise takes."""
 
 from confide.privacy.accounting.calibration import calibrate, noise_multiplier
-from confide.privacy.accounting.correlated import BandedFactorization
+from confide.privacy.accounting.correlated import ToeplitzStrategy, tree_event, tree_levels
 from confide.privacy.accounting.events import event_from_plain, event_to_plain
 from confide.privacy.accounting.gaussian import delta_of_mu, epsilon_of_mu, mu_of
 from confide.privacy.accounting.groups import group_bound, group_epsilon, group_event
@@ -11,9 +11,9 @@ from confide.privacy.accounting.shares import TotalNoise, sum_of_shares
 from confide.privacy.accounting.statement import PrivacyStatement
 
 __all__ = [
-    "BandedFactorization",
     "PrivacyProfile",
     "PrivacyStatement",
+    "ToeplitzStrategy",
     "TotalNoise",
     "calibrate",
     "delta_of_mu",
@@ -30,4 +30,6 @@ __all__ = [
     "rdp_curve",
     "rdp_to_epsilon",
     "sum_of_shares",
+    "tree_event",
+    "tree_levels",
 ]

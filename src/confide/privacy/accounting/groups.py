@@ -105,11 +105,13 @@ def group_epsilon(
     _check_units(units)
     profile = profile_of(event, relation)
     low, high = 0.0, max(profile.epsilon(delta), 1e-6)
+    if high == math.inf:
+        return math.inf
     while _bound_at(profile, high, units) > delta:
         if high > 700 / units:
             return math.inf
         low, high = high, 2 * high
-    for _ in range(60):
+    while high - low > 1e-5 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if _bound_at(profile, middle, units) <= delta else (middle, high)
     return units * high

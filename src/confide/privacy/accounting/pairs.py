@@ -351,9 +351,10 @@ def _solved(parts: Mixture, loss: Reals) -> Reals:
         shares = np.exp(terms - top[:, None])
         total = shares.sum(axis=-1)
         slope = shares @ centres / total
-        move = (top + np.log(total) - loss) / np.maximum(slope, 1e-12)
-        x = np.maximum(x - move, -_NOWHERE)
-        if not np.any((np.abs(move) > 1e-13 * (1 + np.abs(x))) & (x > -_NOWHERE)):
+        excess = top + np.log(total) - loss
+        x = np.maximum(x - excess / np.maximum(slope, 1e-12), -_NOWHERE)
+        # Where the function is flat rounding moves x on for ever, far out where no mass is.
+        if not np.any((excess > 4e-15 * (1 + np.abs(loss))) & (x > -_NOWHERE)):
             break
     return np.asarray(x)
 
