@@ -15,12 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.privacy.noise.exact import exp_bounds
+from confide.privacy.noise.exact import WORD_BITS, exp_bounds, is_below_exp
 from confide.privacy.noise.stream import KeyStream
 
 __all__ = ["below", "exponential_choice", "succeeds"]
 
-_WORD_BITS: Final = 64
 _PLENTY: Final = 90.0
 """Nats after which what is left is rarely looked at: e^-90 against weights below 2^64."""
 
@@ -33,9 +32,9 @@ def below(count: int, stream: KeyStream) -> int:
         stream: Gives the bits.
     """
     bits = (count - 1).bit_length()
-    words = -(-bits // _WORD_BITS)
+    words = -(-bits // WORD_BITS)
     while True:
-        drawn = int.from_bytes(stream.bytes(words), "little") >> (words * _WORD_BITS - bits)
+        drawn = int.from_bytes(stream.bytes(words), "little") >> (words * WORD_BITS - bits)
         if drawn < count:
             return drawn
 
@@ -47,14 +46,7 @@ def succeeds(exponent: Fraction, stream: KeyStream) -> bool:
         exponent: a ≥ 0.
         stream: Gives the bits.
     """
-    drawn, bits = stream.word(), _WORD_BITS
-    while True:
-        low, high = exp_bounds(exponent, bits)
-        if drawn < low:
-            return True
-        if drawn >= high:
-            return False
-        drawn, bits = drawn << _WORD_BITS | stream.word(), bits + _WORD_BITS
+    return is_below_exp(exponent, stream.word(), stream.word)
 
 
 def exponential_choice(
@@ -79,7 +71,7 @@ def exponential_choice(
     looked = int(np.searchsorted(nearest, _PLENTY / float(rate)))
     bits, drawn = 0, 0
     while True:
-        bits, drawn = bits + _WORD_BITS, drawn << _WORD_BITS | stream.word()
+        bits, drawn = bits + WORD_BITS, drawn << WORD_BITS | stream.word()
         found = _found(weights[order], nearest, rate, min(looked, len(order)), (drawn, bits))
         if found is not None:
             return int(order[found])

@@ -70,7 +70,34 @@ class NoisyQuery(Mechanism):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClampedSum(NoisyQuery):
+class BoundedQuery(NoisyQuery):
+    """A query over values within declared bounds.
+
+    Attributes:
+        lower: Smaller values count as it.
+        upper: Larger values count as it.
+        noise: What is added.
+        relation: What neighbours differ in.
+        missing: What NaN counts as; None for an error.
+    """
+
+    lower: float
+    upper: float
+    noise: AdditiveNoise
+    relation: Relation = Relation.ADD_OR_REMOVE_ONE
+    missing: float | None = None
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        return Bounds(self.lower, self.upper, self.missing)
+
+    @property
+    def _coordinates(self) -> int:
+        return len(self._moves)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClampedSum(BoundedQuery):
     """The sum of values within declared bounds.
 
     One unit moves it by max(|lower|, |upper|) if it comes or goes, and by upper - lower if it is
@@ -94,12 +121,6 @@ class ClampedSum(NoisyQuery):
         >>> round(total.release([1.0, 2.5, 99.0]).standard_error, 2)
         40.0
     """
-
-    lower: float
-    upper: float
-    noise: AdditiveNoise
-    relation: Relation = Relation.ADD_OR_REMOVE_ONE
-    missing: float | None = None
 
     def __post_init__(self) -> None:
         farthest = max(abs(self._bounds.lower), abs(self._bounds.upper))
@@ -133,23 +154,15 @@ class ClampedSum(NoisyQuery):
         error = self.noise.deviation(self.drawn) * self.steps.size
         return Released(float(value[0]), error, (float(low[0]), float(high[0])), self)
 
-    @cached_property
-    def _bounds(self) -> Bounds:
-        return Bounds(self.lower, self.upper, self.missing)
-
     @property
     def _moves(self) -> tuple[int, ...]:
         low, high = map(int, self.steps.nearest(np.array([self.lower, self.upper])))
         comes = self.relation is Relation.ADD_OR_REMOVE_ONE
         return (max(abs(low), abs(high)) if comes else high - low,)
 
-    @property
-    def _coordinates(self) -> int:
-        return 1
-
 
 @dataclass(frozen=True, kw_only=True)
-class ClampedMean(NoisyQuery):
+class ClampedMean(BoundedQuery):
     """The mean of values within declared bounds, sum and count in one release.
 
     Where units come or go the count is secret, and both carry noise: a unit moves the sum of values
@@ -172,12 +185,6 @@ class ClampedMean(NoisyQuery):
         >>> 69 < mean.release([70.0] * 10_000).value < 71
         True
     """
-
-    lower: float
-    upper: float
-    noise: AdditiveNoise
-    relation: Relation = Relation.ADD_OR_REMOVE_ONE
-    missing: float | None = None
 
     def __post_init__(self) -> None:
         _ = self._bounds, self.drawn
@@ -232,10 +239,6 @@ class ClampedMean(NoisyQuery):
         return self._bounds.upper / 2 - self._bounds.lower / 2
 
     @cached_property
-    def _bounds(self) -> Bounds:
-        return Bounds(self.lower, self.upper, self.missing)
-
-    @cached_property
     def _lattice(self) -> Steps:
         return self.noise.lattice(1.0)
 
@@ -247,10 +250,6 @@ class ClampedMean(NoisyQuery):
     def _moves(self) -> tuple[int, ...]:
         comes = self.relation is Relation.ADD_OR_REMOVE_ONE
         return (self._one, self._one) if comes else (2 * self._one,)
-
-    @property
-    def _coordinates(self) -> int:
-        return 2 if self.relation is Relation.ADD_OR_REMOVE_ONE else 1
 
 
 @dataclass(frozen=True, kw_only=True)

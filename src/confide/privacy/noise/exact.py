@@ -6,9 +6,14 @@ squarings (Brent and Zimmermann 2010, Modern Computer Arithmetic, §4.3.1 and §
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Final
 
-__all__ = ["exp_bounds"]
+__all__ = ["WORD_BITS", "exp_bounds", "is_below_exp"]
+
+WORD_BITS: Final = 64
+"""Uniform numbers are drawn in words of so many bits."""
 
 _HALVED_BELOW = 4
 """The series runs on exponents below 2^-4."""
@@ -42,6 +47,24 @@ def exp_bounds(exponent: Fraction, bits: int) -> tuple[int, int]:
     for _ in range(halvings):
         low, high = low * low >> point, -(-high * high >> point)
     return low >> (point - bits), -(-high >> (point - bits))
+
+
+def is_below_exp(exponent: Fraction, first: int, more: Callable[[], int]) -> bool:
+    """Whether a uniform number is below exp(-a).
+
+    Args:
+        exponent: a ≥ 0.
+        first: The number's first 64 bits.
+        more: Gives the next 64.
+    """
+    drawn, bits = first, WORD_BITS
+    while True:
+        low, high = exp_bounds(exponent, bits)
+        if drawn < low:
+            return True
+        if drawn >= high:
+            return False
+        drawn, bits = drawn << WORD_BITS | more(), bits + WORD_BITS
 
 
 def _series(exponent: Fraction, point: int) -> tuple[int, int]:

@@ -25,9 +25,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.privacy.noise.exact import WORD_BITS
 from confide.privacy.noise.law import Law
 from confide.privacy.noise.resolver import Resolver
-from confide.privacy.noise.table import AMBIGUOUS, GUIDE_BITS, WORD_BITS, Table
+from confide.privacy.noise.table import AMBIGUOUS, GUIDE_BITS, Table
 
 __all__ = ["MARGIN", "WORDS_PER_PROPOSAL", "fill"]
 

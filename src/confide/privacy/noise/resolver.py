@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from confide.privacy.noise.exact import exp_bounds
+from confide.privacy.noise.exact import WORD_BITS, is_below_exp
 from confide.privacy.noise.law import Law, unfolded
-from confide.privacy.noise.table import WORD_BITS, floors, found
+from confide.privacy.noise.table import floors, found
 
 __all__ = ["Resolver"]
 
@@ -47,12 +47,4 @@ class Resolver:
             x: The proposal.
             word: The first 64 bits of V.
         """
-        excess = self._law.excess(x)
-        drawn, bits = word, WORD_BITS
-        while True:
-            low, high = exp_bounds(excess, bits)
-            if drawn < low:
-                return True
-            if drawn >= high:
-                return False
-            drawn, bits = drawn << WORD_BITS | self._more(), bits + WORD_BITS
+        return is_below_exp(self._law.excess(x), word, self._more)

@@ -20,12 +20,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.privacy.noise.exact import exp_bounds
+from confide.privacy.noise.exact import WORD_BITS, exp_bounds
 from confide.privacy.noise.law import Law
 
-__all__ = ["AMBIGUOUS", "GUIDE_BITS", "WORD_BITS", "Table", "floors", "found", "table_of"]
+__all__ = ["AMBIGUOUS", "GUIDE_BITS", "Table", "floors", "found", "table_of"]
 
-WORD_BITS: Final = 64
 GUIDE_BITS: Final = 12
 AMBIGUOUS: Final = -(2**15)
 """Marks the entries of a guide that hold more than one cell."""
