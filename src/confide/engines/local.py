@@ -34,7 +34,7 @@ from confide.errors import CoinError, DataError, PlanError
 from confide.plan import Plan
 from confide.plan.codec import nearest
 from confide.plan.masking import MAX_ATTEMPTS
-from confide.randomness import SecureRandom, SystemRandom
+from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
 
 __all__ = ["Drop", "Run", "simulate"]
 
@@ -72,12 +72,15 @@ class Run:
         state: The public state after the last round.
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
+        replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
+            replayed, as tests do. Then nothing of the run is private, whatever the plan says.
     """
 
     plan: Plan
     state: State
     rounds: tuple[Mapping[str, Any], ...]
     totals: tuple[RoundResult, ...] = field(repr=False)
+    replayable: bool = False
 
     @property
     def history(self) -> pd.DataFrame:
@@ -145,11 +148,12 @@ def simulate(
     _check_parties(plan, data)
     _check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
+    drawn_from = {name: randomness(name) for name in ("coordinator", *data)}
     participants = {
         p.name: Participant(
             plan,
             computation,
-            Identity.simulation(p.name, randomness(p.name)),
+            Identity.simulation(p.name, drawn_from[p.name]),
             data[p.name],
             (accounts or {}).get(p.name),
         )
@@ -160,13 +164,12 @@ def simulate(
     start = _resume(checkpoint, plan) or Checkpoint(
         plan.hash, 0, checked_state(computation.init()), ()
     )
-    coordinator = randomness("coordinator")
     state, history, results = start.state, list(start.history), []
     with _charged(participants, plan.rounds - start.next_round, resume=start.next_round > 0):
         for number in range(start.next_round, plan.rounds):
             began = time.perf_counter()
             result, traffic = _round(plan, number, participants, state, drops)
-            result = release(plan, result, coordinator)
+            result = release(plan, result, drawn_from["coordinator"])
             state = next_state(computation, state, result.totals)
             seconds = time.perf_counter() - began
             entry = _entry(plan, number, result, traffic, seconds)
@@ -177,7 +180,13 @@ def simulate(
                 Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
             if on_round:
                 on_round(history[-1])
-    return Run(plan=plan, state=state, rounds=tuple(history), totals=tuple(results))
+    return Run(
+        plan=plan,
+        state=state,
+        rounds=tuple(history),
+        totals=tuple(results),
+        replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
+    )
 
 
 @contextmanager

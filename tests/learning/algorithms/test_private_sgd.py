@@ -171,3 +171,8 @@ class TestPersons:
     def test_are_cut_to_the_capacity_before_they_are_sampled(self):
         run = self.train(sampling=PoissonSampling(1 - 1e-12), capacity=5)
         assert decode(run.plan.sums, run.totals[0].totals)["persons"] == 15
+
+
+def test_a_run_says_whether_its_secrets_can_be_replayed():
+    assert not train().replayable
+    assert train(replay=b"again").replayable
