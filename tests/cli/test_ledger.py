@@ -95,14 +95,14 @@ class TestShow:
         assert found["entries"] == 5
         assert dataset["mu"] == pytest.approx(0.25, rel=1e-6)
         assert dataset["caps"][0]["epsilon"] == 3.0
-        assert dataset["charges"][0]["event"] == "Gaussian(noise multiplier 4.0)"
+        assert dataset["charges"][0]["event"] == "gaussian (noise multiplier 4)"
         assert dataset["charges"][0]["state"] == "committed"
 
     def test_as_a_page(self, confide, ledger):
         page = confide("ledger", "show", "l.db", "--format", "html").out
         assert page.startswith("<!doctype html>")
         assert "<h2>loans</h2>" in page
-        assert "Gaussian(noise multiplier 4.0)" in page
+        assert "gaussian (noise multiplier 4)" in page
 
     def test_one_dataset(self, confide, refused, ledger):
         assert "loans" in confide("ledger", "show", "l.db", "--dataset", "loans").out

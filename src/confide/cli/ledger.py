@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from confide.cli.console import errors, output, plain
@@ -259,18 +260,19 @@ def _caps(dataset: DatasetStatement) -> Table:
 
 
 def _charges(dataset: DatasetStatement) -> Table:
-    table = Table("entry")
-    table.add_column("UTC", no_wrap=True)
-    for header in ("event", "runs", "state", "seen by", "for"):
-        table.add_column(header, overflow="fold")
+    table = Table("entry", box=box.SIMPLE, pad_edge=False)
+    for header in ("UTC", "event", "runs", "state", "seen by", "for"):
+        whole = header in {"UTC", "runs", "state"}
+        widest = {"event": 16, "seen by": 11}.get(header)
+        table.add_column(header, no_wrap=whole, overflow="fold", min_width=widest)
     for charge in dataset.charges:
         table.add_row(
             str(charge.number),
-            charge.time[: len("2026-01-31 23:59")],
+            charge.time[: len("2026-01-31")],
             plain(charge.event),
             f"{charge.charged} of {charge.count}",
             charge.state,
-            plain(", ".join(charge.observers)),
+            plain("\n".join(charge.observers)),
             plain(charge.meaning) if charge.meaning else "",
         )
     return table

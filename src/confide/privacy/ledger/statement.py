@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from confide.canonical import decode
 from confide.privacy.ledger.balance import Remaining, Spent
@@ -24,6 +25,9 @@ __all__ = [
     "exported",
     "statement",
 ]
+
+_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where the words of a class's name part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +243,7 @@ def _notes(spent: Spent, remaining: tuple[Remaining, ...]) -> Iterator[str]:
 def described(event: object) -> str:
     """A plain event in words: its kind and its numbers."""
     if isinstance(event, Mapping):
-        kind = str(event.get("type", "event")).removesuffix("DpEvent")
+        kind = _WORDS.sub(" ", str(event.get("type", "event")).removesuffix("DpEvent")).lower()
         inner = [
             f"{name.replace('_', ' ')} {described(value)}"
             for name, value in event.items()
@@ -247,10 +251,11 @@ def described(event: object) -> str:
         ]
         if "event" in event:
             inner.insert(0, described(event["event"]))
-        return f"{kind}({', '.join(inner)})" if inner else kind
+        return f"{kind} ({', '.join(inner)})" if inner else kind
     if isinstance(event, list):
         return f"[{', '.join(map(described, event))}]"
-    return str(event)
+    # Real numbers stand as texts of all their digits; `export` keeps those.
+    return f"{float(event):.4g}" if isinstance(event, str) else str(event)
 
 
 def exported(entry: Entry) -> dict[str, Any]:
