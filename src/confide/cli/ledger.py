@@ -263,14 +263,14 @@ def _charges(dataset: DatasetStatement) -> Table:
     table = Table("entry", box=box.SIMPLE, pad_edge=False)
     for header in ("UTC", "event", "runs", "state", "seen by", "for"):
         whole = header in {"UTC", "runs", "state"}
-        widest = {"event": 16, "seen by": 11}.get(header)
-        table.add_column(header, no_wrap=whole, overflow="fold", min_width=widest)
+        least = {"event": 13, "seen by": 11, "for": 6}.get(header)
+        table.add_column(header, no_wrap=whole, overflow="fold", min_width=least)
     for charge in dataset.charges:
         table.add_row(
             str(charge.number),
             charge.time[: len("2026-01-31")],
             plain(charge.event),
-            f"{charge.charged} of {charge.count}",
+            f"{charge.charged}/{charge.count}",
             charge.state,
             plain("\n".join(charge.observers)),
             plain(charge.meaning) if charge.meaning else "",
