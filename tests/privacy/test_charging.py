@@ -16,6 +16,7 @@ from confide.privacy.mechanisms import (
     GaussianMechanism,
     GaussianNoise,
     Histogram,
+    KeySelection,
     LaplaceMechanism,
     LaplaceNoise,
     PermuteAndFlip,
@@ -23,6 +24,7 @@ from confide.privacy.mechanisms import (
 )
 
 BOUNDS: dict[str, Any] = {"lower": 0.0, "upper": 1.0}
+CAP = Cap(epsilon=1.0, delta=1e-6, observers=frozenset({"analyst"}), approximate_delta=5e-7)
 EVERY = [
     LaplaceMechanism(epsilon=0.1, sensitivity=1.0),
     LaplaceMechanism(epsilon=0.1, sensitivity=1.0, size=3),
@@ -30,6 +32,7 @@ EVERY = [
     ExponentialMechanism(epsilon=0.1, sensitivity=1.0, candidates=3),
     PermuteAndFlip(epsilon=0.1, sensitivity=1.0, candidates=3),
     AboveThreshold(epsilon=0.1, sensitivity=1.0),
+    KeySelection(epsilon=0.1, delta=1e-7),
     Quantile(quantile=0.5, resolution=0.1, epsilon=0.1, **BOUNDS),
     ClampedSum(noise=LaplaceNoise(0.1), **BOUNDS),
     ClampedMean(noise=GaussianNoise(20.0), **BOUNDS),
@@ -41,7 +44,7 @@ EVERY = [
 def ledger(tmp_path):
     with Ledger.open(tmp_path / "ledger.db") as opened:
         opened.open_dataset("people")
-        opened.cap("people", Cap(epsilon=1.0, delta=1e-6, observers=frozenset({"analyst"})))
+        opened.cap("people", CAP)
         yield opened
 
 

@@ -55,6 +55,7 @@ def charged(
         observers=observers,
         meaning=meaning,
         relation=mechanism.relation,
+        delta=mechanism.delta,
         closeness=mechanism.closeness,
     )
     reservation.use()

@@ -49,6 +49,7 @@ def gradient_sum(run):
 
 class TestExpectedUnits:
     def test_stand_for_the_count_which_is_not_released(self):
+        """Opacus divides by int(len(data)·rate), which tells the number of records (#571, #819)."""
         run = train(expected_units=1000)
         assert [s.name for s in run.plan.sums.sums] == ["gradient"]
         rows = together(*DATA.values())

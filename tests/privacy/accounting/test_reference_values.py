@@ -75,7 +75,10 @@ def test_what_an_attacker_finds():
 def test_the_analytic_gaussian(epsilon, delta, multiplier):
     found = calibrate(dp.GaussianDpEvent, epsilon=epsilon, delta=delta)
     assert found == pytest.approx(multiplier, abs=1e-6)
-    assert found < math.sqrt(2 * math.log(1.25 / delta)) / epsilon  # the classical bound
+    classical = math.sqrt(2 * math.log(1.25 / delta)) / epsilon
+    assert found < classical
+    if (epsilon, delta) == (1.0, 1e-5):
+        assert classical == pytest.approx(4.844805, abs=1e-6)
 
 
 def test_three_gaussians():
@@ -133,6 +136,8 @@ def test_tree_aggregation(multiplier, below):
 
 def test_concentrated_privacy_and_its_exact_gaussian():
     assert profile_of(dp.ZCDpEvent(0.5)).epsilon(DELTA) == pytest.approx(4.7284, abs=1e-4)
+    bun_steinke = 0.5 + 2 * math.sqrt(0.5 * math.log(1 / DELTA))
+    assert bun_steinke == pytest.approx(5.2985, abs=1e-4)
     assert profile_of(dp.GaussianDpEvent(1.0)).epsilon(DELTA) == pytest.approx(4.3772, abs=1e-4)
 
 

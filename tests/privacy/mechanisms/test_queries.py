@@ -176,6 +176,15 @@ class TestSums:
         assert released.value != 0
         assert abs(released.value) < 100 * released.standard_error
 
+    @pytest.mark.parametrize("power", [1, 2])
+    def test_are_bounded_whatever_was_done_to_the_values_before(self, exact, power):
+        """Bounds that a later rewrite undoes were none (opendp/opendp#2949, #2923)."""
+        query = ClampedSum(lower=0, upper=3.0**power, noise=LaplaceNoise(1.0))
+        for scale in (1, 1e3, 1e9):
+            values = (np.array([0.5, 2.0, 3.0]) * scale) ** power
+            apart = exact(query, values) - exact(query, values[:-1])
+            assert 0 < apart[0] <= query._moves[0]
+
 
 class TestMeans:
     @EVERY

@@ -1,5 +1,6 @@
 """Accounting: what noise is worth, and how much of it a promise takes."""
 
+from confide.privacy.accounting.audit import audited_epsilon
 from confide.privacy.accounting.calibration import calibrate, noise_multiplier
 from confide.privacy.accounting.correlated import ToeplitzStrategy, tree_event, tree_levels
 from confide.privacy.accounting.events import event_from_plain, event_to_plain
@@ -15,6 +16,7 @@ __all__ = [
     "PrivacyStatement",
     "ToeplitzStrategy",
     "TotalNoise",
+    "audited_epsilon",
     "calibrate",
     "delta_of_mu",
     "epsilon_of_mu",

@@ -5,11 +5,12 @@ and is fed to a ledger or an accountant as that. All randomness is exact and sec
 
 Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declared sensitivity;
 `ClampedSum`, `ClampedMean` and `Histogram` derive theirs and take `LaplaceNoise` or
-`GaussianNoise`. Choosing: `ExponentialMechanism`, `PermuteAndFlip`, `Quantile`. Comparing:
-`AboveThreshold`.
+`GaussianNoise`. Choosing: `ExponentialMechanism`, `PermuteAndFlip`, `Quantile`, `KeySelection`.
+Comparing: `AboveThreshold`.
 """
 
 from confide.privacy.mechanisms.additive import GaussianMechanism, LaplaceMechanism
+from confide.privacy.mechanisms.keys import KeySelection
 from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.quantile import Quantile
@@ -27,6 +28,7 @@ __all__ = [
     "GaussianMechanism",
     "GaussianNoise",
     "Histogram",
+    "KeySelection",
     "LaplaceMechanism",
     "LaplaceNoise",
     "Mechanism",

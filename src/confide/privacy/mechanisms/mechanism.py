@@ -22,9 +22,11 @@ class Mechanism(ABC):
 
     Attributes:
         relation: What the neighbours differ in that it is accounted for.
+        delta: With what probability the event does not describe a release; mostly 0.
     """
 
     relation: Relation
+    delta: float = 0.0
 
     @property
     @abstractmethod
@@ -38,7 +40,7 @@ class Mechanism(ABC):
 
 
 class PureMechanism(Mechanism):
-    """A mechanism that is ε-DP, and no more is claimed of it.
+    """A mechanism that is ε-DP, or (ε, δ)-DP, and no more is claimed of it.
 
     Attributes:
         epsilon: ε.
@@ -48,7 +50,7 @@ class PureMechanism(Mechanism):
 
     @property
     def event(self) -> DpEvent:
-        """The worst of all that is ε-DP."""
+        """The worst of all that is ε-DP; (ε, δ)-DP is that but for a probability of δ."""
         return pure_event(self.epsilon)
 
     @property
