@@ -114,6 +114,29 @@ class TestSensitivity:
         assert len(set(huge)) == 1
         assert exactly(mechanism, -1e300) == -huge[0]
 
+    @pytest.mark.parametrize("integer", [False, True])
+    @pytest.mark.parametrize("make", [int, np.int64, np.uint64, lambda x: np.array(x, object)])
+    def test_of_whole_numbers_that_no_float_holds_is_no_larger(self, integer, make):
+        """2^53 + 1 and 2^53 + 2 are one apart, and 2 once they are floats."""
+        mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=integer)
+        near = [exactly(mechanism, make(2**53 + i)) / mechanism.steps.size for i in range(4)]
+        apart = [abs(b - a) for a, b in itertools.pairwise(near)]
+        assert max(apart) <= mechanism.event.sensitivity
+
+    @pytest.mark.parametrize(
+        "answer", [np.float32(3), np.int8(3), np.array(3), True, np.array([3])[0], 10**400]
+    )
+    def test_numbers_of_many_kinds(self, answer):
+        mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
+        expected = min(int(answer), 2**53)
+        assert abs(mechanism.release(answer).value - expected) < 100
+
+    @pytest.mark.parametrize("answer", [1j, np.longdouble(1), "3", None, [object()], b"3"])
+    def test_what_is_no_number_of_64_bits(self, answer):
+        mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
+        with pytest.raises(DataError, match="numbers that fit 64 bits"):
+            mechanism.release(answer)
+
     def test_whole_answers_are_not_rounded(self):
         mechanism = GaussianMechanism(noise_multiplier=1.0, sensitivity=5.0, integer=True)
         assert math.ldexp(5.0, -mechanism.steps.log2_size) == pytest.approx(
@@ -164,7 +187,7 @@ class TestEvents:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("sensitivity", [0, -1.0, math.nan, math.inf, 1e200])
+    @pytest.mark.parametrize("sensitivity", [0, -1.0, math.nan, math.inf, 1e200, None, "1"])
     def test_sensitivity(self, sensitivity):
         for declare in (
             lambda: LaplaceMechanism(epsilon=1.0, sensitivity=sensitivity),
@@ -173,12 +196,14 @@ class TestRefused:
             with pytest.raises(PlanError, match=r"sensitivity is .*finite number above 0"):
                 declare()
 
-    @pytest.mark.parametrize("epsilon", [0, -1.0, math.nan, math.inf, 1e-12, 501.0])
+    @pytest.mark.parametrize(
+        "epsilon", [0, -1.0, math.nan, math.inf, 1e-12, 501.0, None, "1", True]
+    )
     def test_epsilon(self, epsilon):
         with pytest.raises(PlanError, match="epsilon is"):
             LaplaceMechanism(epsilon=epsilon, sensitivity=1.0)
 
-    @pytest.mark.parametrize("z", [0, -1.0, math.nan, math.inf, 1e-9])
+    @pytest.mark.parametrize("z", [0, -1.0, math.nan, math.inf, 1e-9, None])
     def test_noise_multiplier(self, z):
         with pytest.raises(PlanError, match="noise_multiplier is"):
             GaussianMechanism(noise_multiplier=z, sensitivity=1.0)

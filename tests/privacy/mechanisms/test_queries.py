@@ -225,6 +225,21 @@ class TestHistograms:
         low, high = released.interval
         assert all(low[key] < released.value[key] < high[key] for key in query.keys)
 
+    def test_do_not_fail_on_values_that_could_be_no_key(self, exact):
+        """An error would tell that such a value is there."""
+        query = Histogram(keys=("a", (1, 2)), noise=LaplaceNoise(1.0))
+        values = ["a", [1], {}, (1, []), np.array([1]), math.nan, (1, 2), None]
+        assert np.array_equal(exact(query, values), np.array([1, 1]) * query._one)
+
+    @pytest.mark.parametrize("keys", [(1, True), (1, 1.0), (0.0, -0.0)])
+    def test_refuse_keys_that_are_equal(self, keys):
+        with pytest.raises(PlanError, match="each once"):
+            Histogram(keys=keys, noise=LaplaceNoise(1.0))
+
+    def test_refuse_a_key_that_nothing_equals(self):
+        with pytest.raises(PlanError, match="NaN"):
+            Histogram(keys=(1.0, math.nan), noise=LaplaceNoise(1.0))
+
     def test_of_nobody_look_like_of_somebody(self):
         """Absent keys are as noisy as those that are there: which are there does not show."""
         query = Histogram(keys="ab", noise=LaplaceNoise(0.5))

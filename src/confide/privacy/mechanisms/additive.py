@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
 from confide.plan import Relation
-from confide.privacy.mechanisms.checks import check_count
+from confide.privacy.mechanisms.checks import check_count, is_number
 from confide.privacy.mechanisms.lattice import Steps, finite
 from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
@@ -55,8 +55,7 @@ class AdditiveMechanism(Mechanism):
 
     def __post_init__(self) -> None:
         check_count(self.size, "size", "how many coordinates an answer has")
-        whole = self.sensitivity == np.rint(self.sensitivity) and self.sensitivity <= _MOST_WHOLE
-        if self.integer and not whole:
+        if self.integer and not _is_whole(self.sensitivity):
             raise PlanError(
                 f"sensitivity is {self.sensitivity} for whole answers; it is whole too, at most "
                 "2^53"
@@ -197,6 +196,10 @@ class GaussianMechanism(AdditiveMechanism):
     def noise(self) -> GaussianNoise:
         """Gaussian noise of this multiplier."""
         return GaussianNoise(self.noise_multiplier)
+
+
+def _is_whole(sensitivity: float) -> bool:
+    return is_number(sensitivity) and 0 <= sensitivity <= _MOST_WHOLE and sensitivity % 1 == 0
 
 
 def noisy(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
+from confide.privacy.mechanisms.checks import is_number
 
 __all__ = ["Bounds"]
 
@@ -38,6 +38,8 @@ class Bounds:
         _check("upper", self.upper)
         if not self.lower < self.upper:
             raise PlanError(f"lower is {self.lower:g} and upper {self.upper:g}; lower < upper")
+        if self.missing is not None and not is_number(self.missing):
+            raise PlanError(f"missing is {self.missing!r}; it is what a missing value counts as")
         if self.missing is not None and not self.lower <= self.missing <= self.upper:
             raise PlanError(
                 f"missing is {self.missing}; what a missing value counts as lies between "
@@ -55,7 +57,7 @@ class Bounds:
         """
         try:
             array = np.asarray(values, np.float64)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise DataError("the values are not numbers") from error
         if array.ndim != 1:
             raise DataError(f"the values have shape {array.shape}; it takes (n,), one for a unit")
@@ -71,8 +73,7 @@ class Bounds:
 
 
 def _check(name: str, bound: object) -> None:
-    number = isinstance(bound, Real) and not isinstance(bound, bool)
-    if not number or not abs(cast("float", bound)) <= _LARGEST:
+    if not is_number(bound) or not abs(cast("float", bound)) <= _LARGEST:
         raise PlanError(
             f"{name} is {bound}; without a bound (up to {_LARGEST:g}) one value can move the "
             "answer without limit, and no noise hides it: declare one that does not depend on the "

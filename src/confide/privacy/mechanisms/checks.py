@@ -5,9 +5,14 @@ from __future__ import annotations
 from confide.errors import PlanError
 from confide.plan import Relation
 
-__all__ = ["check_confidence", "check_count", "check_monotone", "check_pure_epsilon"]
+__all__ = ["check_confidence", "check_count", "check_monotone", "check_pure_epsilon", "is_number"]
 
 _LEAST, _MOST = 2.0**-30, 500.0
+
+
+def is_number(value: object) -> bool:
+    """Whether it is an int or a float, numpy's double included."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_pure_epsilon(epsilon: float) -> None:
@@ -16,7 +21,7 @@ def check_pure_epsilon(epsilon: float) -> None:
     Raises:
         PlanError: If it is one.
     """
-    if not _LEAST <= epsilon <= _MOST:
+    if not is_number(epsilon) or not _LEAST <= epsilon <= _MOST:
         raise PlanError(
             f"epsilon is {epsilon}; it is a positive number, from {_LEAST:.0g} to {_MOST:g}"
         )
@@ -38,7 +43,7 @@ def check_confidence(confidence: float) -> None:
     Raises:
         PlanError: If it is such.
     """
-    if not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise PlanError(f"confidence is {confidence}; it lies between 0 and 1")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from confide.errors import DataError, PlanError
 from confide.plan import Relation
-from confide.privacy.mechanisms.checks import check_pure_epsilon
+from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
 from confide.privacy.mechanisms.mechanism import PureMechanism
 from confide.privacy.noise.exact import WORD_BITS, exp_bounds
 from confide.privacy.noise.stream import KeyStream
@@ -57,7 +57,7 @@ class KeySelection(PureMechanism):
         check_pure_epsilon(self.epsilon)
         if self.epsilon > 50:
             raise PlanError(f"epsilon is {self.epsilon}; naming keys takes at most 50")
-        if not _LEAST_DELTA <= self.delta < 1:
+        if not is_number(self.delta) or not _LEAST_DELTA <= self.delta < 1:
             raise PlanError(
                 f"delta is {self.delta}; it lies between 2^-200 and 1, below 1 ÷ units: without it "
                 "no unknown key can be named"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
+from confide.privacy.mechanisms.checks import is_number
 from confide.privacy.noise import DiscreteNoise
 from confide.randomness import SecureRandom
 
@@ -23,6 +24,9 @@ __all__ = ["FARTHEST_STEPS", "Steps", "finite", "log2_step"]
 FARTHEST_STEPS: Final = 2**61
 """Answers beyond it are taken for it: an answer that overflowed would have no sensitivity. With
 noise, at most as large, 64 bits hold them."""
+
+_LARGEST_WHOLE: Final = 2**53
+_FLOAT_BYTES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,21 @@ class Steps:
 
 
 def finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """An array of finite numbers.
+    """An array of finite numbers, each exactly what was given.
+
+    Whole numbers beyond 2^53, which floats would round by more than is accounted, are taken for it.
 
     Raises:
         DataError: If it holds anything else. The message does not say what or where.
     """
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} does not consist of numbers") from error
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        array = np.array([_narrowed(value) for value in array.ravel()]).reshape(array.shape)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > _FLOAT_BYTES:
+        raise DataError(f"{name} does not consist of numbers that fit 64 bits")
+    if array.dtype.kind in "iu":
+        array = np.clip(array, 0 if array.dtype.kind == "u" else -_LARGEST_WHOLE, _LARGEST_WHOLE)
+    array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise DataError(
             f"{name} is not finite somewhere: clean the data before noise is added. Whoever sees "
@@ -72,13 +82,19 @@ def finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
+def _narrowed(value: object) -> object:
+    if isinstance(value, int):
+        return min(max(value, -_LARGEST_WHOLE), _LARGEST_WHOLE)
+    return value
+
+
 def log2_step(sensitivity: float, log2_steps: int) -> int:
     """The exponent of a step so that a sensitivity is at least 2^log2_steps steps.
 
     Raises:
         PlanError: If the sensitivity is no positive number that floats can divide.
     """
-    if not 1e-100 <= sensitivity <= 1e100:
+    if not is_number(sensitivity) or not 1e-100 <= sensitivity <= 1e100:
         raise PlanError(
             f"sensitivity is {sensitivity}; it is a finite number above 0 (1e-100 to 1e100): how "
             "far one unit moves the answer at most"

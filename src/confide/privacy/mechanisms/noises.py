@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
 from confide.privacy.accounting.shares import ROUNDING_STEPS, sum_of_shares
-from confide.privacy.mechanisms.checks import check_pure_epsilon
+from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
 from confide.privacy.mechanisms.lattice import Steps, log2_step
 from confide.privacy.mechanisms.mechanism import pure_event
 from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian, DiscreteLaplace, DiscreteNoise
@@ -193,7 +193,8 @@ class GaussianNoise(AdditiveNoise):
     noise_multiplier: float
 
     def __post_init__(self) -> None:
-        if not _LEAST_MULTIPLIER <= self.noise_multiplier < math.inf:
+        z = self.noise_multiplier
+        if not is_number(z) or not _LEAST_MULTIPLIER <= z < math.inf:
             raise PlanError(
                 f"noise_multiplier is {self.noise_multiplier}; it is a finite number of at least "
                 f"{_LEAST_MULTIPLIER:.1g}: the standard deviation ÷ the L2 sensitivity"

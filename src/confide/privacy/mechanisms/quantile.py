@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from confide.errors import PlanError
 from confide.plan import Relation
 from confide.privacy.mechanisms.bounds import Bounds
-from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon
+from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon, is_number
 from confide.privacy.mechanisms.coins import below, exponential_choice
 from confide.privacy.mechanisms.mechanism import PureMechanism
 from confide.privacy.noise.stream import KeyStream
@@ -60,9 +60,9 @@ class Quantile(PureMechanism):
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
-        if not 0 < self.quantile < 1:
+        if not is_number(self.quantile) or not 0 < self.quantile < 1:
             raise PlanError(f"quantile is {self.quantile}; it lies between 0 and 1")
-        if not 0 < self.resolution < math.inf:
+        if not is_number(self.resolution) or not 0 < self.resolution < math.inf:
             raise PlanError(f"resolution is {self.resolution}; it is a positive distance")
         width = self._bounds.upper - self._bounds.lower
         if width < self.resolution or width / self.resolution > _MOST_CANDIDATES:

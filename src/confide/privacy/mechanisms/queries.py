@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -289,6 +289,8 @@ class Histogram(NoisyQuery):
                 f"{len(self.keys)} keys, {len(set(self.keys))} of them different; a histogram has "
                 "at least one key, and each once"
             )
+        if any(key != key for key in self.keys):  # noqa: PLR0124 - that is what NaN is
+            raise PlanError("a key is NaN, which equals no value; count missing values as None")
         _ = self.drawn
 
     def release(
@@ -307,7 +309,7 @@ class Histogram(NoisyQuery):
         places = {key: place for place, key in enumerate(self.keys)}
         counts = [0] * len(self.keys)
         for value in values:
-            place = places.get(value)
+            place = _place(places, value)
             if place is not None:
                 counts[place] += 1
         exact = np.array([_step_count(count, self._one) for count in counts])
@@ -335,6 +337,14 @@ class Histogram(NoisyQuery):
     @property
     def _coordinates(self) -> int:
         return len(self.keys)
+
+
+def _place(places: Mapping[Any, int], value: Any) -> int | None:
+    """Where a value is counted; nowhere if it is no key, or nothing that could be one."""
+    try:
+        return places.get(value)
+    except TypeError:
+        return None
 
 
 def _total(steps: NDArray[np.int64]) -> NDArray[np.int64]:
