@@ -18,7 +18,7 @@ from confide.errors import (
     ProtocolError,
     VerificationError,
 )
-from confide.privacy.ledger import Cap
+from confide.privacy.ledger import Cap, Ledger
 from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Capped, chained, read_entry
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -284,6 +284,39 @@ class TestBalancesCannotBeReset:
             # Each is rounded up to a whole unit, so that a million of millions of them fit.
             ledger.reserve("loans", Pure("1"), observers=NAMES, count=10**9)
             assert ledger.spent("loans").pure_epsilon == 1e-3
+
+    def test_by_an_accountant_that_says_too_little(self, where):
+        """Whose process charged it does not matter: verify asks its own."""
+
+        class Kind(Fake):
+            def pure_epsilon(self, event):
+                return super().pure_epsilon(event) / 2
+
+        with with_cap(where) as ledger:
+            charge(ledger, "0.5")
+            ledger.verify()
+            ledger._accountant = Kind()
+            charge(ledger, "0.5")
+            ledger.verify()
+        with (
+            opened(where) as ledger,
+            pytest.raises(VerificationError, match=r"entry \d .*less than its event costs"),
+        ):
+            ledger.verify()
+
+    def test_by_an_event_that_nobody_understands(self, where):
+        class Inventive(Fake):
+            def plain(self, event):
+                return {"type": "Free", "value": "1/0"}
+
+        with with_cap(where) as ledger:
+            ledger._accountant = Inventive()
+            charge(ledger, "0.5")
+        with (
+            Ledger.open(where) as ledger,
+            pytest.raises(VerificationError, match="not understood: no event that is known here"),
+        ):
+            ledger.verify()
 
     def test_by_opening_and_closing(self, where):
         with with_cap(where) as ledger:

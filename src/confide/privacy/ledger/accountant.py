@@ -27,6 +27,12 @@ class DpAccountant:
 
         return event_to_plain(event)
 
+    def event(self, plain: object) -> DpEvent:
+        """Reads back what `plain` gave."""
+        from confide.privacy.accounting.events import event_from_plain
+
+        return event_from_plain(plain)
+
     def gaussian_mu(self, event: DpEvent) -> float | None:
         """μ if the event is exactly μ-Gaussian-DP between neighbours, else None."""
         from confide.privacy.accounting.renyi import gaussian_mu

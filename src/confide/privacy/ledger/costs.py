@@ -64,6 +64,9 @@ class Accountant(Protocol):
     def plain(self, event: DpEvent) -> object:
         """The event as what deterministic CBOR holds; equal events give equal values."""
 
+    def event(self, plain: object) -> DpEvent:
+        """Reads back what `plain` gave."""
+
     def gaussian_mu(self, event: DpEvent) -> float | None:
         """μ if the event is exactly μ-Gaussian-DP between neighbours, else None."""
 

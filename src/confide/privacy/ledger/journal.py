@@ -11,13 +11,18 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from confide.errors import LedgerError, VerificationError
+from confide.canonical import decode
+from confide.errors import DataError, LedgerError, PlanError, VerificationError
+from confide.plan import Relation
+from confide.privacy.ledger.costs import Accountant, cost_of
 from confide.privacy.ledger.entries import (
     FIRST_PREVIOUS,
     FORMAT,
+    MAX_ENTRY_BYTES,
     Capped,
     Entry,
     Fact,
@@ -131,15 +136,13 @@ class Journal:
                 self._take_in(entry)
             return self._state
 
-    def verify(
-        self, head: SignedHead | None, owner: bytes, mu_of: Callable[[float, float], float]
-    ) -> State:
+    def verify(self, head: SignedHead | None, owner: bytes, accountant: Accountant) -> State:
         """Recomputes everything from the database's rows.
 
         Args:
             head: A head kept elsewhere.
             owner: The public key that must own the ledger; empty for the one that it names.
-            mu_of: The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP.
+            accountant: Says again what events cost and what caps hold.
 
         Returns:
             The state, folded anew.
@@ -149,12 +152,14 @@ class Journal:
             LedgerError: If the database is damaged.
         """
         self._store.check_integrity()
-        state, at_head = State(), FIRST_PREVIOUS
+        state, at_head, true_costs = State(), FIRST_PREVIOUS, cache(partial(_costs, accountant))
         with self._store.transaction() as rows:
             for entry in _chain(rows, state):
                 state.apply(entry, strict=True)
                 if isinstance(entry.fact, Capped):
-                    _check_budget(entry.number, entry.fact, mu_of)
+                    _check_budget(entry.number, entry.fact, accountant.mu_of)
+                if isinstance(entry.fact, Reserved):
+                    _check_costs(entry.number, entry.fact, true_costs)
                 if head is not None and entry.number == head.number:
                     at_head = state.head
             _check_answers(rows, state)
@@ -230,6 +235,34 @@ def _chain(rows: Rows, state: State) -> Iterator[Entry]:
         if digest != entry.hash:
             raise VerificationError(f"entry {number} of the ledger was changed: its hash is wrong")
         yield entry
+
+
+def _costs(
+    accountant: Accountant, priced: tuple[bytes, str, tuple[int, ...], str, str]
+) -> tuple[int, ...]:
+    """What one run costs at each distance, one after the other."""
+    event, relation, distances, delta, closeness = priced
+    known = accountant.event(decode(event, MAX_ENTRY_BYTES))
+    costs = [
+        cost_of(accountant, known, Relation(relation), distance=distance, delta=float(delta),
+                closeness=float(closeness))
+        for distance in distances
+    ]  # fmt: skip
+    return tuple(number for cost in costs for number in cost.units())
+
+
+def _check_costs(number: int, fact: Reserved, true_costs: Callable[..., tuple[int, ...]]) -> None:
+    """Sees that a charge is no less than its event costs."""
+    try:
+        true = true_costs((fact.event, fact.relation, fact.distances, fact.delta, fact.closeness))
+    except (DataError, PlanError) as error:
+        raise VerificationError(
+            f"entry {number} of the ledger charges an event that is not understood: {error}"
+        ) from error
+    if len(true) != len(fact.costs) or any(
+        units < least - least // _ROUNDING for units, least in zip(fact.costs, true, strict=True)
+    ):
+        raise VerificationError(f"entry {number} of the ledger charges less than its event costs")
 
 
 def _check_budget(number: int, fact: Capped, mu_of: Callable[[float, float], float]) -> None:

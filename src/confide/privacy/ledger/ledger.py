@@ -429,7 +429,7 @@ class Ledger:
         return self._journal.read(lambda state, _: _position(state))
 
     def verify(self, head: SignedHead | bytes | None = None, *, owner: bytes = b"") -> SignedHead:
-        """Recomputes the chain, every total and every cap, and compares a head kept elsewhere.
+        """Recomputes the chain, every cost, total and cap, and compares a head kept elsewhere.
 
         Without a head, entries cut off at the end and a restored backup cannot be seen.
 
@@ -446,7 +446,7 @@ class Ledger:
         """
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
-        return _position(self._journal.verify(head, owner, self._accountant.mu_of))
+        return _position(self._journal.verify(head, owner, self._accountant))
 
 
 def _position(state: State) -> SignedHead:
