@@ -98,8 +98,8 @@ class AdditiveNoise(ABC):
         if most < least:
             raise PlanError(
                 f"{self}: noise of {self.relative_scale:.3g} times the sensitivity, and at most "
-                f"{2.0 ** -(least + 2) * float(LARGEST_SCALE):.3g} times fit a lattice for "
-                f"{size:,} coordinates"
+                f"{2.0 ** -(least + 2) * float(LARGEST_SCALE):.3g} times fits a lattice at size "
+                f"{size:,}: ask for less noise"
             )
         return min(max(_WANTED_LOG2_STEPS, least), most)
 
