@@ -208,6 +208,15 @@ class TestRefused:
         with pytest.raises(PlanError, match="noise_multiplier is"):
             GaussianMechanism(noise_multiplier=z, sensitivity=1.0)
 
+    def test_but_not_a_root_for_whole_answers_in_l2(self):
+        """Two counts that change by one each."""
+        mechanism = GaussianMechanism(
+            noise_multiplier=1.0, sensitivity=math.sqrt(2), integer=True, size=3
+        )
+        assert mechanism.standard_error == pytest.approx(math.sqrt(2), rel=1e-6)
+        released = mechanism.release([1, 2, 3]).value
+        assert np.array_equal(released, np.rint(released))
+
     def test_noise_beyond_the_lattice(self):
         with pytest.raises(PlanError, match=r"noise of 1e\+11 times the sensitivity"):
             GaussianMechanism(noise_multiplier=1e11, sensitivity=1.0)

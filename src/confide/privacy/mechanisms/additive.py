@@ -55,10 +55,11 @@ class AdditiveMechanism(Mechanism):
 
     def __post_init__(self) -> None:
         check_count(self.size, "size", "how many coordinates an answer has")
-        if self.integer and not _is_whole(self.sensitivity):
+        in_l1 = isinstance(self.noise, LaplaceNoise)
+        if self.integer and in_l1 and not _is_whole(self.sensitivity):
             raise PlanError(
-                f"sensitivity is {self.sensitivity} for whole answers; it is whole too, at most "
-                "2^53"
+                f"sensitivity is {self.sensitivity} for whole answers; in L1 it is whole too, at "
+                "most 2^53"
             )
         # What cannot be drawn is refused when it is declared, not when data are at hand.
         _ = self.drawn
