@@ -6,9 +6,10 @@
 #include <cmath>
 #include <cstring>
 #include <span>
-#include <stdexcept>
 #include <vector>
 
+#include "check.hpp"
+#include "modules.hpp"
 #include "noise.hpp"
 
 namespace nb = nanobind;
@@ -17,6 +18,7 @@ using namespace nb::literals;
 namespace {
 
 using confide::Law;
+using confide::require;
 using confide::Table;
 using confide::Verdict;
 
@@ -26,10 +28,6 @@ using Floors =
 
 constexpr std::size_t kWordsPerProposal = 3;
 constexpr std::size_t kProposalsAtATime = 8192;  // 192 KiB of words stay in a core's cache
-
-void require(bool holds, const char* message) {
-  if (!holds) throw std::invalid_argument(message);
-}
 
 Law checked_law(int shift, std::int64_t bound, double quadratic, double linear) {
   require(0 <= shift && shift <= confide::kMostShift, "shift lies between 0 and 36");
@@ -165,4 +163,5 @@ NB_MODULE(_kernel, m) {
         "Raises:\n"
         "    ValueError: If an argument is out of range, or a callback's answer is.\n"
         "    TypeError: If one is of the wrong type.");
+  confide::define_ring(m);
 }

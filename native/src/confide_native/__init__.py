@@ -1,7 +1,27 @@
-"""Compiled kernels of confide. They hold no cryptography: random words come from the caller."""
+"""Compiled kernels of confide: exact noise, and the ring that its encryption computes in."""
 
 from __future__ import annotations
 
-from confide_native._kernel import __version__, fill
+from confide_native._kernel import (
+    Ring,
+    Secret,
+    __version__,
+    draw_error,
+    draw_ternary,
+    fill,
+    fresh_seed,
+    paths,
+    read_stream,
+)
 
-__all__ = ["__version__", "fill"]
+__all__ = [
+    "Ring",
+    "Secret",
+    "__version__",
+    "draw_error",
+    "draw_ternary",
+    "fill",
+    "fresh_seed",
+    "paths",
+    "read_stream",
+]

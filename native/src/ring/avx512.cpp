@@ -1,0 +1,262 @@
+// AVX-512 with its 52-bit multiply-add (IFMA): eight residues at a time.
+#include "kernels.hpp"
+
+#if defined(CONFIDE_AVX512)
+#include <immintrin.h>
+
+#include "loops.hpp"
+#include "transform.hpp"
+
+namespace confide::ring {
+namespace {
+
+using Reg = __m512i;
+
+Reg all(Word x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
+Reg load(const Word* a) { return _mm512_loadu_si512(a); }
+void store(Word* a, Reg x) { _mm512_storeu_si512(a, x); }
+
+// x mod q for x < 2q: what wraps around is larger.
+Reg reduced_once(Reg x, Reg q) { return _mm512_min_epu64(x, _mm512_sub_epi64(x, q)); }
+
+// x · w mod q, up to one q too much, for x < 2^52 and `minus` = 2^52 - q.
+Reg multiply_by_lazily(Reg x, Reg w, Reg w52, Reg minus) {
+  const Reg zero = _mm512_setzero_si512();
+  const Reg quotient = _mm512_madd52hi_epu64(zero, x, w52);
+  const Reg low = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(zero, x, w), quotient, minus);
+  return _mm512_and_si512(low, all((Word{1} << kLimbBits) - 1));
+}
+
+Reg minus(const Modulus& m) { return all((Word{1} << kLimbBits) - m.q); }
+
+struct Eight {
+  static constexpr std::size_t lanes = 8;
+  static constexpr bool kWords = true;
+  struct Twiddle {
+    Reg w, w52;
+  };
+  struct Constants {
+    explicit Constants(const Modulus& m)
+        : q(all(m.q)), twice(all(2 * m.q)), minus(ring::minus(m)) {}
+    Reg q, twice, minus;
+  };
+
+  static Reg load(const Word* a) { return ring::load(a); }
+  static void store(Word* a, Reg x) { ring::store(a, x); }
+  static Twiddle twiddle(Word w, Word w52) { return {all(w), all(w52)}; }
+
+  // From below 4q to below 4q.
+  static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
+    const Reg kept = reduced_once(x, c.twice);
+    const Reg turned = multiply_by_lazily(y, w.w, w.w52, c.minus);
+    x = _mm512_add_epi64(kept, turned);
+    y = _mm512_add_epi64(_mm512_sub_epi64(kept, turned), c.twice);
+  }
+
+  // From below 2q to below 2q.
+  static void inverse(Reg& x, Reg& y, Twiddle w, const Constants& c) {
+    const Reg difference = _mm512_add_epi64(_mm512_sub_epi64(x, y), c.twice);
+    x = reduced_once(_mm512_add_epi64(x, y), c.twice);
+    y = multiply_by_lazily(difference, w.w, w.w52, c.minus);
+  }
+
+  static Reg leave_scaled(Reg x, Twiddle w, const Constants& c) {
+    return reduced_once(multiply_by_lazily(x, w.w, w.w52, c.minus), c.q);
+  }
+
+  // The roots of the stages whose pairs are 8, 4, 2 and 1 apart.
+  static Twiddle two(const Word* w, const Word* w52, std::size_t r) {
+    const Reg spread = _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
+    const auto pair = [&](const Word* a) {
+      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + r));
+      return _mm512_permutexvar_epi64(spread, _mm512_castsi128_si512(low));
+    };
+    return {pair(w), pair(w52)};
+  }
+  static Twiddle four(const Word* w, const Word* w52, std::size_t r) {
+    const Reg spread = _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3);
+    const auto quad = [&](const Word* a) {
+      const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + r));
+      return _mm512_permutexvar_epi64(spread, _mm512_castsi256_si512(low));
+    };
+    return {quad(w), quad(w52)};
+  }
+  static Twiddle eight(const Word* w, const Word* w52, std::size_t r) {
+    return {ring::load(w + r), ring::load(w52 + r)};
+  }
+
+  // Changes between pairs 8 and 4 apart, 4 and 2 apart (both are their own inverses), and 2 and 1.
+  static void halves(Reg& x, Reg& y) {
+    const Reg low = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11);
+    const Reg high = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
+    const Reg a = _mm512_permutex2var_epi64(x, low, y);
+    y = _mm512_permutex2var_epi64(x, high, y);
+    x = a;
+  }
+  static void quarters(Reg& x, Reg& y) {
+    const Reg low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const Reg high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    const Reg a = _mm512_permutex2var_epi64(x, low, y);
+    y = _mm512_permutex2var_epi64(x, high, y);
+    x = a;
+  }
+  static void eighths(Reg& x, Reg& y) {
+    const Reg a = _mm512_unpacklo_epi64(x, y);
+    y = _mm512_unpackhi_epi64(x, y);
+    x = a;
+  }
+
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
+                           const Constants& c) {
+    const Word *w = t.roots.data(), *w52 = t.companions.data();
+    const std::size_t r = groups + g;
+    Reg x = load(a), y = load(a + 8);
+    forward(x, y, twiddle(w[r], w52[r]), c);
+    halves(x, y), forward(x, y, two(w, w52, 2 * r), c);
+    quarters(x, y), forward(x, y, four(w, w52, 4 * r), c);
+    eighths(x, y), forward(x, y, eight(w, w52, 8 * r), c);
+    x = reduced_once(reduced_once(x, c.twice), c.q);
+    y = reduced_once(reduced_once(y, c.twice), c.q);
+    const Reg low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+    const Reg high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    store(a, _mm512_permutex2var_epi64(x, low, y));
+    store(a + 8, _mm512_permutex2var_epi64(x, high, y));
+  }
+
+  static void inverse_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
+                           const Constants& c) {
+    const Word *w = t.inverse_roots.data(), *w52 = t.inverse_companions.data();
+    const std::size_t r = groups + g;
+    const Reg even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+    const Reg odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+    const Reg first = load(a), second = load(a + 8);
+    Reg x = _mm512_permutex2var_epi64(first, even, second);
+    Reg y = _mm512_permutex2var_epi64(first, odd, second);
+    inverse(x, y, eight(w, w52, 8 * r), c);
+    eighths(x, y), inverse(x, y, four(w, w52, 4 * r), c);
+    quarters(x, y), inverse(x, y, two(w, w52, 2 * r), c);
+    halves(x, y), inverse(x, y, twiddle(w[r], w52[r]), c);
+    store(a, x), store(a + 8, y);
+  }
+};
+
+Factor factor(Word w, const Modulus& m) {
+  return {w, static_cast<Word>((Wide{w} << kLimbBits) / m.q)};
+}
+
+void forward(Word* a, const TransformTable& t) { Transform<Eight>(t).forward(a); }
+
+void inverse(Word* a, const TransformTable& t) { Transform<Eight>(t).inverse(a); }
+
+void multiply_rows(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m) {
+  const Reg q = all(m.q), twice = all(2 * m.q), less = minus(m), barrett = all(m.barrett52);
+  const Reg zero = _mm512_setzero_si512(), limb = all((Word{1} << kLimbBits) - 1);
+  const __m128i down = _mm_cvtsi64_si128(m.bits - 2);
+  const __m128i up = _mm_cvtsi64_si128(kLimbBits - m.bits + 2);
+  for (std::size_t i = 0; i < count; i += 8) {
+    const Reg a = load(x + i), b = load(y + i);
+    const Reg low = _mm512_madd52lo_epu64(zero, a, b), high = _mm512_madd52hi_epu64(zero, a, b);
+    const Reg top = _mm512_or_si512(_mm512_srl_epi64(low, down), _mm512_sll_epi64(high, up));
+    const Reg quotient = _mm512_madd52hi_epu64(zero, top, barrett);
+    const Reg rest = _mm512_and_si512(_mm512_madd52lo_epu64(low, quotient, less), limb);
+    store(out + i, reduced_once(reduced_once(rest, twice), q));
+  }
+}
+
+void scale(Word* out, const Word* x, Factor w, std::size_t count, const Modulus& m) {
+  const Reg q = all(m.q), less = minus(m), value = all(w.value), companion = all(w.companion);
+  for (std::size_t i = 0; i < count; i += 8)
+    store(out + i, reduced_once(multiply_by_lazily(load(x + i), value, companion, less), q));
+}
+
+void subtract_scale(Word* out, const Word* x, const Word* y, Factor w, std::size_t count,
+                    const Modulus& m) {
+  const Reg q = all(m.q), less = minus(m), value = all(w.value), companion = all(w.companion);
+  for (std::size_t i = 0; i < count; i += 8) {
+    const Reg difference = _mm512_sub_epi64(_mm512_add_epi64(load(x + i), q), load(y + i));
+    store(out + i, reduced_once(multiply_by_lazily(difference, value, companion, less), q));
+  }
+}
+
+void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) {
+  const Reg q = all(m.q), less = minus(m), one = all(1), inverse52 = all(m.inverse52);
+  for (std::size_t i = 0; i < count; i += 8)
+    store(out + i, reduced_once(multiply_by_lazily(load(x + i), one, inverse52, less), q));
+}
+
+// Sums of 52-bit halves of products below 2^100: 4096 of them fit, each half apart.
+class Sums {
+ public:
+  explicit Sums(const Modulus& m)
+      : q_(all(m.q)), twice_(all(2 * m.q)), minus_(minus(m)), limb_(all(m.limb)), limb52_(all(m.limb52)),
+        inverse52_(all(m.inverse52)) {}
+
+  static constexpr std::size_t kMost = 8;
+
+  // low below kMost · 2^52 and high below kMost · 2^48.
+  Reg reduced(Reg low, Reg high) const {
+    const Reg mask = all((Word{1} << kLimbBits) - 1);
+    high = _mm512_add_epi64(high, _mm512_srli_epi64(low, kLimbBits));
+    const Reg small = multiply_by_lazily(_mm512_and_si512(low, mask), all(1), inverse52_, minus_);
+    const Reg large = multiply_by_lazily(high, limb_, limb52_, minus_);
+    return reduced_once(reduced_once(_mm512_add_epi64(small, large), twice_), q_);
+  }
+
+  Reg add(Reg x, Reg y) const { return reduced_once(_mm512_add_epi64(x, y), q_); }
+
+ private:
+  Reg q_, twice_, minus_, limb_, limb52_, inverse52_;
+};
+
+// For each eight places, the sum of products that `factor(k, i)` gives the second half of.
+template <class Second>
+void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
+                  std::size_t count, const Modulus& m) {
+  const Sums sums(m);
+  for (std::size_t i = 0; i < count; i += 8) {
+    Reg total = _mm512_setzero_si512();
+    for (std::size_t start = 0; start < x.size(); start += Sums::kMost) {
+      const std::size_t end = start + Sums::kMost < x.size() ? start + Sums::kMost : x.size();
+      Reg low = _mm512_setzero_si512(), high = low;
+      for (std::size_t k = start; k < end; ++k) {
+        const Reg a = load(x[k] + i), b = second(k, i);
+        low = _mm512_madd52lo_epu64(low, a, b);
+        high = _mm512_madd52hi_epu64(high, a, b);
+      }
+      total = sums.add(total, sums.reduced(low, high));
+    }
+    store(out + i, total);
+  }
+}
+
+void dot(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
+         std::size_t count, const Modulus& m) {
+  sum_products(out, x, [&](std::size_t k, std::size_t i) { return load(y[k] + i); }, count, m);
+}
+
+void weigh(Word* out, std::span<const Word* const> x, std::span<const Factor> w, std::size_t count,
+           const Modulus& m) {
+  sum_products(out, x, [&](std::size_t k, std::size_t) { return all(w[k].value); }, count, m);
+}
+
+}  // namespace
+
+const Kernels* avx512_kernels() {
+  static constexpr Kernels kKernels{"avx512",   factor,        forward,       inverse,
+                                    add_rows,   subtract_rows, multiply_rows, scale,
+                                    subtract_scale, reduce_rows, dot,         weigh};
+  static const bool able = __builtin_cpu_supports("avx512f") &&
+                           __builtin_cpu_supports("avx512vl") &&
+                           __builtin_cpu_supports("avx512ifma");
+  return able ? &kKernels : nullptr;
+}
+
+}  // namespace confide::ring
+
+#else
+
+namespace confide::ring {
+const Kernels* avx512_kernels() { return nullptr; }
+}  // namespace confide::ring
+
+#endif

@@ -1,0 +1,325 @@
+#include "evaluate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+namespace confide::ring {
+
+namespace {
+
+using Pointers = std::vector<const Word*>;
+
+std::vector<std::size_t> joined(Rows rows, Rows special) {
+  std::vector<std::size_t> all(rows.begin(), rows.end());
+  all.insert(all.end(), special.begin(), special.end());
+  return all;
+}
+
+// Which row of a key holds each of the primes wanted.
+std::vector<std::size_t> located(const std::vector<std::size_t>& wanted,
+                                 const std::vector<std::size_t>& held) {
+  std::vector<std::size_t> result;
+  for (const std::size_t prime : wanted) {
+    const auto at = std::find(held.begin(), held.end(), prime);
+    if (at == held.end()) throw std::invalid_argument("a key without one of the primes needed");
+    result.push_back(static_cast<std::size_t>(at - held.begin()));
+  }
+  return result;
+}
+
+// The digits of one polynomial, ready to be taken to any prime.
+class Decomposition {
+ public:
+  Decomposition(const Ring& ring, const Word* x, Rows rows, Rows special, Digits digits)
+      : ring_(ring), x_(x), rows_(rows.begin(), rows.end()), all_(joined(rows, special)),
+        width_(digits.width), prepared_(rows.size() * ring.degree()) {
+    for (std::size_t first = 0; first < rows_.size(); first += width_) {
+      const std::size_t many = std::min(width_, rows_.size() - first);
+      conversions_.emplace_back(ring, Rows(rows_).subspan(first, many), all_);
+    }
+    const std::size_t n = ring_.degree();
+    ring_.workers().run(rows_.size(), [&](std::size_t i) {
+      Word* const row = prepared_.data() + i * n;
+      std::copy_n(x_ + i * n, n, row);
+      ring_.inverse(row, rows_[i]);
+      if (width_ > 1) conversions_[i / width_].prepare(row, row, i % width_, false);
+    });
+  }
+
+  const std::vector<std::size_t>& primes() const { return all_; }
+  std::size_t count() const { return conversions_.size(); }
+
+  // Digit d modulo prime j of `primes()`, transformed: in `room`, or where it stands already.
+  const Word* row(Word* room, std::size_t d, std::size_t j) const {
+    const std::size_t n = ring_.degree(), first = d * width_;
+    if (first <= j && j < first + conversions_[d].from()) return x_ + j * n;
+    Pointers prepared;
+    for (std::size_t i = 0; i < conversions_[d].from(); ++i)
+      prepared.push_back(prepared_.data() + (first + i) * n);
+    conversions_[d].apply(room, prepared, j, false);
+    ring_.forward(room, all_[j]);
+    return room;
+  }
+
+ private:
+  const Ring& ring_;
+  const Word* x_;
+  std::vector<std::size_t> rows_, all_;
+  std::size_t width_;
+  std::vector<Conversion> conversions_;
+  Scratch prepared_;
+};
+
+// Both halves of a key times the digits modulo one prime.
+void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits,
+                const SwitchingKey& key, std::size_t key_row, std::size_t prime,
+                std::size_t stride) {
+  const std::size_t n = ring.degree();
+  for (std::size_t half = 0; half < 2; ++half) {
+    Pointers factors;
+    for (std::size_t d = 0; d < digits.size(); ++d)
+      factors.push_back(key.data + ((2 * d + half) * key.rows.size() + key_row) * n);
+    ring.kernels().dot(out + half * stride, digits, factors, n, ring.modulus(prime));
+  }
+}
+
+}  // namespace
+
+void transform(const Ring& ring, const Batch& x, bool forward) {
+  const std::size_t rows = x.rows.size();
+  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+    Word* const row = x.data + i * ring.degree();
+    forward ? ring.forward(row, x.rows[i % rows]) : ring.inverse(row, x.rows[i % rows]);
+  });
+}
+
+void combine(const Ring& ring, Binary operation, Word* out, const Batch& x, const Batch& y) {
+  const Kernels& k = ring.kernels();
+  const auto apply = operation == Binary::kAdd        ? k.add
+                     : operation == Binary::kSubtract ? k.subtract
+                                                      : k.multiply;
+  const std::size_t n = ring.degree(), rows = x.rows.size();
+  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+    const std::size_t other = y.polys == 1 ? i % rows : i;
+    apply(out + i * n, x.data + i * n, y.data + other * n, n, ring.modulus(x.rows[i % rows]));
+  });
+}
+
+void scale(const Ring& ring, Word* out, const Batch& x, std::span<const Word> residues) {
+  const std::size_t n = ring.degree(), rows = x.rows.size();
+  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+    const std::size_t prime = x.rows[i % rows];
+    ring.kernels().scale(out + i * n, x.data + i * n, ring.factor(residues[i % rows], prime), n,
+                         ring.modulus(prime));
+  });
+}
+
+void tensor(const Ring& ring, Word* out, std::span<const Word* const> x,
+            std::span<const Word* const> y, Rows rows) {
+  const std::size_t n = ring.degree(), poly = rows.size() * n;
+  ring.workers().run(rows.size(), [&](std::size_t i) {
+    // Places of x and y whose products add up to the middle, side by side.
+    Pointers x0, x1, y0, y1;
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      x0.push_back(x[k] + i * n), x1.push_back(x[k] + poly + i * n);
+      y0.push_back(y[k] + i * n), y1.push_back(y[k] + poly + i * n);
+    }
+    const Modulus& m = ring.modulus(rows[i]);
+    ring.kernels().dot(out + i * n, x0, y0, n, m);
+    ring.kernels().dot(out + 2 * poly + i * n, x1, y1, n, m);
+    x0.insert(x0.end(), x1.begin(), x1.end());
+    y1.insert(y1.end(), y0.begin(), y0.end());
+    ring.kernels().dot(out + poly + i * n, x0, y1, n, m);
+  });
+}
+
+void weighted(const Ring& ring, Word* out, std::span<const Word* const> x,
+              std::span<const Word* const> y, std::size_t polys, Rows rows) {
+  const std::size_t n = ring.degree();
+  ring.workers().run(polys * rows.size(), [&](std::size_t i) {
+    const std::size_t row = i % rows.size();
+    Pointers xs, ys;
+    for (std::size_t k = 0; k < x.size(); ++k)
+      xs.push_back(x[k] + i * n), ys.push_back(y[k] + row * n);
+    ring.kernels().dot(out + i * n, xs, ys, n, ring.modulus(rows[row]));
+  });
+}
+
+void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows special,
+               Digits digits) {
+  const Decomposition cut(ring, x, rows, special, digits);
+  const std::size_t n = ring.degree(), all = cut.primes().size();
+  ring.workers().run(cut.count() * all, [&](std::size_t i) {
+    Word* const room = out + i * n;
+    const Word* const row = cut.row(room, i / all, i % all);
+    if (row != room) std::copy_n(row, n, room);
+  });
+}
+
+void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const SwitchingKey& key,
+                   Rows rows, Rows special, Digits digits) {
+  const auto all = joined(rows, special);
+  const auto held = located(all, key.rows);
+  const std::size_t n = ring.degree(), count = digits.count(rows.size());
+  ring.workers().run(all.size(), [&](std::size_t j) {
+    Pointers pieces;
+    for (std::size_t d = 0; d < count; ++d) pieces.push_back(decomposed + (d * all.size() + j) * n);
+    sum_digits(ring, out + j * n, pieces, key, held[j], all[j], all.size() * n);
+  });
+}
+
+void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& key, Rows rows,
+                Rows special, Digits digits) {
+  const Decomposition cut(ring, x, rows, special, digits);
+  const auto& all = cut.primes();
+  const auto held = located(all, key.rows);
+  const std::size_t n = ring.degree();
+  ring.workers().run(all.size(), [&](std::size_t j) {
+    Scratch room(cut.count() * n);
+    Pointers pieces;
+    for (std::size_t d = 0; d < cut.count(); ++d)
+      pieces.push_back(cut.row(room.data() + d * n, d, j));
+    sum_digits(ring, out + j * n, pieces, key, held[j], all[j], all.size() * n);
+  });
+}
+
+void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows kept, Rows dropped,
+           Word t) {
+  const std::size_t n = ring.degree(), all = kept.size() + dropped.size();
+  const Conversion conversion(ring, dropped, kept);
+  const auto residue = [&](Word number, std::size_t prime) {
+    return number % ring.modulus(prime).q;
+  };
+  Scratch prepared(polys * dropped.size() * n);
+  ring.workers().run(polys * dropped.size(), [&](std::size_t i) {
+    const std::size_t poly = i / dropped.size(), at = i % dropped.size(), prime = dropped[at];
+    Word* const row = prepared.data() + i * n;
+    std::copy_n(x + (poly * all + kept.size() + at) * n, n, row);
+    ring.inverse(row, prime);
+    if (t > 1) {
+      const Word back = inverse(residue(t, prime), ring.modulus(prime));
+      ring.kernels().scale(row, row, ring.factor(back, prime), n, ring.modulus(prime));
+    }
+    conversion.prepare(row, row, at, true);
+  });
+  ring.workers().run(polys * kept.size(), [&](std::size_t i) {
+    const std::size_t poly = i / kept.size(), at = i % kept.size(), prime = kept[at];
+    const Modulus& m = ring.modulus(prime);
+    Pointers pieces;
+    for (std::size_t d = 0; d < dropped.size(); ++d)
+      pieces.push_back(prepared.data() + (poly * dropped.size() + d) * n);
+    Word product = 1;
+    for (const std::size_t d : dropped)
+      product = multiply(product, residue(ring.modulus(d).q, prime), m);
+    Word* const row = out + i * n;
+    conversion.apply(row, pieces, at, true);
+    if (t > 1) ring.kernels().scale(row, row, ring.factor(residue(t, prime), prime), n, m);
+    ring.forward(row, prime);
+    ring.kernels().subtract_scale(row, x + (poly * all + at) * n, row,
+                                  ring.factor(inverse(product, m), prime), n, m);
+  });
+}
+
+void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g) {
+  const auto places = ring.places(g);
+  const std::size_t n = ring.degree();
+  ring.workers().run(x.polys * x.rows.size(), [&](std::size_t i) {
+    const Word* const from = x.data + i * n;
+    Word* const to = out + i * n;
+    for (std::size_t k = 0; k < n; ++k) to[k] = from[places[k]];
+  });
+}
+
+void from_integers(const Ring& ring, Word* out, std::span<const std::int64_t> x, Rows rows) {
+  ring.workers().run(rows.size(), [&](std::size_t i) {
+    const Modulus& m = ring.modulus(rows[i]);
+    Word* const row = out + i * ring.degree();
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      // |x| without a branch; a negative number's residue is q less that of its size.
+      const auto negative = static_cast<Word>(x[k] >> 63);
+      const Word size = reduce((static_cast<Word>(x[k]) ^ negative) - negative, m);
+      row[k] = reduced_once((size ^ negative) + ((m.q + 1) & negative), m.q);
+    }
+  });
+}
+
+void from_reals(const Ring& ring, Word* out, std::span<const double> x, Rows rows) {
+  constexpr int kMostExponent = 120;
+  for (const double value : x)
+    if (!(std::abs(value) < std::ldexp(1.0, kMostExponent)))
+      throw std::invalid_argument("a coefficient that is not finite, or 2^120 and more");
+  ring.workers().run(rows.size(), [&](std::size_t i) {
+    const Modulus& m = ring.modulus(rows[i]);
+    Word* const row = out + i * ring.degree();
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      const double size = std::nearbyint(std::abs(x[k]));
+      Word residue = 0;
+      if (size < 0x1p63) {
+        residue = reduce(static_cast<Word>(size), m);
+      } else {
+        const double high = std::floor(std::ldexp(size, -60));  // below 2^60, and exact
+        const Wide whole = (Wide{static_cast<Word>(high)} << 60) +
+                           static_cast<Word>(size - std::ldexp(high, 60));
+        residue = reduce_wide(whole, m);
+      }
+      row[k] = x[k] < 0 ? reduced_once(m.q - residue, m.q) : residue;
+    }
+  });
+}
+
+namespace {
+
+// Numbers about zero from residues modulo one prime or two.
+class Lift {
+ public:
+  Lift(const Ring& ring, const Word* x, Rows rows) : x_(x), y_(x + ring.degree()) {
+    if (rows.empty() || rows.size() > 2)
+      throw std::invalid_argument("numbers are read from one prime or two");
+    p_ = ring.modulus(rows[0]);
+    total_ = p_.q;
+    if (rows.size() == 1) return;
+    q_ = ring.modulus(rows[1]);
+    back_ = inverse(p_.q % q_.q, q_);
+    total_ *= q_.q;
+  }
+
+  __int128 at(std::size_t k) const {
+    Wide number = x_[k];
+    if (back_) {
+      const Word digit = multiply(subtract(y_[k], reduce(x_[k], q_), q_.q), back_, q_);
+      number += Wide{digit} * p_.q;
+    }
+    const Wide above = number > total_ / 2 ? total_ : 0;
+    return static_cast<__int128>(number - above);
+  }
+
+ private:
+  const Word *x_, *y_;
+  Modulus p_, q_;
+  Word back_ = 0;
+  Wide total_;
+};
+
+}  // namespace
+
+void to_reals(const Ring& ring, std::span<double> out, const Word* x, Rows rows) {
+  const Lift lift(ring, x, rows);
+  for (std::size_t k = 0; k < out.size(); ++k) out[k] = static_cast<double>(lift.at(k));
+}
+
+void to_residues(const Ring& ring, std::span<std::int64_t> out, const Word* x, Rows rows, Word t) {
+  if (t < 2 || t > Word{1} << 62) throw std::invalid_argument("t lies between 2 and 2^62");
+  const Lift lift(ring, x, rows);
+  const auto modulus = static_cast<__int128>(t);
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    __int128 rest = lift.at(k) % modulus;
+    if (2 * rest > modulus) rest -= modulus;
+    if (2 * rest < -modulus + 1) rest += modulus;
+    out[k] = static_cast<std::int64_t>(rest);
+  }
+}
+
+}  // namespace confide::ring

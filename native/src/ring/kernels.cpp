@@ -1,0 +1,46 @@
+#include "kernels.hpp"
+
+#include <bit>
+#include <stdexcept>
+
+namespace confide::ring {
+
+namespace {
+
+std::size_t reversed(std::size_t i, int bits) {
+  std::size_t result = 0;
+  for (int b = 0; b < bits; ++b) result |= ((i >> b) & 1) << (bits - 1 - b);
+  return result;
+}
+
+}  // namespace
+
+TransformTable::TransformTable(std::size_t degree_, const Modulus& modulus_, const Kernels& kernels)
+    : degree(degree_), modulus(modulus_) {
+  const auto root = primitive_root(2 * degree, modulus);
+  if (!root) throw std::invalid_argument("a prime that is not 1 modulo twice the ring degree");
+  const Word back = ring::inverse(*root, modulus);
+  const int bits = std::countr_zero(degree);
+  for (auto* all : {&roots, &companions, &inverse_roots, &inverse_companions}) all->resize(degree);
+  Word power = 1, inverse_power = 1;
+  for (std::size_t i = 0; i < degree; ++i) {
+    const std::size_t at = reversed(i, bits);
+    const Factor there = kernels.factor(power, modulus);
+    const Factor here = kernels.factor(inverse_power, modulus);
+    roots[at] = there.value, companions[at] = there.companion;
+    inverse_roots[at] = here.value, inverse_companions[at] = here.companion;
+    power = multiply(power, *root, modulus);
+    inverse_power = multiply(inverse_power, back, modulus);
+  }
+  const Factor last =
+      kernels.factor(ring::inverse(static_cast<Word>(degree) % modulus.q, modulus), modulus);
+  inverse_degree = last.value, inverse_degree_companion = last.companion;
+}
+
+const Kernels& best_kernels() {
+  if (const Kernels* wide = avx512_kernels()) return *wide;
+  if (const Kernels* half = avx2_kernels()) return *half;
+  return portable_kernels();
+}
+
+}  // namespace confide::ring

@@ -1,0 +1,71 @@
+// What each path of instructions provides: transforms and loops over rows of residues.
+//
+// A row is the residues of one polynomial modulo one prime: `count` words below q, count a multiple
+// of 16. Every kernel takes and gives canonical residues, so paths agree bit for bit or one of them
+// is wrong; the portable one is the specification.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "arithmetic.hpp"
+
+namespace confide::ring {
+
+struct Kernels;
+
+// Roots of one prime, in the order in which the transform uses them, and what a path keeps beside
+// each root w to multiply by it (for the portable one floor(w · 2^64 / q)).
+struct TransformTable {
+  TransformTable(std::size_t degree, const Modulus& modulus, const Kernels& kernels);
+
+  std::size_t degree;
+  Modulus modulus;
+  std::vector<Word> roots, companions;
+  std::vector<Word> inverse_roots, inverse_companions;
+  Word inverse_degree = 0, inverse_degree_companion = 0;
+};
+
+// A factor and what a path keeps beside it.
+struct Factor {
+  Word value = 0, companion = 0;
+};
+
+struct Kernels {
+  const char* name;
+
+  // A residue w in a path's own form.
+  Factor (*factor)(Word w, const Modulus& m);
+
+  void (*forward)(Word* a, const TransformTable& table);
+  void (*inverse)(Word* a, const TransformTable& table);
+
+  void (*add)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
+  void (*subtract)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
+  void (*multiply)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
+  // out = w · x
+  void (*scale)(Word* out, const Word* x, Factor w, std::size_t count, const Modulus& m);
+  // out = w · (x - y)
+  void (*subtract_scale)(Word* out, const Word* x, const Word* y, Factor w, std::size_t count,
+                         const Modulus& m);
+  // out = x mod q, for x below 2^50
+  void (*reduce)(Word* out, const Word* x, std::size_t count, const Modulus& m);
+  // out = sum of x[i] · y[i]; a row x[i] is of residues, or below 2^50
+  void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
+              std::size_t count, const Modulus& m);
+  // out = sum of w[i] · x[i], for x[i] below 2^50
+  void (*weigh)(Word* out, std::span<const Word* const> x, std::span<const Factor> w,
+                std::size_t count, const Modulus& m);
+};
+
+const Kernels& portable_kernels();
+
+// Nothing where the processor, or the compiler, cannot.
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+
+// The fastest that this processor can.
+const Kernels& best_kernels();
+
+}  // namespace confide::ring

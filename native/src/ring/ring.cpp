@@ -1,0 +1,96 @@
+#include "ring.hpp"
+
+#include <bit>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+
+namespace confide::ring {
+
+Ring::Ring(std::size_t degree, std::span<const Word> primes, const Kernels& kernels,
+           std::size_t threads)
+    : degree_(degree), kernels_(kernels) {
+  if (!std::has_single_bit(degree) || degree < kLeastDegree || degree > kMostDegree)
+    throw std::invalid_argument("a ring degree is a power of two from 16 to 2^17");
+  if (primes.empty() || primes.size() > kMostPrimes)
+    throw std::invalid_argument("a ring has 1 to 128 primes");
+  if (std::set<Word>(primes.begin(), primes.end()).size() != primes.size())
+    throw std::invalid_argument("a prime stands twice");
+  tables_.reserve(primes.size());
+  for (const Word prime : primes) tables_.emplace_back(degree, Modulus(prime), kernels);
+  set_threads(threads);
+}
+
+std::vector<std::uint32_t> Ring::places(std::size_t g) const {
+  const int bits = std::countr_zero(degree_);
+  const auto reversed = [&](std::size_t i) {
+    std::size_t result = 0;
+    for (int b = 0; b < bits; ++b) result |= ((i >> b) & 1) << (bits - 1 - b);
+    return result;
+  };
+  std::vector<std::uint32_t> result(degree_);
+  for (std::size_t i = 0; i < degree_; ++i) {
+    const std::size_t exponent = (2 * reversed(i) + 1) * g % (2 * degree_);
+    result[i] = static_cast<std::uint32_t>(reversed(exponent / 2));
+  }
+  return result;
+}
+
+void Scratch::wipe(void* memory, std::size_t words) {
+  // A call through a volatile pointer cannot be dropped as a store that nobody reads.
+  static void* (*const volatile set)(void*, int, std::size_t) = std::memset;
+  if (memory != nullptr) set(memory, 0, words * sizeof(Word));
+}
+
+Conversion::Conversion(const Ring& ring, Rows from, Rows to)
+    : ring_(ring), from_(from.begin(), from.end()), to_(to.begin(), to.end()) {
+  const auto product_without = [&](std::size_t skipped, const Modulus& m) {
+    Word product = 1;
+    for (std::size_t i = 0; i < from_.size(); ++i)
+      if (i != skipped) product = multiply(product, ring.modulus(from_[i]).q % m.q, m);
+    return product;
+  };
+  // (B - 1)/2 modulo m; B is odd.
+  const auto half = [&](const Modulus& m) {
+    const Word whole = product_without(from_.size(), m);
+    return multiply(subtract(whole, 1, m.q), (m.q + 1) / 2, m);
+  };
+  for (std::size_t i = 0; i < from_.size(); ++i) {
+    const Modulus& m = ring.modulus(from_[i]);
+    inverses_.push_back(ring.factor(inverse(product_without(i, m), m), from_[i]));
+    half_from_.push_back(half(m));
+  }
+  for (const std::size_t prime : to_) {
+    const Modulus& m = ring.modulus(prime);
+    std::vector<Factor> weights;
+    for (std::size_t i = 0; i < from_.size(); ++i)
+      weights.push_back(ring.factor(product_without(i, m), prime));
+    weights_.push_back(std::move(weights));
+    half_to_.push_back(half(m));
+  }
+}
+
+void Conversion::prepare(Word* out, const Word* row, std::size_t i, bool centred) const {
+  const Modulus& m = ring_.modulus(from_[i]);
+  if (!centred) {
+    ring_.kernels().scale(out, row, inverses_[i], ring_.degree(), m);
+    return;
+  }
+  const Word half = half_from_[i];
+  for (std::size_t k = 0; k < ring_.degree(); ++k) out[k] = add(row[k], half, m.q);
+  ring_.kernels().scale(out, out, inverses_[i], ring_.degree(), m);
+}
+
+void Conversion::apply(Word* out, std::span<const Word* const> prepared, std::size_t j,
+                       bool centred) const {
+  const Modulus& m = ring_.modulus(to_[j]);
+  if (from_.size() == 1)
+    ring_.kernels().reduce(out, prepared[0], ring_.degree(), m);
+  else
+    ring_.kernels().weigh(out, prepared, weights_[j], ring_.degree(), m);
+  if (!centred) return;
+  const Word half = half_to_[j];
+  for (std::size_t k = 0; k < ring_.degree(); ++k) out[k] = subtract(out[k], half, m.q);
+}
+
+}  // namespace confide::ring

@@ -1,0 +1,101 @@
+// Z_Q[X]/(X^N + 1) in residues: polynomials modulo several primes at once.
+//
+// Rows stand one after another: a polynomial modulo the primes numbered `rows[0], rows[1], ...` of a
+// ring is so many rows of N words. In *transformed* form a row holds the polynomial's values at the
+// odd powers of a root of unity, in bit-reversed order; products are then place by place. There are
+// no schemes and no secrets here: see secret.hpp for what touches keys.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels.hpp"
+#include "workers.hpp"
+
+namespace confide::ring {
+
+using Row = std::span<Word>;
+using Rows = std::span<const std::size_t>;  // which primes
+
+// A number times every row, one factor a row.
+using Factors = std::vector<Factor>;
+
+class Ring {
+ public:
+  static constexpr std::size_t kLeastDegree = 16, kMostDegree = std::size_t{1} << 17;
+  static constexpr std::size_t kMostPrimes = 128;
+
+  // Primes must differ and be 1 modulo 2·degree. Throws std::invalid_argument.
+  Ring(std::size_t degree, std::span<const Word> primes, const Kernels& kernels,
+       std::size_t threads);
+
+  std::size_t degree() const { return degree_; }
+  std::size_t size() const { return tables_.size(); }
+  const Modulus& modulus(std::size_t prime) const { return tables_[prime].modulus; }
+  const Kernels& kernels() const { return kernels_; }
+  Workers& workers() const { return *workers_; }
+  void set_threads(std::size_t threads) { workers_ = std::make_unique<Workers>(threads); }
+
+  Factor factor(Word residue, std::size_t prime) const {
+    return kernels_.factor(residue, modulus(prime));
+  }
+
+  // One row in place, on this thread.
+  void forward(Word* row, std::size_t prime) const { kernels_.forward(row, tables_[prime]); }
+  void inverse(Word* row, std::size_t prime) const { kernels_.inverse(row, tables_[prime]); }
+
+  // The places that X -> X^g gives to transformed values: out[i] = in[places[i]]. For odd g.
+  std::vector<std::uint32_t> places(std::size_t g) const;
+
+ private:
+  std::size_t degree_;
+  const Kernels& kernels_;
+  std::vector<TransformTable> tables_;
+  std::unique_ptr<Workers> workers_;
+};
+
+// Words that are wiped when let go of.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t words) : words_(new Word[words]), size_(words) {}
+  ~Scratch() { wipe(words_.get(), size_); }
+  Scratch(Scratch&& other) noexcept : words_(std::move(other.words_)), size_(other.size_) {}
+
+  Word* data() { return words_.get(); }
+  const Word* data() const { return words_.get(); }
+  std::size_t size() const { return size_; }
+
+  static void wipe(void* memory, std::size_t words);
+
+ private:
+  std::unique_ptr<Word[]> words_;
+  std::size_t size_;
+};
+
+// From residues modulo some primes to others: [x]_B to x + u·B for a small u >= 0, or, with
+// `centred`, to a number congruent to x that lies about zero (Halevi, Polyakov and Shoup 2019,
+// §2.2, without the correction of u, which is noise below the number of primes).
+class Conversion {
+ public:
+  Conversion(const Ring& ring, Rows from, Rows to);
+
+  // Multiplies row i of the source by (B/b_i)^-1, and by `scale` if given; and adds B/2 first.
+  void prepare(Word* out, const Word* row, std::size_t i, bool centred) const;
+
+  // Row j of the target, from prepared rows.
+  void apply(Word* out, std::span<const Word* const> prepared, std::size_t j, bool centred) const;
+
+  std::size_t from() const { return from_.size(); }
+  std::size_t to() const { return to_.size(); }
+
+ private:
+  const Ring& ring_;
+  std::vector<std::size_t> from_, to_;
+  std::vector<Factor> inverses_;             // (B/b_i)^-1 mod b_i
+  std::vector<Word> half_from_, half_to_;    // B/2 modulo each
+  std::vector<std::vector<Factor>> weights_;  // B/b_i mod each target
+};
+
+}  // namespace confide::ring

@@ -1,0 +1,285 @@
+#include "secret.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace confide::ring {
+
+namespace {
+
+// A small polynomial, wiped when let go of.
+class Small {
+ public:
+  explicit Small(std::size_t degree) : values_((degree + sizeof(Word) - 1) / sizeof(Word)) {}
+  std::span<std::int8_t> span(std::size_t degree) {
+    return {reinterpret_cast<std::int8_t*>(values_.data()), degree};
+  }
+
+ private:
+  Scratch values_;
+};
+
+// t·x modulo one prime, transformed.
+void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime,
+           Word t) {
+  const Modulus& m = ring.modulus(prime);
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const auto negative = static_cast<Word>(static_cast<std::int64_t>(x[k]) >> 63);
+    out[k] = static_cast<Word>(static_cast<std::int64_t>(x[k])) + (m.q & negative);
+  }
+  if (t > 1) ring.kernels().scale(out, out, ring.factor(t % m.q, prime), x.size(), m);
+  ring.forward(out, prime);
+}
+
+}  // namespace
+
+void uniform(Word* out, std::size_t count, const Modulus& m, const Seed& seed,
+             std::uint64_t number) {
+  Stream stream(seed, number);
+  const Word limit = m.q * m.barrett64;
+  for (std::size_t i = 0; i < count;) {
+    const Word word = stream.next();
+    out[i] = reduce(word, m);
+    i += word < limit;
+  }
+}
+
+void ternary(std::span<std::int8_t> out, Stream& stream) {
+  constexpr int kPairs = 32;
+  // Room for all 32 pairs of the last word, so that every one can be written.
+  Small room(out.size() + kPairs);
+  const auto values = room.span(out.size() + kPairs);
+  for (std::size_t have = 0; have < out.size();) {
+    Word word = stream.next();
+    for (int i = 0; i < kPairs; ++i, word >>= 2) {
+      const Word pair = word & 3;
+      values[have] = static_cast<std::int8_t>(static_cast<int>(pair) - 1);
+      have += pair != 3;
+    }
+  }
+  std::copy_n(values.begin(), out.size(), out.begin());
+}
+
+namespace {
+
+// Ones among the lowest 21 bits, without a table.
+Word ones(Word x) {
+  x = (x & 0x155555) + ((x >> 1) & 0x155555);
+  x = (x & 0x333333) + ((x >> 2) & 0x333333);
+  x = (x + (x >> 4)) & 0x0f0f0f;
+  return (x + (x >> 8) + (x >> 16)) & 0x3f;
+}
+
+}  // namespace
+
+void centred_binomial(std::span<std::int8_t> out, Stream& stream) {
+  constexpr Word kMask = (Word{1} << kCoins) - 1;
+  Word words[Stream::kWords];
+  for (std::size_t start = 0; start < out.size(); start += Stream::kWords) {
+    stream.fill(words);
+    const std::size_t many = std::min(Stream::kWords, out.size() - start);
+    for (std::size_t i = 0; i < many; ++i)
+      out[start + i] = static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
+                                                static_cast<int>(ones((words[i] >> kCoins) & kMask)));
+  }
+  Scratch::wipe(words, Stream::kWords);
+}
+
+void by_table(std::span<std::int64_t> out, std::span<const Word> high, std::span<const Word> low,
+              std::span<const Word> signs, std::span<const Word> table_high,
+              std::span<const Word> table_low) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::int64_t size = 0;
+    for (std::size_t k = 0; k < table_high.size(); ++k) {
+      const bool above = table_high[k] < high[i];
+      const bool equal = (table_high[k] == high[i]) & (table_low[k] <= low[i]);
+      size += static_cast<std::int64_t>(above | equal);
+    }
+    const auto negative = -static_cast<std::int64_t>(signs[i] & 1);
+    out[i] = (size ^ negative) - negative;
+  }
+}
+
+Secret::Secret(const Ring& ring)
+    : ring_(ring), coefficients_(ring.degree()), transformed_(ring.size() * ring.degree()) {
+  Seed seed = fresh_seed();
+  Stream stream(seed, 0);
+  Scratch::wipe(seed.data(), seed.size() / sizeof(Word));
+  ternary(coefficients_, stream);
+  transform_coefficients();
+}
+
+Secret::Secret(const Ring& ring, std::span<const std::int8_t> coefficients)
+    : ring_(ring), coefficients_(coefficients.begin(), coefficients.end()),
+      transformed_(ring.size() * ring.degree()) {
+  bool sound = coefficients.size() == ring.degree();
+  for (const std::int8_t c : coefficients) sound &= (c >= -1) & (c <= 1);
+  if (!sound) throw std::invalid_argument("a secret has N coefficients, each -1, 0 or 1");
+  transform_coefficients();
+}
+
+Secret::~Secret() {
+  std::fill(coefficients_.begin(), coefficients_.end(), std::int8_t{0});
+  asm volatile("" : : "r"(coefficients_.data()) : "memory");
+}
+
+void Secret::transform_coefficients() {
+  ring_.workers().run(ring_.size(), [&](std::size_t prime) {
+    embed(ring_, transformed_.data() + prime * ring_.degree(), coefficients_, prime, 1);
+  });
+}
+
+namespace {
+
+// A stream nobody else has.
+class FreshStream {
+ public:
+  FreshStream() : seed_(fresh_seed()), stream_(seed_, 0) {}
+  ~FreshStream() { Scratch::wipe(seed_.data(), seed_.size() / sizeof(Word)); }
+  Stream& operator*() { return stream_; }
+
+ private:
+  Seed seed_;
+  Stream stream_;
+};
+
+}  // namespace
+
+void Secret::encrypt(Word* out, const Word* message, Rows rows, const Seed& seed,
+                     std::uint64_t first, Word t) const {
+  const std::size_t n = ring_.degree();
+  Small error(n);
+  FreshStream stream;
+  centred_binomial(error.span(n), *stream);
+  ring_.workers().run(rows.size(), [&](std::size_t i) {
+    const std::size_t prime = rows[i];
+    const Modulus& m = ring_.modulus(prime);
+    Scratch noise(n), mask(n);
+    embed(ring_, noise.data(), error.span(n), prime, t);
+    uniform(mask.data(), n, m, seed, first + prime);
+    ring_.kernels().multiply(mask.data(), mask.data(), transformed_.data() + prime * n, n, m);
+    ring_.kernels().subtract(noise.data(), noise.data(), mask.data(), n, m);
+    if (message != nullptr)
+      ring_.kernels().add(out + i * n, message + i * n, noise.data(), n, m);
+    else
+      std::copy_n(noise.data(), n, out + i * n);
+  });
+}
+
+void Secret::phase(Word* out, const Word* ciphertext, std::size_t polys, Rows rows) const {
+  const std::size_t n = ring_.degree();
+  ring_.workers().run(rows.size(), [&](std::size_t i) {
+    const Modulus& m = ring_.modulus(rows[i]);
+    const Word* const s = transformed_.data() + rows[i] * n;
+    Word* const row = out + i * n;
+    // Horner's rule, from the highest power down.
+    std::copy_n(ciphertext + ((polys - 1) * rows.size() + i) * n, n, row);
+    for (std::size_t p = polys - 1; p-- > 0;) {
+      ring_.kernels().multiply(row, row, s, n, m);
+      ring_.kernels().add(row, row, ciphertext + (p * rows.size() + i) * n, n, m);
+    }
+  });
+}
+
+void Secret::relinearisation_key(Word* out, Rows rows, Rows special, Digits digits,
+                                 const Seed& seed, Word t) const {
+  const std::size_t n = ring_.degree();
+  Scratch square(ring_.size() * n);
+  for (std::size_t prime = 0; prime < ring_.size(); ++prime) {
+    const Word* const s = transformed_.data() + prime * n;
+    ring_.kernels().multiply(square.data() + prime * n, s, s, n, ring_.modulus(prime));
+  }
+  switching_key(out, square.data(), transformed_.data(), rows, special, digits, seed, t);
+}
+
+void Secret::rotation_key(Word* out, std::size_t g, Rows rows, Rows special, Digits digits,
+                          const Seed& seed, Word t) const {
+  // A rotation multiplies the digits first and turns the result, so the key leads to the secret
+  // that the turn makes s: X -> X^(1/g) of s. Powers of g come back to 1 within N steps.
+  const std::size_t n = ring_.degree();
+  std::size_t back = 1;
+  for (std::size_t power = g; power != 1; power = power * g % (2 * n)) back = power;
+  const auto places = ring_.places(back);
+  Scratch turned(ring_.size() * n);
+  for (std::size_t i = 0; i < ring_.size(); ++i)
+    for (std::size_t k = 0; k < n; ++k)
+      turned.data()[i * n + k] = transformed_.data()[i * n + places[k]];
+  switching_key(out, transformed_.data(), turned.data(), rows, special, digits, seed, t);
+}
+
+namespace {
+
+std::uint64_t stream_of(std::size_t digit, std::size_t prime) {
+  return (std::uint64_t{digit + 1} << 32) + prime;
+}
+
+}  // namespace
+
+void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows rows,
+                          const Seed& seed) {
+  const std::size_t n = ring.degree();
+  ring.workers().run(digits * rows.size(), [&](std::size_t i) {
+    const std::size_t d = i / rows.size(), j = i % rows.size();
+    uniform(key + ((2 * d + 1) * rows.size() + j) * n, n, ring.modulus(rows[j]), seed,
+            stream_of(d, rows[j]));
+  });
+}
+
+void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows rows, Rows special,
+                           Digits digits, const Seed& seed, Word t) const {
+  const std::size_t n = ring_.degree(), count = digits.count(rows.size());
+  std::vector<std::size_t> all(rows.begin(), rows.end());
+  all.insert(all.end(), special.begin(), special.end());
+  std::vector<Small> errors;
+  FreshStream stream;
+  for (std::size_t d = 0; d < count; ++d) {
+    errors.emplace_back(n);
+    centred_binomial(errors.back().span(n), *stream);
+  }
+  ring_.workers().run(count * all.size(), [&](std::size_t i) {
+    const std::size_t d = i / all.size(), j = i % all.size(), prime = all[j];
+    const Modulus& m = ring_.modulus(prime);
+    Word* const b = out + (2 * d * all.size() + j) * n;
+    Word* const a = b + all.size() * n;
+    uniform(a, n, m, seed, stream_of(d, prime));
+    Scratch noise(n), work(n);
+    embed(ring_, noise.data(), errors[d].span(n), prime, t);
+    ring_.kernels().multiply(work.data(), a, to + prime * n, n, m);
+    ring_.kernels().subtract(noise.data(), noise.data(), work.data(), n, m);
+    if (j < rows.size() && j / digits.width == d) {
+      Word product = 1;  // of the special primes
+      for (const std::size_t p : special) product = multiply(product, ring_.modulus(p).q % m.q, m);
+      ring_.kernels().scale(work.data(), from + prime * n, ring_.factor(product, prime), n, m);
+      ring_.kernels().add(noise.data(), noise.data(), work.data(), n, m);
+    }
+    std::copy_n(noise.data(), n, b);
+  });
+}
+
+void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t key_rows,
+                      const Word* message, Rows rows, Word t) {
+  const std::size_t n = ring.degree();
+  Small secret(n), first(n), second(n);
+  FreshStream stream;
+  ternary(secret.span(n), *stream);
+  centred_binomial(first.span(n), *stream);
+  centred_binomial(second.span(n), *stream);
+  ring.workers().run(rows.size(), [&](std::size_t i) {
+    const std::size_t prime = rows[i];
+    const Modulus& m = ring.modulus(prime);
+    Scratch once(n), noise(n), work(n);
+    embed(ring, once.data(), secret.span(n), prime, 1);
+    for (std::size_t half = 0; half < 2; ++half) {
+      embed(ring, noise.data(), half == 0 ? first.span(n) : second.span(n), prime, t);
+      ring.kernels().multiply(work.data(), once.data(), key + (half * key_rows + i) * n, n, m);
+      Word* const row = out + (half * rows.size() + i) * n;
+      ring.kernels().add(noise.data(), noise.data(), work.data(), n, m);
+      if (half == 0 && message != nullptr)
+        ring.kernels().add(row, noise.data(), message + i * n, n, m);
+      else
+        std::copy_n(noise.data(), n, row);
+    }
+  });
+}
+
+}  // namespace confide::ring

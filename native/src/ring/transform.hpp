@@ -1,0 +1,156 @@
+// The negacyclic number-theoretic transform, once, for vectors of any width.
+//
+// Forward: Cooley–Tukey from natural to bit-reversed order; inverse: Gentleman–Sande and back
+// (Longa and Naehrig 2016, Algorithms 1 and 2), with the lazy butterflies of Harvey (2014). Two
+// stages at a time go over memory once, and once a block fits the first cache it is finished before
+// the next one is begun. The last stages, whose pairs lie within a vector, are the vector's own.
+//
+// A vector type V has, besides `lanes` (a power of two) and registers `Reg`:
+//   Twiddle, Constants                       what a butterfly needs
+//   load, store, twiddle                     memory; one root for all lanes
+//   enter                                    residues to V's own form; kWords says that it is theirs
+//   forward(x, y, w, c), inverse(x, y, w, c) butterflies in place
+//   forward_tail                             the stages of 2·lanes elements, and back to residues
+//   inverse_tail                             from residues, the stages of 2·lanes elements
+//   leave_scaled                             times a root, and back to residues
+#pragma once
+
+#include <cstddef>
+
+#include "kernels.hpp"
+
+namespace confide::ring {
+
+template <class V>
+class Transform {
+ public:
+  explicit Transform(const TransformTable& table)
+      : table_(table), c_(table.modulus), degree_(table.degree) {}
+
+  void forward(Word* a) const {
+    if constexpr (!V::kWords)
+      for (std::size_t i = 0; i < degree_; i += V::lanes)
+        V::store(a + i, V::enter(V::load(a + i), c_));
+    std::size_t groups = 1;
+    // Passes over the whole array, while a block is too large for the cache.
+    while (degree_ / groups > kBlock && degree_ / groups >= 8 * V::lanes) {
+      for (std::size_t g = 0; g < groups; ++g) forward_twice(a, groups, g);
+      groups *= 4;
+    }
+    for (std::size_t block = 0; block < groups; ++block) forward_block(a, groups, block);
+  }
+
+  void inverse(Word* a) const {
+    std::size_t outer = 1;
+    while (degree_ / outer > kBlock && degree_ / outer >= 8 * V::lanes) outer *= 4;
+    for (std::size_t block = 0; block < outer; ++block) inverse_block(a, outer, block);
+    for (std::size_t groups = outer; groups > 1;) {
+      groups /= 4;
+      for (std::size_t g = 0; g < groups; ++g) inverse_twice(a, groups, g);
+    }
+    const auto scale = V::twiddle(table_.inverse_degree, table_.inverse_degree_companion);
+    for (std::size_t i = 0; i < degree_; i += V::lanes)
+      V::store(a + i, V::leave_scaled(V::load(a + i), scale, c_));
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 2048;  // 16 KiB
+
+  // All stages of one block of degree_ / outer elements.
+  void forward_block(Word* a, std::size_t outer, std::size_t block) const {
+    std::size_t groups = outer, first = block, many = 1;
+    const auto length = [&] { return degree_ / groups; };
+    while (length() >= 8 * V::lanes) {
+      for (std::size_t g = first; g < first + many; ++g) forward_twice(a, groups, g);
+      groups *= 4, first *= 4, many *= 4;
+    }
+    if (length() == 4 * V::lanes) {
+      for (std::size_t g = first; g < first + many; ++g) forward_once(a, groups, g);
+      groups *= 2, first *= 2, many *= 2;
+    }
+    // Blocks of two vectors are left.
+    for (std::size_t g = first; g < first + many; ++g)
+      V::forward_tail(a + g * 2 * V::lanes, table_, groups, g, c_);
+  }
+
+  void inverse_block(Word* a, std::size_t outer, std::size_t block) const {
+    std::size_t groups = degree_ / (2 * V::lanes);
+    std::size_t many = groups / outer, first = block * many;
+    for (std::size_t g = first; g < first + many; ++g)
+      V::inverse_tail(a + g * 2 * V::lanes, table_, groups, g, c_);
+    int stages = 0;
+    for (std::size_t n = groups; n > outer; n /= 2) ++stages;
+    if (stages % 2) {
+      groups /= 2, many /= 2, first /= 2;
+      for (std::size_t g = first; g < first + many; ++g) inverse_once(a, groups, g);
+    }
+    while (groups > outer) {
+      groups /= 4, many /= 4, first /= 4;
+      for (std::size_t g = first; g < first + many; ++g) inverse_twice(a, groups, g);
+    }
+  }
+
+  auto root(std::size_t i) const { return V::twiddle(table_.roots[i], table_.companions[i]); }
+  auto inverse_root(std::size_t i) const {
+    return V::twiddle(table_.inverse_roots[i], table_.inverse_companions[i]);
+  }
+
+  void forward_once(Word* a, std::size_t groups, std::size_t g) const {
+    const std::size_t half = degree_ / groups / 2;
+    const auto w = root(groups + g);
+    Word* const x = a + 2 * g * half;
+    for (std::size_t i = 0; i < half; i += V::lanes) {
+      auto x0 = V::load(x + i), x1 = V::load(x + half + i);
+      V::forward(x0, x1, w, c_);
+      V::store(x + i, x0), V::store(x + half + i, x1);
+    }
+  }
+
+  void forward_twice(Word* a, std::size_t groups, std::size_t g) const {
+    const std::size_t quarter = degree_ / groups / 4;
+    const auto w = root(groups + g);
+    const auto w0 = root(2 * (groups + g)), w1 = root(2 * (groups + g) + 1);
+    Word* const x = a + 4 * g * quarter;
+    for (std::size_t i = 0; i < quarter; i += V::lanes) {
+      auto x0 = V::load(x + i), x1 = V::load(x + quarter + i);
+      auto x2 = V::load(x + 2 * quarter + i), x3 = V::load(x + 3 * quarter + i);
+      V::forward(x0, x2, w, c_), V::forward(x1, x3, w, c_);
+      V::forward(x0, x1, w0, c_), V::forward(x2, x3, w1, c_);
+      V::store(x + i, x0), V::store(x + quarter + i, x1);
+      V::store(x + 2 * quarter + i, x2), V::store(x + 3 * quarter + i, x3);
+    }
+  }
+
+  void inverse_once(Word* a, std::size_t groups, std::size_t g) const {
+    const std::size_t half = degree_ / groups / 2;
+    const auto w = inverse_root(groups + g);
+    Word* const x = a + 2 * g * half;
+    for (std::size_t i = 0; i < half; i += V::lanes) {
+      auto x0 = V::load(x + i), x1 = V::load(x + half + i);
+      V::inverse(x0, x1, w, c_);
+      V::store(x + i, x0), V::store(x + half + i, x1);
+    }
+  }
+
+  // The stages of 2·groups groups and of groups groups.
+  void inverse_twice(Word* a, std::size_t groups, std::size_t g) const {
+    const std::size_t quarter = degree_ / groups / 4;
+    const auto w = inverse_root(groups + g);
+    const auto w0 = inverse_root(2 * (groups + g)), w1 = inverse_root(2 * (groups + g) + 1);
+    Word* const x = a + 4 * g * quarter;
+    for (std::size_t i = 0; i < quarter; i += V::lanes) {
+      auto x0 = V::load(x + i), x1 = V::load(x + quarter + i);
+      auto x2 = V::load(x + 2 * quarter + i), x3 = V::load(x + 3 * quarter + i);
+      V::inverse(x0, x1, w0, c_), V::inverse(x2, x3, w1, c_);
+      V::inverse(x0, x2, w, c_), V::inverse(x1, x3, w, c_);
+      V::store(x + i, x0), V::store(x + quarter + i, x1);
+      V::store(x + 2 * quarter + i, x2), V::store(x + 3 * quarter + i, x3);
+    }
+  }
+
+  const TransformTable& table_;
+  typename V::Constants c_;
+  std::size_t degree_;
+};
+
+}  // namespace confide::ring

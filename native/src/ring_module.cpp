@@ -1,0 +1,525 @@
+// What Python sees of the ring: checks of shapes and ranges, and the lock let go of.
+//
+// Residues are believed to be canonical. They come from other functions here, or from `unpack`,
+// which checks them: the only way in for bytes from elsewhere.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "modules.hpp"
+#include "ring/evaluate.hpp"
+#include "ring/pack.hpp"
+#include "ring/secret.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace confide {
+namespace {
+
+using namespace ring;
+
+template <class T, int Dimensions>
+using Array = nb::ndarray<T, nb::numpy, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
+
+using Polys = Array<Word, 3>;             // (polynomials, rows, N)
+using ConstPolys = Array<const Word, 3>;
+using Primes = std::vector<std::size_t>;  // which primes the rows are modulo
+
+using Unlocked = nb::gil_scoped_release;
+
+// The ring and the places of its automorphisms, computed when first asked for.
+class PyRing {
+ public:
+  PyRing(std::size_t degree, const std::vector<Word>& primes, const std::string& path,
+         std::size_t threads)
+      : ring(degree, primes, kernels(path), checked_threads(threads)) {}
+
+  Ring ring;
+
+  static std::vector<const Kernels*> available() {
+    std::vector<const Kernels*> all;
+    for (const Kernels* path : {avx512_kernels(), avx2_kernels(), &portable_kernels()})
+      if (path != nullptr) all.push_back(path);
+    return all;
+  }
+
+  static std::size_t checked_threads(std::size_t threads) {
+    require(1 <= threads && threads <= 256, "threads lie between 1 and 256");
+    return threads;
+  }
+
+  std::size_t bytes(const Primes& rows) const {
+    std::size_t total = 0;
+    for (const std::size_t prime : rows) total += packed_bytes(ring.degree(), ring.modulus(prime));
+    return total;
+  }
+
+ private:
+  static const Kernels& kernels(const std::string& path) {
+    if (path.empty()) return best_kernels();
+    for (const Kernels* candidate : available())
+      if (path == candidate->name) return *candidate;
+    throw std::invalid_argument("no such path on this processor: " + path);
+  }
+};
+
+void check_rows(const Ring& ring, const Primes& rows) {
+  require(!rows.empty(), "there is at least one row");
+  std::vector<bool> seen(ring.size());
+  for (const std::size_t prime : rows) {
+    require(prime < ring.size(), "a row of a prime that the ring has not");
+    require(!seen[prime], "a prime stands twice among the rows");
+    seen[prime] = true;
+  }
+}
+
+template <class A>
+void check(const Ring& ring, const A& x, std::size_t polys, std::size_t rows) {
+  require(x.shape(0) == polys && x.shape(1) == rows && x.shape(2) == ring.degree(),
+          "an array's shape is not (polynomials, rows, N)");
+}
+
+template <class A>
+void check(const Ring& ring, const A& x, const Primes& rows) {
+  check(ring, x, x.shape(0), rows.size());
+}
+
+Primes joined(const Primes& rows, const Primes& others) {
+  Primes all(rows);
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+Digits checked_width(std::size_t width) {
+  require(1 <= width && width <= Ring::kMostPrimes, "width lies between 1 and 128");
+  return {width};
+}
+
+Word checked_plain(Word t) {
+  require(1 <= t && t < Word{1} << kMostBits, "t lies between 1 and 2^50");
+  return t;
+}
+
+Seed checked_seed(const nb::bytes& given) {
+  Seed seed;
+  require(given.size() == seed.size(), "a seed is 32 bytes");
+  std::memcpy(seed.data(), given.c_str(), seed.size());
+  return seed;
+}
+
+nb::bytes as_bytes(const Seed& seed) {
+  return nb::bytes(reinterpret_cast<const char*>(seed.data()), seed.size());
+}
+
+Batch batch(const Polys& x, const Primes& rows) { return {x.data(), x.shape(0), rows}; }
+
+Batch batch(const ConstPolys& x, const Primes& rows) {
+  return {const_cast<Word*>(x.data()), x.shape(0), rows};  // `combine` and the like only read it
+}
+
+// The arrays of a list, kept alive beside their pointers.
+class Inputs {
+ public:
+  Inputs(const Ring& ring, const nb::sequence& given, std::size_t polys, const Primes& rows) {
+    for (const nb::handle one : given) {
+      ConstPolys array = nb::cast<ConstPolys>(one, false);
+      check(ring, array, polys, rows.size());
+      pointers_.push_back(array.data());
+      arrays_.push_back(std::move(array));
+    }
+    require(!arrays_.empty(), "a sum has at least one term");
+  }
+
+  std::span<const Word* const> pointers() const { return pointers_; }
+  std::size_t size() const { return arrays_.size(); }
+
+ private:
+  std::vector<ConstPolys> arrays_;
+  std::vector<const Word*> pointers_;
+};
+
+void transform_rows(const PyRing& self, Polys x, const Primes& rows, bool forward) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, rows);
+  const Unlocked unlocked;
+  transform(self.ring, batch(x, rows), forward);
+}
+
+template <Binary operation>
+void combine_rows(const PyRing& self, Polys out, ConstPolys x, ConstPolys y, const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, rows);
+  check(self.ring, out, x.shape(0), rows.size());
+  check(self.ring, y, y.shape(0) == 1 ? 1 : x.shape(0), rows.size());
+  const Unlocked unlocked;
+  combine(self.ring, operation, out.data(), batch(x, rows), batch(y, rows));
+}
+
+void scale_rows(const PyRing& self, Polys out, ConstPolys x, const std::vector<Word>& residues,
+                const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, rows);
+  check(self.ring, out, x.shape(0), rows.size());
+  require(residues.size() == rows.size(), "there is one residue for each row");
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    require(residues[i] < self.ring.modulus(rows[i]).q, "a residue is not below its prime");
+  const Unlocked unlocked;
+  scale(self.ring, out.data(), batch(x, rows), residues);
+}
+
+void tensor_sum(const PyRing& self, Polys out, const nb::sequence& x, const nb::sequence& y,
+                const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, out, 3, rows.size());
+  const Inputs xs(self.ring, x, 2, rows), ys(self.ring, y, 2, rows);
+  require(xs.size() == ys.size(), "there are as many left as right factors");
+  const Unlocked unlocked;
+  tensor(self.ring, out.data(), xs.pointers(), ys.pointers(), rows);
+}
+
+void weighted_sum(const PyRing& self, Polys out, const nb::sequence& x, const nb::sequence& y,
+                  const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, out, rows);
+  const Inputs xs(self.ring, x, out.shape(0), rows), ys(self.ring, y, 1, rows);
+  require(xs.size() == ys.size(), "there are as many left as right factors");
+  const Unlocked unlocked;
+  weighted(self.ring, out.data(), xs.pointers(), ys.pointers(), out.shape(0), rows);
+}
+
+void decompose_rows(const PyRing& self, Polys out, ConstPolys x, const Primes& rows,
+                    const Primes& special, std::size_t width) {
+  const Digits digits = checked_width(width);
+  const Primes all = joined(rows, special);
+  check_rows(self.ring, all);
+  check(self.ring, x, 1, rows.size());
+  check(self.ring, out, digits.count(rows.size()), all.size());
+  const Unlocked unlocked;
+  decompose(self.ring, out.data(), x.data(), rows, special, digits);
+}
+
+// Checks a key and what comes out of it; the rows that are held must be among the key's.
+SwitchingKey checked_key(const Ring& ring, const Polys& out, const ConstPolys& key,
+                         const Primes& key_rows, const Primes& all, std::size_t digits) {
+  check_rows(ring, all);
+  check_rows(ring, key_rows);
+  require(key.shape(0) % 2 == 0 && key.shape(0) / 2 >= digits, "a key with too few digits");
+  check(ring, key, key_rows);
+  check(ring, out, 2, all.size());
+  return {key.data(), key_rows};
+}
+
+void switch_decomposed(const PyRing& self, Polys out, ConstPolys decomposed, ConstPolys key,
+                       const Primes& key_rows, const Primes& rows, const Primes& special,
+                       std::size_t width) {
+  const Digits digits = checked_width(width);
+  const Primes all = joined(rows, special);
+  const std::size_t count = digits.count(rows.size());
+  const SwitchingKey checked = checked_key(self.ring, out, key, key_rows, all, count);
+  check(self.ring, decomposed, count, all.size());
+  const Unlocked unlocked;
+  switch_digits(self.ring, out.data(), decomposed.data(), checked, rows, special, digits);
+}
+
+void switch_whole(const PyRing& self, Polys out, ConstPolys x, ConstPolys key,
+                  const Primes& key_rows, const Primes& rows, const Primes& special,
+                  std::size_t width) {
+  const Digits digits = checked_width(width);
+  const Primes all = joined(rows, special);
+  const SwitchingKey checked =
+      checked_key(self.ring, out, key, key_rows, all, digits.count(rows.size()));
+  check(self.ring, x, 1, rows.size());
+  const Unlocked unlocked;
+  switch_key(self.ring, out.data(), x.data(), checked, rows, special, digits);
+}
+
+void lower_rows(const PyRing& self, Polys out, ConstPolys x, const Primes& kept,
+                const Primes& dropped, Word t) {
+  const Primes all = joined(kept, dropped);
+  check_rows(self.ring, all);
+  require(!kept.empty() && !dropped.empty(), "primes are dropped, and some are kept");
+  check(self.ring, x, all);
+  check(self.ring, out, x.shape(0), kept.size());
+  checked_plain(t);
+  const Unlocked unlocked;
+  lower(self.ring, out.data(), x.data(), x.shape(0), kept, dropped, t);
+}
+
+void rotate_rows(const PyRing& self, Polys out, ConstPolys x, std::size_t g) {
+  check(self.ring, x, x.shape(0), x.shape(1));
+  check(self.ring, out, x.shape(0), x.shape(1));
+  require(g % 2 == 1 && g < 2 * self.ring.degree(), "g is odd and below 2N");
+  require(out.data() != x.data(), "a rotation is not done in place");
+  Primes rows(x.shape(1));
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  const Unlocked unlocked;
+  rotate(self.ring, out.data(), batch(x, rows), g);
+}
+
+template <class T, auto convert>
+void embed_numbers(const PyRing& self, Polys out, Array<const T, 1> x, const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, out, 1, rows.size());
+  require(x.shape(0) == self.ring.degree(), "there are N coefficients");
+  const Unlocked unlocked;
+  convert(self.ring, out.data(), std::span(x.data(), x.size()), rows);
+}
+
+void lift_reals(const PyRing& self, Array<double, 1> out, ConstPolys x, const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, 1, rows.size());
+  require(out.shape(0) == self.ring.degree(), "there are N coefficients");
+  const Unlocked unlocked;
+  to_reals(self.ring, {out.data(), out.size()}, x.data(), rows);
+}
+
+void lift_residues(const PyRing& self, Array<std::int64_t, 1> out, ConstPolys x,
+                   const Primes& rows, Word t) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, 1, rows.size());
+  require(out.shape(0) == self.ring.degree(), "there are N coefficients");
+  const Unlocked unlocked;
+  to_residues(self.ring, {out.data(), out.size()}, x.data(), rows, t);
+}
+
+nb::bytes pack_rows(const PyRing& self, ConstPolys x, const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, x, rows);
+  const std::size_t n = self.ring.degree();
+  std::vector<std::uint8_t> packed(x.shape(0) * self.bytes(rows));
+  {
+    const Unlocked unlocked;
+    std::uint8_t* at = packed.data();
+    for (std::size_t i = 0; i < x.shape(0) * rows.size(); ++i) {
+      const Modulus& m = self.ring.modulus(rows[i % rows.size()]);
+      pack(at, x.data() + i * n, n, m);
+      at += packed_bytes(n, m);
+    }
+  }
+  return nb::bytes(packed.data(), packed.size());
+}
+
+void unpack_rows(const PyRing& self, Polys out, const nb::bytes& packed, const Primes& rows) {
+  check_rows(self.ring, rows);
+  check(self.ring, out, rows);
+  require(packed.size() == out.shape(0) * self.bytes(rows),
+          "the packed residues are not of the length of their shape");
+  const std::size_t n = self.ring.degree();
+  const auto* at = reinterpret_cast<const std::uint8_t*>(packed.c_str());
+  bool sound = true;
+  {
+    const Unlocked unlocked;
+    for (std::size_t i = 0; i < out.shape(0) * rows.size(); ++i) {
+      const Modulus& m = self.ring.modulus(rows[i % rows.size()]);
+      sound &= unpack(out.data() + i * n, at, n, m);
+      at += packed_bytes(n, m);
+    }
+  }
+  require(sound, "a packed residue is not below its prime");
+}
+
+void expand(const PyRing& self, Polys out, const Primes& rows, const nb::bytes& seed,
+            std::uint64_t first) {
+  check_rows(self.ring, rows);
+  check(self.ring, out, 1, rows.size());
+  const Seed checked = checked_seed(seed);
+  const std::size_t n = self.ring.degree();
+  const Unlocked unlocked;
+  self.ring.workers().run(rows.size(), [&](std::size_t i) {
+    uniform(out.data() + i * n, n, self.ring.modulus(rows[i]), checked, first + rows[i]);
+  });
+}
+
+class PySecret {
+ public:
+  explicit PySecret(const PyRing& ring) : secret(ring.ring) {}
+  PySecret(const PyRing& ring, std::span<const std::int8_t> coefficients)
+      : secret(ring.ring, coefficients) {}
+
+  Secret secret;
+};
+
+nb::bytes encrypt(const PySecret& self, Polys out, const nb::object& message, const Primes& rows,
+                  Word t) {
+  const Ring& ring = self.secret.ring();
+  check_rows(ring, rows);
+  check(ring, out, 1, rows.size());
+  checked_plain(t);
+  ConstPolys given;
+  if (!message.is_none()) {
+    given = nb::cast<ConstPolys>(message, false);
+    check(ring, given, 1, rows.size());
+  }
+  const Seed seed = fresh_seed();
+  {
+    const Unlocked unlocked;
+    self.secret.encrypt(out.data(), given.is_valid() ? given.data() : nullptr, rows, seed, 0, t);
+  }
+  return as_bytes(seed);
+}
+
+void phase(const PySecret& self, Polys out, ConstPolys ciphertext, const Primes& rows) {
+  const Ring& ring = self.secret.ring();
+  check_rows(ring, rows);
+  check(ring, out, 1, rows.size());
+  check(ring, ciphertext, rows);
+  require(2 <= ciphertext.shape(0) && ciphertext.shape(0) <= 3, "a ciphertext has 2 or 3 parts");
+  const Unlocked unlocked;
+  self.secret.phase(out.data(), ciphertext.data(), ciphertext.shape(0), rows);
+}
+
+// Makes a key that takes to the secret what g = 0, its square, or an automorphism g makes of it.
+nb::bytes switching_key(const PySecret& self, Polys out, std::size_t g, const Primes& rows,
+                        const Primes& special, std::size_t width, Word t) {
+  const Ring& ring = self.secret.ring();
+  const Digits digits = checked_width(width);
+  const Primes all = joined(rows, special);
+  check_rows(ring, all);
+  check(ring, out, 2 * digits.count(rows.size()), all.size());
+  require(g == 0 || (g % 2 == 1 && g < 2 * ring.degree()), "g is 0, or odd and below 2N");
+  require(!special.empty(), "a key has special primes");
+  checked_plain(t);
+  const Seed seed = fresh_seed();
+  {
+    const Unlocked unlocked;
+    if (g == 0)
+      self.secret.relinearisation_key(out.data(), rows, special, digits, seed, t);
+    else
+      self.secret.rotation_key(out.data(), g, rows, special, digits, seed, t);
+  }
+  return as_bytes(seed);
+}
+
+void expand_key(const PyRing& self, Polys key, const Primes& rows, const nb::bytes& seed) {
+  check_rows(self.ring, rows);
+  check(self.ring, key, rows);
+  require(key.shape(0) % 2 == 0, "a key has two polynomials for each digit");
+  const Seed checked = checked_seed(seed);
+  const Unlocked unlocked;
+  expand_switching_key(self.ring, key.data(), key.shape(0) / 2, rows, checked);
+}
+
+void encrypt_under(const PyRing& self, Polys out, ConstPolys key, const Primes& key_rows,
+                   const nb::object& message, const Primes& rows, Word t) {
+  check_rows(self.ring, key_rows);
+  check_rows(self.ring, rows);
+  check(self.ring, key, 2, key_rows.size());
+  check(self.ring, out, 2, rows.size());
+  require(rows.size() <= key_rows.size() && std::equal(rows.begin(), rows.end(), key_rows.begin()),
+          "the rows are the first of the public key's");
+  checked_plain(t);
+  ConstPolys given;
+  if (!message.is_none()) {
+    given = nb::cast<ConstPolys>(message, false);
+    check(self.ring, given, 1, rows.size());
+  }
+  const Unlocked unlocked;
+  encrypt_publicly(self.ring, out.data(), key.data(), key_rows.size(),
+                   given.is_valid() ? given.data() : nullptr, rows, t);
+}
+
+void read_stream(Array<Word, 1> out, const nb::bytes& seed, std::uint64_t number) {
+  const Seed checked = checked_seed(seed);
+  const Unlocked unlocked;
+  Stream(checked, number).fill({out.data(), out.size()});
+}
+
+template <auto sampler>
+void draw(Array<std::int8_t, 1> out, const nb::bytes& seed) {
+  const Seed checked = checked_seed(seed);
+  const Unlocked unlocked;
+  Stream stream(checked, 0);
+  sampler({out.data(), out.size()}, stream);
+}
+
+}  // namespace
+
+void define_ring(nb::module_& m) {
+  m.def("paths", [] {
+    std::vector<std::string> names;
+    for (const Kernels* path : PyRing::available()) names.emplace_back(path->name);
+    return names;
+  }, "The instruction sets that this processor has kernels for, the fastest first.");
+  m.def("fresh_seed", [] { return as_bytes(fresh_seed()); },
+        "32 bytes from the operating system.");
+  m.def("read_stream", &read_stream, "out"_a.noconvert(), "seed"_a, "number"_a,
+        "Fills words from a ChaCha20 stream of a seed.");
+  m.def("draw_ternary", &draw<ternary>, "out"_a.noconvert(), "seed"_a,
+        "Fills with -1, 0 and 1, equally likely; for tests of the sampler.");
+  m.def("draw_error", &draw<centred_binomial>, "out"_a.noconvert(), "seed"_a,
+        "Fills with centred binomial errors of 21 coins; for tests of the sampler.");
+
+  nb::class_<PyRing>(m, "Ring", "Z_Q[X]/(X^N + 1) in residues modulo the primes of Q.")
+      .def(nb::init<std::size_t, const std::vector<Word>&, const std::string&, std::size_t>(),
+           "degree"_a, "primes"_a, nb::kw_only(), "path"_a = "", "threads"_a = 1)
+      .def_prop_ro("degree", [](const PyRing& self) { return self.ring.degree(); })
+      .def_prop_ro("path", [](const PyRing& self) { return self.ring.kernels().name; })
+      .def_prop_rw(
+          "threads", [](const PyRing& self) { return self.ring.workers().threads(); },
+          [](PyRing& self, std::size_t threads) {
+            self.ring.set_threads(PyRing::checked_threads(threads));
+          })
+      .def("forward", [](const PyRing& self, Polys x, const Primes& rows) {
+        transform_rows(self, std::move(x), rows, true);
+      }, "x"_a.noconvert(), "rows"_a)
+      .def("inverse", [](const PyRing& self, Polys x, const Primes& rows) {
+        transform_rows(self, std::move(x), rows, false);
+      }, "x"_a.noconvert(), "rows"_a)
+      .def("add", &combine_rows<Binary::kAdd>, "out"_a.noconvert(), "x"_a.noconvert(),
+           "y"_a.noconvert(), "rows"_a)
+      .def("subtract", &combine_rows<Binary::kSubtract>, "out"_a.noconvert(), "x"_a.noconvert(),
+           "y"_a.noconvert(), "rows"_a)
+      .def("multiply", &combine_rows<Binary::kMultiply>, "out"_a.noconvert(), "x"_a.noconvert(),
+           "y"_a.noconvert(), "rows"_a)
+      .def("scale", &scale_rows, "out"_a.noconvert(), "x"_a.noconvert(), "residues"_a, "rows"_a)
+      .def("tensor", &tensor_sum, "out"_a.noconvert(), "x"_a, "y"_a, "rows"_a)
+      .def("weighted", &weighted_sum, "out"_a.noconvert(), "x"_a, "y"_a, "rows"_a)
+      .def("decompose", &decompose_rows, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a,
+           "special"_a, "width"_a)
+      .def("switch_digits", &switch_decomposed, "out"_a.noconvert(), "digits"_a.noconvert(),
+           "key"_a.noconvert(), "key_rows"_a, "rows"_a, "special"_a, "width"_a)
+      .def("switch_key", &switch_whole, "out"_a.noconvert(), "x"_a.noconvert(),
+           "key"_a.noconvert(), "key_rows"_a, "rows"_a, "special"_a, "width"_a)
+      .def("lower", &lower_rows, "out"_a.noconvert(), "x"_a.noconvert(), "kept"_a, "dropped"_a,
+           "t"_a = 1)
+      .def("rotate", &rotate_rows, "out"_a.noconvert(), "x"_a.noconvert(), "g"_a)
+      .def("from_integers", &embed_numbers<std::int64_t, from_integers>, "out"_a.noconvert(),
+           "x"_a.noconvert(), "rows"_a)
+      .def("from_reals", &embed_numbers<double, from_reals>, "out"_a.noconvert(),
+           "x"_a.noconvert(), "rows"_a)
+      .def("to_reals", &lift_reals, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a)
+      .def("to_residues", &lift_residues, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a, "t"_a)
+      .def("pack", &pack_rows, "x"_a.noconvert(), "rows"_a)
+      .def("unpack", &unpack_rows, "out"_a.noconvert(), "packed"_a, "rows"_a)
+      .def("uniform", &expand, "out"_a.noconvert(), "rows"_a, "seed"_a, "first"_a = 0)
+      .def("expand_key", &expand_key, "key"_a.noconvert(), "rows"_a, "seed"_a)
+      .def("encrypt", &encrypt_under, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a,
+           "message"_a.none(), "rows"_a, "t"_a = 1);
+
+  nb::class_<PySecret>(m, "Secret", "A ternary secret, wiped when let go of.")
+      .def(nb::init<const PyRing&>(), "ring"_a, nb::keep_alive<1, 2>())
+      .def("__init__", [](PySecret* self, const PyRing& ring, Array<const std::int8_t, 1> given) {
+        new (self) PySecret(ring, {given.data(), given.size()});
+      }, "ring"_a, "coefficients"_a.noconvert(), nb::keep_alive<1, 2>())
+      .def("coefficients", [](const PySecret& self, Array<std::int8_t, 1> out) {
+        const auto own = self.secret.coefficients();
+        require(out.shape(0) == own.size(), "there are N coefficients");
+        std::copy(own.begin(), own.end(), out.data());
+      }, "out"_a.noconvert())
+      .def("encrypt", &encrypt, "out"_a.noconvert(), "message"_a.none(), "rows"_a, "t"_a = 1)
+      .def("phase", &phase, "out"_a.noconvert(), "ciphertext"_a.noconvert(), "rows"_a)
+      .def("switching_key", &switching_key, "out"_a.noconvert(), "g"_a, "rows"_a, "special"_a,
+           "width"_a, "t"_a = 1);
+}
+
+}  // namespace confide
