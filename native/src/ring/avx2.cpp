@@ -204,10 +204,10 @@ void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) 
 // Adds up remainders, and makes them small again before three of them could pass 2^52.
 template <class Second>
 void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t count, const Modulus& m) {
+                  std::size_t count, const Modulus& m, bool onto) {
   const Constants c(m);
   for (std::size_t i = 0; i < count; i += 4) {
-    Reg sum = _mm256_setzero_pd();
+    Reg sum = onto ? load(out + i) : _mm256_setzero_pd();
     for (std::size_t k = 0; k < x.size(); ++k) {
       if (k && k % 2 == 0) sum = centred(sum, c);
       sum = _mm256_add_pd(sum, second(load(x[k] + i), k, i, c));
@@ -217,12 +217,12 @@ void sum_products(Word* out, std::span<const Word* const> x, const Second& secon
 }
 
 void dot(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
-         std::size_t count, const Modulus& m) {
+         std::size_t count, const Modulus& m, bool onto) {
   const auto times = [&](Reg a, std::size_t k, std::size_t i, const Constants& c) {
     const Reg b = load(y[k] + i);
     return remainder(a, b, _mm256_mul_pd(_mm256_mul_pd(a, b), c.reciprocal), c);
   };
-  sum_products(out, x, times, count, m);
+  sum_products(out, x, times, count, m, onto);
 }
 
 void weigh(Word* out, std::span<const Word* const> x, std::span<const Factor> w, std::size_t count,
@@ -230,15 +230,19 @@ void weigh(Word* out, std::span<const Word* const> x, std::span<const Factor> w,
   const auto times = [&](Reg a, std::size_t k, std::size_t, const Constants& c) {
     return multiply_by(a, Four::twiddle(w[k].value, w[k].companion), c);
   };
-  sum_products(out, x, times, count, m);
+  sum_products(out, x, times, count, m, false);
+}
+
+void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = x[places[i]];
 }
 
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kKernels{"avx2",     factor,        forward,       inverse,
-                                    add_rows,   subtract_rows, multiply_rows, scale,
-                                    subtract_scale, reduce_rows, dot,         weigh};
+  static constexpr Kernels kKernels{"avx2",     factor,      forward,   inverse, add_rows,
+                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
+                                    reduce_rows,   dot,           weigh,     permute_row};
   static const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return able ? &kKernels : nullptr;
 }

@@ -37,8 +37,8 @@ struct Eight {
   };
   struct Constants {
     explicit Constants(const Modulus& m)
-        : q(all(m.q)), twice(all(2 * m.q)), minus(ring::minus(m)) {}
-    Reg q, twice, minus;
+        : q(all(m.q)), twice(all(2 * m.q)), minus(ring::minus(m)), inverse52(all(m.inverse52)) {}
+    Reg q, twice, minus, inverse52;
   };
 
   static Reg load(const Word* a) { return ring::load(a); }
@@ -60,6 +60,10 @@ struct Eight {
     y = multiply_by_lazily(difference, w.w, w.w52, c.minus);
   }
 
+  // The residue of what is below 4q.
+  static Reg leave(Reg x, const Constants& c) {
+    return reduced_once(reduced_once(x, c.twice), c.q);
+  }
   static Reg leave_scaled(Reg x, Twiddle w, const Constants& c) {
     return reduced_once(multiply_by_lazily(x, w.w, w.w52, c.minus), c.q);
   }
@@ -108,15 +112,21 @@ struct Eight {
 
   static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
                            const Constants& c) {
+    forward_tail_of<Eight>(a, t, groups, g, c);
+  }
+
+  template <class V>
+  static void forward_tail_of(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
+                              const Constants& c) {
     const Word *w = t.roots.data(), *w52 = t.companions.data();
     const std::size_t r = groups + g;
     Reg x = load(a), y = load(a + 8);
-    forward(x, y, twiddle(w[r], w52[r]), c);
-    halves(x, y), forward(x, y, two(w, w52, 2 * r), c);
-    quarters(x, y), forward(x, y, four(w, w52, 4 * r), c);
-    eighths(x, y), forward(x, y, eight(w, w52, 8 * r), c);
-    x = reduced_once(reduced_once(x, c.twice), c.q);
-    y = reduced_once(reduced_once(y, c.twice), c.q);
+    V::forward(x, y, twiddle(w[r], w52[r]), c);
+    halves(x, y), V::forward(x, y, two(w, w52, 2 * r), c);
+    quarters(x, y), V::forward(x, y, four(w, w52, 4 * r), c);
+    eighths(x, y), V::forward(x, y, eight(w, w52, 8 * r), c);
+    x = V::leave(x, c);
+    y = V::leave(y, c);
     const Reg low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
     const Reg high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
     store(a, _mm512_permutex2var_epi64(x, low, y));
@@ -144,7 +154,38 @@ Factor factor(Word w, const Modulus& m) {
   return {w, static_cast<Word>((Wide{w} << kLimbBits) / m.q)};
 }
 
-void forward(Word* a, const TransformTable& t) { Transform<Eight>(t).forward(a); }
+// For primes so small that a sum of 2q for each stage stays below 2^52: nothing is reduced before
+// the end.
+struct EightOfSmall : Eight {
+  static constexpr int kMostBits = 46;  // 17 stages: below q + 34q < 2^(46 + 6)
+
+  static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
+    const Reg kept = x;
+    const Reg turned = multiply_by_lazily(y, w.w, w.w52, c.minus);
+    x = _mm512_add_epi64(kept, turned);
+    y = _mm512_add_epi64(_mm512_sub_epi64(kept, turned), c.twice);
+  }
+
+  // The residue of any number below 2^52.
+  static Reg leave(Reg x, const Constants& c) {
+    const Reg quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, c.inverse52);
+    const Reg rest = _mm512_and_si512(_mm512_madd52lo_epu64(x, quotient, c.minus),
+                                      all((Word{1} << kLimbBits) - 1));
+    return reduced_once(rest, c.q);
+  }
+
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
+                           const Constants& c) {
+    forward_tail_of<EightOfSmall>(a, t, groups, g, c);
+  }
+};
+
+void forward(Word* a, const TransformTable& t) {
+  if (t.modulus.bits <= EightOfSmall::kMostBits)
+    Transform<EightOfSmall>(t).forward(a);
+  else
+    Transform<Eight>(t).forward(a);
+}
 
 void inverse(Word* a, const TransformTable& t) { Transform<Eight>(t).inverse(a); }
 
@@ -208,43 +249,82 @@ class Sums {
   Reg q_, twice_, minus_, limb_, limb52_, inverse52_;
 };
 
-// For each eight places, the sum of products that `factor(k, i)` gives the second half of.
-template <class Second>
-void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t count, const Modulus& m) {
-  const Sums sums(m);
-  for (std::size_t i = 0; i < count; i += 8) {
-    Reg total = _mm512_setzero_si512();
-    for (std::size_t start = 0; start < x.size(); start += Sums::kMost) {
-      const std::size_t end = start + Sums::kMost < x.size() ? start + Sums::kMost : x.size();
-      Reg low = _mm512_setzero_si512(), high = low;
-      for (std::size_t k = start; k < end; ++k) {
-        const Reg a = load(x[k] + i), b = second(k, i);
-        low = _mm512_madd52lo_epu64(low, a, b);
-        high = _mm512_madd52hi_epu64(high, a, b);
+// The sums of products of `vectors` times eight places from `i` on, where `second` gives the second
+// factor. So many places at a time, because memory is fast for runs only; the next run is fetched
+// meanwhile, for keys are larger than any cache.
+template <int vectors, class Second>
+void sum_run(Word* out, std::span<const Word* const> x, const Second& second, std::size_t i,
+             const Sums& sums, bool onto) {
+  Reg total[vectors];
+  for (int v = 0; v < vectors; ++v)
+    total[v] = onto ? load(out + i + 8 * v) : _mm512_setzero_si512();
+  for (std::size_t start = 0; start < x.size(); start += Sums::kMost) {
+    const std::size_t end = start + Sums::kMost < x.size() ? start + Sums::kMost : x.size();
+    Reg low[vectors], high[vectors];
+    for (int v = 0; v < vectors; ++v) low[v] = high[v] = _mm512_setzero_si512();
+    for (std::size_t k = start; k < end; ++k)
+      for (int v = 0; v < vectors; ++v) {
+        const std::size_t at = i + 8 * static_cast<std::size_t>(v);
+        const Reg a = load(x[k] + at), b = second(k, at);
+        second.fetch(k, at + 8 * vectors);
+        low[v] = _mm512_madd52lo_epu64(low[v], a, b);
+        high[v] = _mm512_madd52hi_epu64(high[v], a, b);
       }
-      total = sums.add(total, sums.reduced(low, high));
-    }
-    store(out + i, total);
+    for (int v = 0; v < vectors; ++v)
+      total[v] = sums.add(total[v], sums.reduced(low[v], high[v]));
   }
+  for (int v = 0; v < vectors; ++v) store(out + i + 8 * v, total[v]);
 }
 
+template <class Second>
+void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
+                  std::size_t count, const Modulus& m, bool onto) {
+  constexpr int kRun = 8;
+  const Sums sums(m);
+  if (count % (8 * kRun) == 0)
+    for (std::size_t i = 0; i < count; i += 8 * kRun) sum_run<kRun>(out, x, second, i, sums, onto);
+  else
+    for (std::size_t i = 0; i < count; i += 8) sum_run<1>(out, x, second, i, sums, onto);
+}
+
+struct OtherRows {
+  std::span<const Word* const> y;
+  Reg operator()(std::size_t k, std::size_t i) const { return load(y[k] + i); }
+  void fetch(std::size_t k, std::size_t i) const { _mm_prefetch(y[k] + i, _MM_HINT_T0); }
+};
+
+struct Weights {
+  std::span<const Factor> w;
+  Reg operator()(std::size_t k, std::size_t) const { return all(w[k].value); }
+  void fetch(std::size_t, std::size_t) const {}
+};
+
 void dot(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
-         std::size_t count, const Modulus& m) {
-  sum_products(out, x, [&](std::size_t k, std::size_t i) { return load(y[k] + i); }, count, m);
+         std::size_t count, const Modulus& m, bool onto) {
+  sum_products(out, x, OtherRows{y}, count, m, onto);
 }
 
 void weigh(Word* out, std::span<const Word* const> x, std::span<const Factor> w, std::size_t count,
            const Modulus& m) {
-  sum_products(out, x, [&](std::size_t k, std::size_t) { return all(w[k].value); }, count, m);
+  sum_products(out, x, Weights{w}, count, m, false);
+}
+
+// The low bits of a place are the high bits of an exponent, in reverse; an automorphism multiplies
+// exponents by an odd number, so eight neighbours that differ in these alone stay neighbours.
+void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += 8) {
+    const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(places + i));
+    const Reg eight = load(x + (places[i] & ~std::uint32_t{7}));
+    store(out + i, _mm512_permutexvar_epi64(_mm512_cvtepu32_epi64(from), eight));
+  }
 }
 
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static constexpr Kernels kKernels{"avx512",   factor,        forward,       inverse,
-                                    add_rows,   subtract_rows, multiply_rows, scale,
-                                    subtract_scale, reduce_rows, dot,         weigh};
+  static constexpr Kernels kKernels{"avx512",     factor,      forward,   inverse, add_rows,
+                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
+                                    reduce_rows,   dot,           weigh,     permute_row};
   static const bool able = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512vl") &&
                            __builtin_cpu_supports("avx512ifma");

@@ -30,19 +30,31 @@ std::vector<std::size_t> located(const std::vector<std::size_t>& wanted,
   return result;
 }
 
+// Memory of one thread that stays from call to call, for values that are public: fresh pages would
+// cost as much as the work. A thread has one such place for each use.
+enum class Use { kWhole, kPiece, kCount };
+
+Word* kept_room(Use use, std::size_t words) {
+  thread_local std::array<std::vector<Word>, static_cast<std::size_t>(Use::kCount)> rooms;
+  auto& room = rooms[static_cast<std::size_t>(use)];
+  if (room.size() < words) room.resize(words);
+  return room.data();
+}
+
 // The digits of one polynomial, ready to be taken to any prime.
 class Decomposition {
  public:
   Decomposition(const Ring& ring, const Word* x, Rows rows, Rows special, Digits digits)
       : ring_(ring), x_(x), rows_(rows.begin(), rows.end()), all_(joined(rows, special)),
-        width_(digits.width), prepared_(rows.size() * ring.degree()) {
+        width_(digits.width),
+        prepared_(kept_room(Use::kWhole, rows.size() * ring.degree())) {
     for (std::size_t first = 0; first < rows_.size(); first += width_) {
       const std::size_t many = std::min(width_, rows_.size() - first);
       conversions_.emplace_back(ring, Rows(rows_).subspan(first, many), all_);
     }
     const std::size_t n = ring_.degree();
     ring_.workers().run(rows_.size(), [&](std::size_t i) {
-      Word* const row = prepared_.data() + i * n;
+      Word* const row = prepared_ + i * n;
       std::copy_n(x_ + i * n, n, row);
       ring_.inverse(row, rows_[i]);
       if (width_ > 1) conversions_[i / width_].prepare(row, row, i % width_, false);
@@ -58,7 +70,7 @@ class Decomposition {
     if (first <= j && j < first + conversions_[d].from()) return x_ + j * n;
     Pointers prepared;
     for (std::size_t i = 0; i < conversions_[d].from(); ++i)
-      prepared.push_back(prepared_.data() + (first + i) * n);
+      prepared.push_back(prepared_ + (first + i) * n);
     conversions_[d].apply(room, prepared, j, false);
     ring_.forward(room, all_[j]);
     return room;
@@ -70,19 +82,20 @@ class Decomposition {
   std::vector<std::size_t> rows_, all_;
   std::size_t width_;
   std::vector<Conversion> conversions_;
-  Scratch prepared_;
+  Word* prepared_;
 };
 
-// Both halves of a key times the digits modulo one prime.
+// Both halves of a key times the digits from `first` on, modulo one prime, added to what is there
+// unless they are the first.
 void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits,
-                const SwitchingKey& key, std::size_t key_row, std::size_t prime,
+                std::size_t first, const SwitchingKey& key, std::size_t key_row, std::size_t prime,
                 std::size_t stride) {
   const std::size_t n = ring.degree();
   for (std::size_t half = 0; half < 2; ++half) {
     Pointers factors;
     for (std::size_t d = 0; d < digits.size(); ++d)
-      factors.push_back(key.data + ((2 * d + half) * key.rows.size() + key_row) * n);
-    ring.kernels().dot(out + half * stride, digits, factors, n, ring.modulus(prime));
+      factors.push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
+    ring.kernels().dot(out + half * stride, digits, factors, n, ring.modulus(prime), first > 0);
   }
 }
 
@@ -128,11 +141,11 @@ void tensor(const Ring& ring, Word* out, std::span<const Word* const> x,
       y0.push_back(y[k] + i * n), y1.push_back(y[k] + poly + i * n);
     }
     const Modulus& m = ring.modulus(rows[i]);
-    ring.kernels().dot(out + i * n, x0, y0, n, m);
-    ring.kernels().dot(out + 2 * poly + i * n, x1, y1, n, m);
+    ring.kernels().dot(out + i * n, x0, y0, n, m, false);
+    ring.kernels().dot(out + 2 * poly + i * n, x1, y1, n, m, false);
     x0.insert(x0.end(), x1.begin(), x1.end());
     y1.insert(y1.end(), y0.begin(), y0.end());
-    ring.kernels().dot(out + poly + i * n, x0, y1, n, m);
+    ring.kernels().dot(out + poly + i * n, x0, y1, n, m, false);
   });
 }
 
@@ -144,7 +157,7 @@ void weighted(const Ring& ring, Word* out, std::span<const Word* const> x,
     Pointers xs, ys;
     for (std::size_t k = 0; k < x.size(); ++k)
       xs.push_back(x[k] + i * n), ys.push_back(y[k] + row * n);
-    ring.kernels().dot(out + i * n, xs, ys, n, ring.modulus(rows[row]));
+    ring.kernels().dot(out + i * n, xs, ys, n, ring.modulus(rows[row]), false);
   });
 }
 
@@ -167,22 +180,27 @@ void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const Sw
   ring.workers().run(all.size(), [&](std::size_t j) {
     Pointers pieces;
     for (std::size_t d = 0; d < count; ++d) pieces.push_back(decomposed + (d * all.size() + j) * n);
-    sum_digits(ring, out + j * n, pieces, key, held[j], all[j], all.size() * n);
+    sum_digits(ring, out + j * n, pieces, 0, key, held[j], all[j], all.size() * n);
   });
 }
+
+// Digits that are multiplied while they are still in the second cache: half a megabyte of them.
+constexpr std::size_t kDigitWords = std::size_t{1} << 16;
 
 void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& key, Rows rows,
                 Rows special, Digits digits) {
   const Decomposition cut(ring, x, rows, special, digits);
   const auto& all = cut.primes();
   const auto held = located(all, key.rows);
-  const std::size_t n = ring.degree();
+  const std::size_t n = ring.degree(), at_a_time = std::max(kDigitWords / n, std::size_t{1});
   ring.workers().run(all.size(), [&](std::size_t j) {
-    Scratch room(cut.count() * n);
-    Pointers pieces;
-    for (std::size_t d = 0; d < cut.count(); ++d)
-      pieces.push_back(cut.row(room.data() + d * n, d, j));
-    sum_digits(ring, out + j * n, pieces, key, held[j], all[j], all.size() * n);
+    Word* const room = kept_room(Use::kPiece, at_a_time * n);
+    for (std::size_t first = 0; first < cut.count(); first += at_a_time) {
+      Pointers pieces;
+      for (std::size_t d = first; d < std::min(first + at_a_time, cut.count()); ++d)
+        pieces.push_back(cut.row(room + (d - first) * n, d, j));
+      sum_digits(ring, out + j * n, pieces, first, key, held[j], all[j], all.size() * n);
+    }
   });
 }
 
@@ -193,10 +211,10 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
   const auto residue = [&](Word number, std::size_t prime) {
     return number % ring.modulus(prime).q;
   };
-  Scratch prepared(polys * dropped.size() * n);
+  Word* const prepared = kept_room(Use::kWhole, polys * dropped.size() * n);
   ring.workers().run(polys * dropped.size(), [&](std::size_t i) {
     const std::size_t poly = i / dropped.size(), at = i % dropped.size(), prime = dropped[at];
-    Word* const row = prepared.data() + i * n;
+    Word* const row = prepared + i * n;
     std::copy_n(x + (poly * all + kept.size() + at) * n, n, row);
     ring.inverse(row, prime);
     if (t > 1) {
@@ -210,7 +228,7 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
     const Modulus& m = ring.modulus(prime);
     Pointers pieces;
     for (std::size_t d = 0; d < dropped.size(); ++d)
-      pieces.push_back(prepared.data() + (poly * dropped.size() + d) * n);
+      pieces.push_back(prepared + (poly * dropped.size() + d) * n);
     Word product = 1;
     for (const std::size_t d : dropped)
       product = multiply(product, residue(ring.modulus(d).q, prime), m);
@@ -224,12 +242,10 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
 }
 
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g) {
-  const auto places = ring.places(g);
+  const auto& places = ring.places(g);
   const std::size_t n = ring.degree();
   ring.workers().run(x.polys * x.rows.size(), [&](std::size_t i) {
-    const Word* const from = x.data + i * n;
-    Word* const to = out + i * n;
-    for (std::size_t k = 0; k < n; ++k) to[k] = from[places[k]];
+    ring.kernels().permute(out + i * n, x.data + i * n, places.data(), n);
   });
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -44,6 +45,8 @@ struct Kernels {
   void (*add)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
   void (*subtract)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
   void (*multiply)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
+  // out = x + c
+  void (*shift)(Word* out, const Word* x, Word c, std::size_t count, const Modulus& m);
   // out = w · x
   void (*scale)(Word* out, const Word* x, Factor w, std::size_t count, const Modulus& m);
   // out = w · (x - y)
@@ -51,12 +54,15 @@ struct Kernels {
                          const Modulus& m);
   // out = x mod q, for x below 2^50
   void (*reduce)(Word* out, const Word* x, std::size_t count, const Modulus& m);
-  // out = sum of x[i] · y[i]; a row x[i] is of residues, or below 2^50
+  // out = sum of x[i] · y[i], added to what out holds if told so; a row x[i] is of residues, or
+  // below 2^50
   void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
-              std::size_t count, const Modulus& m);
+              std::size_t count, const Modulus& m, bool onto);
   // out = sum of w[i] · x[i], for x[i] below 2^50
   void (*weigh)(Word* out, std::span<const Word* const> x, std::span<const Factor> w,
                 std::size_t count, const Modulus& m);
+  // out[i] = x[places[i]], for the places of an automorphism (see Ring::places)
+  void (*permute)(Word* out, const Word* x, const std::uint32_t* places, std::size_t count);
 };
 
 const Kernels& portable_kernels();

@@ -24,5 +24,14 @@ void subtract_rows(Word* out, const Word* x, const Word* y, std::size_t count, c
   }
 }
 
+void shift_row(Word* out, const Word* x, Word c, std::size_t count, const Modulus& m) {
+  const Word q = m.q;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Word sum = x[i] + c;
+    const Word less = sum - q;
+    out[i] = sum < less ? sum : less;
+  }
+}
+
 }  // namespace
 }  // namespace confide::ring

@@ -78,9 +78,9 @@ void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) 
 }
 
 void dot(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
-         std::size_t count, const Modulus& m) {
+         std::size_t count, const Modulus& m, bool onto) {
   for (std::size_t i = 0; i < count; ++i) {
-    Wide sum = 0;  // of products below 2^100: no sum in memory reaches 2^128
+    Wide sum = onto ? out[i] : 0;  // of products below 2^100: no sum in memory reaches 2^128
     for (std::size_t k = 0; k < x.size(); ++k) sum += Wide{x[k][i]} * y[k][i];
     out[i] = reduce_wide(sum, m);
   }
@@ -95,12 +95,16 @@ void weigh(Word* out, std::span<const Word* const> x, std::span<const Factor> w,
   }
 }
 
+void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = x[places[i]];
+}
+
 }  // namespace
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels kKernels{"portable", factor,        forward,       inverse,
-                                    add_rows,   subtract_rows, multiply_rows, scale,
-                                    subtract_scale, reduce_rows, dot,         weigh};
+  static constexpr Kernels kKernels{"portable",     factor,      forward,   inverse, add_rows,
+                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
+                                    reduce_rows,   dot,           weigh,     permute_row};
   return kKernels;
 }
 

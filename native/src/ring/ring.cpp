@@ -21,14 +21,17 @@ Ring::Ring(std::size_t degree, std::span<const Word> primes, const Kernels& kern
   set_threads(threads);
 }
 
-std::vector<std::uint32_t> Ring::places(std::size_t g) const {
+const std::vector<std::uint32_t>& Ring::places(std::size_t g) const {
+  const std::lock_guard lock(places_mutex_);
+  std::vector<std::uint32_t>& result = places_[g];  // whose address stays
+  if (!result.empty()) return result;
   const int bits = std::countr_zero(degree_);
   const auto reversed = [&](std::size_t i) {
-    std::size_t result = 0;
-    for (int b = 0; b < bits; ++b) result |= ((i >> b) & 1) << (bits - 1 - b);
-    return result;
+    std::size_t back = 0;
+    for (int b = 0; b < bits; ++b) back |= ((i >> b) & 1) << (bits - 1 - b);
+    return back;
   };
-  std::vector<std::uint32_t> result(degree_);
+  result.resize(degree_);
   for (std::size_t i = 0; i < degree_; ++i) {
     const std::size_t exponent = (2 * reversed(i) + 1) * g % (2 * degree_);
     result[i] = static_cast<std::uint32_t>(reversed(exponent / 2));
@@ -76,8 +79,7 @@ void Conversion::prepare(Word* out, const Word* row, std::size_t i, bool centred
     ring_.kernels().scale(out, row, inverses_[i], ring_.degree(), m);
     return;
   }
-  const Word half = half_from_[i];
-  for (std::size_t k = 0; k < ring_.degree(); ++k) out[k] = add(row[k], half, m.q);
+  ring_.kernels().shift(out, row, half_from_[i], ring_.degree(), m);
   ring_.kernels().scale(out, out, inverses_[i], ring_.degree(), m);
 }
 
@@ -89,8 +91,7 @@ void Conversion::apply(Word* out, std::span<const Word* const> prepared, std::si
   else
     ring_.kernels().weigh(out, prepared, weights_[j], ring_.degree(), m);
   if (!centred) return;
-  const Word half = half_to_[j];
-  for (std::size_t k = 0; k < ring_.degree(); ++k) out[k] = subtract(out[k], half, m.q);
+  ring_.kernels().shift(out, out, subtract(0, half_to_[j], m.q), ring_.degree(), m);
 }
 
 }  // namespace confide::ring

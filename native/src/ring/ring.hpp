@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -47,13 +49,16 @@ class Ring {
   void inverse(Word* row, std::size_t prime) const { kernels_.inverse(row, tables_[prime]); }
 
   // The places that X -> X^g gives to transformed values: out[i] = in[places[i]]. For odd g.
-  std::vector<std::uint32_t> places(std::size_t g) const;
+  // Computed once for each g.
+  const std::vector<std::uint32_t>& places(std::size_t g) const;
 
  private:
   std::size_t degree_;
   const Kernels& kernels_;
   std::vector<TransformTable> tables_;
   std::unique_ptr<Workers> workers_;
+  mutable std::mutex places_mutex_;
+  mutable std::map<std::size_t, std::vector<std::uint32_t>> places_;
 };
 
 // Words that are wiped when let go of.

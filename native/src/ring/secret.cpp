@@ -199,11 +199,10 @@ void Secret::rotation_key(Word* out, std::size_t g, Rows rows, Rows special, Dig
   const std::size_t n = ring_.degree();
   std::size_t back = 1;
   for (std::size_t power = g; power != 1; power = power * g % (2 * n)) back = power;
-  const auto places = ring_.places(back);
+  const auto& places = ring_.places(back);
   Scratch turned(ring_.size() * n);
   for (std::size_t i = 0; i < ring_.size(); ++i)
-    for (std::size_t k = 0; k < n; ++k)
-      turned.data()[i * n + k] = transformed_.data()[i * n + places[k]];
+    ring_.kernels().permute(turned.data() + i * n, transformed_.data() + i * n, places.data(), n);
   switching_key(out, transformed_.data(), turned.data(), rows, special, digits, seed, t);
 }
 
