@@ -71,6 +71,19 @@ class TestPaths:
             assert np.array_equal(coefficients(ours, x, rows), coefficients(plain, x, rows))
             assert np.array_equal(coefficients(ours, there, rows), x)
 
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("degree", [16, 64, 2048, 4096, 8192])
+    def test_digits_are_residues_of_one_prime_modulo_the_others(self, path, degree):
+        moduli, rows = mixed(8192), [0, 2, 4]
+        ring = make(degree, moduli, path=path)
+        x = extremes(np.random.default_rng(degree), [moduli[i] for i in rows], degree)
+        out = np.empty((3, 5, degree), np.uint64)
+        ring.decompose(out, transformed(ring, x, rows), rows, [1, 3], 1)
+        order = [*rows, 1, 3]
+        for d in range(3):
+            expected = np.stack([x[0, d] % np.uint64(moduli[i]) for i in order])[None]
+            assert np.array_equal(out[d : d + 1], transformed(ring, expected, order))
+
     @pytest.mark.parametrize("path", LARGE_PATHS)
     @pytest.mark.parametrize("terms", [1, 2, 7, 8, 9, 40])
     def test_sums_of_products(self, path, terms):

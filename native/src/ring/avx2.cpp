@@ -79,7 +79,6 @@ void store(Word* a, Reg x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(a), 
 
 struct Four {
   static constexpr std::size_t lanes = 4;
-  static constexpr bool kWords = false;
   using Twiddle = ring::Twiddle;
   using Constants = ring::Constants;
 
@@ -87,6 +86,7 @@ struct Four {
   static Reg load(const Word* a) { return load_reals(a); }
   static void store(Word* a, Reg x) { store_reals(a, x); }
   static Reg enter(Reg x, const Constants&) { return from_words(_mm256_castpd_si256(x)); }
+  static Reg accept(Reg x, const Constants& c) { return centred(enter(x, c), c); }
 
   static Twiddle twiddle(Word w, Word over_q) {
     return {all(std::bit_cast<double>(w)), all(std::bit_cast<double>(over_q))};
@@ -168,7 +168,11 @@ Factor factor(Word w, const Modulus& m) {
   return {std::bit_cast<Word>(value), std::bit_cast<Word>(value / m.real)};
 }
 
-void forward(Word* a, const TransformTable& t) { Transform<Four>(t).forward(a); }
+void forward(Word* a, const TransformTable& t) { Transform<Four>(t).forward(a, a); }
+
+void forward_any(Word* out, const Word* x, const TransformTable& t) {
+  Transform<Four>(t).forward_any(out, x);
+}
 
 void inverse(Word* a, const TransformTable& t) { Transform<Four>(t).inverse(a); }
 
@@ -240,9 +244,9 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kKernels{"avx2",     factor,      forward,   inverse, add_rows,
-                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
-                                    reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels{"avx2",     factor,        forward,   forward_any,   inverse,
+                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
+                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
   static const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return able ? &kKernels : nullptr;
 }

@@ -31,7 +31,6 @@ Reg minus(const Modulus& m) { return all((Word{1} << kLimbBits) - m.q); }
 
 struct Eight {
   static constexpr std::size_t lanes = 8;
-  static constexpr bool kWords = true;
   struct Twiddle {
     Reg w, w52;
   };
@@ -44,6 +43,16 @@ struct Eight {
   static Reg load(const Word* a) { return ring::load(a); }
   static void store(Word* a, Reg x) { ring::store(a, x); }
   static Twiddle twiddle(Word w, Word w52) { return {all(w), all(w52)}; }
+
+  static Reg enter(Reg x, const Constants&) { return x; }
+  static Reg accept(Reg x, const Constants& c) { return reduced_lazily(x, c); }
+
+  // x mod q, up to one q too much, for x < 2^52.
+  static Reg reduced_lazily(Reg x, const Constants& c) {
+    const Reg quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, c.inverse52);
+    return _mm512_and_si512(_mm512_madd52lo_epu64(x, quotient, c.minus),
+                            all((Word{1} << kLimbBits) - 1));
+  }
 
   // From below 4q to below 4q.
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
@@ -155,9 +164,11 @@ Factor factor(Word w, const Modulus& m) {
 }
 
 // For primes so small that a sum of 2q for each stage stays below 2^52: nothing is reduced before
-// the end.
+// the end, and words below 2^50 need not be at the beginning.
 struct EightOfSmall : Eight {
-  static constexpr int kMostBits = 46;  // 17 stages: below q + 34q < 2^(46 + 6)
+  static constexpr int kMostBits = 46;  // 17 stages: below 2^50 + 34q < 2^52
+
+  static Reg accept(Reg x, const Constants&) { return x; }
 
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
     const Reg kept = x;
@@ -168,10 +179,7 @@ struct EightOfSmall : Eight {
 
   // The residue of any number below 2^52.
   static Reg leave(Reg x, const Constants& c) {
-    const Reg quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, c.inverse52);
-    const Reg rest = _mm512_and_si512(_mm512_madd52lo_epu64(x, quotient, c.minus),
-                                      all((Word{1} << kLimbBits) - 1));
-    return reduced_once(rest, c.q);
+    return reduced_once(reduced_lazily(x, c), c.q);
   }
 
   static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
@@ -182,9 +190,16 @@ struct EightOfSmall : Eight {
 
 void forward(Word* a, const TransformTable& t) {
   if (t.modulus.bits <= EightOfSmall::kMostBits)
-    Transform<EightOfSmall>(t).forward(a);
+    Transform<EightOfSmall>(t).forward(a, a);
   else
-    Transform<Eight>(t).forward(a);
+    Transform<Eight>(t).forward(a, a);
+}
+
+void forward_any(Word* out, const Word* x, const TransformTable& t) {
+  if (t.modulus.bits <= EightOfSmall::kMostBits)
+    Transform<EightOfSmall>(t).forward_any(out, x);
+  else
+    Transform<Eight>(t).forward_any(out, x);
 }
 
 void inverse(Word* a, const TransformTable& t) { Transform<Eight>(t).inverse(a); }
@@ -322,9 +337,9 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static constexpr Kernels kKernels{"avx512",     factor,      forward,   inverse, add_rows,
-                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
-                                    reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels{"avx512",     factor,        forward,   forward_any,   inverse,
+                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
+                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
   static const bool able = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512vl") &&
                            __builtin_cpu_supports("avx512ifma");

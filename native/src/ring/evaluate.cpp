@@ -68,6 +68,10 @@ class Decomposition {
   const Word* row(Word* room, std::size_t d, std::size_t j) const {
     const std::size_t n = ring_.degree(), first = d * width_;
     if (first <= j && j < first + conversions_[d].from()) return x_ + j * n;
+    if (conversions_[d].from() == 1) {
+      ring_.forward_any(room, prepared_ + first * n, all_[j]);
+      return room;
+    }
     Pointers prepared;
     for (std::size_t i = 0; i < conversions_[d].from(); ++i)
       prepared.push_back(prepared_ + (first + i) * n);

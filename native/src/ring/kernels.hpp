@@ -40,6 +40,8 @@ struct Kernels {
   Factor (*factor)(Word w, const Modulus& m);
 
   void (*forward)(Word* a, const TransformTable& table);
+  // out = transform of the residues of x, for x below 2^50; out is not x
+  void (*forward_any)(Word* out, const Word* x, const TransformTable& table);
   void (*inverse)(Word* a, const TransformTable& table);
 
   void (*add)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);

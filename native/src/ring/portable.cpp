@@ -7,19 +7,22 @@ namespace {
 
 struct Plain {
   static constexpr std::size_t lanes = 1;
-  static constexpr bool kWords = true;
   using Reg = Word;
   struct Twiddle {
     Word w, w64;
   };
   struct Constants {
-    explicit Constants(const Modulus& m) : q(m.q), twice(2 * m.q) {}
+    explicit Constants(const Modulus& m) : modulus(m), q(m.q), twice(2 * m.q) {}
+    const Modulus& modulus;
     Word q, twice;
   };
 
   static Reg load(const Word* a) { return *a; }
   static void store(Word* a, Reg x) { *a = x; }
   static Twiddle twiddle(Word w, Word w64) { return {w, w64}; }
+
+  static Reg enter(Reg x, const Constants&) { return x; }
+  static Reg accept(Reg x, const Constants& c) { return reduce(x, c.modulus); }
 
   // From below 4q to below 4q.
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
@@ -55,7 +58,11 @@ struct Plain {
 
 Factor factor(Word w, const Modulus& m) { return {w, quotient64(w, m.q)}; }
 
-void forward(Word* a, const TransformTable& t) { Transform<Plain>(t).forward(a); }
+void forward(Word* a, const TransformTable& t) { Transform<Plain>(t).forward(a, a); }
+
+void forward_any(Word* out, const Word* x, const TransformTable& t) {
+  Transform<Plain>(t).forward_any(out, x);
+}
 
 void inverse(Word* a, const TransformTable& t) { Transform<Plain>(t).inverse(a); }
 
@@ -102,9 +109,9 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels kKernels{"portable",     factor,      forward,   inverse, add_rows,
-                                    subtract_rows, multiply_rows, shift_row, scale,   subtract_scale,
-                                    reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels{"portable",     factor,        forward,   forward_any,   inverse,
+                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
+                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
   return kKernels;
 }
 

@@ -8,7 +8,8 @@
 // A vector type V has, besides `lanes` (a power of two) and registers `Reg`:
 //   Twiddle, Constants                       what a butterfly needs
 //   load, store, twiddle                     memory; one root for all lanes
-//   enter                                    residues to V's own form; kWords says that it is theirs
+//   enter                                    residues to V's own form
+//   accept                                   words below 2^50 to V's own form
 //   forward(x, y, w, c), inverse(x, y, w, c) butterflies in place
 //   forward_tail                             the stages of 2·lanes elements, and back to residues
 //   inverse_tail                             from residues, the stages of 2·lanes elements
@@ -27,17 +28,14 @@ class Transform {
   explicit Transform(const TransformTable& table)
       : table_(table), c_(table.modulus), degree_(table.degree) {}
 
-  void forward(Word* a) const {
-    if constexpr (!V::kWords)
-      for (std::size_t i = 0; i < degree_; i += V::lanes)
-        V::store(a + i, V::enter(V::load(a + i), c_));
-    std::size_t groups = 1;
-    // Passes over the whole array, while a block is too large for the cache.
-    while (degree_ / groups > kBlock && degree_ / groups >= 8 * V::lanes) {
-      for (std::size_t g = 0; g < groups; ++g) forward_twice(a, groups, g);
-      groups *= 4;
-    }
-    for (std::size_t block = 0; block < groups; ++block) forward_block(a, groups, block);
+  // a may be `from`, which holds residues.
+  void forward(Word* a, const Word* from) const {
+    forward_taking(a, from, [this](auto x) { return V::enter(x, c_); });
+  }
+
+  // From words below 2^50, of which the transform is that of their residues.
+  void forward_any(Word* a, const Word* from) const {
+    forward_taking(a, from, [this](auto x) { return V::accept(x, c_); });
   }
 
   void inverse(Word* a) const {
@@ -55,6 +53,24 @@ class Transform {
 
  private:
   static constexpr std::size_t kBlock = 2048;  // 16 KiB
+
+  template <class Take>
+  void forward_taking(Word* a, const Word* from, const Take& take) const {
+    std::size_t groups = 1;
+    const auto too_large = [&] {
+      return degree_ / groups > kBlock && degree_ / groups >= 8 * V::lanes;
+    };
+    // Passes over the whole array, while a block is too large for the cache; the first one takes in.
+    if (too_large()) {
+      forward_twice(a, from, groups, 0, take);
+      groups *= 4;
+    } else {
+      for (std::size_t i = 0; i < degree_; i += V::lanes) V::store(a + i, take(V::load(from + i)));
+    }
+    for (; too_large(); groups *= 4)
+      for (std::size_t g = 0; g < groups; ++g) forward_twice(a, groups, g);
+    for (std::size_t block = 0; block < groups; ++block) forward_block(a, groups, block);
+  }
 
   // All stages of one block of degree_ / outer elements.
   void forward_block(Word* a, std::size_t outer, std::size_t block) const {
@@ -107,13 +123,20 @@ class Transform {
   }
 
   void forward_twice(Word* a, std::size_t groups, std::size_t g) const {
+    forward_twice(a, a, groups, g, [](auto x) { return x; });
+  }
+
+  template <class Take>
+  void forward_twice(Word* a, const Word* from, std::size_t groups, std::size_t g,
+                     const Take& take) const {
     const std::size_t quarter = degree_ / groups / 4;
     const auto w = root(groups + g);
     const auto w0 = root(2 * (groups + g)), w1 = root(2 * (groups + g) + 1);
     Word* const x = a + 4 * g * quarter;
+    const Word* const y = from + 4 * g * quarter;
     for (std::size_t i = 0; i < quarter; i += V::lanes) {
-      auto x0 = V::load(x + i), x1 = V::load(x + quarter + i);
-      auto x2 = V::load(x + 2 * quarter + i), x3 = V::load(x + 3 * quarter + i);
+      auto x0 = take(V::load(y + i)), x1 = take(V::load(y + quarter + i));
+      auto x2 = take(V::load(y + 2 * quarter + i)), x3 = take(V::load(y + 3 * quarter + i));
       V::forward(x0, x2, w, c_), V::forward(x1, x3, w, c_);
       V::forward(x0, x1, w0, c_), V::forward(x2, x3, w1, c_);
       V::store(x + i, x0), V::store(x + quarter + i, x1);
