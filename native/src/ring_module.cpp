@@ -37,41 +37,25 @@ using Primes = std::vector<std::size_t>;  // which primes the rows are modulo
 
 using Unlocked = nb::gil_scoped_release;
 
-// The ring and the places of its automorphisms, computed when first asked for.
-class PyRing {
- public:
-  PyRing(std::size_t degree, const std::vector<Word>& primes, const std::string& path,
-         std::size_t threads)
-      : ring(degree, primes, kernels(path), checked_threads(threads)) {}
+const Kernels& kernels_called(const std::string& path) {
+  const auto available = available_kernels();
+  if (path.empty()) return *available.front();
+  for (const Kernels* candidate : available)
+    if (path == candidate->name) return *candidate;
+  throw std::invalid_argument("no such path on this processor: " + path);
+}
 
-  Ring ring;
+std::size_t checked_threads(std::size_t threads) {
+  require(1 <= threads && threads <= 256, "threads lie between 1 and 256");
+  return threads;
+}
 
-  static std::vector<const Kernels*> available() {
-    std::vector<const Kernels*> all;
-    for (const Kernels* path : {avx512_kernels(), avx2_kernels(), &portable_kernels()})
-      if (path != nullptr) all.push_back(path);
-    return all;
-  }
-
-  static std::size_t checked_threads(std::size_t threads) {
-    require(1 <= threads && threads <= 256, "threads lie between 1 and 256");
-    return threads;
-  }
-
-  std::size_t bytes(const Primes& rows) const {
-    std::size_t total = 0;
-    for (const std::size_t prime : rows) total += packed_bytes(ring.degree(), ring.modulus(prime));
-    return total;
-  }
-
- private:
-  static const Kernels& kernels(const std::string& path) {
-    if (path.empty()) return best_kernels();
-    for (const Kernels* candidate : available())
-      if (path == candidate->name) return *candidate;
-    throw std::invalid_argument("no such path on this processor: " + path);
-  }
-};
+// Of one polynomial.
+std::size_t packed_bytes_of(const Ring& ring, const Primes& rows) {
+  std::size_t total = 0;
+  for (const std::size_t prime : rows) total += packed_bytes(ring.degree(), ring.modulus(prime));
+  return total;
+}
 
 void check_rows(const Ring& ring, const Primes& rows) {
   require(!rows.empty(), "there is at least one row");
@@ -92,12 +76,6 @@ void check(const Ring& ring, const A& x, std::size_t polys, std::size_t rows) {
 template <class A>
 void check(const Ring& ring, const A& x, const Primes& rows) {
   check(ring, x, x.shape(0), rows.size());
-}
-
-Primes joined(const Primes& rows, const Primes& others) {
-  Primes all(rows);
-  all.insert(all.end(), others.begin(), others.end());
-  return all;
 }
 
 Digits checked_width(std::size_t width) {
@@ -148,64 +126,64 @@ class Inputs {
   std::vector<const Word*> pointers_;
 };
 
-void transform_rows(const PyRing& self, Polys x, const Primes& rows, bool forward) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, rows);
+void transform_rows(const Ring& self, Polys x, const Primes& rows, bool forward) {
+  check_rows(self, rows);
+  check(self, x, rows);
   const Unlocked unlocked;
-  transform(self.ring, batch(x, rows), forward);
+  transform(self, batch(x, rows), forward);
 }
 
 template <Binary operation>
-void combine_rows(const PyRing& self, Polys out, ConstPolys x, ConstPolys y, const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, rows);
-  check(self.ring, out, x.shape(0), rows.size());
-  check(self.ring, y, y.shape(0) == 1 ? 1 : x.shape(0), rows.size());
+void combine_rows(const Ring& self, Polys out, ConstPolys x, ConstPolys y, const Primes& rows) {
+  check_rows(self, rows);
+  check(self, x, rows);
+  check(self, out, x.shape(0), rows.size());
+  check(self, y, y.shape(0) == 1 ? 1 : x.shape(0), rows.size());
   const Unlocked unlocked;
-  combine(self.ring, operation, out.data(), batch(x, rows), batch(y, rows));
+  combine(self, operation, out.data(), batch(x, rows), batch(y, rows));
 }
 
-void scale_rows(const PyRing& self, Polys out, ConstPolys x, const std::vector<Word>& residues,
+void scale_rows(const Ring& self, Polys out, ConstPolys x, const std::vector<Word>& residues,
                 const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, rows);
-  check(self.ring, out, x.shape(0), rows.size());
+  check_rows(self, rows);
+  check(self, x, rows);
+  check(self, out, x.shape(0), rows.size());
   require(residues.size() == rows.size(), "there is one residue for each row");
   for (std::size_t i = 0; i < rows.size(); ++i)
-    require(residues[i] < self.ring.modulus(rows[i]).q, "a residue is not below its prime");
+    require(residues[i] < self.modulus(rows[i]).q, "a residue is not below its prime");
   const Unlocked unlocked;
-  scale(self.ring, out.data(), batch(x, rows), residues);
+  scale(self, out.data(), batch(x, rows), residues);
 }
 
-void tensor_sum(const PyRing& self, Polys out, const nb::sequence& x, const nb::sequence& y,
+void tensor_sum(const Ring& self, Polys out, const nb::sequence& x, const nb::sequence& y,
                 const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, out, 3, rows.size());
-  const Inputs xs(self.ring, x, 2, rows), ys(self.ring, y, 2, rows);
+  check_rows(self, rows);
+  check(self, out, 3, rows.size());
+  const Inputs xs(self, x, 2, rows), ys(self, y, 2, rows);
   require(xs.size() == ys.size(), "there are as many left as right factors");
   const Unlocked unlocked;
-  tensor(self.ring, out.data(), xs.pointers(), ys.pointers(), rows);
+  tensor(self, out.data(), xs.pointers(), ys.pointers(), rows);
 }
 
-void weighted_sum(const PyRing& self, Polys out, const nb::sequence& x, const nb::sequence& y,
+void weighted_sum(const Ring& self, Polys out, const nb::sequence& x, const nb::sequence& y,
                   const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, out, rows);
-  const Inputs xs(self.ring, x, out.shape(0), rows), ys(self.ring, y, 1, rows);
+  check_rows(self, rows);
+  check(self, out, rows);
+  const Inputs xs(self, x, out.shape(0), rows), ys(self, y, 1, rows);
   require(xs.size() == ys.size(), "there are as many left as right factors");
   const Unlocked unlocked;
-  weighted(self.ring, out.data(), xs.pointers(), ys.pointers(), out.shape(0), rows);
+  weighted(self, out.data(), xs.pointers(), ys.pointers(), out.shape(0), rows);
 }
 
-void decompose_rows(const PyRing& self, Polys out, ConstPolys x, const Primes& rows,
+void decompose_rows(const Ring& self, Polys out, ConstPolys x, const Primes& rows,
                     const Primes& special, std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
-  check_rows(self.ring, all);
-  check(self.ring, x, 1, rows.size());
-  check(self.ring, out, digits.count(rows.size()), all.size());
+  check_rows(self, all);
+  check(self, x, 1, rows.size());
+  check(self, out, digits.count(rows.size()), all.size());
   const Unlocked unlocked;
-  decompose(self.ring, out.data(), x.data(), rows, special, digits);
+  decompose(self, out.data(), x.data(), rows, special, digits);
 }
 
 // Checks a key and what comes out of it; the rows that are held must be among the key's.
@@ -219,89 +197,89 @@ SwitchingKey checked_key(const Ring& ring, const Polys& out, const ConstPolys& k
   return {key.data(), key_rows};
 }
 
-void switch_decomposed(const PyRing& self, Polys out, ConstPolys decomposed, ConstPolys key,
+void switch_decomposed(const Ring& self, Polys out, ConstPolys decomposed, ConstPolys key,
                        const Primes& key_rows, const Primes& rows, const Primes& special,
                        std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
   const std::size_t count = digits.count(rows.size());
-  const SwitchingKey checked = checked_key(self.ring, out, key, key_rows, all, count);
-  check(self.ring, decomposed, count, all.size());
+  const SwitchingKey checked = checked_key(self, out, key, key_rows, all, count);
+  check(self, decomposed, count, all.size());
   const Unlocked unlocked;
-  switch_digits(self.ring, out.data(), decomposed.data(), checked, rows, special, digits);
+  switch_digits(self, out.data(), decomposed.data(), checked, rows, special, digits);
 }
 
-void switch_whole(const PyRing& self, Polys out, ConstPolys x, ConstPolys key,
+void switch_whole(const Ring& self, Polys out, ConstPolys x, ConstPolys key,
                   const Primes& key_rows, const Primes& rows, const Primes& special,
                   std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
   const SwitchingKey checked =
-      checked_key(self.ring, out, key, key_rows, all, digits.count(rows.size()));
-  check(self.ring, x, 1, rows.size());
+      checked_key(self, out, key, key_rows, all, digits.count(rows.size()));
+  check(self, x, 1, rows.size());
   const Unlocked unlocked;
-  switch_key(self.ring, out.data(), x.data(), checked, rows, special, digits);
+  switch_key(self, out.data(), x.data(), checked, rows, special, digits);
 }
 
-void lower_rows(const PyRing& self, Polys out, ConstPolys x, const Primes& kept,
+void lower_rows(const Ring& self, Polys out, ConstPolys x, const Primes& kept,
                 const Primes& dropped, Word t) {
   const Primes all = joined(kept, dropped);
-  check_rows(self.ring, all);
+  check_rows(self, all);
   require(!kept.empty() && !dropped.empty(), "primes are dropped, and some are kept");
-  check(self.ring, x, all);
-  check(self.ring, out, x.shape(0), kept.size());
+  check(self, x, all);
+  check(self, out, x.shape(0), kept.size());
   checked_plain(t);
   const Unlocked unlocked;
-  lower(self.ring, out.data(), x.data(), x.shape(0), kept, dropped, t);
+  lower(self, out.data(), x.data(), x.shape(0), kept, dropped, t);
 }
 
-void rotate_rows(const PyRing& self, Polys out, ConstPolys x, std::size_t g) {
-  check(self.ring, x, x.shape(0), x.shape(1));
-  check(self.ring, out, x.shape(0), x.shape(1));
-  require(g % 2 == 1 && g < 2 * self.ring.degree(), "g is odd and below 2N");
+void rotate_rows(const Ring& self, Polys out, ConstPolys x, std::size_t g) {
+  check(self, x, x.shape(0), x.shape(1));
+  check(self, out, x.shape(0), x.shape(1));
+  require(g % 2 == 1 && g < 2 * self.degree(), "g is odd and below 2N");
   require(out.data() != x.data(), "a rotation is not done in place");
   Primes rows(x.shape(1));
   std::iota(rows.begin(), rows.end(), std::size_t{0});
   const Unlocked unlocked;
-  rotate(self.ring, out.data(), batch(x, rows), g);
+  rotate(self, out.data(), batch(x, rows), g);
 }
 
 template <class T, auto convert>
-void embed_numbers(const PyRing& self, Polys out, Array<const T, 1> x, const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, out, 1, rows.size());
-  require(x.shape(0) == self.ring.degree(), "there are N coefficients");
+void embed_numbers(const Ring& self, Polys out, Array<const T, 1> x, const Primes& rows) {
+  check_rows(self, rows);
+  check(self, out, 1, rows.size());
+  require(x.shape(0) == self.degree(), "there are N coefficients");
   const Unlocked unlocked;
-  convert(self.ring, out.data(), std::span(x.data(), x.size()), rows);
+  convert(self, out.data(), std::span(x.data(), x.size()), rows);
 }
 
-void lift_reals(const PyRing& self, Array<double, 1> out, ConstPolys x, const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, 1, rows.size());
-  require(out.shape(0) == self.ring.degree(), "there are N coefficients");
+void lift_reals(const Ring& self, Array<double, 1> out, ConstPolys x, const Primes& rows) {
+  check_rows(self, rows);
+  check(self, x, 1, rows.size());
+  require(out.shape(0) == self.degree(), "there are N coefficients");
   const Unlocked unlocked;
-  to_reals(self.ring, {out.data(), out.size()}, x.data(), rows);
+  to_reals(self, {out.data(), out.size()}, x.data(), rows);
 }
 
-void lift_residues(const PyRing& self, Array<std::int64_t, 1> out, ConstPolys x,
+void lift_residues(const Ring& self, Array<std::int64_t, 1> out, ConstPolys x,
                    const Primes& rows, Word t) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, 1, rows.size());
-  require(out.shape(0) == self.ring.degree(), "there are N coefficients");
+  check_rows(self, rows);
+  check(self, x, 1, rows.size());
+  require(out.shape(0) == self.degree(), "there are N coefficients");
   const Unlocked unlocked;
-  to_residues(self.ring, {out.data(), out.size()}, x.data(), rows, t);
+  to_residues(self, {out.data(), out.size()}, x.data(), rows, t);
 }
 
-nb::bytes pack_rows(const PyRing& self, ConstPolys x, const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, x, rows);
-  const std::size_t n = self.ring.degree();
-  std::vector<std::uint8_t> packed(x.shape(0) * self.bytes(rows));
+nb::bytes pack_rows(const Ring& self, ConstPolys x, const Primes& rows) {
+  check_rows(self, rows);
+  check(self, x, rows);
+  const std::size_t n = self.degree();
+  std::vector<std::uint8_t> packed(x.shape(0) * packed_bytes_of(self, rows));
   {
     const Unlocked unlocked;
     std::uint8_t* at = packed.data();
     for (std::size_t i = 0; i < x.shape(0) * rows.size(); ++i) {
-      const Modulus& m = self.ring.modulus(rows[i % rows.size()]);
+      const Modulus& m = self.modulus(rows[i % rows.size()]);
       pack(at, x.data() + i * n, n, m);
       at += packed_bytes(n, m);
     }
@@ -309,18 +287,18 @@ nb::bytes pack_rows(const PyRing& self, ConstPolys x, const Primes& rows) {
   return nb::bytes(packed.data(), packed.size());
 }
 
-void unpack_rows(const PyRing& self, Polys out, const nb::bytes& packed, const Primes& rows) {
-  check_rows(self.ring, rows);
-  check(self.ring, out, rows);
-  require(packed.size() == out.shape(0) * self.bytes(rows),
+void unpack_rows(const Ring& self, Polys out, const nb::bytes& packed, const Primes& rows) {
+  check_rows(self, rows);
+  check(self, out, rows);
+  require(packed.size() == out.shape(0) * packed_bytes_of(self, rows),
           "the packed residues are not of the length of their shape");
-  const std::size_t n = self.ring.degree();
+  const std::size_t n = self.degree();
   const auto* at = reinterpret_cast<const std::uint8_t*>(packed.c_str());
   bool sound = true;
   {
     const Unlocked unlocked;
     for (std::size_t i = 0; i < out.shape(0) * rows.size(); ++i) {
-      const Modulus& m = self.ring.modulus(rows[i % rows.size()]);
+      const Modulus& m = self.modulus(rows[i % rows.size()]);
       sound &= unpack(out.data() + i * n, at, n, m);
       at += packed_bytes(n, m);
     }
@@ -328,60 +306,60 @@ void unpack_rows(const PyRing& self, Polys out, const nb::bytes& packed, const P
   require(sound, "a packed residue is not below its prime");
 }
 
-void expand(const PyRing& self, Polys out, const Primes& rows, const nb::bytes& seed,
+void expand(const Ring& self, Polys out, const Primes& rows, const nb::bytes& seed,
             std::uint64_t first) {
-  check_rows(self.ring, rows);
-  check(self.ring, out, 1, rows.size());
+  check_rows(self, rows);
+  check(self, out, 1, rows.size());
   const Seed checked = checked_seed(seed);
-  const std::size_t n = self.ring.degree();
+  const std::size_t n = self.degree();
   const Unlocked unlocked;
-  self.ring.workers().run(rows.size(), [&](std::size_t i) {
-    uniform(out.data() + i * n, n, self.ring.modulus(rows[i]), checked, first + rows[i]);
+  self.run(rows.size(), [&](std::size_t i) {
+    uniform(out.data() + i * n, n, self.modulus(rows[i]), checked, first + rows[i]);
   });
 }
 
-class PySecret {
- public:
-  explicit PySecret(const PyRing& ring) : secret(ring.ring) {}
-  PySecret(const PyRing& ring, std::span<const std::int8_t> coefficients)
-      : secret(ring.ring, coefficients) {}
+// A message to be encrypted; not valid for None, which stands for zero.
+ConstPolys checked_message(const Ring& ring, const nb::object& given, const Primes& rows) {
+  ConstPolys message;
+  if (given.is_none()) return message;
+  message = nb::cast<ConstPolys>(given, false);
+  check(ring, message, 1, rows.size());
+  return message;
+}
 
-  Secret secret;
-};
+const Word* data_of(const ConstPolys& message) {
+  return message.is_valid() ? message.data() : nullptr;
+}
 
-nb::bytes encrypt(const PySecret& self, Polys out, const nb::object& message, const Primes& rows,
+nb::bytes encrypt(const Secret& self, Polys out, const nb::object& message, const Primes& rows,
                   Word t) {
-  const Ring& ring = self.secret.ring();
+  const Ring& ring = self.ring();
   check_rows(ring, rows);
   check(ring, out, 1, rows.size());
   checked_plain(t);
-  ConstPolys given;
-  if (!message.is_none()) {
-    given = nb::cast<ConstPolys>(message, false);
-    check(ring, given, 1, rows.size());
-  }
+  const ConstPolys given = checked_message(ring, message, rows);
   const Seed seed = fresh_seed();
   {
     const Unlocked unlocked;
-    self.secret.encrypt(out.data(), given.is_valid() ? given.data() : nullptr, rows, seed, 0, t);
+    self.encrypt(out.data(), data_of(given), rows, seed, 0, t);
   }
   return as_bytes(seed);
 }
 
-void phase(const PySecret& self, Polys out, ConstPolys ciphertext, const Primes& rows) {
-  const Ring& ring = self.secret.ring();
+void phase(const Secret& self, Polys out, ConstPolys ciphertext, const Primes& rows) {
+  const Ring& ring = self.ring();
   check_rows(ring, rows);
   check(ring, out, 1, rows.size());
   check(ring, ciphertext, rows);
   require(2 <= ciphertext.shape(0) && ciphertext.shape(0) <= 3, "a ciphertext has 2 or 3 parts");
   const Unlocked unlocked;
-  self.secret.phase(out.data(), ciphertext.data(), ciphertext.shape(0), rows);
+  self.phase(out.data(), ciphertext.data(), ciphertext.shape(0), rows);
 }
 
-// Makes a key that takes to the secret what g = 0, its square, or an automorphism g makes of it.
-nb::bytes switching_key(const PySecret& self, Polys out, std::size_t g, const Primes& rows,
+// A key that takes what X -> X^g makes of the secret to the secret; for g = 0, its square.
+nb::bytes switching_key(const Secret& self, Polys out, std::size_t g, const Primes& rows,
                         const Primes& special, std::size_t width, Word t) {
-  const Ring& ring = self.secret.ring();
+  const Ring& ring = self.ring();
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
   check_rows(ring, all);
@@ -393,39 +371,35 @@ nb::bytes switching_key(const PySecret& self, Polys out, std::size_t g, const Pr
   {
     const Unlocked unlocked;
     if (g == 0)
-      self.secret.relinearisation_key(out.data(), rows, special, digits, seed, t);
+      self.relinearisation_key(out.data(), rows, special, digits, seed, t);
     else
-      self.secret.rotation_key(out.data(), g, rows, special, digits, seed, t);
+      self.rotation_key(out.data(), g, rows, special, digits, seed, t);
   }
   return as_bytes(seed);
 }
 
-void expand_key(const PyRing& self, Polys key, const Primes& rows, const nb::bytes& seed) {
-  check_rows(self.ring, rows);
-  check(self.ring, key, rows);
+void expand_key(const Ring& self, Polys key, const Primes& rows, const nb::bytes& seed) {
+  check_rows(self, rows);
+  check(self, key, rows);
   require(key.shape(0) % 2 == 0, "a key has two polynomials for each digit");
   const Seed checked = checked_seed(seed);
   const Unlocked unlocked;
-  expand_switching_key(self.ring, key.data(), key.shape(0) / 2, rows, checked);
+  expand_switching_key(self, key.data(), key.shape(0) / 2, rows, checked);
 }
 
-void encrypt_under(const PyRing& self, Polys out, ConstPolys key, const Primes& key_rows,
+void encrypt_under(const Ring& self, Polys out, ConstPolys key, const Primes& key_rows,
                    const nb::object& message, const Primes& rows, Word t) {
-  check_rows(self.ring, key_rows);
-  check_rows(self.ring, rows);
-  check(self.ring, key, 2, key_rows.size());
-  check(self.ring, out, 2, rows.size());
+  check_rows(self, key_rows);
+  check_rows(self, rows);
+  check(self, key, 2, key_rows.size());
+  check(self, out, 2, rows.size());
   require(rows.size() <= key_rows.size() && std::equal(rows.begin(), rows.end(), key_rows.begin()),
           "the rows are the first of the public key's");
   checked_plain(t);
-  ConstPolys given;
-  if (!message.is_none()) {
-    given = nb::cast<ConstPolys>(message, false);
-    check(self.ring, given, 1, rows.size());
-  }
+  const ConstPolys given = checked_message(self, message, rows);
   const Unlocked unlocked;
-  encrypt_publicly(self.ring, out.data(), key.data(), key_rows.size(),
-                   given.is_valid() ? given.data() : nullptr, rows, t);
+  encrypt_publicly(self, out.data(), key.data(), key_rows.size(),
+                   data_of(given), rows, t);
 }
 
 void read_stream(Array<Word, 1> out, const nb::bytes& seed, std::uint64_t number) {
@@ -447,7 +421,7 @@ void draw(Array<std::int8_t, 1> out, const nb::bytes& seed) {
 void define_ring(nb::module_& m) {
   m.def("paths", [] {
     std::vector<std::string> names;
-    for (const Kernels* path : PyRing::available()) names.emplace_back(path->name);
+    for (const Kernels* path : available_kernels()) names.emplace_back(path->name);
     return names;
   }, "The instruction sets that this processor has kernels for, the fastest first.");
   m.def("fresh_seed", [] { return as_bytes(fresh_seed()); },
@@ -459,20 +433,20 @@ void define_ring(nb::module_& m) {
   m.def("draw_error", &draw<centred_binomial>, "out"_a.noconvert(), "seed"_a,
         "Fills with centred binomial errors of 21 coins; for tests of the sampler.");
 
-  nb::class_<PyRing>(m, "Ring", "Z_Q[X]/(X^N + 1) in residues modulo the primes of Q.")
-      .def(nb::init<std::size_t, const std::vector<Word>&, const std::string&, std::size_t>(),
-           "degree"_a, "primes"_a, nb::kw_only(), "path"_a = "", "threads"_a = 1)
-      .def_prop_ro("degree", [](const PyRing& self) { return self.ring.degree(); })
-      .def_prop_ro("path", [](const PyRing& self) { return self.ring.kernels().name; })
+  nb::class_<Ring>(m, "Ring", "Z_Q[X]/(X^N + 1) in residues modulo the primes of Q.")
+      .def("__init__", [](Ring* self, std::size_t degree, const std::vector<Word>& primes,
+                          const std::string& path, std::size_t threads) {
+        new (self) Ring(degree, primes, kernels_called(path), checked_threads(threads));
+      }, "degree"_a, "primes"_a, nb::kw_only(), "path"_a = "", "threads"_a = 1)
+      .def_prop_ro("degree", &Ring::degree)
+      .def_prop_ro("path", [](const Ring& self) { return self.kernels().name; })
       .def_prop_rw(
-          "threads", [](const PyRing& self) { return self.ring.workers().threads(); },
-          [](PyRing& self, std::size_t threads) {
-            self.ring.set_threads(PyRing::checked_threads(threads));
-          })
-      .def("forward", [](const PyRing& self, Polys x, const Primes& rows) {
+          "threads", &Ring::threads,
+          [](Ring& self, std::size_t threads) { self.set_threads(checked_threads(threads)); })
+      .def("forward", [](const Ring& self, Polys x, const Primes& rows) {
         transform_rows(self, std::move(x), rows, true);
       }, "x"_a.noconvert(), "rows"_a)
-      .def("inverse", [](const PyRing& self, Polys x, const Primes& rows) {
+      .def("inverse", [](const Ring& self, Polys x, const Primes& rows) {
         transform_rows(self, std::move(x), rows, false);
       }, "x"_a.noconvert(), "rows"_a)
       .def("add", &combine_rows<Binary::kAdd>, "out"_a.noconvert(), "x"_a.noconvert(),
@@ -506,13 +480,13 @@ void define_ring(nb::module_& m) {
       .def("encrypt", &encrypt_under, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a,
            "message"_a.none(), "rows"_a, "t"_a = 1);
 
-  nb::class_<PySecret>(m, "Secret", "A ternary secret, wiped when let go of.")
-      .def(nb::init<const PyRing&>(), "ring"_a, nb::keep_alive<1, 2>())
-      .def("__init__", [](PySecret* self, const PyRing& ring, Array<const std::int8_t, 1> given) {
-        new (self) PySecret(ring, {given.data(), given.size()});
+  nb::class_<Secret>(m, "Secret", "A ternary secret, wiped when let go of.")
+      .def(nb::init<const Ring&>(), "ring"_a, nb::keep_alive<1, 2>())
+      .def("__init__", [](Secret* self, const Ring& ring, Array<const std::int8_t, 1> given) {
+        new (self) Secret(ring, std::span(given.data(), given.size()));
       }, "ring"_a, "coefficients"_a.noconvert(), nb::keep_alive<1, 2>())
-      .def("coefficients", [](const PySecret& self, Array<std::int8_t, 1> out) {
-        const auto own = self.secret.coefficients();
+      .def("coefficients", [](const Secret& self, Array<std::int8_t, 1> out) {
+        const auto own = self.coefficients();
         require(out.shape(0) == own.size(), "there are N coefficients");
         std::copy(own.begin(), own.end(), out.data());
       }, "out"_a.noconvert())

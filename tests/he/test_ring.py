@@ -372,21 +372,16 @@ class TestRandomness:
             assert stats.kstest(row / q, "uniform").pvalue > 1e-9
 
     def test_uniform_skips_the_last_words(self):
-        """Words of q·floor(2^64/q) and more would be a bias; a prime just above 2^49 has them."""
-        q = (
-            2**49
-            + 2**14 * 0
-            + next(d for d in range(1, 2**30, 32) if pow(2, 2**49 + d - 1, 2**49 + d) == 1)
-        )
-        ring = make(16, [q])
-        seed = bytes(32)
-        out = np.empty((1, 1, 16), np.uint64)
-        ring.uniform(out, [0], seed, 7)
-        words = np.empty(64, np.uint64)
+        """Words of q·floor(2^64/q) and more would be a bias: here that is one in 22,000 of them."""
+        degree, seed = 2**16, bytes(32)
+        q = next(q for q in range(2**50 - 3 * 2**34 + 1, 2**50, 2 * degree) if whole.is_prime(q))
+        out = np.empty((1, 1, degree), np.uint64)
+        make(degree, [q]).uniform(out, [0], seed, 7)
+        words = np.empty(degree + 100, np.uint64)
         native.read_stream(words, seed, 7)
-        limit = 2**64 // q * q
-        expected = [int(w) % q for w in words if int(w) < limit][:16]
-        assert out[0, 0].tolist() == expected
+        kept = [word for word in words.tolist() if word < 2**64 // q * q][:degree]
+        assert kept != words[:degree].tolist()
+        assert out[0, 0].tolist() == [word % q for word in kept]
 
     def test_ternary(self):
         out = np.empty(300_000, np.int8)

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def is_prime(q: int) -> bool:
+    """Fermat's test, enough for fixed numbers."""
+    return all(pow(base, q - 1, q) == 1 for base in (2, 3, 5, 7))
+
+
 def primes(bits: int, degree: int) -> Iterator[int]:
     """The largest primes of so many bits that are 1 modulo twice the degree, falling."""
     top = (1 << bits) - 2 * degree + 1
     for q in itertools.count(top, -2 * degree):
         if q < 1 << (bits - 1):
             return
-        if all(pow(base, q - 1, q) == 1 for base in (2, 3, 5, 7)):
+        if is_prime(q):
             yield q
 
 

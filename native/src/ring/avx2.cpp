@@ -244,9 +244,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kKernels{"avx2",     factor,        forward,   forward_any,   inverse,
-                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
-                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels = kernels_named("avx2");
   static const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return able ? &kKernels : nullptr;
 }

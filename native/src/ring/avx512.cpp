@@ -19,12 +19,20 @@ void store(Word* a, Reg x) { _mm512_storeu_si512(a, x); }
 // x mod q for x < 2q: what wraps around is larger.
 Reg reduced_once(Reg x, Reg q) { return _mm512_min_epu64(x, _mm512_sub_epi64(x, q)); }
 
+Reg lowest_limb(Reg x) { return _mm512_and_si512(x, all((Word{1} << kLimbBits) - 1)); }
+
 // x · w mod q, up to one q too much, for x < 2^52 and `minus` = 2^52 - q.
 Reg multiply_by_lazily(Reg x, Reg w, Reg w52, Reg minus) {
   const Reg zero = _mm512_setzero_si512();
   const Reg quotient = _mm512_madd52hi_epu64(zero, x, w52);
-  const Reg low = _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(zero, x, w), quotient, minus);
-  return _mm512_and_si512(low, all((Word{1} << kLimbBits) - 1));
+  const Reg low = _mm512_madd52lo_epu64(zero, x, w);
+  return lowest_limb(_mm512_madd52lo_epu64(low, quotient, minus));
+}
+
+// x mod q, up to one q too much, for x < 2^52: the same for w = 1.
+Reg reduced_lazily(Reg x, Reg inverse52, Reg minus) {
+  const Reg quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, inverse52);
+  return lowest_limb(_mm512_madd52lo_epu64(x, quotient, minus));
 }
 
 Reg minus(const Modulus& m) { return all((Word{1} << kLimbBits) - m.q); }
@@ -45,13 +53,8 @@ struct Eight {
   static Twiddle twiddle(Word w, Word w52) { return {all(w), all(w52)}; }
 
   static Reg enter(Reg x, const Constants&) { return x; }
-  static Reg accept(Reg x, const Constants& c) { return reduced_lazily(x, c); }
-
-  // x mod q, up to one q too much, for x < 2^52.
-  static Reg reduced_lazily(Reg x, const Constants& c) {
-    const Reg quotient = _mm512_madd52hi_epu64(_mm512_setzero_si512(), x, c.inverse52);
-    return _mm512_and_si512(_mm512_madd52lo_epu64(x, quotient, c.minus),
-                            all((Word{1} << kLimbBits) - 1));
+  static Reg accept(Reg x, const Constants& c) {
+    return reduced_lazily(x, c.inverse52, c.minus);
   }
 
   // From below 4q to below 4q.
@@ -98,20 +101,22 @@ struct Eight {
     return {ring::load(w + r), ring::load(w52 + r)};
   }
 
-  // Changes between pairs 8 and 4 apart, 4 and 2 apart (both are their own inverses), and 2 and 1.
-  static void halves(Reg& x, Reg& y) {
-    const Reg low = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11);
-    const Reg high = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
+  static void exchange(Reg& x, Reg& y, Reg low, Reg high) {
     const Reg a = _mm512_permutex2var_epi64(x, low, y);
     y = _mm512_permutex2var_epi64(x, high, y);
     x = a;
   }
+
+  // Changes between pairs 8 and 4 apart, 4 and 2 apart (both are their own inverses), and 2 and 1.
+  static void halves(Reg& x, Reg& y) {
+    const Reg low = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11);
+    const Reg high = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
+    exchange(x, y, low, high);
+  }
   static void quarters(Reg& x, Reg& y) {
     const Reg low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
     const Reg high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
-    const Reg a = _mm512_permutex2var_epi64(x, low, y);
-    y = _mm512_permutex2var_epi64(x, high, y);
-    x = a;
+    exchange(x, y, low, high);
   }
   static void eighths(Reg& x, Reg& y) {
     const Reg a = _mm512_unpacklo_epi64(x, y);
@@ -171,15 +176,14 @@ struct EightOfSmall : Eight {
   static Reg accept(Reg x, const Constants&) { return x; }
 
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
-    const Reg kept = x;
     const Reg turned = multiply_by_lazily(y, w.w, w.w52, c.minus);
-    x = _mm512_add_epi64(kept, turned);
-    y = _mm512_add_epi64(_mm512_sub_epi64(kept, turned), c.twice);
+    y = _mm512_add_epi64(_mm512_sub_epi64(x, turned), c.twice);
+    x = _mm512_add_epi64(x, turned);
   }
 
   // The residue of any number below 2^52.
   static Reg leave(Reg x, const Constants& c) {
-    return reduced_once(reduced_lazily(x, c), c.q);
+    return reduced_once(reduced_lazily(x, c.inverse52, c.minus), c.q);
   }
 
   static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
@@ -206,7 +210,7 @@ void inverse(Word* a, const TransformTable& t) { Transform<Eight>(t).inverse(a);
 
 void multiply_rows(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m) {
   const Reg q = all(m.q), twice = all(2 * m.q), less = minus(m), barrett = all(m.barrett52);
-  const Reg zero = _mm512_setzero_si512(), limb = all((Word{1} << kLimbBits) - 1);
+  const Reg zero = _mm512_setzero_si512();
   const __m128i down = _mm_cvtsi64_si128(m.bits - 2);
   const __m128i up = _mm_cvtsi64_si128(kLimbBits - m.bits + 2);
   for (std::size_t i = 0; i < count; i += 8) {
@@ -214,7 +218,7 @@ void multiply_rows(Word* out, const Word* x, const Word* y, std::size_t count, c
     const Reg low = _mm512_madd52lo_epu64(zero, a, b), high = _mm512_madd52hi_epu64(zero, a, b);
     const Reg top = _mm512_or_si512(_mm512_srl_epi64(low, down), _mm512_sll_epi64(high, up));
     const Reg quotient = _mm512_madd52hi_epu64(zero, top, barrett);
-    const Reg rest = _mm512_and_si512(_mm512_madd52lo_epu64(low, quotient, less), limb);
+    const Reg rest = lowest_limb(_mm512_madd52lo_epu64(low, quotient, less));
     store(out + i, reduced_once(reduced_once(rest, twice), q));
   }
 }
@@ -235,12 +239,13 @@ void subtract_scale(Word* out, const Word* x, const Word* y, Factor w, std::size
 }
 
 void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) {
-  const Reg q = all(m.q), less = minus(m), one = all(1), inverse52 = all(m.inverse52);
+  const Reg q = all(m.q), less = minus(m), inverse52 = all(m.inverse52);
   for (std::size_t i = 0; i < count; i += 8)
-    store(out + i, reduced_once(multiply_by_lazily(load(x + i), one, inverse52, less), q));
+    store(out + i, reduced_once(reduced_lazily(load(x + i), inverse52, less), q));
 }
 
-// Sums of 52-bit halves of products below 2^100: 4096 of them fit, each half apart.
+// Sums of the two halves of products below 2^100, 52 bits and 48: so many that the high halves and
+// what the low ones carry stay below 2^52.
 class Sums {
  public:
   explicit Sums(const Modulus& m)
@@ -251,9 +256,8 @@ class Sums {
 
   // low below kMost · 2^52 and high below kMost · 2^48.
   Reg reduced(Reg low, Reg high) const {
-    const Reg mask = all((Word{1} << kLimbBits) - 1);
     high = _mm512_add_epi64(high, _mm512_srli_epi64(low, kLimbBits));
-    const Reg small = multiply_by_lazily(_mm512_and_si512(low, mask), all(1), inverse52_, minus_);
+    const Reg small = reduced_lazily(lowest_limb(low), inverse52_, minus_);
     const Reg large = multiply_by_lazily(high, limb_, limb52_, minus_);
     return reduced_once(reduced_once(_mm512_add_epi64(small, large), twice_), q_);
   }
@@ -337,9 +341,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static constexpr Kernels kKernels{"avx512",     factor,        forward,   forward_any,   inverse,
-                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
-                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels = kernels_named("avx512");
   static const bool able = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512vl") &&
                            __builtin_cpu_supports("avx512ifma");

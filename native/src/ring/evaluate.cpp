@@ -12,12 +12,6 @@ namespace {
 
 using Pointers = std::vector<const Word*>;
 
-std::vector<std::size_t> joined(Rows rows, Rows special) {
-  std::vector<std::size_t> all(rows.begin(), rows.end());
-  all.insert(all.end(), special.begin(), special.end());
-  return all;
-}
-
 // Which row of a key holds each of the primes wanted.
 std::vector<std::size_t> located(const std::vector<std::size_t>& wanted,
                                  const std::vector<std::size_t>& held) {
@@ -53,7 +47,7 @@ class Decomposition {
       conversions_.emplace_back(ring, Rows(rows_).subspan(first, many), all_);
     }
     const std::size_t n = ring_.degree();
-    ring_.workers().run(rows_.size(), [&](std::size_t i) {
+    ring_.run(rows_.size(), [&](std::size_t i) {
       Word* const row = prepared_ + i * n;
       std::copy_n(x_ + i * n, n, row);
       ring_.inverse(row, rows_[i]);
@@ -107,7 +101,7 @@ void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits
 
 void transform(const Ring& ring, const Batch& x, bool forward) {
   const std::size_t rows = x.rows.size();
-  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+  ring.run(x.polys * rows, [&](std::size_t i) {
     Word* const row = x.data + i * ring.degree();
     forward ? ring.forward(row, x.rows[i % rows]) : ring.inverse(row, x.rows[i % rows]);
   });
@@ -119,7 +113,7 @@ void combine(const Ring& ring, Binary operation, Word* out, const Batch& x, cons
                      : operation == Binary::kSubtract ? k.subtract
                                                       : k.multiply;
   const std::size_t n = ring.degree(), rows = x.rows.size();
-  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+  ring.run(x.polys * rows, [&](std::size_t i) {
     const std::size_t other = y.polys == 1 ? i % rows : i;
     apply(out + i * n, x.data + i * n, y.data + other * n, n, ring.modulus(x.rows[i % rows]));
   });
@@ -127,7 +121,7 @@ void combine(const Ring& ring, Binary operation, Word* out, const Batch& x, cons
 
 void scale(const Ring& ring, Word* out, const Batch& x, std::span<const Word> residues) {
   const std::size_t n = ring.degree(), rows = x.rows.size();
-  ring.workers().run(x.polys * rows, [&](std::size_t i) {
+  ring.run(x.polys * rows, [&](std::size_t i) {
     const std::size_t prime = x.rows[i % rows];
     ring.kernels().scale(out + i * n, x.data + i * n, ring.factor(residues[i % rows], prime), n,
                          ring.modulus(prime));
@@ -137,7 +131,7 @@ void scale(const Ring& ring, Word* out, const Batch& x, std::span<const Word> re
 void tensor(const Ring& ring, Word* out, std::span<const Word* const> x,
             std::span<const Word* const> y, Rows rows) {
   const std::size_t n = ring.degree(), poly = rows.size() * n;
-  ring.workers().run(rows.size(), [&](std::size_t i) {
+  ring.run(rows.size(), [&](std::size_t i) {
     // Places of x and y whose products add up to the middle, side by side.
     Pointers x0, x1, y0, y1;
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -156,7 +150,7 @@ void tensor(const Ring& ring, Word* out, std::span<const Word* const> x,
 void weighted(const Ring& ring, Word* out, std::span<const Word* const> x,
               std::span<const Word* const> y, std::size_t polys, Rows rows) {
   const std::size_t n = ring.degree();
-  ring.workers().run(polys * rows.size(), [&](std::size_t i) {
+  ring.run(polys * rows.size(), [&](std::size_t i) {
     const std::size_t row = i % rows.size();
     Pointers xs, ys;
     for (std::size_t k = 0; k < x.size(); ++k)
@@ -169,7 +163,7 @@ void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows speci
                Digits digits) {
   const Decomposition cut(ring, x, rows, special, digits);
   const std::size_t n = ring.degree(), all = cut.primes().size();
-  ring.workers().run(cut.count() * all, [&](std::size_t i) {
+  ring.run(cut.count() * all, [&](std::size_t i) {
     Word* const room = out + i * n;
     const Word* const row = cut.row(room, i / all, i % all);
     if (row != room) std::copy_n(row, n, room);
@@ -181,7 +175,7 @@ void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const Sw
   const auto all = joined(rows, special);
   const auto held = located(all, key.rows);
   const std::size_t n = ring.degree(), count = digits.count(rows.size());
-  ring.workers().run(all.size(), [&](std::size_t j) {
+  ring.run(all.size(), [&](std::size_t j) {
     Pointers pieces;
     for (std::size_t d = 0; d < count; ++d) pieces.push_back(decomposed + (d * all.size() + j) * n);
     sum_digits(ring, out + j * n, pieces, 0, key, held[j], all[j], all.size() * n);
@@ -197,7 +191,7 @@ void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& 
   const auto& all = cut.primes();
   const auto held = located(all, key.rows);
   const std::size_t n = ring.degree(), at_a_time = std::max(kDigitWords / n, std::size_t{1});
-  ring.workers().run(all.size(), [&](std::size_t j) {
+  ring.run(all.size(), [&](std::size_t j) {
     Word* const room = kept_room(Use::kPiece, at_a_time * n);
     for (std::size_t first = 0; first < cut.count(); first += at_a_time) {
       Pointers pieces;
@@ -212,49 +206,43 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
            Word t) {
   const std::size_t n = ring.degree(), all = kept.size() + dropped.size();
   const Conversion conversion(ring, dropped, kept);
-  const auto residue = [&](Word number, std::size_t prime) {
-    return number % ring.modulus(prime).q;
-  };
   Word* const prepared = kept_room(Use::kWhole, polys * dropped.size() * n);
-  ring.workers().run(polys * dropped.size(), [&](std::size_t i) {
+  ring.run(polys * dropped.size(), [&](std::size_t i) {
     const std::size_t poly = i / dropped.size(), at = i % dropped.size(), prime = dropped[at];
     Word* const row = prepared + i * n;
     std::copy_n(x + (poly * all + kept.size() + at) * n, n, row);
     ring.inverse(row, prime);
     if (t > 1) {
-      const Word back = inverse(residue(t, prime), ring.modulus(prime));
-      ring.kernels().scale(row, row, ring.factor(back, prime), n, ring.modulus(prime));
+      const Modulus& m = ring.modulus(prime);
+      ring.kernels().scale(row, row, ring.factor(inverse(t % m.q, m), prime), n, m);
     }
     conversion.prepare(row, row, at, true);
   });
-  ring.workers().run(polys * kept.size(), [&](std::size_t i) {
+  ring.run(polys * kept.size(), [&](std::size_t i) {
     const std::size_t poly = i / kept.size(), at = i % kept.size(), prime = kept[at];
     const Modulus& m = ring.modulus(prime);
     Pointers pieces;
     for (std::size_t d = 0; d < dropped.size(); ++d)
       pieces.push_back(prepared + (poly * dropped.size() + d) * n);
-    Word product = 1;
-    for (const std::size_t d : dropped)
-      product = multiply(product, residue(ring.modulus(d).q, prime), m);
     Word* const row = out + i * n;
     conversion.apply(row, pieces, at, true);
-    if (t > 1) ring.kernels().scale(row, row, ring.factor(residue(t, prime), prime), n, m);
+    if (t > 1) ring.kernels().scale(row, row, ring.factor(t % m.q, prime), n, m);
     ring.forward(row, prime);
     ring.kernels().subtract_scale(row, x + (poly * all + at) * n, row,
-                                  ring.factor(inverse(product, m), prime), n, m);
+                                  ring.factor(inverse(ring.product(dropped, m), m), prime), n, m);
   });
 }
 
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g) {
   const auto& places = ring.places(g);
   const std::size_t n = ring.degree();
-  ring.workers().run(x.polys * x.rows.size(), [&](std::size_t i) {
+  ring.run(x.polys * x.rows.size(), [&](std::size_t i) {
     ring.kernels().permute(out + i * n, x.data + i * n, places.data(), n);
   });
 }
 
 void from_integers(const Ring& ring, Word* out, std::span<const std::int64_t> x, Rows rows) {
-  ring.workers().run(rows.size(), [&](std::size_t i) {
+  ring.run(rows.size(), [&](std::size_t i) {
     const Modulus& m = ring.modulus(rows[i]);
     Word* const row = out + i * ring.degree();
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -271,7 +259,7 @@ void from_reals(const Ring& ring, Word* out, std::span<const double> x, Rows row
   for (const double value : x)
     if (!(std::abs(value) < std::ldexp(1.0, kMostExponent)))
       throw std::invalid_argument("a coefficient that is not finite, or 2^120 and more");
-  ring.workers().run(rows.size(), [&](std::size_t i) {
+  ring.run(rows.size(), [&](std::size_t i) {
     const Modulus& m = ring.modulus(rows[i]);
     Word* const row = out + i * ring.degree();
     for (std::size_t k = 0; k < x.size(); ++k) {

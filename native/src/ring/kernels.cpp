@@ -5,15 +5,11 @@
 
 namespace confide::ring {
 
-namespace {
-
 std::size_t reversed(std::size_t i, int bits) {
   std::size_t result = 0;
   for (int b = 0; b < bits; ++b) result |= ((i >> b) & 1) << (bits - 1 - b);
   return result;
 }
-
-}  // namespace
 
 TransformTable::TransformTable(std::size_t degree_, const Modulus& modulus_, const Kernels& kernels)
     : degree(degree_), modulus(modulus_) {
@@ -37,10 +33,11 @@ TransformTable::TransformTable(std::size_t degree_, const Modulus& modulus_, con
   inverse_degree = last.value, inverse_degree_companion = last.companion;
 }
 
-const Kernels& best_kernels() {
-  if (const Kernels* wide = avx512_kernels()) return *wide;
-  if (const Kernels* half = avx2_kernels()) return *half;
-  return portable_kernels();
+std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> all;
+  for (const Kernels* path : {avx512_kernels(), avx2_kernels(), &portable_kernels()})
+    if (path != nullptr) all.push_back(path);
+  return all;
 }
 
 }  // namespace confide::ring

@@ -16,6 +16,9 @@ namespace confide::ring {
 
 struct Kernels;
 
+// The lowest `bits` bits of i in reverse.
+std::size_t reversed(std::size_t i, int bits);
+
 // Roots of one prime, in the order in which the transform uses them, and what a path keeps beside
 // each root w to multiply by it (for the portable one floor(w · 2^64 / q)).
 struct TransformTable {
@@ -56,8 +59,7 @@ struct Kernels {
                          const Modulus& m);
   // out = x mod q, for x below 2^50
   void (*reduce)(Word* out, const Word* x, std::size_t count, const Modulus& m);
-  // out = sum of x[i] · y[i], added to what out holds if told so; a row x[i] is of residues, or
-  // below 2^50
+  // out = sum of x[i] · y[i], added to what out holds if told so
   void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
               std::size_t count, const Modulus& m, bool onto);
   // out = sum of w[i] · x[i], for x[i] below 2^50
@@ -73,7 +75,7 @@ const Kernels& portable_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 
-// The fastest that this processor can.
-const Kernels& best_kernels();
+// Those that this processor can, the fastest first.
+std::vector<const Kernels*> available_kernels();
 
 }  // namespace confide::ring

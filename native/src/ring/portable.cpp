@@ -109,9 +109,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels kKernels{"portable",     factor,        forward,   forward_any,   inverse,
-                                    add_rows,       subtract_rows, multiply_rows, shift_row, scale,
-                                    subtract_scale, reduce_rows,   dot,           weigh,     permute_row};
+  static constexpr Kernels kKernels = kernels_named("portable");
   return kKernels;
 }
 

@@ -21,41 +21,57 @@ Ring::Ring(std::size_t degree, std::span<const Word> primes, const Kernels& kern
   set_threads(threads);
 }
 
+void Ring::set_threads(std::size_t threads) {
+  const auto fresh = std::make_shared<Workers>(threads);
+  const std::lock_guard lock(mutex_);
+  workers_ = fresh;
+}
+
+std::shared_ptr<Workers> Ring::workers() const {
+  const std::lock_guard lock(mutex_);
+  return workers_;
+}
+
 const std::vector<std::uint32_t>& Ring::places(std::size_t g) const {
-  const std::lock_guard lock(places_mutex_);
+  const std::lock_guard lock(mutex_);
   std::vector<std::uint32_t>& result = places_[g];  // whose address stays
   if (!result.empty()) return result;
   const int bits = std::countr_zero(degree_);
-  const auto reversed = [&](std::size_t i) {
-    std::size_t back = 0;
-    for (int b = 0; b < bits; ++b) back |= ((i >> b) & 1) << (bits - 1 - b);
-    return back;
-  };
   result.resize(degree_);
   for (std::size_t i = 0; i < degree_; ++i) {
-    const std::size_t exponent = (2 * reversed(i) + 1) * g % (2 * degree_);
-    result[i] = static_cast<std::uint32_t>(reversed(exponent / 2));
+    const std::size_t exponent = (2 * reversed(i, bits) + 1) * g % (2 * degree_);
+    result[i] = static_cast<std::uint32_t>(reversed(exponent / 2, bits));
   }
   return result;
 }
 
-void Scratch::wipe(void* memory, std::size_t words) {
+Word Ring::product(Rows primes, const Modulus& m) const {
+  Word product = 1;
+  for (const std::size_t prime : primes) product = multiply(product, modulus(prime).q % m.q, m);
+  return product;
+}
+
+std::vector<std::size_t> joined(Rows rows, Rows others) {
+  std::vector<std::size_t> all(rows.begin(), rows.end());
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+void wipe(void* memory, std::size_t bytes) {
   // A call through a volatile pointer cannot be dropped as a store that nobody reads.
   static void* (*const volatile set)(void*, int, std::size_t) = std::memset;
-  if (memory != nullptr) set(memory, 0, words * sizeof(Word));
+  if (memory != nullptr) set(memory, 0, bytes);
 }
 
 Conversion::Conversion(const Ring& ring, Rows from, Rows to)
     : ring_(ring), from_(from.begin(), from.end()), to_(to.begin(), to.end()) {
-  const auto product_without = [&](std::size_t skipped, const Modulus& m) {
-    Word product = 1;
-    for (std::size_t i = 0; i < from_.size(); ++i)
-      if (i != skipped) product = multiply(product, ring.modulus(from_[i]).q % m.q, m);
-    return product;
+  const auto product_without = [&](std::size_t i, const Modulus& m) {
+    return multiply(ring.product(Rows(from_).first(i), m), ring.product(Rows(from_).subspan(i + 1), m),
+                    m);
   };
   // (B - 1)/2 modulo m; B is odd.
   const auto half = [&](const Modulus& m) {
-    const Word whole = product_without(from_.size(), m);
+    const Word whole = ring.product(from_, m);
     return multiply(subtract(whole, 1, m.q), (m.q + 1) / 2, m);
   };
   for (std::size_t i = 0; i < from_.size(); ++i) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,11 +19,9 @@
 
 namespace confide::ring {
 
-using Row = std::span<Word>;
 using Rows = std::span<const std::size_t>;  // which primes
 
-// A number times every row, one factor a row.
-using Factors = std::vector<Factor>;
+std::vector<std::size_t> joined(Rows rows, Rows others);
 
 class Ring {
  public:
@@ -37,8 +36,15 @@ class Ring {
   std::size_t size() const { return tables_.size(); }
   const Modulus& modulus(std::size_t prime) const { return tables_[prime].modulus; }
   const Kernels& kernels() const { return kernels_; }
-  Workers& workers() const { return *workers_; }
-  void set_threads(std::size_t threads) { workers_ = std::make_unique<Workers>(threads); }
+  // The product of some primes, modulo m.
+  Word product(Rows primes, const Modulus& m) const;
+
+  std::size_t threads() const { return workers()->threads(); }
+  // What runs meanwhile keeps the threads that it has.
+  void set_threads(std::size_t threads);
+  void run(std::size_t count, const std::function<void(std::size_t)>& work) const {
+    workers()->run(count, work);
+  }
 
   Factor factor(Word residue, std::size_t prime) const {
     return kernels_.factor(residue, modulus(prime));
@@ -56,26 +62,27 @@ class Ring {
   const std::vector<std::uint32_t>& places(std::size_t g) const;
 
  private:
+  std::shared_ptr<Workers> workers() const;
+
   std::size_t degree_;
   const Kernels& kernels_;
   std::vector<TransformTable> tables_;
-  std::unique_ptr<Workers> workers_;
-  mutable std::mutex places_mutex_;
+  mutable std::mutex mutex_;  // of what follows
+  std::shared_ptr<Workers> workers_;
   mutable std::map<std::size_t, std::vector<std::uint32_t>> places_;
 };
+
+void wipe(void* memory, std::size_t bytes);
 
 // Words that are wiped when let go of.
 class Scratch {
  public:
   explicit Scratch(std::size_t words) : words_(new Word[words]), size_(words) {}
-  ~Scratch() { wipe(words_.get(), size_); }
+  ~Scratch() { wipe(words_.get(), size_ * sizeof(Word)); }
   Scratch(Scratch&& other) noexcept : words_(std::move(other.words_)), size_(other.size_) {}
 
   Word* data() { return words_.get(); }
   const Word* data() const { return words_.get(); }
-  std::size_t size() const { return size_; }
-
-  static void wipe(void* memory, std::size_t words);
 
  private:
   std::unique_ptr<Word[]> words_;
@@ -89,14 +96,13 @@ class Conversion {
  public:
   Conversion(const Ring& ring, Rows from, Rows to);
 
-  // Multiplies row i of the source by (B/b_i)^-1, and by `scale` if given; and adds B/2 first.
+  // Multiplies row i of the source by (B/b_i)^-1; with `centred` after adding B/2.
   void prepare(Word* out, const Word* row, std::size_t i, bool centred) const;
 
   // Row j of the target, from prepared rows.
   void apply(Word* out, std::span<const Word* const> prepared, std::size_t j, bool centred) const;
 
   std::size_t from() const { return from_.size(); }
-  std::size_t to() const { return to_.size(); }
 
  private:
   const Ring& ring_;

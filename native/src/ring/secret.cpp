@@ -19,6 +19,18 @@ class Small {
   Scratch values_;
 };
 
+// A stream nobody else has.
+class FreshStream {
+ public:
+  FreshStream() : seed_(fresh_seed()), stream_(seed_, 0) {}
+  ~FreshStream() { wipe(seed_.data(), seed_.size()); }
+  Stream& operator*() { return stream_; }
+
+ private:
+  Seed seed_;
+  Stream stream_;
+};
+
 // t·x modulo one prime, transformed.
 void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime,
            Word t) {
@@ -82,30 +94,13 @@ void centred_binomial(std::span<std::int8_t> out, Stream& stream) {
       out[start + i] = static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
                                                 static_cast<int>(ones((words[i] >> kCoins) & kMask)));
   }
-  Scratch::wipe(words, Stream::kWords);
-}
-
-void by_table(std::span<std::int64_t> out, std::span<const Word> high, std::span<const Word> low,
-              std::span<const Word> signs, std::span<const Word> table_high,
-              std::span<const Word> table_low) {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    std::int64_t size = 0;
-    for (std::size_t k = 0; k < table_high.size(); ++k) {
-      const bool above = table_high[k] < high[i];
-      const bool equal = (table_high[k] == high[i]) & (table_low[k] <= low[i]);
-      size += static_cast<std::int64_t>(above | equal);
-    }
-    const auto negative = -static_cast<std::int64_t>(signs[i] & 1);
-    out[i] = (size ^ negative) - negative;
-  }
+  wipe(words, sizeof(words));
 }
 
 Secret::Secret(const Ring& ring)
     : ring_(ring), coefficients_(ring.degree()), transformed_(ring.size() * ring.degree()) {
-  Seed seed = fresh_seed();
-  Stream stream(seed, 0);
-  Scratch::wipe(seed.data(), seed.size() / sizeof(Word));
-  ternary(coefficients_, stream);
+  FreshStream stream;
+  ternary(coefficients_, *stream);
   transform_coefficients();
 }
 
@@ -118,32 +113,13 @@ Secret::Secret(const Ring& ring, std::span<const std::int8_t> coefficients)
   transform_coefficients();
 }
 
-Secret::~Secret() {
-  std::fill(coefficients_.begin(), coefficients_.end(), std::int8_t{0});
-  asm volatile("" : : "r"(coefficients_.data()) : "memory");
-}
+Secret::~Secret() { wipe(coefficients_.data(), coefficients_.size()); }
 
 void Secret::transform_coefficients() {
-  ring_.workers().run(ring_.size(), [&](std::size_t prime) {
+  ring_.run(ring_.size(), [&](std::size_t prime) {
     embed(ring_, transformed_.data() + prime * ring_.degree(), coefficients_, prime, 1);
   });
 }
-
-namespace {
-
-// A stream nobody else has.
-class FreshStream {
- public:
-  FreshStream() : seed_(fresh_seed()), stream_(seed_, 0) {}
-  ~FreshStream() { Scratch::wipe(seed_.data(), seed_.size() / sizeof(Word)); }
-  Stream& operator*() { return stream_; }
-
- private:
-  Seed seed_;
-  Stream stream_;
-};
-
-}  // namespace
 
 void Secret::encrypt(Word* out, const Word* message, Rows rows, const Seed& seed,
                      std::uint64_t first, Word t) const {
@@ -151,7 +127,7 @@ void Secret::encrypt(Word* out, const Word* message, Rows rows, const Seed& seed
   Small error(n);
   FreshStream stream;
   centred_binomial(error.span(n), *stream);
-  ring_.workers().run(rows.size(), [&](std::size_t i) {
+  ring_.run(rows.size(), [&](std::size_t i) {
     const std::size_t prime = rows[i];
     const Modulus& m = ring_.modulus(prime);
     Scratch noise(n), mask(n);
@@ -168,7 +144,7 @@ void Secret::encrypt(Word* out, const Word* message, Rows rows, const Seed& seed
 
 void Secret::phase(Word* out, const Word* ciphertext, std::size_t polys, Rows rows) const {
   const std::size_t n = ring_.degree();
-  ring_.workers().run(rows.size(), [&](std::size_t i) {
+  ring_.run(rows.size(), [&](std::size_t i) {
     const Modulus& m = ring_.modulus(rows[i]);
     const Word* const s = transformed_.data() + rows[i] * n;
     Word* const row = out + i * n;
@@ -217,7 +193,7 @@ std::uint64_t stream_of(std::size_t digit, std::size_t prime) {
 void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows rows,
                           const Seed& seed) {
   const std::size_t n = ring.degree();
-  ring.workers().run(digits * rows.size(), [&](std::size_t i) {
+  ring.run(digits * rows.size(), [&](std::size_t i) {
     const std::size_t d = i / rows.size(), j = i % rows.size();
     uniform(key + ((2 * d + 1) * rows.size() + j) * n, n, ring.modulus(rows[j]), seed,
             stream_of(d, rows[j]));
@@ -227,15 +203,14 @@ void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows 
 void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows rows, Rows special,
                            Digits digits, const Seed& seed, Word t) const {
   const std::size_t n = ring_.degree(), count = digits.count(rows.size());
-  std::vector<std::size_t> all(rows.begin(), rows.end());
-  all.insert(all.end(), special.begin(), special.end());
+  const auto all = joined(rows, special);
   std::vector<Small> errors;
   FreshStream stream;
   for (std::size_t d = 0; d < count; ++d) {
     errors.emplace_back(n);
     centred_binomial(errors.back().span(n), *stream);
   }
-  ring_.workers().run(count * all.size(), [&](std::size_t i) {
+  ring_.run(count * all.size(), [&](std::size_t i) {
     const std::size_t d = i / all.size(), j = i % all.size(), prime = all[j];
     const Modulus& m = ring_.modulus(prime);
     Word* const b = out + (2 * d * all.size() + j) * n;
@@ -246,9 +221,8 @@ void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows row
     ring_.kernels().multiply(work.data(), a, to + prime * n, n, m);
     ring_.kernels().subtract(noise.data(), noise.data(), work.data(), n, m);
     if (j < rows.size() && j / digits.width == d) {
-      Word product = 1;  // of the special primes
-      for (const std::size_t p : special) product = multiply(product, ring_.modulus(p).q % m.q, m);
-      ring_.kernels().scale(work.data(), from + prime * n, ring_.factor(product, prime), n, m);
+      const Factor by = ring_.factor(ring_.product(special, m), prime);
+      ring_.kernels().scale(work.data(), from + prime * n, by, n, m);
       ring_.kernels().add(noise.data(), noise.data(), work.data(), n, m);
     }
     std::copy_n(noise.data(), n, b);
@@ -263,7 +237,7 @@ void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t 
   ternary(secret.span(n), *stream);
   centred_binomial(first.span(n), *stream);
   centred_binomial(second.span(n), *stream);
-  ring.workers().run(rows.size(), [&](std::size_t i) {
+  ring.run(rows.size(), [&](std::size_t i) {
     const std::size_t prime = rows[i];
     const Modulus& m = ring.modulus(prime);
     Scratch once(n), noise(n), work(n);

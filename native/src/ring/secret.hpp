@@ -27,13 +27,6 @@ void ternary(std::span<std::int8_t> out, Stream& stream);
 inline constexpr int kCoins = 21;
 void centred_binomial(std::span<std::int8_t> out, Stream& stream);
 
-// How many of a table's entries are at most a word pair, high word first: the size of a sample
-// whose cumulative probabilities times 2^128 the table holds. Reads the whole table for each.
-// The lowest bit of `signs` gives the sign.
-void by_table(std::span<std::int64_t> out, std::span<const Word> high, std::span<const Word> low,
-              std::span<const Word> signs, std::span<const Word> table_high,
-              std::span<const Word> table_low);
-
 // The second polynomials of a switching key, from the seed that made it: key is (digits, 2, rows, N).
 void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows rows,
                           const Seed& seed);

@@ -49,8 +49,8 @@ Stream::Stream(const Seed& seed, std::uint64_t number) : number_(number) {
 }
 
 Stream::~Stream() {
-  Scratch::wipe(key_.data(), sizeof(key_) / sizeof(Word));
-  Scratch::wipe(words_.data(), words_.size());
+  wipe(key_.data(), sizeof(key_));
+  wipe(words_.data(), sizeof(words_));
 }
 
 void Stream::fill(std::span<Word> out) {
@@ -118,8 +118,8 @@ void Stream::refill() {
       words_[8 * i + w] = x[2 * w][i] | (Word{x[2 * w + 1][i]} << 32);
   counter_ += kBlocks;
   at_ = 0;
-  Scratch::wipe(start, sizeof(start) / sizeof(Word));
-  Scratch::wipe(x, sizeof(x) / sizeof(Word));
+  wipe(start, sizeof(start));
+  wipe(x, sizeof(x));
 }
 
 }  // namespace confide::ring

@@ -111,15 +111,20 @@ class Transform {
     return V::twiddle(table_.inverse_roots[i], table_.inverse_companions[i]);
   }
 
-  void forward_once(Word* a, std::size_t groups, std::size_t g) const {
+  template <class Butterfly>
+  void once(Word* a, std::size_t groups, std::size_t g, const Butterfly& butterfly) const {
     const std::size_t half = degree_ / groups / 2;
-    const auto w = root(groups + g);
     Word* const x = a + 2 * g * half;
     for (std::size_t i = 0; i < half; i += V::lanes) {
       auto x0 = V::load(x + i), x1 = V::load(x + half + i);
-      V::forward(x0, x1, w, c_);
+      butterfly(x0, x1);
       V::store(x + i, x0), V::store(x + half + i, x1);
     }
+  }
+
+  void forward_once(Word* a, std::size_t groups, std::size_t g) const {
+    const auto w = root(groups + g);
+    once(a, groups, g, [&](auto& x, auto& y) { V::forward(x, y, w, c_); });
   }
 
   void forward_twice(Word* a, std::size_t groups, std::size_t g) const {
@@ -145,14 +150,8 @@ class Transform {
   }
 
   void inverse_once(Word* a, std::size_t groups, std::size_t g) const {
-    const std::size_t half = degree_ / groups / 2;
     const auto w = inverse_root(groups + g);
-    Word* const x = a + 2 * g * half;
-    for (std::size_t i = 0; i < half; i += V::lanes) {
-      auto x0 = V::load(x + i), x1 = V::load(x + half + i);
-      V::inverse(x0, x1, w, c_);
-      V::store(x + i, x0), V::store(x + half + i, x1);
-    }
+    once(a, groups, g, [&](auto& x, auto& y) { V::inverse(x, y, w, c_); });
   }
 
   // The stages of 2·groups groups and of groups groups.
