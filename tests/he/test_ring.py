@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -464,6 +465,15 @@ class TestThreads:
             assert np.array_equal(self.work(ring), alone)
         ring.threads = 1
         assert np.array_equal(self.work(ring), alone)
+
+    def test_may_be_set_while_others_work(self):
+        ring = make(self.degree, self.moduli, threads=2)
+        expected = self.work(ring)
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(self.work, ring) for _ in range(100)]
+            for threads in [1, 3, 2] * 20:
+                ring.threads = threads
+            assert all(np.array_equal(result.result(), expected) for result in waiting)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     def test_a_child_process_goes_on_alone(self):
