@@ -188,34 +188,47 @@ void decompose_rows(const Ring& self, Polys out, ConstPolys x, const Primes& row
 
 // Checks a key and what comes out of it; the rows that are held must be among the key's.
 SwitchingKey checked_key(const Ring& ring, const Polys& out, const ConstPolys& key,
-                         const Primes& key_rows, const Primes& all, std::size_t digits) {
+                         const Primes& key_rows, const Word* offset, const Primes& all,
+                         std::size_t digits) {
   check_rows(ring, all);
   check_rows(ring, key_rows);
   require(key.shape(0) % 2 == 0 && key.shape(0) / 2 >= digits, "a key with too few digits");
   check(ring, key, key_rows);
   check(ring, out, 2, all.size());
-  return {key.data(), key_rows};
+  return {key.data(), key_rows, offset};
+}
+
+void offset_key(const Ring& self, Polys out, ConstPolys key, const Primes& key_rows,
+                const Primes& rows, const Primes& special, std::size_t width) {
+  const Digits digits = checked_width(width);
+  const SwitchingKey checked = checked_key(self, out, key, key_rows, nullptr,
+                                           joined(rows, special), digits.count(rows.size()));
+  const Unlocked unlocked;
+  offset(self, out.data(), checked, rows, special, digits);
 }
 
 void switch_decomposed(const Ring& self, Polys out, ConstPolys decomposed, ConstPolys key,
-                       const Primes& key_rows, const Primes& rows, const Primes& special,
-                       std::size_t width) {
+                       const Primes& key_rows, ConstPolys offset, const Primes& rows,
+                       const Primes& special, std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
   const std::size_t count = digits.count(rows.size());
-  const SwitchingKey checked = checked_key(self, out, key, key_rows, all, count);
+  check(self, offset, 2, all.size());
+  const SwitchingKey checked =
+      checked_key(self, out, key, key_rows, offset.data(), all, count);
   check(self, decomposed, count, all.size());
   const Unlocked unlocked;
   switch_digits(self, out.data(), decomposed.data(), checked, rows, special, digits);
 }
 
 void switch_whole(const Ring& self, Polys out, ConstPolys x, ConstPolys key,
-                  const Primes& key_rows, const Primes& rows, const Primes& special,
-                  std::size_t width) {
+                  const Primes& key_rows, ConstPolys offset, const Primes& rows,
+                  const Primes& special, std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
+  check(self, offset, 2, all.size());
   const SwitchingKey checked =
-      checked_key(self, out, key, key_rows, all, digits.count(rows.size()));
+      checked_key(self, out, key, key_rows, offset.data(), all, digits.count(rows.size()));
   check(self, x, 1, rows.size());
   const Unlocked unlocked;
   switch_key(self, out.data(), x.data(), checked, rows, special, digits);
@@ -460,10 +473,14 @@ void define_ring(nb::module_& m) {
       .def("weighted", &weighted_sum, "out"_a.noconvert(), "x"_a, "y"_a, "rows"_a)
       .def("decompose", &decompose_rows, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a,
            "special"_a, "width"_a)
+      .def("offset", &offset_key, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a, "rows"_a,
+           "special"_a, "width"_a)
       .def("switch_digits", &switch_decomposed, "out"_a.noconvert(), "digits"_a.noconvert(),
-           "key"_a.noconvert(), "key_rows"_a, "rows"_a, "special"_a, "width"_a)
+           "key"_a.noconvert(), "key_rows"_a, "offset"_a.noconvert(), "rows"_a, "special"_a,
+           "width"_a)
       .def("switch_key", &switch_whole, "out"_a.noconvert(), "x"_a.noconvert(),
-           "key"_a.noconvert(), "key_rows"_a, "rows"_a, "special"_a, "width"_a)
+           "key"_a.noconvert(), "key_rows"_a, "offset"_a.noconvert(), "rows"_a, "special"_a,
+           "width"_a)
       .def("lower", &lower_rows, "out"_a.noconvert(), "x"_a.noconvert(), "kept"_a, "dropped"_a,
            "t"_a = 1)
       .def("rotate", &rotate_rows, "out"_a.noconvert(), "x"_a.noconvert(), "g"_a)

@@ -13,6 +13,7 @@ __all__ = [
     "ConfideError",
     "DataError",
     "DropoutError",
+    "EncryptionError",
     "LedgerError",
     "NotFittedError",
     "PlanError",
@@ -37,6 +38,12 @@ class DataError(ConfideError, ValueError):
     """Data or an update that does not fit what was declared: wrong shape, NaN, missing column."""
 
     exit_code = 3
+
+
+class EncryptionError(ConfideError, ValueError):
+    """Parameters, keys or ciphertexts that do not fit what is asked of them; nothing was opened."""
+
+    exit_code = 9
 
 
 class NotFittedError(ConfideError, ValueError):

@@ -82,7 +82,11 @@ class TestPaths:
         ring.decompose(out, transformed(ring, x, rows), rows, [1, 3], 1)
         order = [*rows, 1, 3]
         for d in range(3):
-            expected = np.stack([x[0, d] % np.uint64(moduli[i]) for i in order])[None]
+            # Raised by half the digit's prime, but modulo that prime itself.
+            q = moduli[rows[d]]
+            raised = (x[0, d] + np.uint64(q // 2)) % np.uint64(q)
+            expected = np.stack([raised % np.uint64(moduli[i]) for i in order])[None]
+            expected[0, d] = x[0, d]
             assert np.array_equal(out[d : d + 1], transformed(ring, expected, order))
 
     @pytest.mark.parametrize("path", LARGE_PATHS)
@@ -128,10 +132,12 @@ class TestPaths:
             cut = np.empty((digits, 5, degree), np.uint64)
             both, again = np.empty((2, 5, degree), np.uint64), np.empty((2, 5, degree), np.uint64)
             ring.decompose(cut, short, kept, special, width)
-            ring.switch_digits(both, cut, key, range(5), kept, special, width)
-            ring.switch_key(again, short, key, range(5), kept, special, width)
+            offset = np.empty((2, 5, degree), np.uint64)
+            ring.offset(offset, key, range(5), kept, special, width)
+            ring.switch_digits(both, cut, key, range(5), offset, kept, special, width)
+            ring.switch_key(again, short, key, range(5), offset, kept, special, width)
             assert np.array_equal(both, again)
-            outs += [cut, both]
+            outs += [offset, cut, both]
             for t in (1, 65537):
                 ring.lower(lower, x, kept, special, t)
                 outs.append(lower.copy())
@@ -187,8 +193,9 @@ class TestSpecification:
         for before, after in zip(whole.lifted(x[0], moduli), found, strict=True):
             off = before - by * after
             assert off % t == 0
-            # Rounding, and a wrong multiple of B in the conversion for each prime after the first.
-            assert abs(off) <= t * by * (len(dropped) - 0.5) + t
+            # Rounding, and a wrong multiple of B in the conversion for each prime after the first,
+            # about zero together.
+            assert abs(off) <= t * by * len(dropped) / 2 + t
 
     @pytest.mark.parametrize("width", [1, 2, 4])
     def test_digits_add_up(self, ring, width):
@@ -199,12 +206,16 @@ class TestSpecification:
         out = np.empty((count, 5, self.degree), np.uint64)
         ring.decompose(out, transformed(ring, x, rows), rows, special, width)
         for d in range(count):
-            own = moduli[d * width : min(4, (d + 1) * width)]
-            size = int(np.prod(own, dtype=object))
-            digit = whole.lifted(coefficients(ring, out[d : d + 1], range(5))[0], moduli)
-            for i, q in enumerate(own):
-                assert [c % q for c in digit] == x[0, d * width + i].tolist()
-            assert all(-size < c < width * size for c in digit)
+            mine = range(d * width, min(4, (d + 1) * width))
+            size = int(np.prod([moduli[i] for i in mine], dtype=object))
+            found = coefficients(ring, out[d : d + 1], range(5))[0]
+            assert np.array_equal(found[mine], x[0, mine])
+            # Modulo the others it is raised by half its range; raised everywhere, it is one number.
+            middle = len(mine) * size // 2
+            for i in mine:
+                found[i] = [(c + middle) % moduli[i] for c in found[i].tolist()]
+            raised = whole.lifted(found, moduli)
+            assert all(0 <= c < len(mine) * size for c in raised)
 
     def test_numbers_in_and_out(self, ring):
         rng = np.random.default_rng(1)
@@ -318,9 +329,10 @@ class TestKeys:
         )
         above = np.empty((2, 5, self.degree), np.uint64)
         below = np.empty((2, 3, self.degree), np.uint64)
-        ring.switch_key(
-            above, transformed(ring, x, self.kept), key, key_rows, self.kept, self.special, width
-        )
+        offset = np.empty_like(above)
+        ring.offset(offset, key, key_rows, self.kept, self.special, width)
+        there = transformed(ring, x, self.kept)
+        ring.switch_key(above, there, key, key_rows, offset, self.kept, self.special, width)
         ring.lower(below, above, self.kept, self.special, t)
         if g:
             turned = np.empty_like(below)
@@ -454,7 +466,9 @@ class TestThreads:
         key = whole.random_rows(np.random.default_rng(1), self.moduli, self.degree, 8)
         out = np.empty((2, 5, self.degree), np.uint64)
         ring.forward(x, range(5))
-        ring.switch_key(out, np.ascontiguousarray(x[:1, :4]), key, range(5), range(4), [4], 1)
+        offset = np.zeros_like(out)
+        short = np.ascontiguousarray(x[:1, :4])
+        ring.switch_key(out, short, key, range(5), offset, range(4), [4], 1)
         return out
 
     def test_results_are_the_same(self):
@@ -550,7 +564,13 @@ class TestBadArguments:
         ring = make(64, self.moduli)
         x, out = np.zeros((1, 3, 64), np.uint64), np.zeros((2, 4, 64), np.uint64)
         key = np.zeros((6, 4, 64), np.uint64)
-        good = {"key_rows": range(4), "rows": range(3), "special": [3], "width": 1}
+        good = {
+            "key_rows": range(4),
+            "offset": np.zeros_like(out),
+            "rows": range(3),
+            "special": [3],
+            "width": 1,
+        }
         ring.switch_key(out, x, key, **good)
         for changed, message in (
             ({"key_rows": [0, 1, 2, 4]}, "without one of the primes"),
@@ -561,6 +581,14 @@ class TestBadArguments:
                 ring.switch_key(out, x, key, **(good | changed))
         with pytest.raises(ValueError, match="too few digits"):
             ring.switch_key(out, x, key[:4], **good)
+
+    def test_of_offsets(self):
+        ring = make(64, self.moduli)
+        key, out = np.zeros((6, 4, 64), np.uint64), np.zeros((2, 4, 64), np.uint64)
+        with pytest.raises(ValueError, match="too few digits"):
+            ring.offset(out, key[:4], range(4), range(3), [3], 1)
+        with pytest.raises(ValueError, match="shape"):
+            ring.offset(out[:1], key, range(4), range(3), [3], 1)
 
     def test_of_seeds(self):
         ring = make(64, self.moduli)

@@ -52,12 +52,22 @@ class Ring:
     def decompose(
         self, out: _Polys, x: _Polys, rows: _Rows, special: _Rows, width: int
     ) -> None: ...
+    def offset(
+        self,
+        out: _Polys,
+        key: _Polys,
+        key_rows: _Rows,
+        rows: _Rows,
+        special: _Rows,
+        width: int,
+    ) -> None: ...
     def switch_digits(
         self,
         out: _Polys,
         digits: _Polys,
         key: _Polys,
         key_rows: _Rows,
+        offset: _Polys,
         rows: _Rows,
         special: _Rows,
         width: int,
@@ -68,6 +78,7 @@ class Ring:
         x: _Polys,
         key: _Polys,
         key_rows: _Rows,
+        offset: _Polys,
         rows: _Rows,
         special: _Rows,
         width: int,

@@ -24,8 +24,9 @@ std::vector<std::size_t> located(const std::vector<std::size_t>& wanted,
   return result;
 }
 
-// Memory of one thread that stays from call to call, for values that are public: fresh pages would
-// cost as much as the work. A thread has one such place for each use.
+// Memory of one thread that stays from call to call, for what needs no wiping (ciphertexts, and
+// results that their owner opened): fresh pages would cost as much as the work. A thread has one
+// such place for each use.
 enum class Use { kWhole, kPiece, kCount };
 
 Word* kept_room(Use use, std::size_t words) {
@@ -35,33 +36,44 @@ Word* kept_room(Use use, std::size_t words) {
   return room.data();
 }
 
+// Whether a prime, by its place among those of a decomposition, is one of digit d's own.
+bool owns(Digits digits, std::size_t d, std::size_t j, std::size_t rows) {
+  return j < rows && j / digits.width == d;
+}
+
+std::vector<Conversion> conversions_of(const Ring& ring, Rows rows, Rows all, Digits digits) {
+  std::vector<Conversion> result;
+  for (std::size_t first = 0; first < rows.size(); first += digits.width) {
+    const std::size_t many = std::min(digits.width, rows.size() - first);
+    result.emplace_back(ring, rows.subspan(first, many), all);
+  }
+  return result;
+}
+
 // The digits of one polynomial, ready to be taken to any prime.
 class Decomposition {
  public:
   Decomposition(const Ring& ring, const Word* x, Rows rows, Rows special, Digits digits)
       : ring_(ring), x_(x), rows_(rows.begin(), rows.end()), all_(joined(rows, special)),
-        width_(digits.width),
+        digits_(digits), conversions_(conversions_of(ring, rows_, all_, digits)),
         prepared_(kept_room(Use::kWhole, rows.size() * ring.degree())) {
-    for (std::size_t first = 0; first < rows_.size(); first += width_) {
-      const std::size_t many = std::min(width_, rows_.size() - first);
-      conversions_.emplace_back(ring, Rows(rows_).subspan(first, many), all_);
-    }
     const std::size_t n = ring_.degree();
     ring_.run(rows_.size(), [&](std::size_t i) {
       Word* const row = prepared_ + i * n;
       std::copy_n(x_ + i * n, n, row);
       ring_.inverse(row, rows_[i]);
-      if (width_ > 1) conversions_[i / width_].prepare(row, row, i % width_, false);
+      conversions_[i / digits_.width].prepare(row, row, i % digits_.width);
     });
   }
 
   const std::vector<std::size_t>& primes() const { return all_; }
   std::size_t count() const { return conversions_.size(); }
 
-  // Digit d modulo prime j of `primes()`, transformed: in `room`, or where it stands already.
+  // Digit d modulo prime j of `primes()`, transformed: in `room`, or where it stands already. Unless
+  // j is one of its own primes, it is raised by what `offset` takes away again.
   const Word* row(Word* room, std::size_t d, std::size_t j) const {
-    const std::size_t n = ring_.degree(), first = d * width_;
-    if (first <= j && j < first + conversions_[d].from()) return x_ + j * n;
+    const std::size_t n = ring_.degree(), first = d * digits_.width;
+    if (owns(digits_, d, j, rows_.size())) return x_ + j * n;
     if (conversions_[d].from() == 1) {
       ring_.forward_any(room, prepared_ + first * n, all_[j]);
       return room;
@@ -69,7 +81,7 @@ class Decomposition {
     Pointers prepared;
     for (std::size_t i = 0; i < conversions_[d].from(); ++i)
       prepared.push_back(prepared_ + (first + i) * n);
-    conversions_[d].apply(room, prepared, j, false);
+    conversions_[d].raised(room, prepared, j);
     ring_.forward(room, all_[j]);
     return room;
   }
@@ -78,22 +90,24 @@ class Decomposition {
   const Ring& ring_;
   const Word* x_;
   std::vector<std::size_t> rows_, all_;
-  std::size_t width_;
+  Digits digits_;
   std::vector<Conversion> conversions_;
   Word* prepared_;
 };
 
-// Both halves of a key times the digits from `first` on, modulo one prime, added to what is there
-// unless they are the first.
+// Both halves of a key times the digits from `first` on, modulo one prime, added to what is there,
+// or to the key's offset if they are the first.
 void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits,
-                std::size_t first, const SwitchingKey& key, std::size_t key_row, std::size_t prime,
-                std::size_t stride) {
+                std::size_t first, const SwitchingKey& key, std::size_t key_row, const Word* offset,
+                std::size_t prime, std::size_t stride) {
   const std::size_t n = ring.degree();
   for (std::size_t half = 0; half < 2; ++half) {
+    Word* const row = out + half * stride;
+    if (first == 0) std::copy_n(offset + half * stride, n, row);
     Pointers factors;
     for (std::size_t d = 0; d < digits.size(); ++d)
       factors.push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
-    ring.kernels().dot(out + half * stride, digits, factors, n, ring.modulus(prime), first > 0);
+    ring.kernels().dot(row, digits, factors, n, ring.modulus(prime), true);
   }
 }
 
@@ -170,6 +184,33 @@ void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows speci
   });
 }
 
+void offset(const Ring& ring, Word* out, const SwitchingKey& key, Rows rows, Rows special,
+            Digits digits) {
+  const auto all = joined(rows, special);
+  const auto held = located(all, key.rows);
+  const auto conversions = conversions_of(ring, rows, all, digits);
+  const std::size_t n = ring.degree();
+  ring.run(all.size(), [&](std::size_t j) {
+    const Modulus& m = ring.modulus(all[j]);
+    Word* const ones = kept_room(Use::kPiece, 2 * n);
+    Word* const term = ones + n;
+    std::fill_n(ones, n, Word{1});
+    ring.forward(ones, all[j]);
+    for (std::size_t half = 0; half < 2; ++half) {
+      Word* const row = out + (half * all.size() + j) * n;
+      std::fill_n(row, n, Word{0});
+      for (std::size_t d = 0; d < conversions.size(); ++d) {
+        if (owns(digits, d, j, rows.size())) continue;
+        const Factor taken = ring.factor(subtract(0, conversions[d].middle(j), m.q), all[j]);
+        const Word* const part = key.data + ((2 * d + half) * key.rows.size() + held[j]) * n;
+        ring.kernels().scale(term, part, taken, n, m);
+        ring.kernels().add(row, row, term, n, m);
+      }
+      ring.kernels().multiply(row, row, ones, n, m);
+    }
+  });
+}
+
 void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const SwitchingKey& key,
                    Rows rows, Rows special, Digits digits) {
   const auto all = joined(rows, special);
@@ -178,7 +219,8 @@ void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const Sw
   ring.run(all.size(), [&](std::size_t j) {
     Pointers pieces;
     for (std::size_t d = 0; d < count; ++d) pieces.push_back(decomposed + (d * all.size() + j) * n);
-    sum_digits(ring, out + j * n, pieces, 0, key, held[j], all[j], all.size() * n);
+    sum_digits(ring, out + j * n, pieces, 0, key, held[j], key.offset + j * n, all[j],
+               all.size() * n);
   });
 }
 
@@ -197,7 +239,8 @@ void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& 
       Pointers pieces;
       for (std::size_t d = first; d < std::min(first + at_a_time, cut.count()); ++d)
         pieces.push_back(cut.row(room + (d - first) * n, d, j));
-      sum_digits(ring, out + j * n, pieces, first, key, held[j], all[j], all.size() * n);
+      sum_digits(ring, out + j * n, pieces, first, key, held[j], key.offset + j * n, all[j],
+                 all.size() * n);
     }
   });
 }
@@ -216,7 +259,7 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
       const Modulus& m = ring.modulus(prime);
       ring.kernels().scale(row, row, ring.factor(inverse(t % m.q, m), prime), n, m);
     }
-    conversion.prepare(row, row, at, true);
+    conversion.prepare(row, row, at);
   });
   ring.run(polys * kept.size(), [&](std::size_t i) {
     const std::size_t poly = i / kept.size(), at = i % kept.size(), prime = kept[at];
@@ -225,7 +268,7 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
     for (std::size_t d = 0; d < dropped.size(); ++d)
       pieces.push_back(prepared + (poly * dropped.size() + d) * n);
     Word* const row = out + i * n;
-    conversion.apply(row, pieces, at, true);
+    conversion.apply(row, pieces, at);
     if (t > 1) ring.kernels().scale(row, row, ring.factor(t % m.q, prime), n, m);
     ring.forward(row, prime);
     ring.kernels().subtract_scale(row, x + (poly * all + at) * n, row,

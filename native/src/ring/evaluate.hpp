@@ -45,14 +45,22 @@ struct Digits {
 };
 
 // A key that takes one secret to another (Han and Ki 2020, hybrid key switching): for each digit
-// two polynomials modulo `rows`, transformed.
+// two polynomials modulo `rows`, transformed; and its offset for the rows that are switched.
+//
+// Digits that lie between 0 and B would have the mean B/2, and so an error that piles up in the few
+// slots near X = 1. They are cut from x + B/2 instead, and the offset, -B/2 times the key, is added.
 struct SwitchingKey {
   const Word* data;
   std::vector<std::size_t> rows;
+  const Word* offset;
 };
 
-// x (rows, transformed) to its digits modulo rows and special, transformed:
-// out is (digits, rows + special, N).
+// The offset of a key (whose own offset is not looked at): out is (2, rows + special, N).
+void offset(const Ring& ring, Word* out, const SwitchingKey& key, Rows rows, Rows special,
+            Digits digits);
+
+// x (rows, transformed) to its digits modulo rows and special, transformed: out is
+// (digits, rows + special, N). Each is raised by what the offset takes away.
 void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows special, Digits digits);
 
 // The sum of digits times a key, modulo rows and special: out is (2, rows + special, N).

@@ -69,15 +69,15 @@ Conversion::Conversion(const Ring& ring, Rows from, Rows to)
     return multiply(ring.product(Rows(from_).first(i), m), ring.product(Rows(from_).subspan(i + 1), m),
                     m);
   };
-  // (B - 1)/2 modulo m; B is odd.
-  const auto half = [&](const Modulus& m) {
-    const Word whole = ring.product(from_, m);
-    return multiply(subtract(whole, 1, m.q), (m.q + 1) / 2, m);
+  // B is odd, so w·B is as odd as w.
+  const auto middle = [&](const Modulus& m) {
+    const Word whole = multiply(ring.product(from_, m), from_.size() % m.q, m);
+    return multiply(subtract(whole, from_.size() % 2, m.q), (m.q + 1) / 2, m);
   };
   for (std::size_t i = 0; i < from_.size(); ++i) {
     const Modulus& m = ring.modulus(from_[i]);
     inverses_.push_back(ring.factor(inverse(product_without(i, m), m), from_[i]));
-    half_from_.push_back(half(m));
+    middle_from_.push_back(middle(m));
   }
   for (const std::size_t prime : to_) {
     const Modulus& m = ring.modulus(prime);
@@ -85,29 +85,28 @@ Conversion::Conversion(const Ring& ring, Rows from, Rows to)
     for (std::size_t i = 0; i < from_.size(); ++i)
       weights.push_back(ring.factor(product_without(i, m), prime));
     weights_.push_back(std::move(weights));
-    half_to_.push_back(half(m));
+    middle_to_.push_back(middle(m));
   }
 }
 
-void Conversion::prepare(Word* out, const Word* row, std::size_t i, bool centred) const {
+void Conversion::prepare(Word* out, const Word* row, std::size_t i) const {
   const Modulus& m = ring_.modulus(from_[i]);
-  if (!centred) {
-    ring_.kernels().scale(out, row, inverses_[i], ring_.degree(), m);
-    return;
-  }
-  ring_.kernels().shift(out, row, half_from_[i], ring_.degree(), m);
-  ring_.kernels().scale(out, out, inverses_[i], ring_.degree(), m);
+  ring_.kernels().shift(out, row, middle_from_[i], ring_.degree(), m);
+  if (from_.size() > 1) ring_.kernels().scale(out, out, inverses_[i], ring_.degree(), m);
 }
 
-void Conversion::apply(Word* out, std::span<const Word* const> prepared, std::size_t j,
-                       bool centred) const {
+void Conversion::raised(Word* out, std::span<const Word* const> prepared, std::size_t j) const {
   const Modulus& m = ring_.modulus(to_[j]);
   if (from_.size() == 1)
     ring_.kernels().reduce(out, prepared[0], ring_.degree(), m);
   else
     ring_.kernels().weigh(out, prepared, weights_[j], ring_.degree(), m);
-  if (!centred) return;
-  ring_.kernels().shift(out, out, subtract(0, half_to_[j], m.q), ring_.degree(), m);
+}
+
+void Conversion::apply(Word* out, std::span<const Word* const> prepared, std::size_t j) const {
+  const Modulus& m = ring_.modulus(to_[j]);
+  raised(out, prepared, j);
+  ring_.kernels().shift(out, out, subtract(0, middle_to_[j], m.q), ring_.degree(), m);
 }
 
 }  // namespace confide::ring

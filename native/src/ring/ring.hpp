@@ -89,26 +89,30 @@ class Scratch {
   std::size_t size_;
 };
 
-// From residues modulo some primes to others: [x]_B to x + u·B for a small u >= 0, or, with
-// `centred`, to a number congruent to x that lies about zero (Halevi, Polyakov and Shoup 2019,
-// §2.2, without the correction of u, which is noise below the number of primes).
+// From residues modulo w primes, of product B, to others: from [x]_B to a number congruent to x that
+// lies about zero, between -w·B/2 and w·B/2 (Halevi, Polyakov and Shoup 2019, §2.2, without the
+// correction of multiples of B). It is reached by adding w·B/2 first and taking it away at the end.
 class Conversion {
  public:
   Conversion(const Ring& ring, Rows from, Rows to);
 
-  // Multiplies row i of the source by (B/b_i)^-1; with `centred` after adding B/2.
-  void prepare(Word* out, const Word* row, std::size_t i, bool centred) const;
+  // Adds w·B/2 to row i of the source and multiplies it by (B/b_i)^-1; `out` may be `row`.
+  void prepare(Word* out, const Word* row, std::size_t i) const;
 
-  // Row j of the target, from prepared rows.
-  void apply(Word* out, std::span<const Word* const> prepared, std::size_t j, bool centred) const;
+  // Row j of the target from prepared rows, with w·B/2 still in it.
+  void raised(Word* out, std::span<const Word* const> prepared, std::size_t j) const;
+
+  // Row j of the target from prepared rows.
+  void apply(Word* out, std::span<const Word* const> prepared, std::size_t j) const;
 
   std::size_t from() const { return from_.size(); }
+  Word middle(std::size_t j) const { return middle_to_[j]; }  // w·B/2 modulo target j
 
  private:
   const Ring& ring_;
   std::vector<std::size_t> from_, to_;
   std::vector<Factor> inverses_;             // (B/b_i)^-1 mod b_i
-  std::vector<Word> half_from_, half_to_;    // B/2 modulo each
+  std::vector<Word> middle_from_, middle_to_;  // w·B/2, rounded down, modulo each
   std::vector<std::vector<Factor>> weights_;  // B/b_i mod each target
 };
 

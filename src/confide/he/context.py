@@ -1,0 +1,54 @@
+"""Parameters made ready to compute with: the ring's tables and the scheme's encoding."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confide.errors import EncryptionError
+from confide.he.bgv import BGVEncoding
+from confide.he.ckks import CKKSEncoding
+from confide.he.encoding import Encoding, Polys
+from confide.he.kernel import make_ring
+from confide.he.parameters import Parameters, Scheme
+
+__all__ = ["Context", "moved_by"]
+
+_MOST_THREADS: Final = 256
+
+
+class Context:
+    """What keys, ciphertexts and engines of one set of parameters share. Holds no secret.
+
+    Args:
+        parameters: Checked parameters.
+        threads: How many threads one operation may use, over the residues it works on. The
+            interpreter's lock is let go of, so operations also run side by side.
+
+    Raises:
+        EncryptionError: If the kernels are not installed, or `threads` is out of range.
+    """
+
+    def __init__(self, parameters: Parameters, *, threads: int = 1) -> None:
+        if type(threads) is not int or not 1 <= threads <= _MOST_THREADS:
+            raise EncryptionError(f"threads is {threads!r}; it lies between 1 and {_MOST_THREADS}")
+        self.parameters: Final = parameters
+        self.ring: Final = make_ring(parameters.degree, parameters.primes, threads)
+        scheme = CKKSEncoding if parameters.scheme is Scheme.CKKS else BGVEncoding
+        self.encoding: Final[Encoding] = scheme(parameters, self.ring)
+
+    def empty(self, polys: int, rows: int) -> Polys:
+        """Room for residues: (polys, rows, N)."""
+        return self.encoding.empty(polys, rows)
+
+    def __repr__(self) -> str:
+        return f"Context({self.parameters!r}, {self.ring.path}, threads={self.ring.threads})"
+
+
+def moved_by(steps: int, degree: int) -> int:
+    """The power g of X -> X^g that moves slot j + steps to slot j.
+
+    Example:
+        >>> moved_by(1, 4096), moved_by(-1, 4096) * 5 % 8192
+        (5, 1)
+    """
+    return pow(5, steps % (degree // 2), 2 * degree)

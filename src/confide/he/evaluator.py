@@ -1,0 +1,151 @@
+"""When to relinearise, rescale and change levels: the same for every engine.
+
+Both are put off as long as they can be. A product keeps three parts and the squared scale until
+something needs it otherwise, so a sum of a thousand products is relinearised and rescaled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Generic
+
+from confide.errors import EncryptionError
+from confide.he.ciphertext import Plain
+from confide.he.engine import C, Engine
+from confide.he.parameters import Scheme
+
+__all__ = ["Evaluator"]
+
+
+class Evaluator(Generic[C]):
+    """Arithmetic on ciphertexts at any level.
+
+    Args:
+        engine: What computes.
+    """
+
+    def __init__(self, engine: Engine[C]) -> None:
+        self.engine: Final = engine
+
+    def add(self, x: C, y: C | Plain) -> C:
+        """The sum."""
+        if isinstance(y, Plain):
+            return self.engine.add_plain(x, y)
+        return self.engine.add(*self._together(x, y))
+
+    def subtract(self, x: C, y: C | Plain) -> C:
+        """The difference."""
+        if isinstance(y, Plain):
+            return self.engine.add_plain(x, Plain(-y.values))
+        return self.engine.subtract(*self._together(x, y))
+
+    def negate(self, x: C) -> C:
+        """The negative."""
+        return self.engine.times(x, -1)
+
+    def multiply(self, x: C, y: C | Plain) -> C:
+        """x·y. A whole number takes no level; any other factor takes one.
+
+        Raises:
+            EncryptionError: If no level is left.
+        """
+        if isinstance(y, Plain):
+            number = self._whole(y)
+            if number is not None:
+                return self.engine.times(x, number)
+            return self.dot([x], [y])
+        return self.dot([x], [y])
+
+    def dot(self, xs: Sequence[C], ys: Sequence[C] | Sequence[Plain]) -> C:
+        """Σ x·y, relinearised and rescaled once, when the sum is used.
+
+        Raises:
+            EncryptionError: If no level is left, or there are not as many of each.
+        """
+        if not xs or len(xs) != len(ys):
+            raise EncryptionError(
+                f"{len(xs)} left and {len(ys)} right factors; as many of each, and at least one"
+            )
+        plain = [y for y in ys if isinstance(y, Plain)]
+        if plain:
+            factors = self._at_one_level([self._rescaled(x) for x in xs])
+            self._require_level(factors)
+            return self.engine.weighted(factors, plain)
+        others = [y for y in ys if not isinstance(y, Plain)]
+        # The same ciphertext twice is settled once.
+        settled: dict[int, C] = {}
+        for x in (*xs, *others):
+            if id(x) not in settled:
+                settled[id(x)] = self.settled(x)
+        both = self._at_one_level([settled[id(x)] for x in (*xs, *others)])
+        self._require_level(both)
+        return self.engine.products(both[: len(xs)], both[len(xs) :])
+
+    def rotate(self, x: C, steps: int) -> C:
+        """What `numpy.roll(x, -steps)` would give."""
+        return self.rotations(x, [steps])[0]
+
+    def rotations(self, x: C, steps: Sequence[int]) -> list[C]:
+        """Several rotations of one ciphertext: cheaper than one by one."""
+        return self.engine.rotate(self.relinearised(x), steps)
+
+    def conjugate(self, x: C) -> C:
+        """The conjugate numbers (CKKS), or the two rows swapped (BGV)."""
+        return self.engine.conjugate(self.relinearised(x))
+
+    def relinearised(self, x: C) -> C:
+        """In two parts."""
+        return self.engine.relinearise(x) if x.parts > 2 else x
+
+    def settled(self, x: C) -> C:
+        """In two parts and at its level's scale: smallest, and ready to be sent.
+
+        Relinearised first: what key switching adds is then divided with the rest.
+        """
+        return self._rescaled(self.relinearised(x))
+
+    def _rescaled(self, x: C) -> C:
+        return self.engine.rescale(x) if x.squared else x
+
+    def _whole(self, y: Plain) -> int | None:
+        """The factor, if one whole number stands in every slot."""
+        constant = y.constant
+        if constant is None or constant.imag or not constant.real.is_integer():
+            return None
+        number = int(constant.real)
+        exact = self.engine.scheme is Scheme.BGV or abs(number) < 2**30
+        return number if exact else None
+
+    def _at_one_level(self, xs: list[C]) -> list[C]:
+        """At the lowest of their levels; the same ciphertext twice is lowered once."""
+        low = min(x.level for x in xs)
+        lowered: dict[int, C] = {}
+        for x in xs:
+            if id(x) not in lowered:
+                lowered[id(x)] = x if x.level == low else self.engine.lower(x, low)
+        return [lowered[id(x)] for x in xs]
+
+    def _together(self, x: C, y: C) -> tuple[C, C]:
+        """At one level and one scale."""
+        if x.level > y.level:
+            other, one = self._together(y, x)
+            return one, other
+        if x.level < y.level:
+            y = self._rescaled(y)
+            # Rescaling may have taken it below the other one.
+            if y.level < x.level:
+                return self._together(x, y)
+            y = y if y.level == x.level else self.engine.lower(y, x.level)
+        if x.squared and not y.squared:
+            y = self.engine.square_scale(y)
+        if y.squared and not x.squared:
+            x = self.engine.square_scale(x)
+        return x, y
+
+    def _require_level(self, xs: Sequence[C]) -> None:
+        if xs[0].level <= self.engine.lowest:
+            raise EncryptionError(
+                f"a product at level {xs[0].level}, where none is left: the parameters have too"
+                " few levels for so many multiplications in a row. Let plan(...) choose them, ask"
+                " for more depth, or multiply in a balanced tree"
+            )

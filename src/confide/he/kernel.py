@@ -1,0 +1,51 @@
+"""The compiled ring, without which nothing is encrypted: there is no slower stand-in."""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from confide._version import __version__
+from confide.errors import EncryptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confide_native import Ring, Secret
+
+__all__ = ["make_ring", "make_secret"]
+
+
+@lru_cache(maxsize=1)
+def _module() -> ModuleType:
+    try:
+        module = importlib.import_module("confide_native")
+    except ImportError as error:
+        raise EncryptionError(
+            "encryption needs the compiled kernels: pip install 'confide[he]', or ./native from"
+            " a checkout"
+        ) from error
+    if module.__version__ != __version__:
+        raise EncryptionError(
+            f"confide {__version__} with the kernels of {module.__version__}: install the same"
+            " version of both"
+        )
+    return module
+
+
+def make_ring(degree: int, primes: Sequence[int], threads: int) -> Ring:
+    """The ring of these primes.
+
+    Raises:
+        EncryptionError: If the kernels are not installed, or are of another version.
+    """
+    ring: Ring = _module().Ring(degree, list(primes), threads=threads)
+    return ring
+
+
+def make_secret(ring: Ring, *coefficients: object) -> Secret:
+    """A fresh secret, or the one of these coefficients."""
+    secret: Secret = _module().Secret(ring, *coefficients)
+    return secret

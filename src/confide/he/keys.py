@@ -1,0 +1,381 @@
+"""Keys: a secret one, what encrypts, and what others compute with.
+
+Ciphertexts and keys of one secret carry its `key_id`, 16 random bytes that say nothing about it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, NoReturn, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from confide.errors import EncryptionError
+from confide.he.ciphertext import KEY_ID_BYTES, Ciphertext, require_fit
+from confide.he.context import Context, moved_by
+from confide.he.encoding import Numbers, Polys
+from confide.he.flooding import LEAST_STATISTICAL_BITS, flood, flooding_scale
+from confide.he.kernel import make_secret
+from confide.he.parameters import Parameters, Scheme
+from confide.randomness import SystemRandom
+
+if TYPE_CHECKING:
+    from confide_native import Secret
+
+__all__ = [
+    "RELINEARISATION",
+    "EvaluationKeys",
+    "PublicKey",
+    "SecretKey",
+    "SwitchingKey",
+    "conjugation",
+]
+
+RELINEARISATION: Final = 0
+"""Stands for the key of products, where others are named by their power of X."""
+
+
+def conjugation(degree: int) -> int:
+    """The power of X that conjugates CKKS's slots and swaps BGV's rows."""
+    return 2 * degree - 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SwitchingKey:
+    """What takes one secret to another, up to a level (Han and Ki 2020, hybrid key switching).
+
+    Attributes:
+        level: The highest level of what it switches.
+        data: (2·digits, primes of the level and special ones, N).
+        seed: What every second polynomial was made of.
+    """
+
+    level: int
+    data: Polys = field(repr=False)
+    seed: bytes = field(repr=False)
+    _offsets: dict[int, Polys] = field(default_factory=dict, repr=False)
+
+    def rows(self, parameters: Parameters) -> list[int]:
+        """The primes that `data` is modulo."""
+        return [*parameters.rows(self.level), *parameters.special]
+
+    def offset(self, context: Context, level: int) -> Polys:
+        """What centres the digits of a level; made when it is first needed."""
+        if level not in self._offsets:
+            parameters = context.parameters
+            rows, special = parameters.rows(level), parameters.special
+            out = context.empty(2, len(rows) + len(special))
+            context.ring.offset(
+                out, self.data, self.rows(parameters), rows, special, parameters.width
+            )
+            self._offsets[level] = out
+        return self._offsets[level]
+
+
+class EvaluationKeys:
+    """What an evaluator needs: a key for products, and one for each rotation. Public.
+
+    Attributes:
+        context: Of the secret key.
+        key_id: Of the secret key.
+        keys: By the power of X; 0 is the key of products.
+    """
+
+    def __init__(self, context: Context, key_id: bytes, keys: Mapping[int, SwitchingKey]) -> None:
+        self.context: Final = context
+        self.key_id: Final = key_id
+        self.keys: Final = dict(keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all of them."""
+        return sum(key.data.nbytes for key in self.keys.values())
+
+    def find(self, power: int, level: int, what: str) -> SwitchingKey:
+        """The key of a power of X.
+
+        Args:
+            power: Of X; 0 for products.
+            level: Of the ciphertext.
+            what: The operation, for the error.
+
+        Raises:
+            EncryptionError: If there is none, or it is for lower levels.
+        """
+        key = self.keys.get(power)
+        if key is None:
+            raise EncryptionError(
+                f"{what} needs a key that is not among these {len(self.keys)}: name it when you"
+                " make evaluation_keys, or let plan(...) find what a computation needs"
+            )
+        if key.level < level:
+            raise EncryptionError(
+                f"{what} at level {level} with a key made for level {key.level} and below: make"
+                " the key for the higher level, or rotate later"
+            )
+        return key
+
+    def __repr__(self) -> str:
+        return (
+            f"EvaluationKeys({len(self.keys)} keys, {self.nbytes / 2**20:.1f} MiB,"
+            f" {self.context.parameters!r}, key {self.key_id.hex()[:8]})"
+        )
+
+
+class PublicKey:
+    """What anybody encrypts with.
+
+    Attributes:
+        context: Of the secret key.
+        key_id: Of the secret key.
+        data: An encryption of zero at the top level: (2, rows, N).
+        seed: What its second polynomial was made of.
+    """
+
+    def __init__(self, context: Context, key_id: bytes, data: Polys, seed: bytes) -> None:
+        self.context: Final = context
+        self.key_id: Final = key_id
+        self.data: Final = data
+        self.seed: Final = seed
+
+    def encrypt(self, values: ArrayLike, *, level: int | None = None) -> Ciphertext:
+        """Encrypts numbers (Lyubashevsky, Peikert and Regev 2013, §8.1, ternary).
+
+        Args:
+            values: At most N/2, real or complex for CKKS; whole numbers for BGV, (n,) or (2, n).
+            level: How many multiplications are to come; all if None. Lower is smaller and faster.
+
+        Raises:
+            EncryptionError: If the numbers do not fit the scheme or the level.
+        """
+        context = self.context
+        parameters = context.parameters
+        at = _checked_level(level, parameters.depth)
+        message = context.encoding.encode(context.encoding.checked(values), at)
+        rows = parameters.rows(at)
+        out = context.empty(2, len(rows))
+        context.ring.encrypt(
+            out, self.data, parameters.rows(parameters.depth), message, rows,
+            parameters.plain_modulus,
+        )  # fmt: skip
+        return Ciphertext(parameters=parameters, key_id=self.key_id, data=out, level=at)
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self.context.parameters!r}, key {self.key_id.hex()[:8]})"
+
+
+class SecretKey:
+    """A uniform ternary secret. It is never pickled, copied or shown; its memory is wiped.
+
+    Args:
+        context: What it is for.
+
+    Attributes:
+        context: What it is for.
+        key_id: 16 random bytes that name it.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._begin(context, SystemRandom().bytes(KEY_ID_BYTES), make_secret(context.ring))
+
+    @classmethod
+    def of_coefficients(
+        cls,
+        context: Context,
+        key_id: bytes,
+        coefficients: np.typing.NDArray[np.int8],
+        spent: Fraction,
+    ) -> SecretKey:
+        """The key of these coefficients, each -1, 0 or 1; for `import_secret_key`."""
+        self = cls.__new__(cls)
+        self._begin(context, key_id, make_secret(context.ring, coefficients))
+        self._spent = spent
+        return self
+
+    def _begin(self, context: Context, key_id: bytes, secret: Secret) -> None:
+        self.context = context
+        self.key_id = key_id
+        self._secret = secret
+        self._spent = Fraction(0)
+        self._lock = threading.Lock()
+
+    def encrypt(self, values: ArrayLike, *, level: int | None = None) -> Ciphertext:
+        """Encrypts numbers; half the ciphertext is a seed, so that half the bytes travel.
+
+        Args:
+            values: At most N/2, real or complex for CKKS; whole numbers for BGV, (n,) or (2, n).
+            level: How many multiplications are to come; all if None. Lower is smaller and faster.
+
+        Raises:
+            EncryptionError: If the numbers do not fit the scheme or the level.
+        """
+        encoding = self.context.encoding
+        at = _checked_level(level, self.context.parameters.depth)
+        data, seed = self._encrypted(encoding.encode(encoding.checked(values), at), at)
+        return Ciphertext(
+            parameters=self.context.parameters, key_id=self.key_id, data=data, level=at, seed=seed
+        )
+
+    def _encrypted(self, message: Polys | None, level: int) -> tuple[Polys, bytes]:
+        parameters, ring = self.context.parameters, self.context.ring
+        rows = parameters.rows(level)
+        data = self.context.empty(2, len(rows))
+        seed = self._secret.encrypt(data[:1], message, rows, parameters.plain_modulus)
+        ring.uniform(data[1:], rows, seed)
+        return data, seed
+
+    def public_key(self) -> PublicKey:
+        """A fresh public key of this secret."""
+        data, seed = self._encrypted(None, self.context.parameters.depth)
+        return PublicKey(self.context, self.key_id, data, seed)
+
+    def evaluation_keys(
+        self,
+        *,
+        products: bool | int = False,
+        rotations: Iterable[int] | Mapping[int, int] = (),
+        conjugate: bool | int = False,
+    ) -> EvaluationKeys:
+        """Keys for what an evaluator is to compute, and for nothing else.
+
+        Args:
+            products: Whether ciphertexts are multiplied by ciphertexts; or up to which level.
+            rotations: By how many slots; or for each of them up to which level. Keys of lower
+                levels are smaller by the square.
+            conjugate: Whether slots are conjugated (CKKS) or rows swapped (BGV); or up to which
+                level.
+        """
+        degree, depth = self.context.parameters.degree, self.context.parameters.depth
+        steps = rotations if isinstance(rotations, Mapping) else dict.fromkeys(rotations, depth)
+        needs = {moved_by(step, degree): level for step, level in steps.items()}
+        for power, need in ((RELINEARISATION, products), (conjugation(degree), conjugate)):
+            if need is not False:
+                needs[power] = depth if need is True else need
+        return self.evaluation_keys_of(needs)
+
+    def evaluation_keys_of(self, needs: Mapping[int, int]) -> EvaluationKeys:
+        """Keys by powers of X and levels, as a plan lists them; 0 is the key of products."""
+        return EvaluationKeys(
+            self.context,
+            self.key_id,
+            {power: self._switching_key(power, level) for power, level in needs.items()
+             if power != 1},
+        )  # fmt: skip
+
+    def _switching_key(self, power: int, level: int) -> SwitchingKey:
+        parameters = self.context.parameters
+        at = _checked_level(level, parameters.depth)
+        rows, special = parameters.rows(at), parameters.special
+        data = self.context.empty(2 * parameters.digits(at), len(rows) + len(special))
+        seed = self._secret.switching_key(
+            data, power, rows, special, parameters.width, parameters.plain_modulus
+        )
+        return SwitchingKey(level=at, data=data, seed=seed)
+
+    def decrypt_private(self, ciphertext: Ciphertext) -> Numbers:
+        """Decrypts a result that stays with the key holder.
+
+        A CKKS result still holds its error. Shown to anybody who knows the ciphertext, it gives the
+        secret key away: what is to be shared comes from `decrypt_shared`.
+
+        Returns:
+            (N/2,) complex for CKKS, (2, N/2) int64 for BGV.
+
+        Raises:
+            EncryptionError: If the ciphertext is of another key or of other parameters.
+        """
+        phase, level = self._phase(ciphertext)
+        return self.context.encoding.decode(phase, level)
+
+    def decrypt_shared(
+        self,
+        ciphertext: Ciphertext,
+        *,
+        noise: float,
+        queries: int,
+        statistical_bits: int = LEAST_STATISTICAL_BITS,
+    ) -> Numbers:
+        """Decrypts a result that others will see, under noise that hides its error (CKKS).
+
+        Each call spends 1/`queries` of the key, and no call is answered beyond the whole. BGV's
+        results are exact and get no noise, but must be of a planned computation: one that
+        overflows tells of the key.
+
+        Args:
+            ciphertext: What the planned computation made, and nothing else.
+            noise: The root mean square error of its slots, from the plan of that computation
+                (`Plan.noise`); never what the evaluator says.
+            queries: τ, how many results this key may give away at most.
+            statistical_bits: s, at least 30.
+
+        Returns:
+            (N/2,) complex for CKKS, (2, N/2) int64 for BGV.
+
+        Raises:
+            EncryptionError: If the key has given all it may, the base has no room for the noise, an
+                argument is out of range, or the ciphertext is of another key or parameters.
+        """
+        if type(queries) is not int or queries < 1:
+            raise EncryptionError(f"queries is {queries!r}; a whole number, 1 or more")
+        if type(statistical_bits) is not int or statistical_bits < LEAST_STATISTICAL_BITS:
+            raise EncryptionError(
+                f"statistical_bits is {statistical_bits!r}; {LEAST_STATISTICAL_BITS} at least"
+            )
+        if not 0 < noise < float("inf"):
+            raise EncryptionError(f"noise is {noise!r}; the positive error that the plan predicts")
+        phase, level = self._phase(ciphertext)
+        share = Fraction(1, queries << (statistical_bits - LEAST_STATISTICAL_BITS))
+        with self._lock:
+            if self._spent + share > 1:
+                raise EncryptionError(
+                    f"key {self.key_id.hex()[:8]} has given away all the results that it may:"
+                    f" {float(self._spent):.1%} is spent and this one takes {float(share):.1%}."
+                    " Make a new key"
+                )
+            self._spent += share
+        if self.context.parameters.scheme is Scheme.CKKS:
+            scale = self.context.parameters.scale(level)
+            flood(self.context, phase, flooding_scale(noise * scale, queries, statistical_bits))
+        return self.context.encoding.decode(phase, level)
+
+    @property
+    def spent(self) -> Fraction:
+        """Which part of what the key may give away it has given."""
+        return self._spent
+
+    def _phase(self, x: Ciphertext) -> tuple[Polys, int]:
+        """What x holds, modulo the base's primes, and at which level's scale.
+
+        The secret is multiplied in first and primes are divided out afterwards: the rounding is
+        then not multiplied by the secret, nor by its square.
+        """
+        require_fit(self.context.parameters, self.key_id, x)
+        rows = self.context.parameters.rows(x.level)
+        phase = self.context.empty(1, len(rows))
+        self._secret.phase(phase, x.data, rows)
+        encoding, level = self.context.encoding, x.level
+        if x.squared:
+            phase, level = encoding.divided(phase, level), level - 1
+        return encoding.to_base(phase, level), level
+
+    def coefficients_into(self, out: np.typing.NDArray[np.int8]) -> None:
+        """Writes the N coefficients; for `export_secret_key`, which wipes them."""
+        self._secret.coefficients(out)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a secret key is not pickled or copied; export_secret_key writes it")
+
+    def __repr__(self) -> str:
+        return f"SecretKey({self.context.parameters!r}, key {self.key_id.hex()[:8]})"
+
+
+def _checked_level(level: int | None, depth: int) -> int:
+    if level is None:
+        return depth
+    if type(level) is not int or not 0 <= level <= depth:
+        raise EncryptionError(f"level is {level!r}; the parameters have levels 0 to {depth}")
+    return level

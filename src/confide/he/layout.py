@@ -1,0 +1,46 @@
+"""How numbers lie in slots.
+
+Up to N/2 numbers stand in one ciphertext, padded with zeros to a power of two, the *period*, and
+repeated until the slots are full: every rotation is then a rotation within the period, one number
+stands in every slot, and a sum over a period leaves nothing but the sum in any slot. More numbers
+stand in blocks of N/2, of which the last is padded with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from confide.he.encoding import Numbers
+
+__all__ = ["blocks_of", "is_full", "numbers_of", "period"]
+
+
+def period(length: int, slots: int) -> int:
+    """After how many slots the numbers repeat.
+
+    Example:
+        >>> period(1, 2048), period(5, 2048), period(5000, 2048)
+        (1, 8, 2048)
+    """
+    return min(1 << max(length - 1, 0).bit_length(), slots)
+
+
+def is_full(length: int, slots: int) -> bool:
+    """Whether the numbers fill their slots with no padding."""
+    return length % period(length, slots) == 0
+
+
+def blocks_of(values: Numbers, slots: int) -> list[Numbers]:
+    """A line of numbers as blocks of `slots`."""
+    size = period(len(values), slots)
+    count = -(-len(values) // size)
+    padded = np.zeros(count * size, values.dtype)
+    padded[: len(values)] = values
+    return [np.tile(block, slots // size) for block in padded.reshape(count, size)]
+
+
+def numbers_of(blocks: Sequence[Numbers], length: int) -> Numbers:
+    """The numbers that blocks hold; what `blocks_of` undoes."""
+    return np.concatenate(list(blocks))[:length]

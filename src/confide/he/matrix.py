@@ -1,0 +1,161 @@
+"""Encrypted tables: one encrypted vector for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Generic
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from confide.errors import EncryptionError
+from confide.he.encoding import Numbers
+from confide.he.engine import C
+from confide.he.keys import PublicKey, SecretKey
+from confide.he.vector import EncryptedVector, Sealed, encrypt
+
+__all__ = ["EncryptedMatrix", "SealedMatrix", "encrypt_columns"]
+
+
+class SealedMatrix:
+    """An encrypted table as it travels.
+
+    Attributes:
+        columns: One sealed vector each, of one length.
+    """
+
+    def __init__(self, columns: Sequence[Sealed]) -> None:
+        self.columns: Final = tuple(columns)
+        if not self.columns or len({len(column) for column in self.columns}) != 1:
+            raise EncryptionError("a table has columns, all of one length")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return len(self.columns[0]), len(self.columns)
+
+    def __repr__(self) -> str:
+        return f"SealedMatrix(shape={self.shape}, {self.columns[0]!r})"
+
+
+def encrypt_columns(
+    key: SecretKey | PublicKey, table: ArrayLike, *, level: int | None = None
+) -> SealedMatrix:
+    """Encrypts a table by columns: thousands of rows stand side by side in the slots.
+
+    Args:
+        key: The secret key, which needs half the bytes, or the public one.
+        table: (rows, columns).
+        level: How many multiplications are to come; all if None.
+
+    Raises:
+        EncryptionError: If it is no table, or the numbers do not fit the scheme or the level.
+    """
+    numbers = _as_table(table)
+    return SealedMatrix([encrypt(key, column, level=level) for column in numbers.T])
+
+
+class EncryptedMatrix(Generic[C]):
+    """A table under encryption, in the hands of whoever computes.
+
+    `X @ w` takes a plain vector or matrix of weights, `r @ X` an encrypted or plain vector as long
+    as the columns; `+`, `-` and `*` are elementwise, with a number, one number for each column, or
+    another encrypted table.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, columns: Sequence[EncryptedVector[C]]) -> None:
+        self.columns: Final = tuple(columns)
+        if not self.columns or len({len(column) for column in self.columns}) != 1:
+            raise EncryptionError("a table has columns, all of one length")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return len(self.columns[0]), len(self.columns)
+
+    def __getitem__(self, column: int) -> EncryptedVector[C]:
+        return self.columns[column]
+
+    def __matmul__(self, weights: ArrayLike) -> Any:
+        """Rows times plain weights: a vector, or with weights (columns, k) a table.
+
+        No rotation is needed, and each block of rows is rescaled once.
+        """
+        numbers = np.asarray(weights)
+        if numbers.ndim not in {1, 2} or len(numbers) != len(self.columns):
+            raise EncryptionError(
+                f"weights of shape {numbers.shape} for {len(self.columns)} columns"
+            )
+        if numbers.ndim == 2:
+            return EncryptedMatrix([self @ column for column in numbers.T])
+        first = self.columns[0]
+        evaluator, plain = first.evaluator, first.evaluator.engine.plain
+        factors = [plain(weight) for weight in numbers]
+        blocks = [
+            evaluator.dot([column.blocks[at] for column in self.columns], factors)
+            for at in range(len(first.blocks))
+        ]
+        return first.like(blocks, clean=all(column.clean for column in self.columns))
+
+    def __rmatmul__(self, vector: EncryptedVector[C] | ArrayLike) -> EncryptedVector[C]:
+        """Σ_i r_i·X_ij for each column j, in two levels: one for the product, one to pack."""
+        sums = [_inner(vector, column) for column in self.columns]
+        total: EncryptedVector[C] | None = None
+        for j, each in enumerate(sums):
+            place = np.zeros(len(sums), np.int64)
+            place[j] = 1
+            term = each * place
+            total = term if total is None else total + term
+        if total is None:
+            raise AssertionError("a table has columns")
+        return total
+
+    def __add__(self, other: object) -> EncryptedMatrix[C]:
+        return EncryptedMatrix([x + y for x, y in self._paired(other)])
+
+    __radd__ = __add__
+
+    def __sub__(self, other: object) -> EncryptedMatrix[C]:
+        return EncryptedMatrix([x - y for x, y in self._paired(other)])
+
+    def __mul__(self, other: object) -> EncryptedMatrix[C]:
+        return EncryptedMatrix([x * y for x, y in self._paired(other)])
+
+    __rmul__ = __mul__
+
+    def _paired(self, other: object) -> list[tuple[EncryptedVector[C], Any]]:
+        count = len(self.columns)
+        others: Sequence[Any]
+        if isinstance(other, EncryptedMatrix):
+            others = other.columns
+        elif isinstance(other, EncryptedVector):
+            others = [other] * count
+        else:
+            numbers: Numbers = np.asarray(other)
+            others = [numbers] * count if numbers.ndim == 0 else list(numbers)
+            if numbers.ndim > 1:
+                raise EncryptionError(
+                    f"an array of shape {numbers.shape} beside a table: one number for each column"
+                )
+        if len(others) != count:
+            raise EncryptionError(f"{len(others)} operands for {count} columns")
+        return list(zip(self.columns, others, strict=True))
+
+    def __repr__(self) -> str:
+        return f"EncryptedMatrix(shape={self.shape}, {self.columns[0]!r})"
+
+
+def _inner(
+    vector: EncryptedVector[C] | ArrayLike, column: EncryptedVector[C]
+) -> EncryptedVector[C]:
+    found: EncryptedVector[C] = column @ vector
+    return found
+
+
+def _as_table(table: ArrayLike) -> Numbers:
+    numbers = np.asarray(table)
+    if numbers.ndim != 2 or not numbers.size:
+        raise EncryptionError(f"a table of shape {numbers.shape}; it has rows and columns")
+    return numbers
