@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 step = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check fuzz bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ check: $(READY) ## format, lint, types, layers and public names
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
 	@$(BIN)/pytest -q tests/test_public_names.py
+
+fuzz: $(READY) ## a minute of hostile bytes for what reads ciphertexts and keys
+	$(step) 'Fuzzing (atheris)'
+	@$(BIN)/python -m tests.he.fuzz --seconds 60
 
 bench: $(READY) ## measure, one JSON line per run, with the peers (about 15 minutes)
 	@$(BIN)/python -m benchmarks peers flower

@@ -95,6 +95,9 @@ class BGVEncoding(Encoding):
         self.ring.forward(out, rows)
         return out
 
+    def require_room(self, values: Numbers, level: int) -> None:
+        """See `Encoding`: `checked` has seen to it."""
+
     def to_base(self, phase: Polys, level: int) -> Polys:
         """The other primes are divided out, and most of the error with them."""
         base, above = self.parameters.rows(0), self._above(level)

@@ -63,7 +63,7 @@ class CKKSEncoding(Encoding):
         """See `Encoding`; a single number stands in every slot, others are followed by zeros."""
         rows = self.parameters.rows(level)
         scale = self.parameters.scale(level)
-        self._require_room(values, level, scale)
+        self.require_room(values, level)
         spread = np.zeros(self.parameters.slots, np.complex128)
         spread[self._places[: values.size] if values.ndim else self._places] = values
         halves = np.fft.fft(spread, norm="forward")
@@ -98,9 +98,8 @@ class CKKSEncoding(Encoding):
         """A real number, scaled and rounded; a complex one has no such stand-in."""
         if value.imag:
             return None
-        scale = self.parameters.scale(level)
-        self._require_room(np.asarray(value.real), level, scale)
-        return round(value.real * scale)
+        self.require_room(np.asarray(value.real), level)
+        return round(value.real * self.parameters.scale(level))
 
     def to_squared(self, level: int) -> int:
         """The scale itself."""
@@ -111,7 +110,9 @@ class CKKSEncoding(Encoding):
         divided = self.parameters.product(self.parameters.dropped(low + 1))
         return round(self.parameters.scale(low) * divided / self.parameters.scale(high))
 
-    def _require_room(self, values: Numbers, level: int, scale: float) -> None:
+    def require_room(self, values: Numbers, level: int) -> None:
+        """See `Encoding`."""
+        scale = self.parameters.scale(level)
         size = float(np.abs(values).max(initial=0.0))
         modulus = self.parameters.product(self.parameters.rows(level))
         most = min(modulus.bit_length() - 2, _MOST_COEFFICIENT_BITS)

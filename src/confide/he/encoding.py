@@ -55,6 +55,24 @@ class Encoding(ABC):
             EncryptionError: If the numbers are too large for the modulus at this level.
         """
 
+    def message(self, values: ArrayLike, level: int) -> Polys:
+        """Numbers to be encrypted: they must also fit the base, where they are decrypted.
+
+        Raises:
+            EncryptionError: As `checked` and `encode` do.
+        """
+        numbers = self.checked(values)
+        self.require_room(numbers, 0)
+        return self.encode(numbers, level)
+
+    @abstractmethod
+    def require_room(self, values: Numbers, level: int) -> None:
+        """Refuses numbers that are too large for the modulus at a level.
+
+        Raises:
+            EncryptionError: If one is.
+        """
+
     @abstractmethod
     def to_base(self, phase: Polys, level: int) -> Polys:
         """What a ciphertext of a level held, modulo the base's primes alone; `decode` undoes it."""

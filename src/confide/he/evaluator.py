@@ -68,16 +68,11 @@ class Evaluator(Generic[C]):
             )
         plain = [y for y in ys if isinstance(y, Plain)]
         if plain:
-            factors = self._at_one_level([self._rescaled(x) for x in xs])
+            factors = self._at_one_level(self._each_settled(xs))
             self._require_level(factors)
             return self.engine.weighted(factors, plain)
         others = [y for y in ys if not isinstance(y, Plain)]
-        # The same ciphertext twice is settled once.
-        settled: dict[int, C] = {}
-        for x in (*xs, *others):
-            if id(x) not in settled:
-                settled[id(x)] = self.settled(x)
-        both = self._at_one_level([settled[id(x)] for x in (*xs, *others)])
+        both = self._at_one_level(self._each_settled([*xs, *others]))
         self._require_level(both)
         return self.engine.products(both[: len(xs)], both[len(xs) :])
 
@@ -102,10 +97,16 @@ class Evaluator(Generic[C]):
 
         Relinearised first: what key switching adds is then divided with the rest.
         """
-        return self._rescaled(self.relinearised(x))
-
-    def _rescaled(self, x: C) -> C:
+        x = self.relinearised(x)
         return self.engine.rescale(x) if x.squared else x
+
+    def _each_settled(self, xs: Sequence[C]) -> list[C]:
+        """The same ciphertext twice is settled once."""
+        settled: dict[int, C] = {}
+        for x in xs:
+            if id(x) not in settled:
+                settled[id(x)] = self.settled(x)
+        return [settled[id(x)] for x in xs]
 
     def _whole(self, y: Plain) -> int | None:
         """The factor, if one whole number stands in every slot."""
@@ -131,7 +132,7 @@ class Evaluator(Generic[C]):
             other, one = self._together(y, x)
             return one, other
         if x.level < y.level:
-            y = self._rescaled(y)
+            y = self.settled(y)
             # Rescaling may have taken it below the other one.
             if y.level < x.level:
                 return self._together(x, y)

@@ -22,7 +22,7 @@ from confide.he.encoding import Polys
 from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian
 from confide.randomness import SystemRandom
 
-__all__ = ["LEAST_STATISTICAL_BITS", "flood", "flooding_scale"]
+__all__ = ["LEAST_STATISTICAL_BITS", "flood", "flooding_scale", "require_room"]
 
 LEAST_STATISTICAL_BITS: Final = 30
 """Below this many bits nothing is shared."""
@@ -46,6 +46,24 @@ def flooding_scale(noise: float, queries: int, statistical_bits: int) -> float:
     return math.sqrt(12 * queries) * 2 ** (statistical_bits / 2) * noise
 
 
+def require_room(context: Context, scale: float) -> None:
+    """Refuses flooding that the base has no room for.
+
+    Args:
+        context: Its parameters.
+        scale: The standard deviation, in units of the coefficients.
+
+    Raises:
+        EncryptionError: If it has none.
+    """
+    room = context.parameters.product(context.parameters.rows(0))
+    if 4 * _TAIL * scale > room:
+        raise EncryptionError(
+            f"flooding takes noise of 2^{math.log2(scale):.1f} and the base has"
+            f" {room.bit_length()} bits: plan with two base primes, fewer queries or less error"
+        )
+
+
 def flood(context: Context, phase: Polys, scale: float) -> None:
     """Adds discrete Gaussian noise to a decrypted polynomial, in place.
 
@@ -53,17 +71,8 @@ def flood(context: Context, phase: Polys, scale: float) -> None:
         context: Its parameters.
         phase: Modulo the base's primes, transformed: (1, rows, N).
         scale: The standard deviation, in units of the coefficients.
-
-    Raises:
-        EncryptionError: If the base has no room for so much noise.
     """
     rows = context.parameters.rows(0)
-    room = context.parameters.product(rows)
-    if 4 * _TAIL * scale > room:
-        raise EncryptionError(
-            f"flooding takes noise of 2^{math.log2(scale):.1f} and the base has"
-            f" {room.bit_length()} bits: plan with two base primes, fewer queries or less error"
-        )
     out = context.empty(1, len(rows))
     for weight, part in _parts(scale):
         noise = part.sample(context.parameters.degree, SystemRandom())

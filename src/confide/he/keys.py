@@ -18,7 +18,7 @@ from confide.errors import EncryptionError
 from confide.he.ciphertext import KEY_ID_BYTES, Ciphertext, require_fit
 from confide.he.context import Context, moved_by
 from confide.he.encoding import Numbers, Polys
-from confide.he.flooding import LEAST_STATISTICAL_BITS, flood, flooding_scale
+from confide.he.flooding import LEAST_STATISTICAL_BITS, flood, flooding_scale, require_room
 from confide.he.kernel import make_secret
 from confide.he.parameters import Parameters, Scheme
 from confide.randomness import SystemRandom
@@ -155,7 +155,7 @@ class PublicKey:
         context = self.context
         parameters = context.parameters
         at = _checked_level(level, parameters.depth)
-        message = context.encoding.encode(context.encoding.checked(values), at)
+        message = context.encoding.message(values, at)
         rows = parameters.rows(at)
         out = context.empty(2, len(rows))
         context.ring.encrypt(
@@ -213,9 +213,8 @@ class SecretKey:
         Raises:
             EncryptionError: If the numbers do not fit the scheme or the level.
         """
-        encoding = self.context.encoding
         at = _checked_level(level, self.context.parameters.depth)
-        data, seed = self._encrypted(encoding.encode(encoding.checked(values), at), at)
+        data, seed = self._encrypted(self.context.encoding.message(values, at), at)
         return Ciphertext(
             parameters=self.context.parameters, key_id=self.key_id, data=data, level=at, seed=seed
         )
@@ -328,7 +327,16 @@ class SecretKey:
         if not 0 < noise < float("inf"):
             raise EncryptionError(f"noise is {noise!r}; the positive error that the plan predicts")
         phase, level = self._phase(ciphertext)
-        share = Fraction(1, queries << (statistical_bits - LEAST_STATISTICAL_BITS))
+        parameters, flooded = self.context.parameters, 0.0
+        if parameters.scheme is Scheme.CKKS:
+            flooded = flooding_scale(noise, queries, statistical_bits) * parameters.scale(level)
+            require_room(self.context, flooded)
+        self._spend(Fraction(1, queries << (statistical_bits - LEAST_STATISTICAL_BITS)))
+        if flooded:
+            flood(self.context, phase, flooded)
+        return self.context.encoding.decode(phase, level)
+
+    def _spend(self, share: Fraction) -> None:
         with self._lock:
             if self._spent + share > 1:
                 raise EncryptionError(
@@ -337,10 +345,6 @@ class SecretKey:
                     " Make a new key"
                 )
             self._spent += share
-        if self.context.parameters.scheme is Scheme.CKKS:
-            scale = self.context.parameters.scale(level)
-            flood(self.context, phase, flooding_scale(noise * scale, queries, statistical_bits))
-        return self.context.encoding.decode(phase, level)
 
     @property
     def spent(self) -> Fraction:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from confide.errors import EncryptionError
 from confide.he.encoding import Numbers
 
-__all__ = ["blocks_of", "is_full", "numbers_of", "period"]
+__all__ = ["as_line", "as_table", "blocks_of", "is_full", "numbers_of", "period"]
 
 
 def period(length: int, slots: int) -> int:
@@ -44,3 +46,19 @@ def blocks_of(values: Numbers, slots: int) -> list[Numbers]:
 def numbers_of(blocks: Sequence[Numbers], length: int) -> Numbers:
     """The numbers that blocks hold; what `blocks_of` undoes."""
     return np.concatenate(list(blocks))[:length]
+
+
+def as_line(values: ArrayLike) -> Numbers:
+    """One dimension, and at least one number."""
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or not numbers.size:
+        raise EncryptionError(f"numbers of shape {numbers.shape}; a vector has one dimension")
+    return numbers
+
+
+def as_table(table: ArrayLike) -> Numbers:
+    """Two dimensions, and at least one number."""
+    numbers = np.asarray(table)
+    if numbers.ndim != 2 or not numbers.size:
+        raise EncryptionError(f"a table of shape {numbers.shape}; it has rows and columns")
+    return numbers

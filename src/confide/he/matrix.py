@@ -11,48 +11,9 @@ from numpy.typing import ArrayLike
 from confide.errors import EncryptionError
 from confide.he.encoding import Numbers
 from confide.he.engine import C
-from confide.he.keys import PublicKey, SecretKey
-from confide.he.vector import EncryptedVector, Sealed, encrypt
+from confide.he.vector import EncryptedVector
 
-__all__ = ["EncryptedMatrix", "SealedMatrix", "encrypt_columns"]
-
-
-class SealedMatrix:
-    """An encrypted table as it travels.
-
-    Attributes:
-        columns: One sealed vector each, of one length.
-    """
-
-    def __init__(self, columns: Sequence[Sealed]) -> None:
-        self.columns: Final = tuple(columns)
-        if not self.columns or len({len(column) for column in self.columns}) != 1:
-            raise EncryptionError("a table has columns, all of one length")
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return len(self.columns[0]), len(self.columns)
-
-    def __repr__(self) -> str:
-        return f"SealedMatrix(shape={self.shape}, {self.columns[0]!r})"
-
-
-def encrypt_columns(
-    key: SecretKey | PublicKey, table: ArrayLike, *, level: int | None = None
-) -> SealedMatrix:
-    """Encrypts a table by columns: thousands of rows stand side by side in the slots.
-
-    Args:
-        key: The secret key, which needs half the bytes, or the public one.
-        table: (rows, columns).
-        level: How many multiplications are to come; all if None.
-
-    Raises:
-        EncryptionError: If it is no table, or the numbers do not fit the scheme or the level.
-    """
-    numbers = _as_table(table)
-    return SealedMatrix([encrypt(key, column, level=level) for column in numbers.T])
+__all__ = ["EncryptedMatrix"]
 
 
 class EncryptedMatrix(Generic[C]):
@@ -102,15 +63,13 @@ class EncryptedMatrix(Generic[C]):
     def __rmatmul__(self, vector: EncryptedVector[C] | ArrayLike) -> EncryptedVector[C]:
         """Σ_i r_i·X_ij for each column j, in two levels: one for the product, one to pack."""
         sums = [_inner(vector, column) for column in self.columns]
-        total: EncryptedVector[C] | None = None
-        for j, each in enumerate(sums):
-            place = np.zeros(len(sums), np.int64)
-            place[j] = 1
-            term = each * place
-            total = term if total is None else total + term
-        if total is None:
-            raise AssertionError("a table has columns")
-        return total
+        evaluator, count = self.columns[0].evaluator, len(sums)
+        places = [self.columns[0].plain(place) for place in np.eye(count, dtype=np.int64)]
+        packed = [
+            evaluator.dot([each.blocks[0] for each in sums], [place[at] for place in places])
+            for at in range(len(places[0]))
+        ]
+        return EncryptedVector(evaluator, packed, count)
 
     def __add__(self, other: object) -> EncryptedMatrix[C]:
         return EncryptedMatrix([x + y for x, y in self._paired(other)])
@@ -152,10 +111,3 @@ def _inner(
 ) -> EncryptedVector[C]:
     found: EncryptedVector[C] = column @ vector
     return found
-
-
-def _as_table(table: ArrayLike) -> Numbers:
-    numbers = np.asarray(table)
-    if numbers.ndim != 2 or not numbers.size:
-        raise EncryptionError(f"a table of shape {numbers.shape}; it has rows and columns")
-    return numbers

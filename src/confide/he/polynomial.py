@@ -2,8 +2,8 @@
 
 Both bases are cut in two again and again: p = q·B_g + r with g the largest power of two up to the
 degree, down to pieces of a few terms (Paterson and Stockmeyer 1973; for Chebyshev polynomials Chen,
-Chillotti and Song 2019, §4). The basis' members are made by doubling, B_2k from B_k, so that d takes
-⌈log2(d + 1)⌉ levels, and the coefficients one more.
+Chillotti and Song 2019, §4). The basis' members are made by doubling, B_2k from B_k, so that degree
+d takes ⌈log2(d + 1)⌉ levels, and the coefficients one more.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from confide.he.keys import (
     SwitchingKey,
 )
 from confide.he.parameters import Literal, Parameters
+from confide.he.sealed import SealedTable, SealedVector
 from confide.randomness import SEED_BYTES
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "read_evaluation_keys",
     "read_parameters",
     "read_public_key",
+    "read_table",
+    "read_vector",
     "write",
     "write_parameters",
 ]
@@ -62,8 +65,10 @@ def read_parameters(data: bytes) -> Parameters:
     return Literal.from_value(fields["literal"]).checked()
 
 
-def write(x: Ciphertext | PublicKey | EvaluationKeys, context: Context) -> bytes:
-    """A ciphertext or public keys as bytes.
+def write(
+    x: Ciphertext | SealedVector | SealedTable | PublicKey | EvaluationKeys, context: Context
+) -> bytes:
+    """What is encrypted, or public keys, as bytes.
 
     Raises:
         EncryptionError: If it is of other parameters than the context, or a secret key, which only
@@ -71,6 +76,17 @@ def write(x: Ciphertext | PublicKey | EvaluationKeys, context: Context) -> bytes
     """
     if isinstance(x, SecretKey):
         raise EncryptionError("a secret key is not written with the rest: call export_secret_key")
+    if isinstance(x, SealedVector):
+        return canonical.encode(
+            {
+                "blocks": [write(block, context) for block in x.blocks],
+                "kind": "vector",
+                "length": x.length,
+            }
+        )
+    if isinstance(x, SealedTable):
+        columns = [write(column, context) for column in x.columns]
+        return canonical.encode({"columns": columns, "kind": "table"})
     parameters = x.parameters if isinstance(x, Ciphertext) else x.context.parameters
     if parameters != context.parameters:
         raise EncryptionError(f"{parameters!r} in a context of {context.parameters!r}")
@@ -115,7 +131,7 @@ def read_ciphertext(data: bytes, context: Context) -> Ciphertext:
     """
     parameters = context.parameters
     names = {"level", "parts", "residues", "scale", "seed", "squared"}
-    most = _HEADER_BYTES + 3 * _word_bytes(parameters)
+    most = _ciphertext_bytes(parameters)
     fields, key_id = _opened_for(context, data, "ciphertext", names, most)
     level = _whole(fields["level"], 0, parameters.depth, "a level")
     parts = _whole(fields["parts"], 2, 3, "parts")
@@ -137,6 +153,46 @@ def read_ciphertext(data: bytes, context: Context) -> Ciphertext:
     if fields["scale"] != repr(read.scale):
         raise ProtocolError(f"a ciphertext with another scale than level {level} has")
     return read
+
+
+def read_vector(data: bytes, context: Context, *, most_length: int) -> SealedVector:
+    """An encrypted vector.
+
+    Args:
+        data: What `write` made.
+        context: Of its parameters.
+        most_length: How many numbers are expected at most: it bounds what is looked at.
+
+    Raises:
+        ProtocolError: If the bytes are malformed.
+        EncryptionError: If it is of other parameters.
+    """
+    blocks = -(-most_length // context.parameters.slots)
+    most = _HEADER_BYTES + blocks * _ciphertext_bytes(context.parameters)
+    fields = _opened(data, "vector", {"blocks", "length"}, most)
+    length = _whole(fields["length"], 1, most_length, "the length of a vector")
+    given = _messages(fields["blocks"], blocks)
+    return SealedVector([read_ciphertext(block, context) for block in given], length)
+
+
+def read_table(data: bytes, context: Context, *, most_shape: tuple[int, int]) -> SealedTable:
+    """An encrypted table.
+
+    Args:
+        data: What `write` made.
+        context: Of its parameters.
+        most_shape: How many rows and columns are expected at most.
+
+    Raises:
+        ProtocolError: If the bytes are malformed.
+        EncryptionError: If it is of other parameters.
+    """
+    rows, columns = most_shape
+    blocks = -(-rows // context.parameters.slots)
+    most = columns * (_HEADER_BYTES + blocks * _ciphertext_bytes(context.parameters))
+    fields = _opened(data, "table", {"columns"}, _HEADER_BYTES + most)
+    given = _messages(fields["columns"], columns)
+    return SealedTable([read_vector(column, context, most_length=rows) for column in given])
 
 
 def read_public_key(data: bytes, context: Context) -> PublicKey:
@@ -167,11 +223,8 @@ def read_evaluation_keys(data: bytes, context: Context) -> EvaluationKeys:
     digits = parameters.digits(parameters.depth)
     most = _HEADER_BYTES + _MOST_KEYS * (_HEADER_BYTES + digits * _word_bytes(parameters))
     fields, key_id = _opened_for(context, data, "evaluation keys", {"keys"}, most)
-    entries = fields["keys"]
-    if not isinstance(entries, list) or len(entries) > _MOST_KEYS:
-        raise ProtocolError(f"evaluation keys are a list of at most {_MOST_KEYS}")
     keys: dict[int, SwitchingKey] = {}
-    for entry in entries:
+    for entry in _list(fields["keys"], _MOST_KEYS):
         power, key = _read_switching_key(entry, context)
         if power in keys:
             raise ProtocolError(f"two keys of power {power}")
@@ -257,6 +310,10 @@ def _spent(value: object) -> Fraction:
     return Fraction(int(value[0]), int(value[1]))
 
 
+def _ciphertext_bytes(parameters: Parameters) -> int:
+    return _HEADER_BYTES + 3 * _word_bytes(parameters)
+
+
 def _word_bytes(parameters: Parameters) -> int:
     """More than one polynomial modulo all primes takes."""
     return 8 * parameters.degree * len(parameters.primes)
@@ -302,6 +359,19 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ProtocolError(f"{what} lies between {low} and {high}")
     return value
+
+
+def _list(value: object, most: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ProtocolError(f"a list of at most {most} entries")
+    return value
+
+
+def _messages(value: object, most: int) -> list[bytes]:
+    given = _list(value, most)
+    if not all(isinstance(message, bytes) for message in given):
+        raise ProtocolError("ciphertexts are bytes")
+    return given
 
 
 def _seed(value: object) -> bytes:

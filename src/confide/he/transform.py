@@ -1,10 +1,10 @@
 """A plain matrix times an encrypted vector, by diagonals (Halevi and Shoup 2014 and 2018).
 
-Let the columns' period be n and the rows' period m. The k-th diagonal holds M[i mod m, (i + k) mod n]
-for i < max(m, n), and the product is Σ_k diagonal_k ∘ rotate(x, k) over k < min(m, n); if n > m, the
-result is folded n/m times onto itself. With k = g·j + i, only √K rotations of x are needed (baby
-steps, of one ciphertext, so hoisted), and √K of partial sums (giant steps): the diagonals are turned
-back beforehand. Matrices beyond the slots are cut into blocks.
+Let the columns' period be n and the rows' period m. The k-th diagonal holds M[i mod m, (i + k) mod
+n] for i < max(m, n), and the product is Σ_k diagonal_k ∘ rotate(x, k) over k < K = min(m, n); if
+n > m, the result is folded n/m times onto itself. With k = g·j + i, √K rotations of x are enough
+(baby steps, of one ciphertext, so hoisted), and √K of partial sums (giant steps, all by g, so of
+one key): the diagonals are turned back beforehand. Matrices beyond the slots are cut into blocks.
 """
 
 from __future__ import annotations

@@ -9,84 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
-from confide.he.ciphertext import Ciphertext, Plain
+from confide.he.ciphertext import Plain
 from confide.he.encoding import Numbers
 from confide.he.engine import C
 from confide.he.evaluator import Evaluator
-from confide.he.keys import PublicKey, SecretKey
-from confide.he.layout import blocks_of, is_full, numbers_of, period
+from confide.he.layout import as_line, blocks_of, is_full, period
 
-__all__ = ["EncryptedVector", "Sealed", "as_line", "encrypt", "opened", "opened_shared"]
-
-
-class Sealed:
-    """An encrypted vector as it travels: ciphertexts, and how many numbers they hold.
-
-    Attributes:
-        blocks: The ciphertexts, N/2 slots each.
-        length: How many numbers there are.
-    """
-
-    def __init__(self, blocks: Sequence[Ciphertext], length: int) -> None:
-        self.blocks: Final = tuple(blocks)
-        self.length: Final = length
-        slots = self.blocks[0].parameters.slots if self.blocks else 0
-        if length < 1 or len(self.blocks) != -(-length // slots if slots else 0):
-            raise EncryptionError(f"{len(self.blocks)} ciphertexts for {length!r} numbers")
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __repr__(self) -> str:
-        return f"Sealed(length={self.length}, {self.blocks[0]!r} x {len(self.blocks)})"
-
-
-def encrypt(key: SecretKey | PublicKey, values: ArrayLike, *, level: int | None = None) -> Sealed:
-    """Encrypts a line of numbers of any length.
-
-    Args:
-        key: The secret key, which needs half the bytes, or the public one.
-        values: (n,) with n ≥ 1.
-        level: How many multiplications are to come; all if None.
-
-    Raises:
-        EncryptionError: If the numbers do not fit the scheme or the level.
-    """
-    numbers = as_line(values)
-    slots = key.context.parameters.slots
-    blocks = [key.encrypt(block, level=level) for block in blocks_of(numbers, slots)]
-    return Sealed(blocks, len(numbers))
-
-
-def opened(secret: SecretKey, x: Sealed) -> Numbers:
-    """`SecretKey.decrypt_private` of every block: (length,), complex for CKKS, int64 for BGV."""
-    return _opened(x, secret.decrypt_private)
-
-
-def opened_shared(
-    secret: SecretKey, x: Sealed, *, noise: float, queries: int, statistical_bits: int = 30
-) -> Numbers:
-    """`SecretKey.decrypt_shared` of every block, each of which is a query."""
-    return _opened(
-        x,
-        lambda block: secret.decrypt_shared(
-            block, noise=noise, queries=queries, statistical_bits=statistical_bits
-        ),
-    )
-
-
-def _opened(x: Sealed, decrypt: Callable[[Ciphertext], Numbers]) -> Numbers:
-    # BGV has two rows of slots, alike in a vector.
-    blocks = [np.atleast_2d(decrypt(block))[0] for block in x.blocks]
-    return numbers_of(blocks, x.length)
-
-
-def as_line(values: ArrayLike) -> Numbers:
-    """One dimension, and at least one number."""
-    numbers = np.asarray(values)
-    if numbers.ndim != 1 or not numbers.size:
-        raise EncryptionError(f"numbers of shape {numbers.shape}; a vector has one dimension")
-    return numbers
+__all__ = ["EncryptedVector"]
 
 
 class EncryptedVector(Generic[C]):

@@ -1,0 +1,76 @@
+"""Computing on numbers that stay encrypted: CKKS for real ones, BGV for whole ones.
+
+`plan` finds parameters for a computation before anything is encrypted. The key holder makes a
+`SecretKey` and exactly the `EvaluationKeys` that the plan lists, and encrypts; whoever computes
+calls `Plan.run` or `evaluate` and sees ciphertexts alone; the key holder decrypts, privately or for
+others to see.
+"""
+
+from confide.he.ciphertext import Ciphertext
+from confide.he.context import Context
+from confide.he.engine import Engine, NativeEngine
+from confide.he.evaluator import Evaluator
+from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+from confide.he.matrix import EncryptedMatrix
+from confide.he.parameters import Literal, Parameters, Scheme
+from confide.he.planner import Input, Plan, Shared, evaluate, plan
+from confide.he.sealed import (
+    SealedTable,
+    SealedVector,
+    decrypt_private,
+    decrypt_shared,
+    encrypt,
+    encrypt_columns,
+)
+from confide.he.serial import (
+    export_secret_key,
+    import_secret_key,
+    read_ciphertext,
+    read_evaluation_keys,
+    read_parameters,
+    read_public_key,
+    read_table,
+    read_vector,
+    write,
+    write_parameters,
+)
+from confide.he.transform import PlainMatrix
+from confide.he.vector import EncryptedVector
+
+__all__ = [
+    "Ciphertext",
+    "Context",
+    "EncryptedMatrix",
+    "EncryptedVector",
+    "Engine",
+    "EvaluationKeys",
+    "Evaluator",
+    "Input",
+    "Literal",
+    "NativeEngine",
+    "Parameters",
+    "PlainMatrix",
+    "Plan",
+    "PublicKey",
+    "Scheme",
+    "SealedTable",
+    "SealedVector",
+    "SecretKey",
+    "Shared",
+    "decrypt_private",
+    "decrypt_shared",
+    "encrypt",
+    "encrypt_columns",
+    "evaluate",
+    "export_secret_key",
+    "import_secret_key",
+    "plan",
+    "read_ciphertext",
+    "read_evaluation_keys",
+    "read_parameters",
+    "read_public_key",
+    "read_table",
+    "read_vector",
+    "write",
+    "write_parameters",
+]

@@ -1,0 +1,459 @@
+"""Parameters from what a computation does: its depth, the precision wanted, the security table.
+
+`plan` runs the computation on symbols, at every ring of the security table, and keeps the cheapest
+that is precise enough. Nothing is encrypted, and whatever would go wrong is said with the line of
+the computation in which it would.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from confide.errors import EncryptionError
+from confide.he import primes
+from confide.he.engine import NativeEngine
+from confide.he.evaluator import Evaluator
+from confide.he.flooding import LEAST_STATISTICAL_BITS, flooding_scale
+from confide.he.kernel import make_ring
+from confide.he.keys import EvaluationKeys, SecretKey
+from confide.he.layout import period
+from confide.he.matrix import EncryptedMatrix
+from confide.he.parameters import Literal, Parameters, Scheme
+from confide.he.sealed import SealedTable, SealedVector
+from confide.he.security import DEGREES
+from confide.he.tracer import Symbol, Tracer, Work
+from confide.he.vector import EncryptedVector
+
+__all__ = ["Input", "Plan", "Shared", "evaluate", "plan"]
+
+Computation = Callable[..., Any]
+"""Takes encrypted vectors and tables by name, returns one, or a dictionary of them."""
+
+_TAIL: Final = 6.5
+"""No slot's error exceeds this many root mean squares, but with probability below 2^-40."""
+
+_FLOOD_ROOM_BITS: Final = 8
+_MARGIN_BITS: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What is known of an input before it is encrypted.
+
+    Attributes:
+        shape: (n,) for a vector, (n, d) for a table.
+        bound: The largest size of a number. Larger ones may spoil results, so check them where they
+            are encrypted.
+    """
+
+    shape: tuple[int] | tuple[int, int]
+    bound: float
+
+    def __post_init__(self) -> None:
+        if len(self.shape) not in {1, 2} or not all(
+            type(size) is int and size >= 1 for size in self.shape
+        ):
+            raise EncryptionError(f"a shape of {self.shape!r}; (n,) or (n, d), whole and positive")
+        if not 0 < self.bound < math.inf:
+            raise EncryptionError(f"a bound of {self.bound!r}; a positive number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """That results are shown to others than the key holder (`SecretKey.decrypt_shared`).
+
+    Attributes:
+        queries: τ, how many ciphertexts of results one key opens at most.
+        statistical_bits: s, at least 30.
+    """
+
+    queries: int
+    statistical_bits: int = LEAST_STATISTICAL_BITS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """What a computation takes, and what comes out of it.
+
+    Attributes:
+        parameters: The cheapest that suffice.
+        needs: The keys that it uses: the highest level for each power of X; 0 is for products.
+        depth: Multiplications in a row.
+        noise: Root mean square error of the results' slots, for `decrypt_shared`. Of BGV 1.0: its
+            results are exact.
+        error: The largest error of a result, after flooding if results are shared; 0 for BGV.
+        seconds: About how long it takes on one thread of this machine.
+        key_bytes: Memory of the evaluation keys.
+        bytes_held: Memory of the ciphertexts that are held at a time, at most.
+        operations: How often each operation runs.
+    """
+
+    computation: Computation
+    inputs: Mapping[str, Input]
+    parameters: Parameters
+    needs: Mapping[int, int]
+    depth: int
+    noise: float
+    error: float
+    seconds: float
+    key_bytes: int
+    bytes_held: int
+    operations: Mapping[str, int]
+
+    def evaluation_keys(self, secret: SecretKey) -> EvaluationKeys:
+        """Exactly the keys that the computation uses."""
+        return secret.evaluation_keys_of(self.needs)
+
+    def run(self, keys: EvaluationKeys, **inputs: SealedVector | SealedTable) -> Any:
+        """Computes on ciphertexts; see `evaluate`."""
+        if set(inputs) != set(self.inputs):
+            raise EncryptionError(
+                f"inputs {', '.join(sorted(inputs)) or 'none'}; the plan has"
+                f" {', '.join(sorted(self.inputs))}"
+            )
+        for name, given in inputs.items():
+            shape = given.shape if isinstance(given, SealedTable) else (len(given),)
+            if shape != self.inputs[name].shape:
+                raise EncryptionError(
+                    f"{name} of shape {shape}, planned as {self.inputs[name].shape}"
+                )
+        return evaluate(self.computation, keys, **inputs)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self.operations.items())
+        exact = self.parameters.scheme is Scheme.BGV
+        return "\n".join(
+            (
+                f"ring        {self.parameters!r}",
+                f"depth       {self.depth} multiplications in a row",
+                f"error       {'none' if exact else f'at most {self.error:.1e}'}",
+                f"operations  {counts}",
+                f"keys        {len(self.needs)}, {self.key_bytes / 2**20:.1f} MiB",
+                f"memory      {self.bytes_held / 2**20:.1f} MiB of ciphertexts at a time",
+                f"time        about {self.seconds:.2g} s on one thread",
+            )
+        )
+
+
+def plan(
+    computation: Computation,
+    inputs: Mapping[str, Input],
+    *,
+    precision: float | None = None,
+    scheme: Scheme = Scheme.CKKS,
+    shared: Shared | None = None,
+    parameters: Parameters | None = None,
+) -> Plan:
+    """Finds the cheapest parameters for a computation, before anything is encrypted.
+
+    Args:
+        computation: Takes encrypted vectors and tables by name. It is run several times on
+            symbols: it must not depend on anything but its arguments.
+        inputs: Their shapes and bounds.
+        precision: The largest error that results may have; for CKKS, which needs it.
+        scheme: CKKS, or BGV for whole numbers.
+        shared: That results are shown to others, and to how many queries.
+        parameters: To be used as they are, if given: nothing is searched, only checked.
+
+    Raises:
+        EncryptionError: If no ring of the security table suffices: which operation fails, and what
+            to change; or if the arguments are unsound.
+    """
+    if parameters is not None and parameters.scheme is not scheme:
+        raise EncryptionError(f"{parameters!r} for a computation in {scheme.value}")
+    if (scheme is Scheme.CKKS) != (precision is not None):
+        raise EncryptionError("precision is for CKKS, and CKKS needs it: such as precision=1e-4")
+    if precision is not None and not 0 < precision < math.inf:
+        raise EncryptionError(f"precision is {precision!r}; a positive error")
+    search = _Search(computation, dict(inputs), precision, scheme, shared)
+    if parameters is not None:
+        return search.checked(parameters)
+    found, reasons = [], []
+    for degree in DEGREES:
+        try:
+            found.append(search.at(degree))
+        except EncryptionError as error:
+            reasons.append((degree, error))
+    if not found:
+        degree, last = reasons[-1]
+        raise EncryptionError(f"no ring suffices; at the largest, N = {degree}: {last}") from last
+    return min(found, key=lambda each: each.seconds)
+
+
+def evaluate(
+    computation: Computation, keys: EvaluationKeys, **inputs: SealedVector | SealedTable
+) -> Any:
+    """Runs a computation on ciphertexts.
+
+    Args:
+        computation: As it was planned.
+        keys: What the key holder gave.
+        **inputs: Encrypted vectors and tables by name.
+
+    Returns:
+        What the computation returns, ready to be sent: sealed vectors and tables.
+
+    Raises:
+        EncryptionError: If a key is missing, levels run out, or inputs are under other keys or
+            parameters.
+    """
+    evaluator = Evaluator(NativeEngine(keys))
+
+    def unsealed(x: SealedVector) -> EncryptedVector[Any]:
+        return EncryptedVector(evaluator, x.blocks, x.length)
+
+    arguments = {
+        name: unsealed(x)
+        if isinstance(x, SealedVector)
+        else EncryptedMatrix([unsealed(column) for column in x.columns])
+        for name, x in inputs.items()
+    }
+    with _Located():
+        return _sealed(computation(**arguments))
+
+
+def _sealed(x: Any) -> Any:
+    if isinstance(x, EncryptedVector):
+        return SealedVector(x.settled().blocks, x.length)
+    if isinstance(x, EncryptedMatrix):
+        return SealedTable([_sealed(column) for column in x.columns])
+    if isinstance(x, dict):
+        return {name: _sealed(each) for name, each in x.items()}
+    raise _no_result(x)
+
+
+def _no_result(x: object) -> EncryptionError:
+    return EncryptionError(
+        f"a computation that returns a {type(x).__name__}; an encrypted vector or table, or a"
+        " dictionary of them"
+    )
+
+
+class _Located:
+    """Adds to an error the line of the computation that led to it."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, EncryptionError):
+            return
+        here = Path(__file__).parent
+        for frame in reversed(traceback.extract_tb(trace)):
+            path = Path(frame.filename)
+            if path.parent != here:
+                raise EncryptionError(
+                    f"{path.name}, line {frame.lineno} ({(frame.line or '').strip()}): {error}"
+                ) from error
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The smallest sufficient modulus at each degree."""
+
+    computation: Computation
+    inputs: dict[str, Input]
+    precision: float | None
+    scheme: Scheme
+    shared: Shared | None
+
+    def at(self, degree: int) -> Plan:
+        """The plan at this degree."""
+        probe, outputs = self._traced(degree, None)
+        depth = -probe.lowest_seen
+        largest = max(x.bound for x in outputs)
+        best: Plan | None = None
+        low, high = primes.LEAST_BITS, 2 * primes.MOST_BITS
+        reason: EncryptionError | None = None
+        # More bits are more precise until they are not secure any more.
+        while low <= high:
+            bits = (low + high) // 2
+            try:
+                parameters = self._literal(degree, depth, bits, largest, probe.largest).checked()
+            except EncryptionError as error:
+                reason, high = error, bits - 1
+                continue
+            try:
+                best = self.checked(parameters)
+                high = bits - 1
+            except EncryptionError as error:
+                reason, low = error, bits + 1
+        if best is None:
+            raise EncryptionError(
+                f"{reason}. It takes {depth} multiplications in a row, the last at {probe.deepest}"
+            ) from reason
+        return best
+
+    def _literal(
+        self, degree: int, depth: int, bits: int, largest: float, anywhere: float
+    ) -> Literal:
+        base, t = bits, None
+        if self.scheme is Scheme.BGV:
+            t = _plain_modulus(max(largest, anywhere), degree)
+            base = min(bits, primes.MOST_BITS)
+        else:
+            # Numbers below one need no less room than one.
+            base = bits + math.ceil(math.log2(max(largest, 1.0))) + _MARGIN_BITS
+            base += _FLOOD_ROOM_BITS if self.shared else 0
+        if base > 2 * primes.MOST_BITS:
+            raise EncryptionError(
+                f"results up to {largest:.3g} at a scale of 2^{bits} need a base of {base} bits,"
+                f" and two primes have {2 * primes.MOST_BITS}: divide the inputs, or ask for less"
+                " precision"
+            )
+        two = base > primes.MOST_BITS or (self.shared is not None and base > 2 * primes.LEAST_BITS)
+        return Literal(
+            scheme=self.scheme,
+            degree=degree,
+            depth=depth,
+            level_bits=bits,
+            base_bits=(-(-base // 2), base // 2) if two else (max(base, primes.LEAST_BITS),),
+            plain_modulus=t,
+        )
+
+    def checked(self, parameters: Parameters) -> Plan:
+        """The plan with these parameters, if it is precise enough."""
+        tracer, outputs = self._traced(parameters.degree, parameters)
+        depth, noise, error = parameters.depth - tracer.lowest_seen, 1.0, 0.0
+        if self.precision is not None:
+            _, secrets = self._traced(parameters.degree, parameters, secret=True)
+            noise = max(x.error for x in secrets)
+            error = _TAIL * math.hypot(
+                max(x.error for x in outputs), self._flood(noise, parameters)
+            )
+            if error > self.precision:
+                raise EncryptionError(
+                    f"an error of up to {error:.1e} with a scale of {parameters.literal.level_bits}"
+                    f" bits, where {self.precision:.1e} is asked for: ask for less precision, take"
+                    " larger levels, or multiply less in a row"
+                )
+        return Plan(
+            computation=self.computation,
+            inputs=self.inputs,
+            parameters=parameters,
+            needs=dict(sorted(tracer.needs.items())),
+            depth=depth,
+            noise=noise,
+            error=error,
+            seconds=_seconds(tracer.work, parameters.degree),
+            key_bytes=sum(_key_bytes(parameters, level) for level in tracer.needs.values()),
+            bytes_held=tracer.work.most_held,
+            operations=dict(tracer.work.operations),
+        )
+
+    def _flood(self, noise: float, parameters: Parameters) -> float:
+        """Root mean square of the slots of what `decrypt_shared` adds."""
+        if self.shared is None:
+            return 0.0
+        flood = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
+        return flood * math.sqrt(parameters.degree)
+
+    def _traced(
+        self, degree: int, parameters: Parameters | None, *, secret: bool = False
+    ) -> tuple[Tracer, list[Symbol]]:
+        tracer = Tracer(self.scheme, degree, parameters, secret=secret)
+        evaluator = Evaluator(tracer)
+
+        def vector(length: int, bound: float) -> EncryptedVector[Symbol]:
+            count = -(-length // period(length, tracer.slots))
+            blocks = [tracer.fresh(bound, public=True) for _ in range(count)]
+            return EncryptedVector(evaluator, blocks, length)
+
+        arguments: dict[str, Any] = {}
+        for name, given in self.inputs.items():
+            columns = [
+                vector(given.shape[0], given.bound) for _ in range(math.prod(given.shape[1:]))
+            ]
+            arguments[name] = columns[0] if len(given.shape) == 1 else EncryptedMatrix(columns)
+        with _Located():
+            result = self.computation(**arguments)
+            outputs = [evaluator.settled(x) for x in _symbols(result)]
+        # Results come out of the base alone.
+        if tracer.parameters and self.scheme is Scheme.CKKS:
+            for x in outputs:
+                tracer.require_base(x)
+        return tracer, outputs
+
+
+def _symbols(x: Any) -> list[Symbol]:
+    if isinstance(x, EncryptedVector):
+        return list(x.blocks)
+    if isinstance(x, EncryptedMatrix):
+        return [block for column in x.columns for block in column.blocks]
+    if isinstance(x, dict):
+        return [symbol for each in x.values() for symbol in _symbols(each)]
+    raise _no_result(x)
+
+
+def _plain_modulus(bound: float, degree: int) -> int:
+    """A prime that tells numbers up to the bound apart."""
+    bits = max(int(2 * bound + 1).bit_length() + 1, primes.LEAST_BITS)
+    if bits > primes.MOST_BITS:
+        raise EncryptionError(
+            f"whole numbers up to {bound:.3g} need a plain modulus of {bits} bits;"
+            f" {primes.MOST_BITS} are the most. Divide the work, or take CKKS"
+        )
+    return next(primes.falling(bits, degree))
+
+
+def _key_bytes(parameters: Parameters, level: int) -> int:
+    rows = len(parameters.rows(level)) + len(parameters.special)
+    return 8 * parameters.degree * rows * 2 * (parameters.digits(level) + 1)
+
+
+def _seconds(work: Work, degree: int) -> float:
+    rates = _rates(degree)
+    return (
+        work.butterflies * rates.butterfly
+        + work.products * rates.product
+        + work.encodings * rates.encoding
+        + work.written * rates.byte
+    )
+
+
+class _Rates(NamedTuple):
+    """Seconds on this machine."""
+
+    butterfly: float
+    product: float
+    encoding: float
+    byte: float
+
+
+@lru_cache(maxsize=len(DEGREES))
+def _rates(degree: int) -> _Rates:
+    """Measured, in some milliseconds."""
+    ring, rows = make_ring(degree, primes.largest(4, 46, degree, frozenset()), 1), range(4)
+    x = np.ones((2, 4, degree), np.uint64)
+    out, line = np.empty_like(x), np.ones(degree // 2)
+    butterflies = 4 * degree * (degree.bit_length() - 1)
+    return _Rates(
+        butterfly=_fastest(lambda: ring.forward(out, rows)) / butterflies,
+        product=_fastest(lambda: ring.weighted(out, [x] * 4, [x[:1]] * 4, rows)) / (32 * degree),
+        encoding=_fastest(lambda: ring.from_reals(out[:1], np.fft.fft(line).real.repeat(2), rows)),
+        byte=_fastest(lambda: np.ones_like(x)) / x.nbytes,
+    )
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
