@@ -205,18 +205,30 @@ void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) 
   for (std::size_t i = 0; i < count; i += 4) store(out + i, residue(centred(load(x + i), c), c));
 }
 
-// Adds up remainders, and makes them small again before three of them could pass 2^52.
+// Adds up remainders, two at a time, and makes the sum small again before three of them could pass
+// 2^52. Sums stay near while one row after the other is read, in runs that are long enough for the
+// processor to fetch ahead, since keys are larger than any cache.
 template <class Second>
 void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t count, const Modulus& m, bool onto) {
+                  std::size_t all, const Modulus& m, bool onto) {
+  constexpr std::size_t kRun = 2048;
   const Constants c(m);
-  for (std::size_t i = 0; i < count; i += 4) {
-    Reg sum = onto ? load(out + i) : _mm256_setzero_pd();
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      if (k && k % 2 == 0) sum = centred(sum, c);
-      sum = _mm256_add_pd(sum, second(load(x[k] + i), k, i, c));
+  alignas(32) double sums[kRun];
+  for (std::size_t i = 0; i < all; i += kRun) {
+    const std::size_t count = all - i < kRun ? all - i : kRun;
+    for (std::size_t v = 0; v < count; v += 4)
+      _mm256_store_pd(sums + v, onto ? load(out + i + v) : _mm256_setzero_pd());
+    for (std::size_t k = 0; k < x.size(); k += 2) {
+      const bool both = k + 1 < x.size();
+      for (std::size_t v = 0; v < count; v += 4) {
+        Reg sum = _mm256_load_pd(sums + v);
+        sum = _mm256_add_pd(sum, second(load(x[k] + i + v), k, i + v, c));
+        if (both) sum = _mm256_add_pd(sum, second(load(x[k + 1] + i + v), k + 1, i + v, c));
+        _mm256_store_pd(sums + v, centred(sum, c));
+      }
     }
-    store(out + i, residue(centred(sum, c), c));
+    for (std::size_t v = 0; v < count; v += 4)
+      store(out + i + v, residue(_mm256_load_pd(sums + v), c));
   }
 }
 

@@ -268,54 +268,62 @@ class Sums {
   Reg q_, twice_, minus_, limb_, limb52_, inverse52_;
 };
 
-// The sums of products of `vectors` times eight places from `i` on, where `second` gives the second
-// factor. So many places at a time, because memory is fast for runs only; the next run is fetched
-// meanwhile, for keys are larger than any cache.
-template <int vectors, class Second>
-void sum_run(Word* out, std::span<const Word* const> x, const Second& second, std::size_t i,
-             const Sums& sums, bool onto) {
-  Reg total[vectors];
-  for (int v = 0; v < vectors; ++v)
-    total[v] = onto ? load(out + i + 8 * v) : _mm512_setzero_si512();
-  for (std::size_t start = 0; start < x.size(); start += Sums::kMost) {
-    const std::size_t end = start + Sums::kMost < x.size() ? start + Sums::kMost : x.size();
-    Reg low[vectors], high[vectors];
-    for (int v = 0; v < vectors; ++v) low[v] = high[v] = _mm512_setzero_si512();
-    for (std::size_t k = start; k < end; ++k)
-      for (int v = 0; v < vectors; ++v) {
-        const std::size_t at = i + 8 * static_cast<std::size_t>(v);
-        const Reg a = load(x[k] + at), b = second(k, at);
-        second.fetch(k, at + 8 * vectors);
-        low[v] = _mm512_madd52lo_epu64(low[v], a, b);
-        high[v] = _mm512_madd52hi_epu64(high[v], a, b);
-      }
-    for (int v = 0; v < vectors; ++v)
-      total[v] = sums.add(total[v], sums.reduced(low[v], high[v]));
+// Places whose sums are kept near while one row after the other is read: runs that are long enough
+// for the processor to fetch ahead, since keys are larger than any cache.
+constexpr std::size_t kRun = 2048;
+
+// The halves of the sums of products of one run.
+struct Halves {
+  alignas(64) Word low[kRun], high[kRun];
+};
+
+// Adds the products of some rows from the k-th on, `count` places from i on.
+template <int rows, class Second>
+void add_products(Halves& sums, std::span<const Word* const> x, const Second& second,
+                  std::size_t k, std::size_t i, std::size_t count) {
+  for (std::size_t v = 0; v < count; v += 8) {
+    Reg low = load(sums.low + v), high = load(sums.high + v);
+    for (int r = 0; r < rows; ++r) {
+      const Reg a = load(x[k + r] + i + v), b = second(k + r, i + v);
+      low = _mm512_madd52lo_epu64(low, a, b);
+      high = _mm512_madd52hi_epu64(high, a, b);
+    }
+    store(sums.low + v, low);
+    store(sums.high + v, high);
   }
-  for (int v = 0; v < vectors; ++v) store(out + i + 8 * v, total[v]);
 }
 
 template <class Second>
 void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t count, const Modulus& m, bool onto) {
-  constexpr int kRun = 8;
+                  std::size_t all, const Modulus& m, bool onto) {
   const Sums sums(m);
-  if (count % (8 * kRun) == 0)
-    for (std::size_t i = 0; i < count; i += 8 * kRun) sum_run<kRun>(out, x, second, i, sums, onto);
-  else
-    for (std::size_t i = 0; i < count; i += 8) sum_run<1>(out, x, second, i, sums, onto);
+  Halves halves;
+  for (std::size_t i = 0; i < all; i += kRun) {
+    const std::size_t count = all - i < kRun ? all - i : kRun;
+    for (std::size_t k = 0; k < x.size();) {
+      const bool first = k == 0 && !onto;
+      const std::size_t end = x.size() - k < Sums::kMost ? x.size() : k + Sums::kMost;
+      for (std::size_t v = 0; v < count; v += 8)
+        store(halves.low + v, _mm512_setzero_si512()), store(halves.high + v, _mm512_setzero_si512());
+      for (; k + 4 <= end; k += 4) add_products<4>(halves, x, second, k, i, count);
+      if (k + 2 <= end) add_products<2>(halves, x, second, k, i, count), k += 2;
+      if (k < end) add_products<1>(halves, x, second, k, i, count), k += 1;
+      for (std::size_t v = 0; v < count; v += 8) {
+        const Reg more = sums.reduced(load(halves.low + v), load(halves.high + v));
+        store(out + i + v, first ? more : sums.add(load(out + i + v), more));
+      }
+    }
+  }
 }
 
 struct OtherRows {
   std::span<const Word* const> y;
   Reg operator()(std::size_t k, std::size_t i) const { return load(y[k] + i); }
-  void fetch(std::size_t k, std::size_t i) const { _mm_prefetch(y[k] + i, _MM_HINT_T0); }
 };
 
 struct Weights {
   std::span<const Factor> w;
   Reg operator()(std::size_t k, std::size_t) const { return all(w[k].value); }
-  void fetch(std::size_t, std::size_t) const {}
 };
 
 void dot(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,

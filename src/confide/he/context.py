@@ -23,16 +23,19 @@ class Context:
         parameters: Checked parameters.
         threads: How many threads one operation may use, over the residues it works on. The
             interpreter's lock is let go of, so operations also run side by side.
+        instructions: "avx512", "avx2" or "portable"; the fastest that this processor has if empty.
+            All compute the same, bit for bit.
 
     Raises:
-        EncryptionError: If the kernels are not installed, or `threads` is out of range.
+        EncryptionError: If the kernels are not installed, `threads` is out of range, or the
+            processor has no such instructions.
     """
 
-    def __init__(self, parameters: Parameters, *, threads: int = 1) -> None:
+    def __init__(self, parameters: Parameters, *, threads: int = 1, instructions: str = "") -> None:
         if type(threads) is not int or not 1 <= threads <= _MOST_THREADS:
             raise EncryptionError(f"threads is {threads!r}; it lies between 1 and {_MOST_THREADS}")
         self.parameters: Final = parameters
-        self.ring: Final = make_ring(parameters.degree, parameters.primes, threads)
+        self.ring: Final = make_ring(parameters.degree, parameters.primes, threads, instructions)
         scheme = CKKSEncoding if parameters.scheme is Scheme.CKKS else BGVEncoding
         self.encoding: Final[Encoding] = scheme(parameters, self.ring)
 

@@ -35,13 +35,19 @@ def _module() -> ModuleType:
     return module
 
 
-def make_ring(degree: int, primes: Sequence[int], threads: int) -> Ring:
+def make_ring(degree: int, primes: Sequence[int], threads: int, instructions: str = "") -> Ring:
     """The ring of these primes.
 
     Raises:
-        EncryptionError: If the kernels are not installed, or are of another version.
+        EncryptionError: If the kernels are not installed, are of another version, or cannot use
+            these instructions here.
     """
-    ring: Ring = _module().Ring(degree, list(primes), threads=threads)
+    module = _module()
+    if instructions and instructions not in module.paths():
+        raise EncryptionError(
+            f"instructions {instructions!r}; this processor has {', '.join(module.paths())}"
+        )
+    ring: Ring = module.Ring(degree, list(primes), path=instructions, threads=threads)
     return ring
 
 
