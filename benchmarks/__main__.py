@@ -11,13 +11,14 @@ from rich.console import Console
 from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
+from benchmarks.he import HE
 from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
 from benchmarks.record import Record
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
 
-SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING)}
+SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, HE)}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)

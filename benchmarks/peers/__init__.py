@@ -16,7 +16,7 @@ from benchmarks.machine import ROOT
 
 __all__ = ["PEERS", "make", "ready", "run"]
 
-PEERS: Mapping[str, str] = {"flower": "flwr"}
+PEERS: Mapping[str, str] = {"desilo": "desilo", "flower": "flwr", "helayers": "helayers"}
 """Folder under .peers, by name; `<name>.txt` beside this file pins what is installed."""
 
 _HERE = Path(__file__).parent

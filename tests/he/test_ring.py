@@ -230,6 +230,12 @@ class TestSpecification:
         ring.from_reals(out, reals, self.rows)
         assert np.array_equal(out, whole.residues([round(x) for x in reals.tolist()], self.moduli))
 
+        # Numbers below 2^49 go another way, and halves are rounded to even there too.
+        few = rng.normal(size=self.degree) * 2.0 ** rng.integers(-3, 46, self.degree)
+        few[:8] = [0.5, 1.5, -0.5, -2.5, -0.0, 2.0**49 - 1, -(2.0**49) + 1, 2.0**40 + 0.5]
+        ring.from_reals(out, few, self.rows)
+        assert np.array_equal(out, whole.residues([round(x) for x in few.tolist()], self.moduli))
+
         small = rng.integers(-(2**40), 2**40, self.degree)
         for rows in ([0], [0, 1], [3, 0]):
             ring.from_integers(out[:, : len(rows)], small, rows)

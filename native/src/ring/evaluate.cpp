@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -297,27 +298,55 @@ void from_integers(const Ring& ring, Word* out, std::span<const std::int64_t> x,
   });
 }
 
-void from_reals(const Ring& ring, Word* out, std::span<const double> x, Rows rows) {
-  constexpr int kMostExponent = 120;
-  for (const double value : x)
-    if (!(std::abs(value) < std::ldexp(1.0, kMostExponent)))
-      throw std::invalid_argument("a coefficient that is not finite, or 2^120 and more");
+namespace {
+
+// The residue of a whole number of up to 120 bits.
+Word residue_of(double whole, const Modulus& m) {
+  const double size = std::abs(whole);
+  Word residue = 0;
+  if (size < 0x1p63) {
+    residue = reduce(static_cast<Word>(size), m);
+  } else {
+    const double high = std::floor(std::ldexp(size, -60));  // below 2^60, and exact
+    const Wide joined = (Wide{static_cast<Word>(high)} << 60) +
+                        static_cast<Word>(size - std::ldexp(high, 60));
+    residue = reduce_wide(joined, m);
+  }
+  return whole < 0 ? reduced_once(m.q - residue, m.q) : residue;
+}
+
+// Numbers below 2^49 in size, which are raised by 2^49 to be words below 2^50. Adding 1.5 · 2^52
+// leaves no bit of a double for a fraction: it rounds, to even when in doubt, as nearbyint does.
+void from_small_reals(const Ring& ring, Word* out, std::span<const double> x, Rows rows) {
+  constexpr double kRound = 0x1.8p52;
+  constexpr Word kRaise = Word{1} << 49;
+  Scratch raised(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k)
+    raised.data()[k] = std::bit_cast<Word>(x[k] + kRound) - std::bit_cast<Word>(kRound) + kRaise;
   ring.run(rows.size(), [&](std::size_t i) {
     const Modulus& m = ring.modulus(rows[i]);
     Word* const row = out + i * ring.degree();
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      const double size = std::nearbyint(std::abs(x[k]));
-      Word residue = 0;
-      if (size < 0x1p63) {
-        residue = reduce(static_cast<Word>(size), m);
-      } else {
-        const double high = std::floor(std::ldexp(size, -60));  // below 2^60, and exact
-        const Wide whole = (Wide{static_cast<Word>(high)} << 60) +
-                           static_cast<Word>(size - std::ldexp(high, 60));
-        residue = reduce_wide(whole, m);
-      }
-      row[k] = x[k] < 0 ? reduced_once(m.q - residue, m.q) : residue;
-    }
+    ring.kernels().reduce(row, raised.data(), x.size(), m);
+    ring.kernels().shift(row, row, subtract(0, kRaise % m.q, m.q), x.size(), m);
+  });
+}
+
+}  // namespace
+
+void from_reals(const Ring& ring, Word* out, std::span<const double> x, Rows rows) {
+  double largest = 0;
+  bool sound = true;
+  for (const double value : x) {
+    largest = std::max(largest, std::abs(value));
+    sound &= value == value;
+  }
+  if (!sound || !(largest < 0x1p120))
+    throw std::invalid_argument("a coefficient that is not finite, or 2^120 and more");
+  if (largest < 0x1p49) return from_small_reals(ring, out, x, rows);
+  ring.run(rows.size(), [&](std::size_t i) {
+    const Modulus& m = ring.modulus(rows[i]);
+    Word* const row = out + i * ring.degree();
+    for (std::size_t k = 0; k < x.size(); ++k) row[k] = residue_of(std::nearbyint(x[k]), m);
   });
 }
 
