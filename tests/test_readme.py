@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from confide.plan.masking import derive_masking
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,24 @@ def test_the_example_of_mechanisms_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     value, error, *_ = map(float, re.findall(r"[\d.]+", done.stdout))
     assert abs(value - 113 / 3) < 10 * error < 20
+
+
+def test_the_example_of_encryption_runs(tmp_path):
+    pytest.importorskip("confide_native")
+    page = (ROOT / "docs" / "encryption.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", found[1]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "depth       2 multiplications in a row" in done.stdout
+    results = re.search(r"\[([^\]]*)\]\s*$", done.stdout)
+    assert results is not None
+    x = [1.0, 0.25, 4.0]
+    expected = [0.2 * x[0] + 0.5 * x[1] + 0.3 * x[2] + 1, 0.6 * x[0] + 0.1 * x[1] + 0.3 * x[2] + 1]
+    assert [float(text) for text in results[1].split()] == pytest.approx(expected, abs=1e-3)
 
 
 def test_every_link_to_a_file_leads_somewhere():

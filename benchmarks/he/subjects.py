@@ -208,4 +208,6 @@ def _numbers(count: int) -> np.typing.NDArray[np.float64]:
 
 
 def _matrix() -> np.typing.NDArray[np.float64]:
-    return np.random.default_rng(1).uniform(-1, 1, (MATRIX, MATRIX)) / np.sqrt(MATRIX)
+    entries = np.random.default_rng(1).uniform(-1, 1, (MATRIX, MATRIX))
+    scaled: np.typing.NDArray[np.float64] = entries / np.sqrt(MATRIX)
+    return scaled

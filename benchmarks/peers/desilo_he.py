@@ -6,6 +6,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 import desilofhe
@@ -24,7 +25,7 @@ def main() -> None:
         raise SystemExit(f"a ring of degree {2 * engine.slot_count}, not {given['degree']}")
     numbers = np.random.default_rng(0).uniform(-1, 1, engine.slot_count)
     plain, x = engine.encode(numbers), engine.encrypt(numbers, public)
-    operations = {
+    operations: dict[str, Callable[[], object]] = {
         "encode": lambda: engine.encode(numbers),
         "encode and encrypt": lambda: engine.encrypt(numbers, public),
         "decrypt and decode": lambda: engine.decrypt(x, secret),

@@ -10,7 +10,9 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -30,7 +32,7 @@ def main() -> None:
     numbers = np.random.default_rng(0).uniform(-1, 1, context.slot_count())
     plain, x = encoder.encode(numbers), encoder.encode_encrypt(numbers)
 
-    def median(operation) -> float:
+    def median(operation: Callable[[], object]) -> float:
         times = []
         for _ in range(given["repeats"] + 1):
             start = time.perf_counter()
@@ -40,7 +42,7 @@ def main() -> None:
 
     copying = median(lambda: pyhelayers.CTile(x))
 
-    def net(*steps) -> float:
+    def net(*steps: Callable[[Any], object]) -> float:
         def run() -> None:
             copy = pyhelayers.CTile(x)
             for step in steps:

@@ -119,3 +119,11 @@ def test_the_view_report_is_right_without_the_authors_help(script, name, sums, p
         assert seen["each party's masked vector"] == "uniformly distributed numbers"
     else:
         assert seen[f"each party's contribution to {sums}"] == "in clear, by party"
+
+
+def test_encrypted_scores():
+    pytest.importorskip("confide_native")
+    script = FOLDER / "encrypted_scores.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert "as precise as planned: True" in done.stdout
+    assert "first scores: [0.712 0.817 0.312 0.861]" in done.stdout

@@ -132,7 +132,7 @@ class TestPolynomials:
         here = setting("composite") if degree < 4 else deep()
         sigmoid = Chebyshev.interpolate(lambda t: 1 / (1 + np.exp(-t)), degree, [-4, 4])
         x = np.random.default_rng(degree).uniform(-4, 4, 50)
-        found = here.vector(x).chebyshev(sigmoid.coef.tolist(), -4, 4)
+        found = here.vector(x).chebyshev(sigmoid.coef, -4, 4)
         here.assert_close(here.read(found), sigmoid(x), 1e-5)
         levels = int(np.ceil(np.log2(degree + 1))) + 2
         assert found.level >= here.parameters.depth - levels

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Generic
 
 import numpy as np
 from numpy.polynomial import chebyshev as series
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import EncryptionError
 from confide.he.engine import C
@@ -26,7 +25,7 @@ __all__ = ["of_chebyshev", "of_powers"]
 _Coefficients = NDArray[np.float64]
 
 
-def of_powers(x: EncryptedVector[C], coefficients: Sequence[float]) -> EncryptedVector[C]:
+def of_powers(x: EncryptedVector[C], coefficients: ArrayLike) -> EncryptedVector[C]:
     """Σ c_k·x^k.
 
     Args:
@@ -40,7 +39,7 @@ def of_powers(x: EncryptedVector[C], coefficients: Sequence[float]) -> Encrypted
 
 
 def of_chebyshev(
-    x: EncryptedVector[C], coefficients: Sequence[float], low: float, high: float
+    x: EncryptedVector[C], coefficients: ArrayLike, low: float, high: float
 ) -> EncryptedVector[C]:
     """Σ c_k·T_k(u), where u is x taken from [low, high] to [-1, 1].
 
@@ -147,7 +146,7 @@ def _trimmed(c: _Coefficients) -> _Coefficients:
     return c[: found[-1] + 1] if len(found) else c[:1]
 
 
-def _checked(coefficients: Sequence[float]) -> _Coefficients:
+def _checked(coefficients: ArrayLike) -> _Coefficients:
     c = np.asarray(coefficients, np.float64)
     if c.ndim != 1 or not np.isfinite(c).all() or len(c := _trimmed(c)) < 2:
         raise EncryptionError(

@@ -147,15 +147,13 @@ class EncryptedVector(Generic[C]):
         """The mean of the numbers: a vector of length one. CKKS only."""
         return self.sum() * (1 / self.length)
 
-    def polynomial(self, coefficients: Sequence[float]) -> EncryptedVector[C]:
+    def polynomial(self, coefficients: ArrayLike) -> EncryptedVector[C]:
         """Σ c_k·x^k of every number, in ⌈log2 d⌉ + 1 levels; see `confide.he.polynomial`."""
         from confide.he.polynomial import of_powers
 
         return of_powers(self, coefficients)
 
-    def chebyshev(
-        self, coefficients: Sequence[float], low: float, high: float
-    ) -> EncryptedVector[C]:
+    def chebyshev(self, coefficients: ArrayLike, low: float, high: float) -> EncryptedVector[C]:
         """Σ c_k·T_k of every number between `low` and `high`: stable for high degrees."""
         from confide.he.polynomial import of_chebyshev
 
