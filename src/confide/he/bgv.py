@@ -86,7 +86,7 @@ class BGVEncoding(Encoding):
         spread[:, : values.shape[-1] if values.ndim else None] = values
         plain = np.zeros((1, 1, parameters.degree), np.uint64)
         plain[0, 0, self._places] = (spread % t).astype(np.uint64)
-        self._plain.scale(plain, plain.copy(), [parameters.factor(level)], [0])
+        self._plain.scale(plain, plain, [parameters.factor(level)], [0])
         self._plain.inverse(plain, [0])
         coefficients = plain[0, 0].astype(np.int64)
         coefficients[coefficients > t // 2] -= t
@@ -117,7 +117,7 @@ class BGVEncoding(Encoding):
         plain = (coefficients % t).astype(np.uint64)[None, None]
         self._plain.forward(plain, [0])
         undone = parameters.product(self._above(level)) * pow(parameters.factor(level), -1, t) % t
-        self._plain.scale(plain, plain.copy(), [undone], [0])
+        self._plain.scale(plain, plain, [undone], [0])
         values: NDArray[np.int64] = plain[0, 0, self._places].astype(np.int64)
         values[values > t // 2] -= t
         return values

@@ -186,7 +186,7 @@ class NativeEngine:
             out = np.empty_like(xs[0].data)
             self._ring.weighted(out, [x.data for x in some], factors, rows)
             if total is not None:
-                self._ring.add(out, total, out.copy(), rows)
+                self._ring.add(out, total, out, rows)
             total = out
         if total is None:
             raise EncryptionError("a sum of no products; give at least one")
@@ -215,7 +215,7 @@ class NativeEngine:
         above = self.context.empty(2, len(rows) + len(special))
         self._ring.switch_key(above, x.data[2:], *self._where(x, key))
         out = self._divided(above, rows)
-        self._ring.add(out, out.copy(), x.data[:2], rows)
+        self._ring.add(out, out, x.data[:2], rows)
         return changed(x, out, squared=x.squared)
 
     def rotate(self, x: Ciphertext, steps: Sequence[int]) -> list[Ciphertext]:
@@ -256,7 +256,7 @@ class NativeEngine:
         else:
             self._ring.switch_digits(above, digits, *self._where(x, key))
         switched = self._divided(above, rows)
-        self._ring.add(switched[:1], switched[:1].copy(), x.data[:1], rows)
+        self._ring.add(switched[:1], switched[:1], x.data[:1], rows)
         out = np.empty_like(switched)
         self._ring.rotate(out, switched, power)
         return changed(x, out, squared=x.squared)

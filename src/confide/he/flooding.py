@@ -78,8 +78,8 @@ def flood(context: Context, phase: Polys, scale: float) -> None:
         noise = part.sample(context.parameters.degree, SystemRandom())
         context.ring.from_integers(out, noise, rows)
         context.ring.forward(out, rows)
-        context.ring.scale(out, out.copy(), context.encoding.residues(weight, rows), rows)
-        context.ring.add(phase, phase.copy(), out, rows)
+        context.ring.scale(out, out, context.encoding.residues(weight, rows), rows)
+        context.ring.add(phase, phase, out, rows)
 
 
 def _parts(scale: float) -> list[tuple[int, DiscreteGaussian]]:
