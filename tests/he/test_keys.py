@@ -220,6 +220,15 @@ class TestSharing:
         assert np.std(coefficients) == pytest.approx(sigma, rel=0.05)
         assert stats.kstest(coefficients / sigma, "norm").pvalue > 1e-6
 
+    @pytest.mark.parametrize(
+        ("queries", "bits", "bits_taken"), [(1, 30, 16.79), (1000, 30, 21.78), (1000, 64, 38.78)]
+    )
+    def test_the_formula(self, queries, bits, bits_taken):
+        """Over τ results the divergence is 2^-s/24: t²/(2σ²) each."""
+        sigma = flooding_scale(3.0, queries, bits)
+        assert np.log2(sigma / 3.0) == pytest.approx(bits_taken, abs=0.01)
+        assert queries * 3.0**2 / (2 * sigma**2) == pytest.approx(2.0**-bits / 24)
+
     def test_wide_noise_is_a_gaussian_too(self, fresh):
         """Beyond what the sampler draws, a coarse Gaussian and a fine one that fills it."""
         from confide.randomness import SystemRandom

@@ -89,6 +89,18 @@ def test_shared_results(name):
     assert plan.error / 100 < error <= plan.error <= 1e-3
 
 
+def test_the_noise_that_is_flooded_is_the_noise_there_is():
+    """Too little would leave the key in the result; the bound of one operation is a tight one."""
+    plan = planned("linear", shared=he.Shared(queries=1000))
+    ratios = []
+    for seed in range(10):
+        _, values, found = ran(plan, seed)
+        error = found - PLAINLY["linear"][0](**values)
+        ratios.append(np.sqrt(np.mean(error**2)) / plan.noise)
+    # Real parts hold half of the mean square of a complex slot.
+    assert 0.5 < np.mean(ratios) < 0.8
+
+
 def test_whole_numbers():
     def computation(x, y):
         return (x @ y) * (x @ y) - 5
