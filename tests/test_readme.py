@@ -31,31 +31,29 @@ def test_the_example_prints_what_the_readme_says():
     assert block("text") == done.stdout
 
 
-def test_the_example_of_mechanisms_runs(tmp_path):
-    page = (ROOT / "docs" / "mechanisms.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+def printed_by_the_example(page, folder):
+    """What the first Python block of a page prints."""
+    found = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", found[1]],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    value, error, *_ = map(float, re.findall(r"[\d.]+", done.stdout))
+    return done.stdout
+
+
+def test_the_example_of_mechanisms_runs(tmp_path):
+    output = printed_by_the_example(ROOT / "docs" / "mechanisms.md", tmp_path)
+    value, error, *_ = map(float, re.findall(r"[\d.]+", output))
     assert abs(value - 113 / 3) < 10 * error < 20
 
 
 def test_the_example_of_encryption_runs(tmp_path):
     pytest.importorskip("confide_native")
-    page = (ROOT / "docs" / "encryption.md").read_text(encoding="utf-8")
-    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
-    assert found is not None
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", found[1]],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "depth       2 multiplications in a row" in done.stdout
-    results = re.search(r"\[([^\]]*)\]\s*$", done.stdout)
+    output = printed_by_the_example(ROOT / "docs" / "encryption.md", tmp_path)
+    assert "depth       2 multiplications in a row" in output
+    results = re.search(r"\[([^\]]*)\]\s*$", output)
     assert results is not None
     x = [1.0, 0.25, 4.0]
     expected = [0.2 * x[0] + 0.5 * x[1] + 0.3 * x[2] + 1, 0.6 * x[0] + 0.1 * x[1] + 0.3 * x[2] + 1]
