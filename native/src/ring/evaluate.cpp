@@ -225,8 +225,8 @@ void switch_digits(const Ring& ring, Word* out, const Word* decomposed, const Sw
   });
 }
 
-// Digits that are multiplied while they are still in the second cache: half a megabyte of them.
-constexpr std::size_t kDigitWords = std::size_t{1} << 16;
+// Digits that are multiplied while they are still near: a megabyte of them.
+constexpr std::size_t kDigitWords = std::size_t{1} << 17;
 
 void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& key, Rows rows,
                 Rows special, Digits digits) {
