@@ -44,12 +44,14 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
-def decode(data: bytes, max_bytes: int) -> Any:
+def decode(data: bytes, max_bytes: int, max_items: int | None = None) -> Any:
     """Decodes deterministic CBOR and refuses everything else.
 
     Args:
         data: One encoded value, with nothing after it.
         max_bytes: The largest input accepted; larger ones are not looked at.
+        max_items: How many values it may hold in all. Empty lists take one byte each and seventy
+            in memory, so where much is accepted, little structure should be.
 
     Raises:
         ProtocolError: If the input is too large, malformed, holds a type that `encode` refuses, or
@@ -58,7 +60,7 @@ def decode(data: bytes, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise ProtocolError(f"a message of {len(data):,} bytes; at most {max_bytes:,} fit here")
     try:
-        _refuse_what_expands(data)
+        _refuse_what_expands(data, max_items)
         value = cbor2.load(BytesIO(data))
         canonical = encode(value)
     except (
@@ -75,14 +77,17 @@ def decode(data: bytes, max_bytes: int) -> Any:
     return value
 
 
-def _refuse_what_expands(data: bytes) -> None:
+def _refuse_what_expands(data: bytes, max_items: int | None) -> None:
     """Refuses tags, indefinite lengths and odd simple values, before anything is built of them.
 
     Tags 28 and 29 share values and tag 25 repeats texts, so a few hundred bytes may describe a tree
     that no machine walks to its end. Heads stand one after the other, so a scan needs no recursion.
     """
-    at = 0
+    at = items = 0
     while at < len(data):
+        items += 1
+        if max_items is not None and items > max_items:
+            raise ValueError(f"more than {max_items} values")
         major, info = data[at] >> 5, data[at] & 31
         if major == _TAG or info > _LONGEST or (major == _SIMPLE and info not in _CONSTANTS):
             raise ValueError("a tag, an indefinite length or a simple value")

@@ -209,7 +209,7 @@ class TestSharing:
 
     def test_noise_is_as_wide_as_stated(self, here, fresh):
         """σ = √(12τ)·2^(s/2)·t, on every coefficient."""
-        x, noise = fresh.encrypt(0.0, level=0), 1e-9
+        x, noise = fresh.encrypt(0.0, level=0), 1e-8
         scale = here.parameters.scale(0)
         sigma = flooding_scale(noise, 1000, 30) * scale
         found = fresh.decrypt_shared(x, noise=noise, queries=1000)
@@ -244,15 +244,15 @@ class TestSharing:
     def test_queries_are_counted(self, fresh):
         x = fresh.encrypt([1.0], level=0)
         for _ in range(3):
-            fresh.decrypt_shared(x, noise=1e-9, queries=4)
+            fresh.decrypt_shared(x, noise=1e-8, queries=4)
         assert fresh.spent == Fraction(3, 4)
         with pytest.raises(EncryptionError, match=r"75.0% is spent and this one takes 50.0%"):
-            fresh.decrypt_shared(x, noise=1e-9, queries=2)
+            fresh.decrypt_shared(x, noise=1e-8, queries=2)
         # Two bits more of security make a result a quarter as dear.
-        fresh.decrypt_shared(x, noise=1e-9, queries=1, statistical_bits=32)
+        fresh.decrypt_shared(x, noise=1e-8, queries=1, statistical_bits=32)
         assert fresh.spent == 1
         with pytest.raises(EncryptionError, match="Make a new key"):
-            fresh.decrypt_shared(x, noise=1e-9, queries=10**6)
+            fresh.decrypt_shared(x, noise=1e-8, queries=10**6)
         assert fresh.spent == 1
 
     def test_threads_share_one_count(self, fresh):
@@ -260,7 +260,7 @@ class TestSharing:
 
         def ask(_):
             try:
-                fresh.decrypt_shared(x, noise=1e-9, queries=20)
+                fresh.decrypt_shared(x, noise=1e-8, queries=20)
             except EncryptionError:
                 return 0
             return 1
@@ -275,6 +275,9 @@ class TestSharing:
             ({"queries": 1.5}, "queries is 1.5"),
             ({"queries": True}, "queries is True"),
             ({"statistical_bits": 29}, "30 at least"),
+            ({"statistical_bits": 10_000}, "128 at most"),
+            ({"queries": 10**400}, r"from 1 to 2\^40"),
+            ({"noise": 1e-300}, "at least that of a fresh encryption"),
             ({"noise": 0.0}, "noise is 0.0"),
             ({"noise": float("nan")}, "noise is nan"),
             ({"noise": float("inf")}, "noise is inf"),
@@ -283,7 +286,7 @@ class TestSharing:
     )
     def test_what_is_refused_spends_nothing(self, fresh, arguments, message):
         x = fresh.encrypt([1.0], level=0)
-        given = {"noise": 1e-9, "queries": 10, **arguments}
+        given = {"noise": 1e-8, "queries": 10, **arguments}
         with pytest.raises(EncryptionError, match=message):
             fresh.decrypt_shared(x, **given)
         assert fresh.spent == 0

@@ -42,7 +42,7 @@ class TestSecurity:
         with pytest.raises(EncryptionError, match="217 bits at degree 8192"):
             literal.checked()
 
-    @pytest.mark.parametrize("degree", [1024, 2048, 131072, 5000, -1, "4096", None])
+    @pytest.mark.parametrize("degree", [1024, 2048, 131072, 5000, -1, "4096", None, 8192.0])
     def test_other_degrees(self, degree):
         with pytest.raises(EncryptionError, match="degree"):
             changed(CKKS, degree=degree).checked()
@@ -136,6 +136,7 @@ class TestParameters:
             ({"level_bits": 19}, "level_bits is 19; it lies between 20 and 100"),
             ({"level_bits": 101}, "level_bits is 101"),
             ({"width": 0}, "width is 0"),
+            ({"base_bits": [45]}, "a tuple of bits"),
             ({"base_bits": ()}, "number of base primes is 0"),
             ({"base_bits": (40, 40, 40)}, "number of base primes is 3"),
             ({"base_bits": (51,)}, "a prime of base_bits is 51"),

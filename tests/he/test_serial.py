@@ -96,11 +96,21 @@ class TestRoundTrips:
     def test_secret_keys(self, here):
         secret = he.SecretKey(here.context)
         x = secret.encrypt([3.0])
-        secret.decrypt_shared(x, noise=1e-9, queries=4)
+        secret.decrypt_shared(x, noise=1e-8, queries=4)
         back = he.import_secret_key(he.export_secret_key(secret), here.context)
         here.assert_close(np.atleast_2d(back.decrypt_private(x))[0, :1], [3.0])
         assert back.spent == Fraction(1, 4)
         assert back.key_id == secret.key_id
+
+    def test_what_was_spent_in_odd_parts(self):
+        """Fractions grow; what is written forgets nothing and is read again."""
+        here = setting("CKKS")
+        secret = he.SecretKey(here.context)
+        x = secret.encrypt([3.0], level=0)
+        for queries in (99_991, 99_989, 99_971, 99_961, 99_929, 99_923, 99_907, 99_901):
+            secret.decrypt_shared(x, noise=1e-8, queries=queries)
+        back = he.import_secret_key(he.export_secret_key(secret), here.context)
+        assert secret.spent <= back.spent < secret.spent + Fraction(1, 2**100)
 
 
 class TestSecretsStayHome:
@@ -270,6 +280,14 @@ class TestHostileBytes:
             return he.read_table(data, context, most_shape=(3, 3))
 
         self.refused(read_table, table, small.context, ConfideError)
+
+    def test_many_small_values(self, small):
+        """A byte each on the wire, and seventy in memory."""
+        maps = b"\x9a" + (1_000_000).to_bytes(4, "big") + b"\xa0" * 1_000_000
+        with pytest.raises(ProtocolError, match="not deterministic CBOR"):
+            he.read_evaluation_keys(maps, small.context)
+        with pytest.raises(ProtocolError):
+            canonical.decode(maps, MOST, 1000)
 
     def test_size_is_bounded_before_anything_is_looked_at(self, small):
         huge = b"\x00" * (8 * 8192 * 5 * 3 + 5000)

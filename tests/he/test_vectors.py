@@ -89,6 +89,23 @@ def test_sums_and_inner_products(name, length):
         here.assert_close(row, np.full(here.parameters.slots, x.sum()))
 
 
+def test_padding_that_is_not_zero_counts_nowhere(here):
+    """A vector of length one stands in every slot, the padding of a longer one too."""
+    x, one = here.vector([1, 2, 3, 4, 5]), here.vector([2])
+    dirty, values = x + one, np.arange(1, 6) + 2
+    for found, expected in (
+        (dirty.sum(), values.sum()),
+        ((dirty * one).sum(), 2 * values.sum()),
+        ((one * dirty).sum(), 2 * values.sum()),
+        ((dirty * np.array([3])).sum(), 3 * values.sum()),
+        ((dirty * dirty).sum(), (values**2).sum()),
+        (dirty @ (dirty - 10), values @ (values - 10)),
+        (dirty @ x, values @ np.arange(1, 6)),
+        ((dirty * [1, 0, 2, 0, 1]).sum(), values @ [1, 0, 2, 0, 1]),
+    ):
+        here.assert_close(here.read(found), [expected], 1e-3)
+
+
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 8), (8, 1), (3, 5), (5, 3), (16, 16), (10, 60), (60, 10), (64, 64)]
 )
@@ -177,6 +194,7 @@ class TestTables:
             here.assert_close(here.read(found), expected)
         for found, expected in (
             (table @ many, x @ many),
+            (many[:2].T @ here.table(x[:2]), many[:2].T @ x[:2]),
             (table + table, x + x),
             (table * table, x * x),
             (table - 1, x - 1),
@@ -209,11 +227,17 @@ class TestRefusals:
             lambda: a * np.ones(2),
             lambda: a @ here.vector([1, 2]),
             lambda: a - [1, 2, 3, 4],
+            lambda: a @ [2],
+            lambda: np.array([2]) @ a,
         ):
             with pytest.raises(EncryptionError, match="of one length, or one of them of 1"):
                 operation()
         with pytest.raises(EncryptionError, match="a matrix of 4 columns and a vector of 3"):
             np.ones((2, 4), int) @ a
+
+    def test_matrices_of_other_slots(self, here):
+        with pytest.raises(EncryptionError, match="for 2048 slots and a vector of 4096"):
+            he.PlainMatrix(np.ones((2, 3), int), 2048) @ here.vector([1, 2, 3])
 
     def test_shapes(self, here):
         for values in ([], [[1]], 1):

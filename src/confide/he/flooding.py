@@ -22,13 +22,23 @@ from confide.he.encoding import Polys
 from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian
 from confide.randomness import SystemRandom
 
-__all__ = ["LEAST_STATISTICAL_BITS", "flood", "flooding_scale", "require_room"]
+__all__ = [
+    "FLOOD_TAIL",
+    "LEAST_STATISTICAL_BITS",
+    "flood",
+    "flooding_scale",
+    "require_room",
+    "require_shareable",
+]
 
 LEAST_STATISTICAL_BITS: Final = 30
 """Below this many bits nothing is shared."""
 
-_TAIL: Final = 16
+FLOOD_TAIL: Final = 16
 """Standard deviations that the base must have room for."""
+
+_MOST_QUERIES: Final = 1 << 40
+_MOST_STATISTICAL_BITS: Final = 128
 
 
 def flooding_scale(noise: float, queries: int, statistical_bits: int) -> float:
@@ -46,6 +56,24 @@ def flooding_scale(noise: float, queries: int, statistical_bits: int) -> float:
     return math.sqrt(12 * queries) * 2 ** (statistical_bits / 2) * noise
 
 
+def require_shareable(queries: object, statistical_bits: object) -> None:
+    """Refuses numbers of queries and bits that are out of range.
+
+    Raises:
+        EncryptionError: If one is.
+    """
+    if type(queries) is not int or not 1 <= queries <= _MOST_QUERIES:
+        raise EncryptionError(f"queries is {queries!r:.40}; a whole number from 1 to 2^40")
+    if (
+        type(statistical_bits) is not int
+        or not LEAST_STATISTICAL_BITS <= statistical_bits <= _MOST_STATISTICAL_BITS
+    ):
+        raise EncryptionError(
+            f"statistical_bits is {statistical_bits!r:.40}; {LEAST_STATISTICAL_BITS} at least and"
+            f" {_MOST_STATISTICAL_BITS} at most"
+        )
+
+
 def require_room(context: Context, scale: float) -> None:
     """Refuses flooding that the base has no room for.
 
@@ -57,7 +85,7 @@ def require_room(context: Context, scale: float) -> None:
         EncryptionError: If it has none.
     """
     room = context.parameters.product(context.parameters.rows(0))
-    if 4 * _TAIL * scale > room:
+    if 4 * FLOOD_TAIL * scale > room:
         raise EncryptionError(
             f"flooding takes noise of 2^{math.log2(scale):.1f} and the base has"
             f" {room.bit_length()} bits: plan with two base primes, fewer queries or less error"

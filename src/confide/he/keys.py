@@ -18,8 +18,15 @@ from confide.errors import EncryptionError
 from confide.he.ciphertext import KEY_ID_BYTES, Ciphertext, require_fit
 from confide.he.context import Context, moved_by
 from confide.he.encoding import Numbers, Polys
-from confide.he.flooding import LEAST_STATISTICAL_BITS, flood, flooding_scale, require_room
+from confide.he.flooding import (
+    LEAST_STATISTICAL_BITS,
+    flood,
+    flooding_scale,
+    require_room,
+    require_shareable,
+)
 from confide.he.kernel import make_secret
+from confide.he.noise import CKKSNoise
 from confide.he.parameters import Parameters, Scheme
 from confide.randomness import SystemRandom
 
@@ -318,14 +325,13 @@ class SecretKey:
             EncryptionError: If the key has given all it may, the base has no room for the noise, an
                 argument is out of range, or the ciphertext is of another key or parameters.
         """
-        if type(queries) is not int or queries < 1:
-            raise EncryptionError(f"queries is {queries!r}; a whole number, 1 or more")
-        if type(statistical_bits) is not int or statistical_bits < LEAST_STATISTICAL_BITS:
+        require_shareable(queries, statistical_bits)
+        least = self._least_noise()
+        if not least <= noise < float("inf"):
             raise EncryptionError(
-                f"statistical_bits is {statistical_bits!r}; {LEAST_STATISTICAL_BITS} at least"
+                f"noise is {noise!r}; the error that the plan predicts, and at least that of a"
+                f" fresh encryption, {least:.1e}"
             )
-        if not 0 < noise < float("inf"):
-            raise EncryptionError(f"noise is {noise!r}; the positive error that the plan predicts")
         phase, level = self._phase(ciphertext)
         parameters, flooded = self.context.parameters, 0.0
         if parameters.scheme is Scheme.CKKS:
@@ -335,6 +341,14 @@ class SecretKey:
         if flooded:
             flood(self.context, phase, flooded)
         return self.context.encoding.decode(phase, level)
+
+    def _least_noise(self) -> float:
+        """Root mean square of the slots of a fresh encryption (CKKS)."""
+        parameters = self.context.parameters
+        if parameters.scheme is not Scheme.CKKS:
+            return 0.0
+        fresh = CKKSNoise(parameters, secret=True)
+        return fresh.fresh(0.0, parameters.depth, public=False)
 
     def _spend(self, share: Fraction) -> None:
         with self._lock:

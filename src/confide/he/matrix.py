@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from confide.errors import EncryptionError
 from confide.he.encoding import Numbers
 from confide.he.engine import C
+from confide.he.transform import PlainMatrix
 from confide.he.vector import EncryptedVector
 
 __all__ = ["EncryptedMatrix"]
@@ -60,8 +61,14 @@ class EncryptedMatrix(Generic[C]):
         ]
         return first.like(blocks, clean=all(column.clean for column in self.columns))
 
-    def __rmatmul__(self, vector: EncryptedVector[C] | ArrayLike) -> EncryptedVector[C]:
-        """Σ_i r_i·X_ij for each column j, in two levels: one for the product, one to pack."""
+    def __rmatmul__(self, vector: EncryptedVector[C] | ArrayLike) -> Any:
+        """Σ_i r_i·X_ij for each column j, in two levels: one for the product, one to pack.
+
+        A plain matrix on the left gives a table, in one level.
+        """
+        if not isinstance(vector, EncryptedVector) and np.ndim(vector) == 2:
+            matrix = PlainMatrix(np.asarray(vector), self.columns[0].evaluator.engine.slots)
+            return EncryptedMatrix([matrix @ column for column in self.columns])
         sums = [_inner(vector, column) for column in self.columns]
         evaluator, count = self.columns[0].evaluator, len(sums)
         places = [self.columns[0].plain(place) for place in np.eye(count, dtype=np.int64)]

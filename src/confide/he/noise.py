@@ -68,6 +68,10 @@ class Noise(ABC):
         """After a key switch at a level."""
 
     @abstractmethod
+    def opened(self, error: float, level: int) -> float:
+        """Of a result of a level, when its key holder has taken it to the base."""
+
+    @abstractmethod
     def require_room(self, error: float, bound: float, level: int, *, squared: bool) -> None:
         """Refuses what no longer fits the modulus.
 
@@ -132,6 +136,10 @@ class CKKSNoise(Noise):
         added = self._switching(level) + self._rounding(len(self.parameters.special))
         return error + added / self.parameters.scale(level) ** (2 if squared else 1)
 
+    def opened(self, error: float, level: int) -> float:
+        """See `Noise`: primes are left out, which changes nothing."""
+        return error
+
     def require_room(self, error: float, bound: float, level: int, *, squared: bool) -> None:
         """See `Noise`: numbers and errors, scaled, stay below half the modulus."""
         scale = self.parameters.scale(level) ** (2 if squared else 1)
@@ -177,6 +185,14 @@ class BGVNoise(Noise):
         """See `Noise`."""
         added = self._switching(level) + self._rounding(len(self.parameters.special))
         return error + self._sized(added)
+
+    def opened(self, error: float, level: int) -> float:
+        """See `Noise`: primes are divided out of what holds no secret any more."""
+        above = range(len(self.parameters.rows(0)), len(self.parameters.rows(level)))
+        if not above:
+            return error
+        rounding = len(above) * math.sqrt(self.degree / 12)
+        return int(error) // self.parameters.product(above) + 1 + self._sized(rounding)
 
     def require_room(self, error: float, bound: float, level: int, *, squared: bool) -> None:
         """See `Noise`: the numbers stay below t/2, and all that is held below half the modulus."""

@@ -26,7 +26,7 @@ from confide.errors import EncryptionError
 from confide.he import primes
 from confide.he.security import DEGREES, require_secure
 
-__all__ = ["MOST_DEPTH", "Literal", "Parameters", "Scheme"]
+__all__ = ["MOST_DEPTH", "Literal", "Parameters", "Scheme", "least_base_bits"]
 
 MOST_DEPTH: Final = 60
 """Levels that a literal may ask for."""
@@ -246,6 +246,9 @@ class Parameters:
 
 def _check(literal: Literal) -> None:
     """Refuses values out of range, before any prime is looked for."""
+    for name in ("base_bits", "special_bits"):
+        if not isinstance(getattr(literal, name), tuple):
+            raise EncryptionError(f"{name} is {getattr(literal, name)!r}; a tuple of bits")
     ckks = literal.scheme is Scheme.CKKS
     most_level_bits = 2 * primes.MOST_BITS
     ranges: tuple[tuple[str, object, int, int], ...] = (
@@ -260,7 +263,7 @@ def _check(literal: Literal) -> None:
     for name, value, low, high in ranges:
         if type(value) is not int or not low <= value <= high:
             raise EncryptionError(f"{name} is {value!r}; it lies between {low} and {high}")
-    if literal.degree not in DEGREES:
+    if type(literal.degree) is not int or literal.degree not in DEGREES:
         raise EncryptionError(
             f"degree is {literal.degree!r}; it is one of {', '.join(map(str, DEGREES))}"
         )
@@ -286,6 +289,20 @@ def _check(literal: Literal) -> None:
             f" {primes.MOST_BITS} bits that is 1 modulo {2 * literal.degree}, such as"
             f" {next(primes.falling(30, literal.degree))}"
         )
+    if t is not None and sum(literal.base_bits) < least_base_bits(t, literal.degree):
+        raise EncryptionError(
+            f"a base of {sum(literal.base_bits)} bits for whole numbers modulo {t}: fresh"
+            f" ciphertexts need {least_base_bits(t, literal.degree)}"
+        )
+
+
+def least_base_bits(t: int, degree: int) -> int:
+    """Of a base in which a fresh BGV ciphertext is decrypted without fail.
+
+    Its message and error, under the public key, have slots of root mean square below 4·N·t, and
+    exceed ten times that with probability 2^-144; half the modulus must hold them.
+    """
+    return (2 * 10 * 4 * degree * t).bit_length()
 
 
 def _special_bits(literal: Literal) -> tuple[int, ...]:

@@ -23,12 +23,17 @@ from confide.errors import EncryptionError
 from confide.he import primes
 from confide.he.engine import NativeEngine
 from confide.he.evaluator import Evaluator
-from confide.he.flooding import LEAST_STATISTICAL_BITS, flooding_scale
+from confide.he.flooding import (
+    FLOOD_TAIL,
+    LEAST_STATISTICAL_BITS,
+    flooding_scale,
+    require_shareable,
+)
 from confide.he.kernel import make_ring
 from confide.he.keys import EvaluationKeys, SecretKey
 from confide.he.layout import period
 from confide.he.matrix import EncryptedMatrix
-from confide.he.parameters import Literal, Parameters, Scheme
+from confide.he.parameters import Literal, Parameters, Scheme, least_base_bits
 from confide.he.sealed import SealedTable, SealedVector
 from confide.he.security import DEGREES
 from confide.he.tracer import Symbol, Tracer, Work
@@ -60,8 +65,11 @@ class Input:
     bound: float
 
     def __post_init__(self) -> None:
-        if len(self.shape) not in {1, 2} or not all(
-            type(size) is int and size >= 1 for size in self.shape
+        shape: object = self.shape
+        if not (
+            isinstance(shape, tuple)
+            and len(shape) in {1, 2}
+            and all(type(size) is int and size >= 1 for size in shape)
         ):
             raise EncryptionError(f"a shape of {self.shape!r}; (n,) or (n, d), whole and positive")
         if not 0 < self.bound < math.inf:
@@ -79,6 +87,9 @@ class Shared:
 
     queries: int
     statistical_bits: int = LEAST_STATISTICAL_BITS
+
+    def __post_init__(self) -> None:
+        require_shareable(self.queries, self.statistical_bits)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,6 +127,10 @@ class Plan:
 
     def run(self, keys: EvaluationKeys, **inputs: SealedVector | SealedTable) -> Any:
         """Computes on ciphertexts; see `evaluate`."""
+        if keys.context.parameters != self.parameters:
+            raise EncryptionError(
+                f"keys of {keys.context.parameters!r}, planned with {self.parameters!r}"
+            )
         if set(inputs) != set(self.inputs):
             raise EncryptionError(
                 f"inputs {', '.join(sorted(inputs)) or 'none'}; the plan has"
@@ -208,6 +223,10 @@ def evaluate(
             parameters.
     """
     evaluator = Evaluator(NativeEngine(keys))
+
+    for name, given in inputs.items():
+        if not isinstance(given, SealedVector | SealedTable):
+            raise EncryptionError(f"{name} is a {type(given).__name__}; encrypt it first")
 
     def unsealed(x: SealedVector) -> EncryptedVector[Any]:
         return EncryptedVector(evaluator, x.blocks, x.length)
@@ -305,7 +324,7 @@ class _Search:
         base, t = bits, None
         if self.scheme is Scheme.BGV:
             t = _plain_modulus(max(largest, anywhere), degree)
-            base = min(bits, primes.MOST_BITS)
+            base = max(bits, least_base_bits(t, degree))
         else:
             # Numbers below one need no less room than one.
             base = bits + math.ceil(math.log2(max(largest, 1.0))) + _MARGIN_BITS
@@ -316,7 +335,8 @@ class _Search:
                 f" and two primes have {2 * primes.MOST_BITS}: divide the inputs, or ask for less"
                 " precision"
             )
-        two = base > primes.MOST_BITS or (self.shared is not None and base > 2 * primes.LEAST_BITS)
+        flooded = self.shared is not None and self.scheme is Scheme.CKKS
+        two = base > primes.MOST_BITS or (flooded and base > 2 * primes.LEAST_BITS)
         return Literal(
             scheme=self.scheme,
             degree=degree,
@@ -333,6 +353,7 @@ class _Search:
         if self.precision is not None:
             _, secrets = self._traced(parameters.degree, parameters, secret=True)
             noise = max(x.error for x in secrets)
+            self._require_flood_room(noise, outputs, parameters)
             error = _TAIL * math.hypot(
                 max(x.error for x in outputs), self._flood(noise, parameters)
             )
@@ -355,6 +376,21 @@ class _Search:
             bytes_held=tracer.work.most_held,
             operations=dict(tracer.work.operations),
         )
+
+    def _require_flood_room(
+        self, noise: float, outputs: list[Symbol], parameters: Parameters
+    ) -> None:
+        """Refuses a base in which flooding noise would push a result over its edge."""
+        if self.shared is None:
+            return
+        flood = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
+        largest = max(x.bound + _TAIL * x.error for x in outputs) + FLOOD_TAIL * flood
+        room = parameters.product(parameters.rows(0)) / parameters.scale(0) / 2
+        if largest >= room:
+            raise EncryptionError(
+                f"results and the noise that floods them, up to {largest:.3g}, where the base has"
+                f" room for {room:.3g}: take a larger base, fewer queries or smaller numbers"
+            )
 
     def _flood(self, noise: float, parameters: Parameters) -> float:
         """Root mean square of the slots of what `decrypt_shared` adds."""
@@ -384,9 +420,8 @@ class _Search:
             result = self.computation(**arguments)
             outputs = [evaluator.settled(x) for x in _symbols(result)]
         # Results come out of the base alone.
-        if tracer.parameters and self.scheme is Scheme.CKKS:
-            for x in outputs:
-                tracer.require_base(x)
+        for x in outputs:
+            tracer.require_base(x)
         return tracer, outputs
 
 

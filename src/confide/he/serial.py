@@ -8,6 +8,7 @@ below their primes; it is not authenticated, which is the channel's work (see SE
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, Final
@@ -47,6 +48,9 @@ _VERSION: Final = 1
 _HEADER_BYTES: Final = 4096
 _MOST_KEYS: Final = 1024
 _MOST_SPENT_DIGITS: Final = 40
+_MOST_DENOMINATOR: Final = 1 << 128
+_MOST_ITEMS: Final = 16 * _MOST_KEYS
+"""Values in a message: many small ones take far more memory than bytes."""
 
 
 def write_parameters(parameters: Parameters) -> bytes:
@@ -256,6 +260,10 @@ def export_secret_key(secret: SecretKey) -> bytes:
     They hold what the key has spent of its shared results. A copy kept from before does not know
     what was spent since: restore the newest.
     """
+    spent = secret.spent
+    if spent.denominator > _MOST_DENOMINATOR:
+        # Rounded up, so that nothing is forgotten.
+        spent = min(Fraction(math.ceil(spent * _MOST_DENOMINATOR), _MOST_DENOMINATOR), Fraction(1))
     coefficients = np.empty(secret.context.parameters.degree, np.int8)
     secret.coefficients_into(coefficients)
     coefficients += 1
@@ -266,7 +274,7 @@ def export_secret_key(secret: SecretKey) -> bytes:
             secret.key_id,
             {
                 "coefficients": coefficients.tobytes(),
-                "spent": [str(secret.spent.numerator), str(secret.spent.denominator)],
+                "spent": [str(spent.numerator), str(spent.denominator)],
             },
         )
     finally:
@@ -329,7 +337,7 @@ def _opened_for(
 ) -> tuple[dict[str, Any], bytes]:
     """The fields of a kind under these parameters, and the key's identifier."""
     fields = _opened(data, kind, {*names, "key", "parameters", "version"}, most)
-    if fields["version"] != _VERSION:
+    if type(fields["version"]) is not int or fields["version"] != _VERSION:
         raise ProtocolError(f"a {kind} of version {fields['version']!r}; this reads {_VERSION}")
     if fields["parameters"] != context.parameters.hash:
         raise EncryptionError(
@@ -343,7 +351,7 @@ def _opened_for(
 
 
 def _opened(data: bytes, kind: str, names: set[str], most: int) -> dict[str, Any]:
-    fields = _exactly(canonical.decode(data, most), {*names, "kind"}, f"a {kind}")
+    fields = _exactly(canonical.decode(data, most, _MOST_ITEMS), {*names, "kind"}, f"a {kind}")
     if fields["kind"] != kind:
         raise ProtocolError(f"not a {kind}: these bytes are of another kind")
     return fields

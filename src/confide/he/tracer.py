@@ -7,6 +7,7 @@ refuses what would go wrong.
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections import Counter
@@ -110,7 +111,12 @@ class Tracer:
     def plain(self, values: ArrayLike) -> Plain:
         """See `Engine`."""
         numbers = np.asarray(values)
-        whole = numbers.dtype.kind in "biu" or (np.rint(numbers.real) == numbers).all()
+        if numbers.dtype.kind not in "biufc":
+            raise EncryptionError(f"{numbers.dtype} among the numbers; real, complex or whole ones")
+        # Small types overflow where encodings do not.
+        wide = {"c": np.complex128, "f": np.float64}.get(numbers.dtype.kind, np.int64)
+        numbers = numbers.astype(wide)
+        whole = wide is np.int64 or (np.rint(numbers.real) == numbers).all()
         if self.scheme is Scheme.BGV and not whole:
             raise EncryptionError("BGV computes with whole numbers; round them, or take CKKS")
         if not np.isfinite(numbers).all():
@@ -225,8 +231,9 @@ class Tracer:
         Raises:
             EncryptionError: If it is too large.
         """
-        if self._noise and self.parameters:
-            self._noise.require_room(x.error, x.bound, 0, squared=False)
+        if self._noise:
+            error = self._noise.opened(x.error, x.level)
+            self._noise.require_room(error, x.bound, 0, squared=False)
 
     def _switched(self, name: str, x: Symbol, power: int, *, hoisted: bool) -> Symbol:
         self.needs[power] = max(self.needs.get(power, x.level), x.level)
@@ -243,6 +250,8 @@ class Tracer:
     def _made(
         self, name: str, level: int, *, squared: bool, parts: int, bound: float, error: float
     ) -> Symbol:
+        if not math.isfinite(bound):
+            raise EncryptionError("numbers that grow beyond any bound: divide the inputs")
         if self._noise:
             self._noise.require_room(error, bound, level, squared=squared)
         if level - squared < self.lowest_seen:
@@ -268,7 +277,7 @@ class Tracer:
 
     @staticmethod
     def _size(y: Plain) -> float:
-        return float(np.abs(y.values).max(initial=0.0))
+        return float(np.abs(y.values.astype(np.complex128)).max(initial=0.0))
 
     def _rows(self, level: int) -> int:
         return len(self.parameters.rows(level)) if self.parameters else 0

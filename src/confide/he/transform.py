@@ -82,6 +82,11 @@ class PlainMatrix:
             raise EncryptionError(
                 f"a matrix of {self.shape[1]} columns and a vector of {len(x)} numbers"
             )
+        if x.evaluator.engine.slots != self.slots:
+            raise EncryptionError(
+                f"diagonals for {self.slots} slots and a vector of {x.evaluator.engine.slots}:"
+                " make the PlainMatrix with the slots of the parameters"
+            )
         steps = range(min(self._baby, self._count))
         turned = [x.evaluator.rotations(block, list(steps)) for block in x.blocks]
         settled = [[x.evaluator.settled(one) for one in ones] for ones in turned]

@@ -80,15 +80,19 @@ class EncryptedVector(Generic[C]):
             x, y = self._broadcast(other)
             blocks = [self.evaluator.multiply(*pair) for pair in zip(x, y, strict=True)]
             longer = max(self, other, key=len)
-            return longer.like(blocks, clean=self.clean or other.clean)
+            # A vector of length one stands in the padding of the other too.
+            alike = len(self) == len(other)
+            return longer.like(blocks, clean=longer.clean or (alike and other.clean))
         if np.ndim(cast("ArrayLike", other)) == 0:
             factor = self.evaluator.engine.plain(cast("ArrayLike", other))
             return self.like([self.evaluator.multiply(x, factor) for x in self.blocks])
-        x, plains = self._against(other)
+        line = as_line(cast("ArrayLike", other))
+        x, plains = self._against(line)
         return EncryptedVector(
             self.evaluator,
             [self.evaluator.multiply(*pair) for pair in zip(x, plains, strict=True)],
-            max(self.length, len(cast("Numbers", other))),
+            max(self.length, len(line)),
+            clean=self.clean or len(line) > 1,
         )
 
     __rmul__ = __mul__
@@ -111,7 +115,7 @@ class EncryptedVector(Generic[C]):
         numbers = np.asarray(other)
         if numbers.ndim == 2:
             return numbers.T @ self
-        return (self * as_line(numbers)).sum()
+        return self._weighed(as_line(numbers))
 
     def __rmatmul__(self, matrix: ArrayLike) -> EncryptedVector[C]:
         """A plain matrix times this vector; see `confide.he.transform.PlainMatrix`."""
@@ -119,21 +123,24 @@ class EncryptedVector(Generic[C]):
 
         numbers = np.asarray(matrix)
         if numbers.ndim == 1:
-            return (self * as_line(numbers)).sum()
+            return self._weighed(as_line(numbers))
         return PlainMatrix(numbers, self.evaluator.engine.slots) @ self
+
+    def _weighed(self, weights: Numbers) -> EncryptedVector[C]:
+        if len(self) != len(weights):
+            raise _lengths(self, weights)
+        return (self * weights).sum()
 
     def _inner(self, other: EncryptedVector[C]) -> EncryptedVector[C]:
         if len(self) != len(other):
             raise _lengths(self, other)
-        product = self.evaluator.dot(self.blocks, other.blocks)
-        whole = EncryptedVector(
-            self.evaluator, [product], self.period, clean=self.clean or other.clean
-        )
-        return whole.sum()
+        x = self if self.clean or other.clean else self * np.ones(self.length, np.int64)
+        product = self.evaluator.dot(x.blocks, other.blocks)
+        return EncryptedVector(self.evaluator, [product], self.period).sum()
 
     def sum(self) -> EncryptedVector[C]:
         """The sum of the numbers: a vector of length one."""
-        x = self if self.clean else self * np.ones(self.length)
+        x = self if self.clean else self * np.ones(self.length, np.int64)
         total = x.blocks[0]
         for block in x.blocks[1:]:
             total = x.evaluator.add(total, block)
