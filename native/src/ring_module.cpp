@@ -19,6 +19,7 @@
 #include "ring/evaluate.hpp"
 #include "ring/pack.hpp"
 #include "ring/secret.hpp"
+#include "ring/sum_key.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -415,6 +416,63 @@ void encrypt_under(const Ring& self, Polys out, ConstPolys key, const Primes& ke
                    data_of(given), rows, t);
 }
 
+using Entries = std::vector<Word>;
+
+CumulativeTable checked_table(Entries high, Entries low) {
+  require(high.size() == low.size() && !high.empty() && high.size() <= CumulativeTable::kMostEntries,
+          "a table has 1 to 127 entries of two words");
+  for (std::size_t k = 0; k < high.size(); ++k) {
+    require(high[k] >> 63 == 0 && low[k] >> 63 == 0, "a table's words have 63 bits");
+    require(k == 0 || std::pair(high[k - 1], low[k - 1]) <= std::pair(high[k], low[k]),
+            "a table's entries do not fall");
+  }
+  return {std::move(high), std::move(low)};
+}
+
+void new_sum_key(SumKey* self, const Ring& ring, Entries high, Entries low,
+                 const nb::bytes& seed) {
+  require(ring.size() == 1, "a key for one vector lives in a ring with one prime");
+  Seed checked = checked_seed(seed);
+  new (self) SumKey(ring, checked_table(std::move(high), std::move(low)), checked);
+  wipe(checked.data(), checked.size());
+}
+
+void encrypt_numbers(SumKey& self, Polys out, Array<const std::int64_t, 2> numbers,
+                     const nb::bytes& shared, int bits) {
+  const Ring& ring = self.ring();
+  check(ring, out, numbers.shape(0), 1);
+  require(numbers.shape(1) == ring.degree(), "there are N numbers in each block");
+  require(1 <= bits && bits <= kMostBits &&
+              (self.largest() + 1) << bits < ring.modulus(0).q,
+          "numbers of so many bits and an error exceed the prime");
+  const Seed checked = checked_seed(shared);
+  bool sound = false;
+  {
+    const Unlocked unlocked;
+    sound = self.encrypt(out.data(), {numbers.data(), numbers.size()}, checked, bits);
+  }
+  require(sound, "a number does not fit its bits");
+}
+
+void share_key(SumKey& self, Polys out, const std::vector<Word>& points,
+               std::size_t threshold) {
+  const Ring& ring = self.ring();
+  check(ring, out, points.size(), 1);
+  require(1 <= threshold && threshold <= points.size(), "a threshold lies between 1 and the points");
+  for (const Word point : points)
+    require(1 <= point && point < ring.modulus(0).q, "points lie between 1 and the prime");
+  const Unlocked unlocked;
+  self.share(out.data(), points, threshold);
+}
+
+void draw_gaussian(Array<std::int8_t, 1> out, Entries high, Entries low, const nb::bytes& seed) {
+  const CumulativeTable table = checked_table(std::move(high), std::move(low));
+  const Seed checked = checked_seed(seed);
+  const Unlocked unlocked;
+  Stream stream(checked, 0);
+  discrete_gaussian({out.data(), out.size()}, table, stream);
+}
+
 void read_stream(Array<Word, 1> out, const nb::bytes& seed, std::uint64_t number) {
   const Seed checked = checked_seed(seed);
   const Unlocked unlocked;
@@ -445,6 +503,9 @@ void define_ring(nb::module_& m) {
         "Fills with -1, 0 and 1, equally likely; for tests of the sampler.");
   m.def("draw_error", &draw<centred_binomial>, "out"_a.noconvert(), "seed"_a,
         "Fills with centred binomial errors of 21 coins; for tests of the sampler.");
+
+  m.def("draw_gaussian", &draw_gaussian, "out"_a.noconvert(), "high"_a, "low"_a, "seed"_a,
+        "Fills with discrete Gaussian numbers of a table; for tests of the sampler.");
 
   nb::class_<Ring>(m, "Ring", "Z_Q[X]/(X^N + 1) in residues modulo the primes of Q.")
       .def("__init__", [](Ring* self, std::size_t degree, const std::vector<Word>& primes,
@@ -511,6 +572,13 @@ void define_ring(nb::module_& m) {
       .def("phase", &phase, "out"_a.noconvert(), "ciphertext"_a.noconvert(), "rows"_a)
       .def("switching_key", &switching_key, "out"_a.noconvert(), "g"_a, "rows"_a, "special"_a,
            "width"_a, "t"_a = 1);
+
+  nb::class_<SumKey>(m, "SumKey", "A short key for one vector, wiped when let go of.")
+      .def("__init__", &new_sum_key, "ring"_a, "high"_a, "low"_a, "seed"_a,
+           nb::keep_alive<1, 2>())
+      .def("encrypt", &encrypt_numbers, "out"_a.noconvert(), "numbers"_a.noconvert(), "shared"_a,
+           "bits"_a)
+      .def("share", &share_key, "out"_a.noconvert(), "points"_a, "threshold"_a);
 }
 
 }  // namespace confide

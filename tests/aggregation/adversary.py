@@ -13,9 +13,11 @@ from tests.aggregation.support import Attempt
 from confide import canonical
 from confide.aggregation import Integers, Layout
 from confide.aggregation.envelope import announce
-from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir, wire
-from confide.aggregation.masked.keys import decrypt, pairwise_key
+from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir
+from confide.aggregation.masked.shares import shares_of_list
 from confide.aggregation.masked.streams import MaskAdder
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import decrypt, pairwise_key
 from confide.errors import VerificationError
 
 
@@ -60,7 +62,7 @@ class Loot:
             if kind == "opened":
                 values = canonical.decode(payload_of(answer), len(answer))
                 for shares, field in ((self.key_shares, "keys"), (self.seed_shares, "seeds")):
-                    opened = wire.shares_of_list(values[field], len(self._names))
+                    opened = shares_of_list(values[field], len(self._names))
                     for owner, share in opened.items():
                         shares[owner][self._names.index(name)] = share
         return self

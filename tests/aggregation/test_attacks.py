@@ -38,10 +38,12 @@ from tests.aggregation.support import (
 from confide import canonical
 from confide.aggregation import Round, RoundRegister
 from confide.aggregation.envelope import announce
-from confide.aggregation.masked import MaskedParty, graph, wire
+from confide.aggregation.masked import MaskedParty, graph
 from confide.aggregation.masked.graph import Circle
-from confide.aggregation.masked.keys import decrypt, pairwise_key
+from confide.aggregation.masked.shares import SEALED_BYTES
 from confide.aggregation.masked.streams import MaskAdder
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import decrypt, pairwise_key
 from confide.errors import (
     CoinError,
     ConfideError,
@@ -315,7 +317,7 @@ class TestCoordinatorThatChoosesTheCircle:
             self.attack()
 
     def test_would_surround_a_party_if_shares_were_not_committed_to(self, monkeypatch):
-        monkeypatch.setattr(wire, "commitments_hash", lambda _: b"")
+        monkeypatch.setattr(graph, "commitments_hash", lambda _: b"")
         party = self.attack()
         assert {21, 22, 23} <= {*party._neighbours}
         assert party._masking.threshold == 3
@@ -329,7 +331,7 @@ class TestCoordinatorThatChoosesTheCircle:
         made_up = [bytes([i]) * graph.COIN_BYTES for i in range(24)]
         commitments = [graph.commit(coordinator._start, i, s) for i, s in enumerate(made_up)]
         everybody = wire.members_to_bytes(np.ones(24, bool))
-        fixed = wire.commitments_hash(commitments)
+        fixed = graph.commitments_hash(commitments)
         attempt.answer("p000", announce("roster", present=everybody, commitments=fixed))
         story = announce("neighbours", adverts=[], reveals=b"".join(made_up))
         with pytest.raises(VerificationError, match="in this party's name"):
@@ -373,7 +375,7 @@ class TestCoordinatorThatSwapsKeys:
         loot, victim = Loot(attempt), attempt.parties["p000"]
         assert isinstance(victim, MaskedParty)
         own = canonical.decode(payload_of(attempt.answers["advertise", "p000"]), 300)["share_key"]
-        for i, ciphertext in enumerate(wire.split(sealed, wire.CIPHERTEXT_BYTES, 4), start=1):
+        for i, ciphertext in enumerate(wire.split(sealed, SEALED_BYTES, 4), start=1):
             key = pairwise_key(private, own, b"share", victim._transcript, (0, i))
             loot.take_shares(0, i, decrypt(key, ciphertext))
         attempt.answer("p000", announce("deliver", sharers=present, ciphertexts=sealed))
@@ -538,7 +540,9 @@ class TestCoordinatorThatSendsDifferentModels:
 
     def test_would_get_the_sum_if_keys_did_not_depend_on_the_state(self, monkeypatch):
         honest = wire.start_transcript
-        monkeypatch.setattr(wire, "start_transcript", lambda round_, _: honest(round_, STATE))
+        monkeypatch.setattr(
+            wire, "start_transcript", lambda name, round_, _: honest(name, round_, STATE)
+        )
         federation, attempt = self.attack()
         assert attempt.finish().totals.tolist() == sum_of(
             federation.contributions, federation.names

@@ -33,7 +33,7 @@ from tests.report.support import (
 )
 
 from confide.aggregation import Layout, decode
-from confide.aggregation.masked import wire
+from confide.aggregation.sharing import wire
 from confide.engines import Drop, simulate
 from confide.errors import ConfideError, PlanError, VerificationError
 from confide.plan import (

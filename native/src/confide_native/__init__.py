@@ -5,8 +5,10 @@ from __future__ import annotations
 from confide_native._kernel import (
     Ring,
     Secret,
+    SumKey,
     __version__,
     draw_error,
+    draw_gaussian,
     draw_ternary,
     fill,
     fresh_seed,
@@ -17,8 +19,10 @@ from confide_native._kernel import (
 __all__ = [
     "Ring",
     "Secret",
+    "SumKey",
     "__version__",
     "draw_error",
+    "draw_gaussian",
     "draw_ternary",
     "fill",
     "fresh_seed",

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -87,6 +88,21 @@ class Scratch {
  private:
   std::unique_ptr<Word[]> words_;
   std::size_t size_;
+};
+
+// A small polynomial, wiped when let go of.
+class SmallScratch {
+ public:
+  explicit SmallScratch(std::size_t count)
+      : words_((count + sizeof(Word) - 1) / sizeof(Word)), count_(count) {}
+
+  std::span<std::int8_t> span() {
+    return {reinterpret_cast<std::int8_t*>(words_.data()), count_};
+  }
+
+ private:
+  Scratch words_;
+  std::size_t count_;
 };
 
 // From residues modulo w primes, of product B, to others: from [x]_B to a number congruent to x that

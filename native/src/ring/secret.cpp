@@ -7,18 +7,6 @@ namespace confide::ring {
 
 namespace {
 
-// A small polynomial, wiped when let go of.
-class Small {
- public:
-  explicit Small(std::size_t degree) : values_((degree + sizeof(Word) - 1) / sizeof(Word)) {}
-  std::span<std::int8_t> span(std::size_t degree) {
-    return {reinterpret_cast<std::int8_t*>(values_.data()), degree};
-  }
-
- private:
-  Scratch values_;
-};
-
 // A stream nobody else has.
 class FreshStream {
  public:
@@ -32,18 +20,23 @@ class FreshStream {
 };
 
 // t·x modulo one prime, transformed.
-void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime,
-           Word t) {
+void embed_transformed(const Ring& ring, Word* out, std::span<const std::int8_t> x,
+                       std::size_t prime, Word t) {
   const Modulus& m = ring.modulus(prime);
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    const auto negative = static_cast<Word>(static_cast<std::int64_t>(x[k]) >> 63);
-    out[k] = static_cast<Word>(static_cast<std::int64_t>(x[k])) + (m.q & negative);
-  }
+  embed(ring, out, x, prime);
   if (t > 1) ring.kernels().scale(out, out, ring.factor(t % m.q, prime), x.size(), m);
   ring.forward(out, prime);
 }
 
 }  // namespace
+
+void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime) {
+  const Word q = ring.modulus(prime).q;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const auto negative = static_cast<Word>(static_cast<std::int64_t>(x[k]) >> 63);
+    out[k] = static_cast<Word>(static_cast<std::int64_t>(x[k])) + (q & negative);
+  }
+}
 
 void uniform(Word* out, std::size_t count, const Modulus& m, const Seed& seed,
              std::uint64_t number) {
@@ -59,8 +52,8 @@ void uniform(Word* out, std::size_t count, const Modulus& m, const Seed& seed,
 void ternary(std::span<std::int8_t> out, Stream& stream) {
   constexpr int kPairs = 32;
   // Room for all 32 pairs of the last word, so that every one can be written.
-  Small room(out.size() + kPairs);
-  const auto values = room.span(out.size() + kPairs);
+  SmallScratch room(out.size() + kPairs);
+  const auto values = room.span();
   for (std::size_t have = 0; have < out.size();) {
     Word word = stream.next();
     for (int i = 0; i < kPairs; ++i, word >>= 2) {
@@ -117,21 +110,21 @@ Secret::~Secret() { wipe(coefficients_.data(), coefficients_.size()); }
 
 void Secret::transform_coefficients() {
   ring_.run(ring_.size(), [&](std::size_t prime) {
-    embed(ring_, transformed_.data() + prime * ring_.degree(), coefficients_, prime, 1);
+    embed_transformed(ring_, transformed_.data() + prime * ring_.degree(), coefficients_, prime, 1);
   });
 }
 
 void Secret::encrypt(Word* out, const Word* message, Rows rows, const Seed& seed,
                      std::uint64_t first, Word t) const {
   const std::size_t n = ring_.degree();
-  Small error(n);
+  SmallScratch error(n);
   FreshStream stream;
-  centred_binomial(error.span(n), *stream);
+  centred_binomial(error.span(), *stream);
   ring_.run(rows.size(), [&](std::size_t i) {
     const std::size_t prime = rows[i];
     const Modulus& m = ring_.modulus(prime);
     Scratch noise(n), mask(n);
-    embed(ring_, noise.data(), error.span(n), prime, t);
+    embed_transformed(ring_, noise.data(), error.span(), prime, t);
     uniform(mask.data(), n, m, seed, first + prime);
     ring_.kernels().multiply(mask.data(), mask.data(), transformed_.data() + prime * n, n, m);
     ring_.kernels().subtract(noise.data(), noise.data(), mask.data(), n, m);
@@ -204,11 +197,11 @@ void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows row
                            Digits digits, const Seed& seed, Word t) const {
   const std::size_t n = ring_.degree(), count = digits.count(rows.size());
   const auto all = joined(rows, special);
-  std::vector<Small> errors;
+  std::vector<SmallScratch> errors;
   FreshStream stream;
   for (std::size_t d = 0; d < count; ++d) {
     errors.emplace_back(n);
-    centred_binomial(errors.back().span(n), *stream);
+    centred_binomial(errors.back().span(), *stream);
   }
   ring_.run(count * all.size(), [&](std::size_t i) {
     const std::size_t d = i / all.size(), j = i % all.size(), prime = all[j];
@@ -217,7 +210,7 @@ void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows row
     Word* const a = b + all.size() * n;
     uniform(a, n, m, seed, stream_of(d, prime));
     Scratch noise(n), work(n);
-    embed(ring_, noise.data(), errors[d].span(n), prime, t);
+    embed_transformed(ring_, noise.data(), errors[d].span(), prime, t);
     ring_.kernels().multiply(work.data(), a, to + prime * n, n, m);
     ring_.kernels().subtract(noise.data(), noise.data(), work.data(), n, m);
     if (j < rows.size() && j / digits.width == d) {
@@ -232,18 +225,18 @@ void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows row
 void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t key_rows,
                       const Word* message, Rows rows, Word t) {
   const std::size_t n = ring.degree();
-  Small secret(n), first(n), second(n);
+  SmallScratch secret(n), first(n), second(n);
   FreshStream stream;
-  ternary(secret.span(n), *stream);
-  centred_binomial(first.span(n), *stream);
-  centred_binomial(second.span(n), *stream);
+  ternary(secret.span(), *stream);
+  centred_binomial(first.span(), *stream);
+  centred_binomial(second.span(), *stream);
   ring.run(rows.size(), [&](std::size_t i) {
     const std::size_t prime = rows[i];
     const Modulus& m = ring.modulus(prime);
     Scratch once(n), noise(n), work(n);
-    embed(ring, once.data(), secret.span(n), prime, 1);
+    embed_transformed(ring, once.data(), secret.span(), prime, 1);
     for (std::size_t half = 0; half < 2; ++half) {
-      embed(ring, noise.data(), half == 0 ? first.span(n) : second.span(n), prime, t);
+      embed_transformed(ring, noise.data(), half == 0 ? first.span() : second.span(), prime, t);
       ring.kernels().multiply(work.data(), once.data(), key + (half * key_rows + i) * n, n, m);
       Word* const row = out + (half * rows.size() + i) * n;
       ring.kernels().add(noise.data(), noise.data(), work.data(), n, m);

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES, announce
-from confide.aggregation.masked import wire
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.shamir import SHARE_BYTES
+from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
 from confide.aggregation.modular import Layout
+from confide.aggregation.sharing import wire
 from confide.plan.plan import Plan
 from confide.plan.protection import Clear
 
@@ -57,14 +58,14 @@ def _advert(complete: bool) -> bytes:  # noqa: FBT001 - a graph is complete or i
 
 def _masked_answers(plan: Plan) -> list[tuple[str, bytes]]:
     masking = plan.masking
-    opened = wire.shares_to_list(
+    opened = shares_to_list(
         dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES)), masking.parties
     )
-    nothing = wire.shares_to_list({}, masking.parties)
+    nothing = shares_to_list({}, masking.parties)
     confirmation = SIGNATURE_BYTES if masking.quorum else 0
     answers = [
         ("advertise", _advert(masking.complete)),
-        ("shares", bytes(masking.degree * wire.CIPHERTEXT_BYTES)),
+        ("shares", bytes(masking.degree * SEALED_BYTES)),
         ("contribution", bytes(confirmation + Layout.of_sum(plan).wire_bytes)),
         ("opened", canonical.encode({"keys": nothing, "seeds": opened})),
     ]
@@ -88,7 +89,7 @@ def _masked_announcements(plan: Plan, name: str) -> list[bytes]:
         said.append(announce("roster", present=members, commitments=bytes(32)))
         reveals = bytes(COIN_BYTES * masking.parties)
         said.append(announce("neighbours", adverts=adverts, reveals=reveals))
-    sealed = bytes(masking.degree * wire.CIPHERTEXT_BYTES)
+    sealed = bytes(masking.degree * SEALED_BYTES)
     said.append(announce("deliver", sharers=members, ciphertexts=sealed))
     if masking.quorum:
         confirmations = bytes(SIGNATURE_BYTES * masking.degree)

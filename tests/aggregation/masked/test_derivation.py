@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from confide.aggregation.masked.graph import draw_circle
-from confide.aggregation.masked.party import quorum_sample
+from confide.aggregation.sharing.party import quorum_sample
 from confide.errors import PlanError
 from confide.plan import Masking, derive_masking
 from confide.plan.masking import (

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from tests.aggregation.support import flip_bit
 
 from confide.aggregation import Layout
-from confide.aggregation.masked.keys import decrypt, encrypt, pairwise_key
 from confide.aggregation.masked.streams import MaskAdder
+from confide.aggregation.sharing.keys import decrypt, encrypt, pairwise_key
 from confide.errors import VerificationError
 
 ALDER = X25519PrivateKey.from_private_bytes(bytes([1]) * 32)

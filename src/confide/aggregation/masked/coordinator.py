@@ -1,31 +1,27 @@
-"""The coordinator's side of masked aggregation.
-
-It relays, counts who is left, adds up masked vectors as they arrive, and in the end removes the
-masks that the survivors have opened. It holds one vector, and one more for each core while it takes
-many masks off, whatever the number of parties.
-"""
+"""The coordinator's side of masked aggregation: the joint coin, and taking the masks off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
-from confide.aggregation.masked import graph, wire
-from confide.aggregation.masked.keys import check_public_key
+from confide.aggregation.masked import graph
+from confide.aggregation.masked.shares import SEALED_BYTES, shares_of_list
 from confide.aggregation.masked.unmask import Opened, unmask
 from confide.aggregation.modular import Layout
-from confide.aggregation.session import RoundResult
-from confide.errors import CoinError, DropoutError, ProtocolError
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
+from confide.aggregation.sharing.keys import check_public_key
+from confide.errors import CoinError, ProtocolError
 
 __all__ = ["MaskedCoordinator"]
 
-Outbox = Mapping[str, bytes]
 
-
-class MaskedCoordinator:
+class MaskedCoordinator(SharingCoordinator):
     """The coordinator's side: see `confide.aggregation.session.CoordinatorSession`.
 
     Args:
@@ -34,68 +30,24 @@ class MaskedCoordinator:
         invited: Names of the parties to ask.
     """
 
+    protocol = "masked"
+    opening = "unmask"
+
     def __init__(self, round_: Round, state_hash: bytes, invited: tuple[str, ...]) -> None:
-        self._round, self._masking = round_, round_.plan.masking
-        self._names = [p.name for p in round_.plan.parties]
-        self._index = {name: i for i, name in enumerate(self._names)}
         self._layout = Layout.of_sum(round_.plan)
-        self._start = self._transcript = wire.start_transcript(round_, state_hash)
-        self._total = np.zeros(self._layout.size, self._layout.dtype)
-        self._adverts: dict[int, bytes] = {}
+        super().__init__(
+            round_,
+            state_hash,
+            invited,
+            sealed_bytes=SEALED_BYTES,
+            vector_bytes=self._layout.wire_bytes,
+        )
+        self._words = np.zeros(self._layout.size, self._layout.dtype)
         self._mask_keys: dict[int, bytes] = {}
         self._commitments: dict[int, bytes] = {}
         self._coin_shares: dict[int, bytes] = {}
-        self._sealed_shares: dict[int, bytes] = {}
         self._confirmations: dict[int, bytes] = {}
-        self._consents: dict[int, bytes] = {}
         self._opened: dict[int, Opened] = {}
-        self._result: RoundResult | None = None
-        self._members = np.isin(self._names, invited)
-        self._await("advertise", self._take_advert, self._close_adverts)
-
-    def open(self) -> Outbox:
-        """Asks the invited parties to advertise their keys."""
-        return self._to(self._members, lambda _: announce("open"))
-
-    def receive(self, message: bytes) -> None:
-        """Takes one answer of this step."""
-        if not self._kind:
-            raise ProtocolError(f"a message after the end of {self._round}")
-        limit = wire.message_limit(self._round, self._layout.wire_bytes)
-        envelope = self._round.open(message, self._kind, limit)
-        index = self._index[envelope.sender]
-        if not self._members[index] or self._answered[index]:
-            raise ProtocolError(
-                f"a second or unasked {self._kind!r} message of {envelope.sender!r}"
-            )
-        self._take(index, envelope.payload, message)
-        self._answered[index] = True
-
-    def advance(self) -> Outbox:
-        """Closes the step."""
-        if not self._kind:
-            return {}
-        left = int(self._answered.sum())
-        if left < self._masking.min_survivors:
-            raise DropoutError(
-                f"{left} of {self._masking.parties} parties answered {self._kind!r} in "
-                f"{self._round}; the plan bears {self._masking.dropouts} "
-                "dropouts. No sum is released"
-            )
-        before, self._members = self._members, self._answered
-        return self._close(before)
-
-    @property
-    def awaits(self) -> str:
-        """The kind of message that this step takes."""
-        return self._kind
-
-    @property
-    def result(self) -> RoundResult:
-        """The sum over the survivors."""
-        if self._result is None:
-            raise ProtocolError(f"{self._round} is not finished")
-        return self._result
 
     # --- the steps: what is taken, and what closing it sends -------------------------------------
 
@@ -110,15 +62,14 @@ class MaskedCoordinator:
         self._adverts[index], self._mask_keys[index] = message, mask_key
         self._commitments[index] = commitment
 
-    def _close_adverts(self, _: wire.Members) -> Outbox:
-        self._present = self._members
-        present = wire.members_to_bytes(self._present)
-        self._transcript = wire.chain(self._transcript, "roster", present)
+    def _close_adverts(self, before: wire.Members) -> Outbox:
+        del before
+        present = self._enter_roster()
         if self._masking.complete:
             self._circle = graph.draw_circle(self._masking, b"")
             return self._send_neighbours(present=present)
         self._await("reveal", self._take_coin_share, self._close_coin)
-        commitments = wire.commitments_hash([self._commitments[i] for i in sorted(self._adverts)])
+        commitments = graph.commitments_hash([self._commitments[i] for i in sorted(self._adverts)])
         said = announce("roster", present=present, commitments=commitments)
         return self._to(self._members, lambda _: said)
 
@@ -142,98 +93,37 @@ class MaskedCoordinator:
         self._circle = graph.draw_circle(self._masking, coin)
         return self._send_neighbours(reveals=b"".join(shares))
 
-    def _send_neighbours(self, **said: bytes) -> Outbox:
-        self._neighbours = {
-            int(i): [j for j in self._circle.neighbours(int(i)) if self._present[j]]
-            for i in np.flatnonzero(self._present)
-        }
-        self._await("shares", self._take_shares, self._close_shares)
-        return self._to(
-            self._members,
-            lambda i: announce(
-                "neighbours", adverts=[self._adverts[j] for j in self._neighbours[i]], **said
-            ),
-        )
+    def _neighbours_of(self, index: int) -> list[int]:
+        return self._circle.neighbours(index)
 
-    def _take_shares(self, index: int, payload: bytes, _: bytes) -> None:
-        wire.split(payload, wire.CIPHERTEXT_BYTES, len(self._neighbours[index]))
-        self._sealed_shares[index] = payload
-
-    def _close_shares(self, _: wire.Members) -> Outbox:
-        self._sharers = self._members
-        sharers = wire.members_to_bytes(self._sharers)
-        self._transcript = wire.chain(self._transcript, "sharers", sharers)
-        self._await("contribution", self._take_masked, self._close_masked)
-        return self._to(
-            self._members,
-            lambda i: announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
-        )
-
-    def _shares_for(self, index: int) -> bytes:
-        """The encrypted shares that a party's neighbours made for it, in their order."""
-        pieces = []
-        for sender in self._neighbours[index]:
-            if self._sharers[sender]:
-                start = self._neighbours[sender].index(index) * wire.CIPHERTEXT_BYTES
-                pieces.append(self._sealed_shares[sender][start : start + wire.CIPHERTEXT_BYTES])
-        return b"".join(pieces)
-
-    def _take_masked(self, index: int, payload: bytes, _: bytes) -> None:
+    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
+        del message
         signed = SIGNATURE_BYTES if self._masking.quorum else 0
         confirmation, words = payload[:signed], self._layout.unpack(payload[signed:])
         if signed:
             self._round.verify(self._names[index], "masked", self._transcript, confirmation)
             self._confirmations[index] = confirmation
-        np.add(self._total, words, out=self._total)
+        np.add(self._words, words, out=self._words)
 
-    def _close_masked(self, _: wire.Members) -> Outbox:
-        self._survivors = self._members
-        self._sealed_shares.clear()
-        survivors = wire.members_to_bytes(self._survivors)
-        if not self._masking.quorum:
-            self._await("opened", self._take_opened, self._close_opened)
-            said = announce("unmask", survivors=survivors)
-        else:
-            self._await("consent", self._take_consent, self._close_consents)
-            return self._to(
-                self._members,
-                lambda i: announce(
-                    "survivors", survivors=survivors, confirmations=self._confirmations_for(i)
-                ),
-            )
-        return self._to(self._members, lambda _: said)
-
-    def _confirmations_for(self, index: int) -> bytes:
+    def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
         """What a party's surviving neighbours signed that they masked under."""
         surviving = [i for i in self._neighbours[index] if self._survivors[i]]
-        return b"".join(self._confirmations[i] for i in surviving)
+        return {"confirmations": b"".join(self._confirmations[i] for i in surviving)}
 
-    def _take_consent(self, index: int, payload: bytes, message: bytes) -> None:
-        if payload != wire.consent_payload(self._transcript, self._survivors):
-            raise ProtocolError(f"{self._names[index]!r} consents to something else")
-        self._consents[index] = canonical.decode(message, len(message))[3]
-
-    def _close_consents(self, _: wire.Members) -> Outbox:
-        signatures = b"".join(self._consents[i] for i in sorted(self._consents))
-        signers = wire.members_to_bytes(self._members)
-        self._await("opened", self._take_opened, self._close_opened)
-        said = announce("unmask", signers=signers, signatures=signatures)
-        return self._to(self._members, lambda _: said)
-
-    def _take_opened(self, index: int, payload: bytes, _: bytes) -> None:
+    def _take_opened(self, index: int, payload: bytes, message: bytes) -> None:
+        del message
         values = canonical.decode(payload, len(payload))
         keys, seeds = fields_of(values, keys=list, seeds=list)
         n = self._masking.parties
-        opened = Opened(keys=wire.shares_of_list(keys, n), seeds=wire.shares_of_list(seeds, n))
+        opened = Opened(keys=shares_of_list(keys, n), seeds=shares_of_list(seeds, n))
         held = {index, *self._neighbours[index]}
         if not (opened.keys.keys() | opened.seeds.keys()) <= held:
             raise ProtocolError(f"{self._names[index]!r} opens shares that it cannot hold")
         self._opened[index] = opened
 
-    def _close_opened(self, _: wire.Members) -> Outbox:
-        self._kind = ""
+    def _open_total(self) -> Integers:
         unmask(
-            self._total,
+            self._words,
             masking=self._masking,
             transcript=self._transcript,
             neighbours=self._neighbours,
@@ -243,21 +133,4 @@ class MaskedCoordinator:
             opened=self._opened,
             names=self._names,
         )
-        survivors = tuple(self._names[i] for i in np.flatnonzero(self._survivors))
-        self._result = RoundResult(survivors, self._layout.to_integers(self._total))
-        return {}
-
-    # --- bookkeeping -----------------------------------------------------------------------------
-
-    def _await(
-        self,
-        kind: str,
-        take: Callable[[int, bytes, bytes], None],
-        close: Callable[[wire.Members], Outbox],
-    ) -> None:
-        self._kind = kind
-        self._take, self._close = take, close
-        self._answered = np.zeros(self._masking.parties, bool)
-
-    def _to(self, members: wire.Members, message: Callable[[int], bytes]) -> Outbox:
-        return {self._names[i]: message(int(i)) for i in np.flatnonzero(members)}
+        return self._layout.to_integers(self._words)

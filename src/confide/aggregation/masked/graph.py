@@ -15,7 +15,7 @@ from scipy.ndimage import minimum_filter1d
 
 from confide.plan.masking import Masking
 
-__all__ = ["Circle", "coin_of", "commit", "draw_circle"]
+__all__ = ["Circle", "coin_of", "commit", "commitments_hash", "draw_circle"]
 
 COIN_BYTES = 16
 """Each party's share of the coin: 128 bits hide it in its commitment and make it unguessable."""
@@ -26,6 +26,11 @@ def commit(context: bytes, index: int, share: bytes) -> bytes:
     return hashlib.sha256(
         b"confide coin share\0" + context + index.to_bytes(4, "big") + share
     ).digest()
+
+
+def commitments_hash(commitments: list[bytes]) -> bytes:
+    """What the coordinator fixes before any share of the coin is revealed."""
+    return hashlib.sha256(b"".join(commitments)).digest()
 
 
 def coin_of(context: bytes, shares: list[bytes]) -> bytes:

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from confide.aggregation.masked import shamir, wire
-from confide.aggregation.masked.keys import pairwise_key
+from confide.aggregation.masked import shamir
 from confide.aggregation.masked.streams import shared_mask_adder
 from confide.aggregation.modular import Words
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import pairwise_key
 from confide.errors import DropoutError, VerificationError
 from confide.plan.masking import Masking
 

@@ -1,9 +1,7 @@
-"""What both sides of the masked protocol agree on: kinds, sets of parties, transcripts, bounds."""
+"""What both sides of a protocol with shared secrets agree on: sets, transcripts, bounds."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,12 +9,10 @@ from numpy.typing import NDArray
 
 from confide import canonical
 from confide.aggregation.envelope import Round
-from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.errors import ProtocolError
 
 __all__ = [
     "ADVERT_BYTES",
-    "CIPHERTEXT_BYTES",
     "KEY_BYTES",
     "Members",
     "chain",
@@ -24,18 +20,13 @@ __all__ = [
     "members_of",
     "members_to_bytes",
     "message_limit",
-    "shares_of_list",
-    "shares_to_list",
     "split",
     "start_transcript",
 ]
 
 KEY_BYTES: Final = 32
-CIPHERTEXT_BYTES: Final = 2 * SHARE_BYTES + 16
-"""An encrypted share message: a share of each of two secrets, and the GCM tag."""
-
 ADVERT_BYTES: Final = 256
-"""Room for the payload of an advertisement: two keys and a commitment."""
+"""Room for the payload of an advertisement: keys and a commitment."""
 
 _OVERHEAD: Final = 1024
 
@@ -60,10 +51,10 @@ def members_of(data: bytes, parties: int) -> Members:
     return bits[:parties].astype(bool)
 
 
-def start_transcript(round_: Round, state_hash: bytes) -> bytes:
-    """The transcript at the start: plan, round, attempt and the state contributed to."""
+def start_transcript(protocol: str, round_: Round, state_hash: bytes) -> bytes:
+    """The transcript at the start: protocol, plan, round, attempt and the state contributed to."""
     return canonical.sha256(
-        ["confide masked 1", round_.plan.hash, round_.number, round_.attempt, state_hash]
+        [f"confide {protocol} 1", round_.plan.hash, round_.number, round_.attempt, state_hash]
     )
 
 
@@ -73,18 +64,19 @@ def chain(transcript: bytes, label: str, *values: bytes) -> bytes:
 
 
 def consent_payload(transcript: bytes, survivors: Members) -> bytes:
-    """What a party signs to consent to unmasking over these survivors, and only these."""
+    """What a party signs to consent to a sum over these survivors, and only these."""
     return chain(transcript, "survivors", members_to_bytes(survivors))
 
 
-def commitments_hash(commitments: list[bytes]) -> bytes:
-    """What the coordinator fixes before any share of the coin is revealed."""
-    return hashlib.sha256(b"".join(commitments)).digest()
+def message_limit(round_: Round, sealed_bytes: int, vector_bytes: int = 0) -> int:
+    """The most bytes that any message of this round has, beside a vector.
 
-
-def message_limit(round_: Round, vector_bytes: int = 0) -> int:
-    """The most bytes that any message of this round has, beside a vector."""
-    per_neighbour = CIPHERTEXT_BYTES + 4 * ADVERT_BYTES
+    Args:
+        round_: The attempt.
+        sealed_bytes: Bytes of one neighbour's encrypted shares.
+        vector_bytes: Bytes of a contribution, if the message may be one.
+    """
+    per_neighbour = sealed_bytes + 4 * ADVERT_BYTES
     per_party = 128
     masking = round_.plan.masking
     return vector_bytes + masking.parties * per_party + masking.degree * per_neighbour + _OVERHEAD
@@ -99,24 +91,3 @@ def split(data: bytes, size: int, count: int) -> list[bytes]:
     if len(data) != size * count:
         raise ProtocolError(f"{len(data):,} bytes where {count} pieces of {size} belong")
     return [data[i : i + size] for i in range(0, len(data), size)]
-
-
-def shares_to_list(shares: Mapping[int, bytes], parties: int) -> list[bytes]:
-    """Shares by whose secret they are of: the set of those parties, then the shares in order."""
-    members = np.zeros(parties, bool)
-    members[list(shares)] = True
-    return [members_to_bytes(members), b"".join(shares[i] for i in sorted(shares))]
-
-
-def shares_of_list(data: list[object], parties: int) -> dict[int, bytes]:
-    """What `shares_to_list` wrote.
-
-    Raises:
-        ProtocolError: If it is malformed.
-    """
-    match data:
-        case [bytes(members), bytes(shares)]:
-            owners = np.flatnonzero(members_of(members, parties)).tolist()
-            return dict(zip(owners, split(shares, SHARE_BYTES, len(owners)), strict=True))
-        case _:
-            raise ProtocolError("a list of shares that is none")

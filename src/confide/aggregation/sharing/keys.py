@@ -1,11 +1,13 @@
-"""Keys of one masked round: agreement, derivation and encrypted shares.
+"""Keys of one round between two parties: agreement, derivation and encrypted shares.
 
-Each party makes two X25519 key pairs per attempt, one for masks and one for shares. What two
-parties derive binds the round's transcript so far, so parties that were told different things
-derive different keys, and their masks do not cancel.
+Key pairs are made for each attempt. What two parties derive binds the round's transcript so far, so
+parties that were told different things derive different keys: their shares do not open, and their
+masks do not cancel.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -16,9 +18,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from confide.errors import VerificationError
 from confide.randomness import SEED_BYTES
 
-__all__ = ["agree", "decrypt", "derive", "encrypt", "pairwise_key"]
+__all__ = ["TAG_BYTES", "agree", "check_public_key", "decrypt", "derive", "encrypt", "pairwise_key"]
 
-_TAG_BYTES = 16
+TAG_BYTES: Final = 16
+"""What encryption adds to a share."""
 
 
 def pairwise_key(
@@ -81,8 +84,3 @@ def decrypt(key: bytes, ciphertext: bytes) -> bytes:
         return AESGCM(key).decrypt(bytes(12), ciphertext, None)
     except InvalidTag as error:
         raise VerificationError("an encrypted share that does not authenticate") from error
-
-
-def ciphertext_bytes(plaintext_bytes: int) -> int:
-    """Bytes of an encrypted share."""
-    return plaintext_bytes + _TAG_BYTES

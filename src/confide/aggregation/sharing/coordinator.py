@@ -1,0 +1,233 @@
+"""The coordinator's side of a round in which secrets are shared and survivors signed.
+
+It relays, counts who is left, and adds up vectors as they arrive. It holds one vector, whatever the
+number of parties.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from confide import canonical
+from confide.aggregation.encoding import Integers
+from confide.aggregation.envelope import Round, announce
+from confide.aggregation.session import RoundResult
+from confide.aggregation.sharing import wire
+from confide.errors import DropoutError, ProtocolError
+
+__all__ = ["Outbox", "SharingCoordinator"]
+
+Outbox = Mapping[str, bytes]
+
+
+class SharingCoordinator(ABC):
+    """The coordinator's side: see `confide.aggregation.session.CoordinatorSession`.
+
+    Args:
+        round_: The attempt.
+        state_hash: Hash of the state that this round contributes to.
+        invited: Names of the parties to ask.
+        sealed_bytes: Bytes of a party's encrypted shares for one neighbour.
+        vector_bytes: Bytes of a contribution.
+    """
+
+    protocol: ClassVar[str]
+    """The name that stands in the transcript."""
+
+    opening: ClassVar[str]
+    """The announcement that asks for the shares of the survivors' secrets."""
+
+    def __init__(
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        *,
+        sealed_bytes: int,
+        vector_bytes: int,
+    ) -> None:
+        self._round, self._masking = round_, round_.plan.masking
+        self._names = [p.name for p in round_.plan.parties]
+        self._index = {name: i for i, name in enumerate(self._names)}
+        self._start = wire.start_transcript(self.protocol, round_, state_hash)
+        self._transcript = self._start
+        self._sealed_bytes = sealed_bytes
+        self._limit = wire.message_limit(round_, sealed_bytes, vector_bytes)
+        self._adverts: dict[int, bytes] = {}
+        self._sealed_shares: dict[int, bytes] = {}
+        self._consents: dict[int, bytes] = {}
+        self._result: RoundResult | None = None
+        self._members = np.isin(self._names, invited)
+        self._await("advertise", self._take_advert, self._close_adverts)
+
+    def open(self) -> Outbox:
+        """Asks the invited parties to advertise their keys."""
+        return self._to(self._members, lambda _: announce("open"))
+
+    def receive(self, message: bytes) -> None:
+        """Takes one answer of this step."""
+        if not self._kind:
+            raise ProtocolError(f"a message after the end of {self._round}")
+        envelope = self._round.open(message, self._kind, self._limit)
+        index = self._index[envelope.sender]
+        if not self._members[index] or self._answered[index]:
+            raise ProtocolError(
+                f"a second or unasked {self._kind!r} message of {envelope.sender!r}"
+            )
+        self._take(index, envelope.payload, message)
+        self._answered[index] = True
+
+    def advance(self) -> Outbox:
+        """Closes the step."""
+        if not self._kind:
+            return {}
+        left = int(self._answered.sum())
+        if left < self._masking.min_survivors:
+            raise DropoutError(
+                f"{left} of {self._masking.parties} parties answered {self._kind!r} in "
+                f"{self._round}; the plan bears {self._masking.dropouts} "
+                "dropouts. No sum is released"
+            )
+        before, self._members = self._members, self._answered
+        return self._close(before)
+
+    @property
+    def awaits(self) -> str:
+        """The kind of message that this step takes."""
+        return self._kind
+
+    @property
+    def result(self) -> RoundResult:
+        """The sum over the survivors."""
+        if self._result is None:
+            raise ProtocolError(f"{self._round} is not finished")
+        return self._result
+
+    # --- what each protocol does by itself -------------------------------------------------------
+
+    @abstractmethod
+    def _take_advert(self, index: int, payload: bytes, message: bytes) -> None:
+        """Takes a party's public keys."""
+
+    @abstractmethod
+    def _close_adverts(self, before: wire.Members) -> Outbox:
+        """Ends with `_send_neighbours`, at once or a step later."""
+
+    @abstractmethod
+    def _neighbours_of(self, index: int) -> list[int]:
+        """Who holds shares of a party's secrets."""
+
+    @abstractmethod
+    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
+        """Adds a contribution."""
+
+    def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
+        """What a party is told beside the survivors before it consents."""
+        del index
+        return {}
+
+    @abstractmethod
+    def _take_opened(self, index: int, payload: bytes, message: bytes) -> None:
+        """Takes the shares that a survivor opens."""
+
+    @abstractmethod
+    def _open_total(self) -> Integers:
+        """The sum over the survivors, from what they opened."""
+
+    # --- steps that protocols have in common -----------------------------------------------------
+
+    def _enter_roster(self) -> bytes:
+        self._present = self._members
+        present = wire.members_to_bytes(self._present)
+        self._transcript = wire.chain(self._transcript, "roster", present)
+        return present
+
+    def _send_neighbours(self, **said: bytes) -> Outbox:
+        self._neighbours = {
+            int(i): [j for j in self._neighbours_of(int(i)) if self._present[j]]
+            for i in np.flatnonzero(self._present)
+        }
+        self._await("shares", self._take_shares, self._close_shares)
+        return self._to(
+            self._members,
+            lambda i: announce(
+                "neighbours", adverts=[self._adverts[j] for j in self._neighbours[i]], **said
+            ),
+        )
+
+    def _take_shares(self, index: int, payload: bytes, _: bytes) -> None:
+        wire.split(payload, self._sealed_bytes, len(self._neighbours[index]))
+        self._sealed_shares[index] = payload
+
+    def _close_shares(self, _: wire.Members) -> Outbox:
+        self._sharers = self._members
+        sharers = wire.members_to_bytes(self._sharers)
+        self._transcript = wire.chain(self._transcript, "sharers", sharers)
+        self._await("contribution", self._take_vector, self._close_vectors)
+        return self._to(
+            self._members,
+            lambda i: announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
+        )
+
+    def _shares_for(self, index: int) -> bytes:
+        """The encrypted shares that a party's neighbours made for it, in their order."""
+        pieces, size = [], self._sealed_bytes
+        for sender in self._neighbours[index]:
+            if self._sharers[sender]:
+                start = self._neighbours[sender].index(index) * size
+                pieces.append(self._sealed_shares[sender][start : start + size])
+        return b"".join(pieces)
+
+    def _close_vectors(self, _: wire.Members) -> Outbox:
+        self._survivors = self._members
+        self._sealed_shares.clear()
+        survivors = wire.members_to_bytes(self._survivors)
+        if not self._masking.quorum:
+            return self._ask_to_open(survivors=survivors)
+        self._await("consent", self._take_consent, self._close_consents)
+        return self._to(
+            self._members,
+            lambda i: announce("survivors", survivors=survivors, **self._said_of_survivors(i)),
+        )
+
+    def _take_consent(self, index: int, payload: bytes, message: bytes) -> None:
+        if payload != wire.consent_payload(self._transcript, self._survivors):
+            raise ProtocolError(f"{self._names[index]!r} consents to something else")
+        self._consents[index] = canonical.decode(message, len(message))[3]
+
+    def _close_consents(self, _: wire.Members) -> Outbox:
+        signatures = b"".join(self._consents[i] for i in sorted(self._consents))
+        return self._ask_to_open(
+            signers=wire.members_to_bytes(self._members), signatures=signatures
+        )
+
+    def _ask_to_open(self, **said: bytes) -> Outbox:
+        self._await("opened", self._take_opened, self._close_opened)
+        message = announce(self.opening, **said)
+        return self._to(self._members, lambda _: message)
+
+    def _close_opened(self, _: wire.Members) -> Outbox:
+        self._kind = ""
+        totals = self._open_total()
+        survivors = tuple(self._names[i] for i in np.flatnonzero(self._survivors))
+        self._result = RoundResult(survivors, totals)
+        return {}
+
+    # --- bookkeeping -----------------------------------------------------------------------------
+
+    def _await(
+        self,
+        kind: str,
+        take: Callable[[int, bytes, bytes], None],
+        close: Callable[[wire.Members], Outbox],
+    ) -> None:
+        self._kind = kind
+        self._take, self._close = take, close
+        self._answered = np.zeros(self._masking.parties, bool)
+
+    def _to(self, members: wire.Members, message: Callable[[int], bytes]) -> Outbox:
+        return {self._names[i]: message(int(i)) for i in np.flatnonzero(members)}
