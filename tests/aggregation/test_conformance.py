@@ -11,8 +11,8 @@ from tests.aggregation.support import (
     sum_of,
 )
 
-from confide.errors import DropoutError
-from confide.plan import Masked
+from confide.errors import DropoutError, ProtocolError
+from confide.plan import Encrypted, Masked
 
 
 class TestClear(ProtectionConformance):
@@ -35,6 +35,49 @@ class TestMaskedWithACuriousCoordinator(ProtectionConformance):
 
     def plan(self, **fields):
         plan = plan_of(**{"parties": 7, "dropouts": 4, "threat": CURIOUS, **fields})
+        assert not plan.masking.quorum
+        return plan
+
+
+class TestEncrypted(ProtectionConformance):
+    """Any t of n open, against liars."""
+
+    def plan(self, **fields):
+        plan = plan_of(**{"parties": 6, "dropouts": 2, "aggregation": Encrypted(), **fields})
+        assert plan.masking.threshold < len(plan.parties)
+        assert plan.masking.quorum
+        return plan
+
+
+class TestEncryptedByEverybody:
+    """All n open: nobody may drop out."""
+
+    def plan(self, **fields):
+        plan = plan_of(**{"parties": 4, "aggregation": Encrypted(), **fields, "dropouts": 0})
+        assert plan.masking.threshold == len(plan.parties)
+        return plan
+
+    @pytest.mark.parametrize("size", [1, 3, 5000])
+    def test_the_sum_is_exact(self, size):
+        federation = Federation(self.plan(size=size))
+        totals = federation.run().totals
+        assert totals.tolist() == sum_of(federation.contributions, federation.names)
+
+    @pytest.mark.parametrize("kind", ["advertise", "shares", "contribution", "consent", "opened"])
+    def test_without_one_party_there_is_no_sum(self, kind):
+        attempt = Federation(self.plan()).attempt()
+        with pytest.raises(DropoutError):
+            attempt.finish({"p002": kind})
+        with pytest.raises(ProtocolError, match="not finished"):
+            _ = attempt.coordinator.result
+
+
+class TestEncryptedWithACuriousCoordinator(ProtectionConformance):
+    """Without a quorum, so that more may drop out than stay."""
+
+    def plan(self, **fields):
+        fields = {"parties": 7, "dropouts": 4, "threat": CURIOUS, **fields}
+        plan = plan_of(**fields, aggregation=Encrypted())
         assert not plan.masking.quorum
         return plan
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confide.aggregation.clear import ClearCoordinator, ClearParty
+from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
 from confide.aggregation.envelope import Round
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty
 from confide.aggregation.session import (
@@ -17,7 +18,7 @@ from confide.aggregation.session import (
     RoundResult,
 )
 from confide.plan.plan import Plan
-from confide.plan.protection import Clear, Masked
+from confide.plan.protection import Clear, Encrypted, Masked
 
 __all__ = [
     "MESSAGE_KINDS",
@@ -34,6 +35,7 @@ CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...]], CoordinatorSessio
 _SESSIONS: Final[Mapping[type, tuple[PartyFactory, CoordinatorFactory]]] = {
     Clear: (ClearParty, ClearCoordinator),
     Masked: (MaskedParty, MaskedCoordinator),
+    Encrypted: (EncryptedParty, EncryptedCoordinator),
 }
 
 MESSAGE_KINDS: Final = ("advertise", "reveal", "shares", "contribution", "consent", "opened")

@@ -17,6 +17,7 @@ from confide.plan import (
     Aggregation,
     CentralNoise,
     Clear,
+    Encrypted,
     Corruption,
     FullBatch,
     Hardware,
@@ -41,7 +42,11 @@ from confide.privacy.guarantee import with_noise
 
 __all__ = ["STARTER", "read_plan"]
 
-_AGGREGATIONS: Mapping[str, Aggregation] = {"clear": Clear(), "masked": Masked()}
+_AGGREGATIONS: Mapping[str, Aggregation] = {
+    "clear": Clear(),
+    "encrypted": Encrypted(),
+    "masked": Masked(),
+}
 _KEY_DIGITS = 64
 
 
@@ -221,7 +226,7 @@ STARTER = """\
 name = "my first federation"
 rounds = 20             # each round releases one group of sums to everybody
 dropouts = 1            # how many parties may be missing at the end of a round
-aggregation = "masked"  # "masked": only the sum opens. "clear": an honest coordinator reads all
+aggregation = "masked"  # or "encrypted": only sums open. "clear": an honest coordinator reads all
 # seed = 0              # public: dithering and the order of mini-batches
 
 # One section for each party. Without a key a party is simulated: good for `confide simulate` only.

@@ -13,9 +13,9 @@ from confide.errors import EncryptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confide_native import Ring, Secret
+    from confide_native import Ring, Secret, SumKey
 
-__all__ = ["make_ring", "make_secret"]
+__all__ = ["make_ring", "make_secret", "make_sum_key"]
 
 
 @lru_cache(maxsize=1)
@@ -55,3 +55,9 @@ def make_secret(ring: Ring, *coefficients: object) -> Secret:
     """A fresh secret, or the one of these coefficients."""
     secret: Secret = _module().Secret(ring, *coefficients)
     return secret
+
+
+def make_sum_key(ring: Ring, high: Sequence[int], low: Sequence[int], seed: bytes) -> SumKey:
+    """A short key for one vector, drawn from a cumulative table; nobody else knows its seed."""
+    key: SumKey = _module().SumKey(ring, high, low, seed)
+    return key

@@ -17,7 +17,7 @@ from confide.errors import PlanError
 from confide.plan.masking import check_quorum, check_survivors
 from confide.plan.protection import (
     CentralNoise,
-    Clear,
+    Encrypted,
     FullBatch,
     Masked,
     NoiseShares,
@@ -72,6 +72,7 @@ Verdict = tuple[Outcome, str]
 Rule = Callable[["Plan"], Verdict]
 
 _NOBODY: Final = (Outcome.ABSENT, "nobody in the stated threat could try")
+_NOTHING_HIDDEN: Final = (Outcome.ABSENT, "the coordinator reads what it receives, as agreed")
 
 
 def assess(plan: Plan) -> tuple[Finding, ...]:
@@ -84,10 +85,15 @@ def _read_contributions(plan: Plan) -> Verdict:
         return Outcome.ABSENT, "the plan trusts the coordinator with what it receives"
     if isinstance(plan.aggregation, Masked):
         return Outcome.DEFEATED, "each contribution is hidden by masks that cancel only in the sum"
+    if isinstance(plan.aggregation, Encrypted):
+        return Outcome.DEFEATED, (
+            "each contribution is encrypted under a key of its own, and only the sum of the "
+            "survivors' keys is opened"
+        )
     return Outcome.BROKEN, (
         "read contributions: the coordinator is "
         f"{plan.threat.confidentiality.coordinator.value!r} and receives each contribution in "
-        "clear. Use aggregation 'masked', or call the coordinator 'honest' if it may read them."
+        "clear. Use aggregation 'masked' or 'encrypted', or call the coordinator 'honest' if it may read them."
     )
 
 
@@ -105,24 +111,25 @@ def _insider_subtraction(plan: Plan) -> Verdict:
 def _equivocation(plan: Plan) -> Verdict:
     if not plan.quorum_needed:
         return _NOBODY
-    if isinstance(plan.aggregation, Clear):
-        return Outcome.ABSENT, "nothing is masked"
+    if not plan.only_sums_open:
+        return _NOTHING_HIDDEN
     try:
         quorum = check_quorum(len(plan.parties), plan.dropouts, plan.colluding)
     except PlanError as error:
         return Outcome.BROKEN, str(error)
-    return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any unmasks"
+    return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any opens"
 
 
 def _pooled_shares(plan: Plan) -> Verdict:
-    if isinstance(plan.aggregation, Clear):
-        return Outcome.ABSENT, "nothing is masked"
+    if not plan.only_sums_open:
+        return _NOTHING_HIDDEN
     try:
         threshold = plan.masking.threshold
     except PlanError as error:
         return Outcome.BROKEN, str(error)
+    what = "key" if isinstance(plan.aggregation, Encrypted) else "masks"
     return Outcome.DEFEATED, (
-        f"{threshold} shares open a party's masks, more than {plan.colluding} colluders hold"
+        f"{threshold} shares open a party's {what}, more than {plan.colluding} colluders hold"
     )
 
 
@@ -138,23 +145,56 @@ def _forged_messages(plan: Plan) -> Verdict:
 def _split_model(plan: Plan) -> Verdict:
     if not plan.quorum_needed:
         return _NOBODY
-    if isinstance(plan.aggregation, Clear):
+    if not plan.only_sums_open:
         return Outcome.ASSUMED, (
             "the coordinator is honest, and what it says is as safe as the encrypted channel "
             "(TLS 1.3)"
         )
+    hidden = (
+        "shares of parties with different states do not open"
+        if isinstance(plan.aggregation, Encrypted)
+        else "masks of parties with different states do not cancel"
+    )
     return Outcome.DEFEATED, (
         "parties compute each state from the released sums themselves, and its hash enters every "
-        "pairwise key: masks of parties with different states do not cancel"
+        f"pairwise key: {hidden}"
+    )
+
+
+def _false_ciphertext(plan: Plan) -> Verdict:
+    if not isinstance(plan.aggregation, Encrypted):
+        return Outcome.ABSENT, "nothing is encrypted under shared keys"
+    return Outcome.DEFEATED, (
+        "what parties open is the sum of the signed survivors' keys, whatever ciphertext the "
+        "coordinator holds: another one does not open with it"
+    )
+
+
+def _rogue_key(plan: Plan) -> Verdict:
+    if not isinstance(plan.aggregation, Encrypted):
+        return Outcome.ABSENT, "no keys are added up"
+    return Outcome.DEFEATED, (
+        "nobody encrypts under a joint key: a party that makes its key from others' hides its own "
+        "contribution badly and nobody else's"
+    )
+
+
+def _second_opening(plan: Plan) -> Verdict:
+    if not plan.only_sums_open:
+        return _NOTHING_HIDDEN
+    return Outcome.DEFEATED, (
+        "a round is spent before anything that helps to open its sum leaves a party, and a repeated "
+        "attempt takes fresh secrets"
     )
 
 
 def _wiretap(plan: Plan) -> Verdict:
     if not plan.threat.confidentiality.network.corrupt:
         return _NOBODY
-    if isinstance(plan.aggregation, Masked):
+    if plan.only_sums_open:
+        how = "encrypted" if isinstance(plan.aggregation, Encrypted) else "masked"
         return Outcome.DEFEATED, (
-            "each contribution is masked beneath the encrypted channel (TLS 1.3); without the "
+            f"each contribution is {how} beneath the encrypted channel (TLS 1.3); without the "
             "channel the wire sees what the coordinator sees, and that opens sums only"
         )
     return Outcome.ASSUMED, "contributions are as safe as the encrypted channel (TLS 1.3)"
@@ -190,10 +230,11 @@ def _inference_from_sums(plan: Plan) -> Verdict:
 def _noise_left_out(plan: Plan) -> Verdict:
     if isinstance(plan.noise, NoNoise):
         return Outcome.ABSENT, "no noise is promised"
-    if isinstance(plan.noise, NoiseShares) and isinstance(plan.aggregation, Clear):
+    if isinstance(plan.noise, NoiseShares) and not plan.only_sums_open:
         return Outcome.BROKEN, (
             "noise left out: under aggregation 'clear' the coordinator receives each party's value "
-            "with that party's small share of the noise only. Use 'masked', or central noise."
+            "with that party's small share of the noise only. Use 'masked' or 'encrypted', or central "
+            "noise."
         )
     if isinstance(plan.noise, CentralNoise):
         if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:
@@ -215,9 +256,9 @@ def _poisoning(plan: Plan) -> Verdict:
     adversary = plan.threat.integrity
     if not adversary.colluding_parties or adversary.parties is not Corruption.MALICIOUS:
         return _NOBODY
-    if isinstance(plan.aggregation, Masked):
+    if plan.only_sums_open:
         return Outcome.REPORTED, (
-            "one party can set the result: masked contributions cannot be checked, so one can be "
+            "one party can set the result: hidden contributions cannot be checked, so one can be "
             "anything, and the sum becomes what it likes"
         )
     return Outcome.REPORTED, (
@@ -253,6 +294,12 @@ ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
      "Bonawitz et al. 2017, §6.2"),
     ("different models to different parties", Aim.CONFIDENTIALITY, _split_model,
      "Pasquini, Francati and Ateniese 2022, Eluding Secure Aggregation"),
+    ("another ciphertext in the place of the sum", Aim.CONFIDENTIALITY, _false_ciphertext,
+     "Cheon et al. 2024, Attacks Against the IND-CPA-D Security of Exact FHE Schemes"),
+    ("rogue key", Aim.CONFIDENTIALITY, _rogue_key,
+     "Ristenpart and Yilek 2007, The Power of Proofs-of-Possession"),
+    ("second opening", Aim.CONFIDENTIALITY, _second_opening,
+     "Mouchet et al. 2024, Helium, ePrint 2024/194"),
     ("wiretap", Aim.CONFIDENTIALITY, _wiretap, "Rescorla 2018, RFC 8446"),
     ("differences across rounds", Aim.CONFIDENTIALITY, _round_differences,
      "So et al. 2023, Securing Secure Aggregation"),

@@ -12,11 +12,13 @@ from confide import canonical
 from confide.errors import PlanError
 from confide.plan.attacks import Finding, Outcome, assess
 from confide.plan.codec import from_plain, to_plain
-from confide.plan.masking import Masking, derive_masking
+from confide.plan.masking import COMPLETE_UP_TO, Masking, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
 from confide.plan.parties import Neighbours, Party, Unit
 from confide.plan.protection import (
     Aggregation,
+    Clear,
+    Encrypted,
     FullBatch,
     Masked,
     Noise,
@@ -104,6 +106,11 @@ class Plan(Value):
             raise PlanError(
                 f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
             )
+        if isinstance(self.aggregation, Encrypted) and len(self.parties) > COMPLETE_UP_TO:
+            raise PlanError(
+                f"{len(self.parties):,} parties in one encrypted sum, where each shares its key "
+                f"with all others; at most {COMPLETE_UP_TO} do: use aggregation 'masked'"
+            )
 
     def _check_values(self) -> None:
         _check_version(self.schema_version)
@@ -188,10 +195,15 @@ class Plan(Value):
 
     @cached_property
     def masking(self) -> Masking:
-        """Parameters of masked aggregation for these parties, dropouts and colluders."""
+        """Threshold, quorum and graph of what hides contributions, for these parties."""
         return derive_masking(
             len(self.parties), self.dropouts, self.colluding, malicious=self.quorum_needed
         )
+
+    @property
+    def only_sums_open(self) -> bool:
+        """Whether contributions are hidden from the coordinator."""
+        return not isinstance(self.aggregation, Clear)
 
     @property
     def quorum_needed(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "Aggregation",
     "CentralNoise",
     "Clear",
+    "Encrypted",
     "FullBatch",
     "Masked",
     "NoNoise",
@@ -51,7 +52,17 @@ class Masked(Value):
     """
 
 
-Aggregation = Clear | Masked
+@dataclass(frozen=True)
+class Encrypted(Value):
+    """Sums encrypted under a key that nobody holds alone (Li et al. 2023, LERNA).
+
+    Threshold and quorum are those of masked sums over the complete graph
+    (`confide.plan.masking`); ring and modulus are derived from the sums
+    (`confide.aggregation.encrypted.parameters`).
+    """
+
+
+Aggregation = Clear | Masked | Encrypted
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""How a vector of lattice integers lies in the coefficients of a ring.
+
+A coefficient carries a number modulo 2^T. Several short numbers share one, side by side; a long one
+is cut into limbs with room for their sum over all parties. Both ways additions of coefficients are
+additions of numbers, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide.aggregation.encoding import Integers
+from confide.aggregation.modular import Layout
+
+__all__ = ["CHECKED", "Packing"]
+
+CHECKED: Final = 64
+"""Coefficients that every party leaves zero: their sum is zero, or the sum is of no use."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where numbers lie.
+
+    Attributes:
+        layout: The sums' sizes, and the bits of each one's modulus.
+        parties: n, how many add up at most.
+        bits: T, bits of the number that a coefficient carries; at least 2, and beyond log2(n).
+    """
+
+    layout: Layout
+    parties: int
+    bits: int
+
+    def beside(self, width: int) -> int:
+        """How many numbers of a width share a coefficient; 0 if one takes several."""
+        return self.bits // width
+
+    @property
+    def limb_bits(self) -> int:
+        """Bits of a limb, so that the sum of the parties' limbs fits a coefficient."""
+        return self.bits - (self.parties - 1).bit_length()
+
+    @cached_property
+    def coefficients(self) -> int:
+        """How many coefficients the vector takes, those that stay zero too."""
+        return CHECKED + sum(
+            self._places(n, w)
+            for n, w in zip(self.layout.sizes, self.layout.bits, strict=True)
+        )
+
+    def _places(self, size: int, width: int) -> int:
+        if beside := self.beside(width):
+            return -(-size // beside)
+        return size * -(-width // self.limb_bits)
+
+    def pack(self, integers: Integers, room: int) -> Integers:
+        """Numbers to coefficients.
+
+        Args:
+            integers: The lattice integers, shape `(layout.size,)`; taken modulo each sum's 2^w.
+            room: Coefficients to fill, at least `coefficients`.
+
+        Returns:
+            Coefficients in [-2^(T-1), 2^(T-1)), shape `(room,)`; what is left over is zero.
+        """
+        # First modulo each sum's own power of two, as other protections do.
+        numbers = self.layout.to_integers(self.layout.to_words(integers))
+        out = np.zeros(room, np.int64)
+        start = place = 0
+        for size, width in zip(self.layout.sizes, self.layout.bits, strict=True):
+            part, places = numbers[start : start + size], self._places(size, width)
+            put = self._side_by_side if self.beside(width) else self._in_limbs
+            put(out[place : place + places], part, width)
+            start, place = start + size, place + places
+        half = np.int64(1 << (self.bits - 1))
+        return ((out + half) & np.int64((1 << self.bits) - 1)) - half
+
+    def unpack(self, coefficients: Integers) -> Integers:
+        """Sums of coefficients to sums of numbers.
+
+        Args:
+            coefficients: Modulo 2^T, in [0, 2^T), at least `coefficients` of them.
+
+        Returns:
+            The sums' integers, shape `(layout.size,)`.
+        """
+        out = np.empty(self.layout.size, np.uint64)
+        start = place = 0
+        for size, width in zip(self.layout.sizes, self.layout.bits, strict=True):
+            places = self._places(size, width)
+            put = self._from_side_by_side if self.beside(width) else self._from_limbs
+            put(out[start : start + size], coefficients[place : place + places], width)
+            start, place = start + size, place + places
+        return self.layout.to_integers(out)
+
+    def _side_by_side(self, out: Integers, numbers: Integers, width: int) -> None:
+        for k in range(self.beside(width)):
+            part = numbers[k * len(out) : (k + 1) * len(out)]
+            out[: len(part)] += part << np.int64(k * width)
+
+    def _from_side_by_side(self, out: NDArray[np.uint64], sums: Integers, width: int) -> None:
+        # Half of each place's range, so that no number borrows from the next.
+        halves = sum(1 << (k * width + width - 1) for k in range(self.beside(width)))
+        raised = sums + np.int64(halves)
+        for k in range(self.beside(width)):
+            part = out[k * len(sums) : (k + 1) * len(sums)]
+            field = (raised[: len(part)] >> np.int64(k * width)) & np.int64((1 << width) - 1)
+            part[:] = (field - np.int64(1 << (width - 1))).view(np.uint64)
+
+    def _in_limbs(self, out: Integers, numbers: Integers, width: int) -> None:
+        words = numbers.view(np.uint64) & np.uint64((1 << width) - 1)
+        mask = np.uint64((1 << self.limb_bits) - 1)
+        for k, row in enumerate(out.reshape(-1, len(numbers))):
+            row[:] = ((words >> np.uint64(k * self.limb_bits)) & mask).view(np.int64)
+
+    def _from_limbs(self, out: NDArray[np.uint64], sums: Integers, width: int) -> None:
+        del width
+        out[:] = 0
+        for k, row in enumerate(sums.reshape(-1, len(out))):
+            out += row.view(np.uint64) << np.uint64(k * self.limb_bits)

@@ -1,0 +1,116 @@
+"""A party's side of encrypted aggregation: the key it makes, and the share of a sum it opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from confide import canonical
+from confide.aggregation.encrypted.gaussian import cumulative_table
+from confide.aggregation.encrypted.parameters import DEGREE, ROW, SumParameters, parameters_of
+from confide.aggregation.envelope import Round, fields_of
+from confide.aggregation.session import Contribution, Identity
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import TAG_BYTES, decrypt
+from confide.aggregation.sharing.party import ShareSecrets, SharingParty
+from confide.errors import VerificationError
+from confide.he import kernel
+from confide.randomness import SEED_BYTES
+
+__all__ = ["EncryptedParty"]
+
+
+class _Secrets(ShareSecrets):
+    """The key of the one vector, which the kernels hold, and this party's own share of it."""
+
+    def __init__(self, parameters: SumParameters, random_bytes: Callable[[int], bytes]) -> None:
+        super().__init__(random_bytes)
+        self.key = kernel.make_sum_key(
+            parameters.ring, *cumulative_table(), random_bytes(SEED_BYTES)
+        )
+        self.own_share = b""
+
+
+class EncryptedParty(SharingParty[_Secrets]):
+    """One party's side: see `confide.aggregation.session.PartySession`.
+
+    Args:
+        round_: The attempt; it is claimed from the identity's register at once.
+        identity: Name, key, register and randomness of the party.
+        state_hash: Hash of the state that the party itself computed and contributes to.
+        contribution: Called once, when the encrypted vector is due.
+    """
+
+    protocol = "encrypted"
+    opening = "decrypt"
+
+    def __init__(
+        self, round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
+    ) -> None:
+        self._parameters = parameters_of(round_.plan)
+        _ = self._parameters.ring  # Without the kernels, say so before the attempt is claimed.
+        super().__init__(
+            round_,
+            identity,
+            state_hash,
+            contribution,
+            sealed_bytes=self._parameters.polynomial_bytes + TAG_BYTES,
+        )
+
+    def _advertise(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
+        fields_of(said)
+        self._secrets = secrets = _Secrets(self._parameters, self._identity.random.bytes)
+        self._awaited = ("neighbours", self._share)
+        public = secrets.share_key.public_key().public_bytes_raw()
+        return "advertise", canonical.encode({"share_key": public})
+
+    def _share(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Checks the others' keys and hands each a share of this party's."""
+        present, adverts = fields_of(said, present=bytes, adverts=list)
+        self._enter_roster(present)
+        self._meet(i for i in range(self._masking.parties) if i != self._me)
+        (share_keys,) = self._read_adverts(adverts, "share_key")
+        points = [i + 1 for i in self._neighbours] + [self._me + 1]
+        rows = np.empty((len(points), 1, DEGREE), np.uint64)
+        secrets = self._open_secrets
+        secrets.key.share(rows, points, self._masking.threshold)
+        shares = [self._parameters.to_bytes(row[np.newaxis]) for row in rows]
+        secrets.own_share = shares[-1]
+        self._awaited = ("deliver", self._encrypt)
+        return "shares", self._seal_shares(share_keys, shares[:-1])
+
+    def _encrypt(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
+        self._take_shares(said)
+        parameters = self._parameters
+        numbers = parameters.packing.pack(self._contribution(), parameters.blocks * DEGREE)
+        out = np.empty((parameters.blocks, 1, DEGREE), np.uint64)
+        self._open_secrets.key.encrypt(
+            out,
+            numbers.reshape(parameters.blocks, DEGREE),
+            wire.chain(self._transcript, "a"),
+            parameters.packing.bits,
+        )
+        self._await_survivors()
+        return "contribution", parameters.to_bytes(out)
+
+    def _open(self) -> tuple[str, bytes]:
+        """Gives one share of the sum of the survivors' keys: the sum of the shares of each."""
+        secrets, parameters = self._open_secrets, self._parameters
+        total = parameters.from_bytes(secrets.own_share, 1)
+        for other in self._partners:
+            if self._survivors[other]:
+                share = parameters.from_bytes(self._decrypted(other), 1)
+                parameters.ring.add(total, total, share, ROW)
+        self._secrets = None
+        return "opened", parameters.to_bytes(total)
+
+    def _decrypted(self, other: int) -> bytes:
+        try:
+            return decrypt(self._open_secrets.opening[other], self._ciphertexts[other])
+        except VerificationError as error:
+            raise VerificationError(
+                f"the share of {self._names[other]!r}'s key does not authenticate: it was altered "
+                "on the way, or made under another state or roster"
+            ) from error
