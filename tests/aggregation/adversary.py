@@ -18,10 +18,6 @@ from confide.aggregation.masked.shares import shares_of_list
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import decrypt, pairwise_key
-from confide.aggregation.sharing import wire
-from confide.aggregation.sharing.keys import decrypt, pairwise_key
-from confide.aggregation.sharing import wire
-from confide.aggregation.sharing.keys import decrypt, pairwise_key
 from confide.errors import VerificationError
 
 

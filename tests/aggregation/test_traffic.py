@@ -5,11 +5,14 @@ from tests.aggregation.support import CURIOUS, STATE, Federation, clear_plan, pl
 
 from confide.aggregation import Traffic, coordinator_session, run_round
 from confide.aggregation.traffic import round_bytes
+from confide.plan import Encrypted
 
 PLANS = {
     "clear": clear_plan(parties=5, size=1000),
     "complete, malicious": plan_of(9, size=1000),
     "complete, curious": plan_of(9, size=1000, threat=CURIOUS),
+    "encrypted, malicious": plan_of(9, size=1000, aggregation=Encrypted()),
+    "encrypted, curious": plan_of(9, size=5000, threat=CURIOUS, aggregation=Encrypted()),
     "sparse, malicious": sparse_plan(size=1000),
     "sparse, curious": sparse_plan(size=1000, threat=CURIOUS),
 }

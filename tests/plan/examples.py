@@ -10,6 +10,7 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    Encrypted,
     FullBatch,
     Hardware,
     Masked,
@@ -160,7 +161,7 @@ def plans(draw):
         sums=draw(groups(unit, None if isinstance(sampling, FullBatch) else 1000)),
         rounds=rounds,
         dropouts=dropouts,
-        aggregation=Masked() if masked else Clear(),
+        aggregation=draw(st.sampled_from([Masked(), Encrypted()])) if masked else Clear(),
         noise=draw(st.one_of(noises)),
         sampling=sampling,
         threat=Threat(

@@ -20,10 +20,12 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    Encrypted,
     Hardware,
     Masked,
     NoiseShares,
     Outcome,
+    Party,
     Plan,
     Recipients,
     Release,
@@ -72,17 +74,17 @@ class Case:
     def broken_by(self) -> set[str]:
         """The attacks that the stated adversary succeeds with."""
         coordinator_sees = self.coordinator is not HONEST
-        masked = isinstance(self.aggregation, Masked)
+        hidden = not isinstance(self.aggregation, Clear)
         somebody_lies = MALICIOUS in (self.coordinator, self.network)
         broken = set()
-        if coordinator_sees and not masked:
+        if coordinator_sees and not hidden:
             broken.add("read contributions")
-        # Masks take two to hide behind, even if nobody is to see the sum (c + 2 survivors).
-        if (coordinator_sees or self.to is Recipients.EVERYONE or masked) and (
+        # It takes two to hide behind, even if nobody is to see the sum (c + 2 survivors).
+        if (coordinator_sees or self.to is Recipients.EVERYONE or hidden) and (
             can_single_out(self.n, self.dropouts, self.coalition)
         ):
             broken.add("insider subtraction")
-        if masked and somebody_lies and can_confirm_two(self.n, self.dropouts, self.coalition):
+        if hidden and somebody_lies and can_confirm_two(self.n, self.dropouts, self.coalition):
             broken.add("equivocation")
         return broken
 
@@ -142,7 +144,10 @@ def refusal(case):
 
 every_size = pytest.mark.parametrize("n", range(2, 9))
 every_aggregation = pytest.mark.parametrize(
-    "aggregation", [Clear(), Masked()], ids=["clear", "masked"]
+    "aggregation", [Clear(), Masked(), Encrypted()], ids=["clear", "masked", "encrypted"]
+)
+every_hiding = pytest.mark.parametrize(
+    "hiding", [Masked(), Encrypted()], ids=["masked", "encrypted"]
 )
 
 
@@ -205,17 +210,18 @@ class TestFixes:
                 (asked_for,) = re.findall(r"at least (\d+) parties", refusal(case))
                 assert not refusal(replace(case, n=int(asked_for))), case
 
-    def test_clear_sums_can_be_made_by_trust_or_by_masks(self, n):
+    @every_hiding
+    def test_clear_sums_can_be_made_by_trust_or_by_hiding(self, n, hiding):
         for case in cases(Clear(), n):
             if case.broken_by == {"read contributions"}:
                 assert not refusal(replace(case, coordinator=HONEST))
-                assert replace(case, aggregation=Masked()).broken_by <= {"equivocation"}
+                assert replace(case, aggregation=hiding).broken_by <= {"equivocation"}
 
 
 class TestWhatDoesNotMatter:
-    """Integrity, the evaluator and the hardware decide on no plan of sums in clear or masked."""
+    """Integrity, the evaluator and the hardware decide on no plan of sums."""
 
-    @pytest.mark.parametrize("aggregation", [Clear(), Masked()], ids=["clear", "masked"])
+    @every_aggregation
     @pytest.mark.parametrize("n", [3, 5])
     def test_to_confidentiality(self, aggregation, n):
         strongest = Threat(integrity=Adversary(colluding_parties=9), hardware=Hardware.UNTRUSTED)
@@ -250,12 +256,13 @@ class TestOutcome:
                 assert found.outcome is Outcome.DEFEATED
                 assert f"at least {others} others" in found.reason
 
+    @every_hiding
     @pytest.mark.parametrize("coordinator", [CURIOUS, MALICIOUS])
-    def test_masks_hide_contributions_from_the_coordinator(self, coordinator):
-        plan = make_plan(threat=against(coordinator=coordinator))
+    def test_contributions_are_hidden_from_the_coordinator(self, coordinator, hiding):
+        plan = make_plan(aggregation=hiding, threat=against(coordinator=coordinator))
         assert finding(plan, "read contributions").outcome is Outcome.DEFEATED
 
-    @pytest.mark.parametrize("aggregation", [Clear(), Masked()])
+    @every_aggregation
     def test_an_honest_coordinator_may_read(self, aggregation):
         plan = make_plan(aggregation=aggregation, threat=against(coordinator=HONEST))
         assert finding(plan, "read contributions").outcome is Outcome.ABSENT
@@ -269,6 +276,9 @@ class TestOutcome:
             (Masked(), HONEST, Outcome.ABSENT),
             (Masked(), CURIOUS, Outcome.DEFEATED),
             (Masked(), MALICIOUS, Outcome.DEFEATED),
+            (Encrypted(), HONEST, Outcome.ABSENT),
+            (Encrypted(), CURIOUS, Outcome.DEFEATED),
+            (Encrypted(), MALICIOUS, Outcome.DEFEATED),
         ],
     )
     def test_a_wiretap_on_clear_sums_is_assumed_away(self, aggregation, network, outcome):
@@ -316,9 +326,11 @@ class TestOutcome:
 
     def test_clear_sums_with_shares_of_noise_are_refused_with_two_ways_out(self):
         plan = {"noise": NoiseShares(1.0), "threat": against(coordinator=HONEST)}
-        with pytest.raises(PlanError, match=r"noise left out: .* Use 'masked', or central noise"):
+        ways_out = r"noise left out: .* Use 'masked' or 'encrypted', or central noise"
+        with pytest.raises(PlanError, match=ways_out):
             make_plan(aggregation=Clear(), **plan)
         make_plan(aggregation=Masked(), **plan)
+        make_plan(aggregation=Encrypted(), **plan)
         make_plan(aggregation=Clear(), **plan | {"noise": CentralNoise(1.0)})
 
     @pytest.mark.parametrize(
@@ -340,9 +352,11 @@ class TestOutcome:
     @pytest.mark.parametrize("parties", Corruption)
     @pytest.mark.parametrize("colluding", [0, 1, 3])
     @pytest.mark.parametrize(
-        ("aggregation", "does"), [(Clear(), "move"), (Masked(), "set")], ids=["clear", "masked"]
+        ("aggregation", "does"),
+        [(Clear(), "move"), (Masked(), "set"), (Encrypted(), "set")],
+        ids=["clear", "masked", "encrypted"],
     )
-    def test_one_malicious_party_moves_a_clear_sum_and_sets_a_masked_one(
+    def test_one_malicious_party_moves_a_clear_sum_and_sets_a_hidden_one(
         self, aggregation, does, parties, colluding
     ):
         if colluding and parties is HONEST:
@@ -366,6 +380,30 @@ class TestOutcome:
         plan = make_plan(threat=Threat(integrity=Adversary(coordinator=coordinator)))
         lies = coordinator is MALICIOUS
         assert finding(plan, "false sum").outcome is (Outcome.REPORTED if lies else Outcome.ABSENT)
+
+    @pytest.mark.parametrize(
+        ("attack", "aggregation"),
+        [
+            ("another ciphertext in the place of the sum", Encrypted()),
+            ("rogue key", Encrypted()),
+            ("second opening", Encrypted()),
+            ("second opening", Masked()),
+        ],
+    )
+    def test_what_is_shared_and_opened_is_defended(self, attack, aggregation):
+        plan = make_plan(aggregation=aggregation, threat=against(coordinator=HONEST))
+        assert finding(plan, attack).outcome is Outcome.DEFEATED
+        clear = replace(plan, aggregation=Clear())
+        assert finding(clear, attack).outcome is Outcome.ABSENT
+
+    def test_more_parties_than_share_keys_with_all_are_refused_with_the_way_out(self):
+        parties = tuple(Party.simulation(f"p{i:03}") for i in range(129))
+        with pytest.raises(
+            PlanError, match=r"129 parties in one encrypted sum.*at most 128.*'masked'"
+        ):
+            make_plan(parties=parties, aggregation=Encrypted())
+        make_plan(parties=parties[:128], aggregation=Encrypted())
+        make_plan(parties=parties, aggregation=Masked())
 
 
 class TestTable:

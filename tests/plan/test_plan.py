@@ -28,6 +28,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    Encrypted,
     FullBatch,
     Masked,
     Neighbours,
@@ -389,6 +390,7 @@ def _changes(plan):
 
 VARIANTS = {
     Clear: Clear(),
+    Encrypted: Encrypted(),
     Masked: Masked(),
     NoNoise: NoNoise(),
     CentralNoise: CentralNoise(2.0),

@@ -3,7 +3,16 @@ import math
 import pytest
 
 from confide.errors import PlanError
-from confide.plan import CentralNoise, Clear, Masked, NoiseShares, NoNoise, Recipients, Release
+from confide.plan import (
+    CentralNoise,
+    Clear,
+    Encrypted,
+    Masked,
+    NoiseShares,
+    NoNoise,
+    Recipients,
+    Release,
+)
 
 
 @pytest.mark.parametrize("noise", [CentralNoise, NoiseShares])
@@ -24,7 +33,7 @@ class TestNoise:
 
 
 def test_protections_are_values():
-    assert len({Clear(), Clear(), Masked(), Masked()}) == 2
+    assert len({Clear(), Clear(), Masked(), Masked(), Encrypted(), Encrypted()}) == 3
 
 
 def test_sums_go_to_everyone_unless_said_otherwise():

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from confide import canonical
+from confide.aggregation.encrypted.parameters import parameters_of
 from confide.aggregation.envelope import SIGNATURE_BYTES, announce
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
 from confide.aggregation.modular import Layout
 from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import TAG_BYTES
 from confide.plan.plan import Plan
-from confide.plan.protection import Clear
+from confide.plan.protection import Clear, Encrypted, Masked
 
 __all__ = ["RoundBytes", "round_bytes"]
 
@@ -37,65 +41,111 @@ def round_bytes(plan: Plan) -> RoundBytes:
     """Counts the bytes of a round."""
     plain = Layout.of_contribution(plan).wire_bytes
     name = max((p.name for p in plan.parties), key=len)
-    if isinstance(plan.aggregation, Clear):
-        payload = canonical.encode({"state": bytes(32), "vector": bytes(plain)})
-        return RoundBytes(
-            _envelope(name, "contribution", payload), len(announce("open", state=bytes(32))), plain
-        )
-    sent = sum(_envelope(name, kind, payload) for kind, payload in _masked_answers(plan))
-    return RoundBytes(sent, sum(map(len, _masked_announcements(plan, name))), plain)
+    answers, announcements = _MESSAGES[type(plan.aggregation)](plan, name)
+    sent = sum(_envelope(name, kind, payload) for kind, payload in answers)
+    return RoundBytes(sent, sum(map(len, announcements)), plain)
+
+
+Messages = tuple[list[tuple[str, bytes]], list[bytes]]
+"""What a party sends, as kinds and payloads, and what it is told."""
 
 
 def _envelope(name: str, kind: str, payload: bytes) -> int:
     return len(canonical.encode([kind, name, payload, bytes(SIGNATURE_BYTES)]))
 
 
-def _advert(complete: bool) -> bytes:  # noqa: FBT001 - a graph is complete or it is not
-    key = bytes(wire.KEY_BYTES)
-    commitment = b"" if complete else bytes(32)
-    return canonical.encode({"commitment": commitment, "mask_key": key, "share_key": key})
+def _clear(plan: Plan, _: str) -> Messages:
+    vector = bytes(Layout.of_contribution(plan).wire_bytes)
+    payload = canonical.encode({"state": bytes(32), "vector": vector})
+    return [("contribution", payload)], [announce("open", state=bytes(32))]
 
 
-def _masked_answers(plan: Plan) -> list[tuple[str, bytes]]:
+def _masked(plan: Plan, name: str) -> Messages:
     masking = plan.masking
-    opened = shares_to_list(
-        dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES)), masking.parties
-    )
-    nothing = shares_to_list({}, masking.parties)
+    key, commitment = bytes(wire.KEY_BYTES), b"" if masking.complete else bytes(32)
+    advert = canonical.encode({"commitment": commitment, "mask_key": key, "share_key": key})
+    shares = dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES))
+    opened = {
+        "keys": shares_to_list({}, masking.parties),
+        "seeds": shares_to_list(shares, masking.parties),
+    }
     confirmation = SIGNATURE_BYTES if masking.quorum else 0
-    answers = [
-        ("advertise", _advert(masking.complete)),
-        ("shares", bytes(masking.degree * SEALED_BYTES)),
-        ("contribution", bytes(confirmation + Layout.of_sum(plan).wire_bytes)),
-        ("opened", canonical.encode({"keys": nothing, "seeds": opened})),
-    ]
+    answers, said = _shared(
+        plan,
+        name,
+        advert=advert,
+        sealed=SEALED_BYTES,
+        vector=confirmation + Layout.of_sum(plan).wire_bytes,
+        opened=len(canonical.encode(opened)),
+        confirmations=confirmation * masking.degree if masking.quorum else None,
+    )
     if not masking.complete:
         answers.append(("reveal", bytes(COIN_BYTES)))
-    if masking.quorum:
-        answers.append(("consent", bytes(32)))
-    return answers
+        commitments = bytes(32)
+        said.append(announce("roster", present=_members(plan), commitments=commitments))
+    return answers, said
 
 
-def _masked_announcements(plan: Plan, name: str) -> list[bytes]:
-    masking, members = plan.masking, bytes(math.ceil(len(plan.parties) / 8))
-    advert = canonical.encode(
-        ["advertise", name, _advert(masking.complete), bytes(SIGNATURE_BYTES)]
+def _encrypted(plan: Plan, name: str) -> Messages:
+    parameters = parameters_of(plan)
+    return _shared(
+        plan,
+        name,
+        advert=canonical.encode({"share_key": bytes(wire.KEY_BYTES)}),
+        sealed=parameters.polynomial_bytes + TAG_BYTES,
+        vector=parameters.vector_bytes,
+        opened=parameters.polynomial_bytes,
     )
-    adverts = [advert] * masking.degree
-    said = [announce("open")]
-    if masking.complete:
-        said.append(announce("neighbours", adverts=adverts, present=members))
-    else:
-        said.append(announce("roster", present=members, commitments=bytes(32)))
-        reveals = bytes(COIN_BYTES * masking.parties)
-        said.append(announce("neighbours", adverts=adverts, reveals=reveals))
-    sealed = bytes(masking.degree * SEALED_BYTES)
-    said.append(announce("deliver", sharers=members, ciphertexts=sealed))
-    if masking.quorum:
-        confirmations = bytes(SIGNATURE_BYTES * masking.degree)
-        said.append(announce("survivors", survivors=members, confirmations=confirmations))
-        signatures = bytes(SIGNATURE_BYTES * masking.parties)
-        said.append(announce("unmask", signers=members, signatures=signatures))
-    else:
-        said.append(announce("unmask", survivors=members))
-    return said
+
+
+def _shared(
+    plan: Plan,
+    name: str,
+    *,
+    advert: bytes,
+    sealed: int,
+    vector: int,
+    opened: int,
+    confirmations: int | None = None,
+) -> Messages:
+    """Messages of a protocol with shared secrets, from the sizes of what is its own."""
+    masking, members = plan.masking, _members(plan)
+    advertised = canonical.encode(["advertise", name, advert, bytes(SIGNATURE_BYTES)])
+    shares = bytes(masking.degree * sealed)
+    answers = [
+        ("advertise", advert),
+        ("shares", shares),
+        ("contribution", bytes(vector)),
+        ("opened", bytes(opened)),
+    ]
+    met = (
+        {"present": members}
+        if masking.complete
+        else {"reveals": bytes(COIN_BYTES * masking.parties)}
+    )
+    said = [
+        announce("open"),
+        announce("neighbours", adverts=[advertised] * masking.degree, **met),
+        announce("deliver", sharers=members, ciphertexts=shares),
+    ]
+    opening = "decrypt" if isinstance(plan.aggregation, Encrypted) else "unmask"
+    if not masking.quorum:
+        return answers, [*said, announce(opening, survivors=members)]
+    also = {} if confirmations is None else {"confirmations": bytes(confirmations)}
+    signatures = bytes(SIGNATURE_BYTES * masking.parties)
+    said += [
+        announce("survivors", survivors=members, **also),
+        announce(opening, signers=members, signatures=signatures),
+    ]
+    return [*answers, ("consent", bytes(32))], said
+
+
+def _members(plan: Plan) -> bytes:
+    return bytes(math.ceil(len(plan.parties) / 8))
+
+
+_MESSAGES: Final[Mapping[type, Callable[[Plan, str], Messages]]] = {
+    Clear: _clear,
+    Masked: _masked,
+    Encrypted: _encrypted,
+}

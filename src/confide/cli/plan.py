@@ -13,7 +13,7 @@ from confide.cli.console import errors, output
 from confide.cli.files import load_plan, load_public
 from confide.computation import STARTER
 from confide.errors import PlanError
-from confide.plan import Masked, Plan
+from confide.plan import Plan
 from confide.plan.codec import to_plain
 from confide.report import Budget, quote, to_json, views, views_html
 
@@ -120,6 +120,6 @@ def _shown(plan: Plan) -> dict[str, object]:
         "min_survivors": plan.min_survivors,
         "sum_bits": {s.name: plan.sum_bits(s) for s in plan.sums.sums},
     }
-    if isinstance(plan.aggregation, Masked):
+    if plan.only_sums_open:
         derived["masking"] = to_json(plan.masking)
     return {"plan": to_json(to_plain(plan)), "derived": derived}

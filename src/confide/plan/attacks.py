@@ -93,7 +93,8 @@ def _read_contributions(plan: Plan) -> Verdict:
     return Outcome.BROKEN, (
         "read contributions: the coordinator is "
         f"{plan.threat.confidentiality.coordinator.value!r} and receives each contribution in "
-        "clear. Use aggregation 'masked' or 'encrypted', or call the coordinator 'honest' if it may read them."
+        "clear. Use aggregation 'masked' or 'encrypted', or call the coordinator 'honest' if it "
+        "may read them."
     )
 
 
@@ -183,8 +184,8 @@ def _second_opening(plan: Plan) -> Verdict:
     if not plan.only_sums_open:
         return _NOTHING_HIDDEN
     return Outcome.DEFEATED, (
-        "a round is spent before anything that helps to open its sum leaves a party, and a repeated "
-        "attempt takes fresh secrets"
+        "a round is spent before anything that helps to open its sum leaves a party, and a "
+        "repeated attempt takes fresh secrets"
     )
 
 
@@ -233,8 +234,8 @@ def _noise_left_out(plan: Plan) -> Verdict:
     if isinstance(plan.noise, NoiseShares) and not plan.only_sums_open:
         return Outcome.BROKEN, (
             "noise left out: under aggregation 'clear' the coordinator receives each party's value "
-            "with that party's small share of the noise only. Use 'masked' or 'encrypted', or central "
-            "noise."
+            "with that party's small share of the noise only. Use 'masked' or 'encrypted', or "
+            "central noise."
         )
     if isinstance(plan.noise, CentralNoise):
         if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:

@@ -12,13 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide.aggregation import Layout
+from confide.aggregation.encrypted.gaussian import cumulative_table
+from confide.aggregation.encrypted.opening import open_sum
+from confide.aggregation.encrypted.packing import CHECKED, Packing
+from confide.aggregation.encrypted.parameters import DEGREE, ROW, SumParameters, parameters_of
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.traffic import round_bytes
 from confide.errors import BudgetError, PlanError
-from confide.plan import Clear, NoNoise, Plan, Unit
+from confide.he.kernel import make_sum_key
+from confide.plan import Clear, Encrypted, NoNoise, Plan, Unit
 from confide.plan.masking import signatures_to_verify
 from confide.privacy.guarantee import statement
-from confide.randomness import SEED_BYTES
+from confide.randomness import SEED_BYTES, SystemRandom
 from confide.report.views import views
 
 __all__ = ["Budget", "Quote", "quote"]
@@ -172,17 +177,49 @@ def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
     masking = plan.masking
     messages = 5 if masking.quorum else 4
     signatures = masking.degree
-    if masking.quorum:  # A confirmation of each neighbour, and a sample of the quorum.
-        signatures += masking.degree + signatures_to_verify(masking, masking.min_survivors)
-    party = (
-        2 * masking.degree * cost["agree"]
-        + (masking.degree + 2) * vector
-        + signatures * cost["verify"]
-        + messages * cost["sign"]
-    )
+    if masking.quorum:
+        signatures += signatures_to_verify(masking, masking.min_survivors)
+    party = 2 * masking.degree * cost["agree"] + messages * cost["sign"]
+    if isinstance(plan.aggregation, Encrypted):
+        ours, theirs = _encryption_seconds(plan)
+        party += signatures * cost["verify"] + ours
+        return party, n * messages * cost["verify"] + theirs
+    if masking.quorum:  # A confirmation of each neighbour.
+        signatures += masking.degree
+    party += (masking.degree + 2) * vector + signatures * cost["verify"]
     rebuilt = plan.dropouts * masking.degree * (1 - plan.dropouts / n)
     coordinator = n * (messages * cost["verify"] + 2 * vector) + rebuilt * (cost["agree"] + vector)
     return party, coordinator
+
+
+def _encryption_seconds(plan: Plan) -> tuple[float, float]:
+    """Seconds that a party and the coordinator compute in the ring."""
+    parameters, masking = parameters_of(plan), plan.masking
+    cost, n = _block_seconds(parameters.modulus), masking.parties
+    shares = n * (masking.threshold * cost["term"] + cost["pack"]) + n * cost["unpack"]
+    party = parameters.blocks * (cost["encrypt"] + cost["pack"]) + shares
+    taken = n * (parameters.blocks + 1) * (cost["unpack"] + cost["term"])
+    return party, taken + parameters.blocks * cost["open"]
+
+
+@lru_cache(maxsize=8)
+def _block_seconds(modulus: int) -> Mapping[str, float]:
+    """Seconds of what is done with one polynomial on this machine."""
+    packing = Packing(Layout((DEGREE - CHECKED,), (4,)), 2, 4)
+    parameters, count = SumParameters(packing, modulus), 16
+    ring, numbers = parameters.ring, np.zeros((count, DEGREE), np.int64)
+    blocks, one = np.empty((count, 1, DEGREE), np.uint64), np.zeros((1, 1, DEGREE), np.uint64)
+    key = make_sum_key(ring, *cumulative_table(), SystemRandom().bytes(SEED_BYTES))
+    seed = bytes(SEED_BYTES)
+    encrypting = _time(lambda: key.encrypt(blocks, numbers, seed, 4), 1) / count
+    packed = parameters.to_bytes(one)
+    return {
+        "encrypt": encrypting,
+        "pack": _time(lambda: parameters.to_bytes(one)),
+        "unpack": _time(lambda: parameters.from_bytes(packed, 1)),
+        "term": _time(lambda: ring.scale(one, one, [1], ROW)),
+        "open": _time(lambda: open_sum(parameters, one, one, seed)),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -211,14 +248,27 @@ def _party_memory(plan: Plan, layout: Layout, rows: int) -> int:
     unit = plan.sums.unit
     at_once = {Unit.RECORD: min(rows, plan.chunk_records), Unit.PERSON: rows, Unit.PARTY: 1}[unit]
     # Contributions of a chunk as reals, clipped and rounded; then the vector, its mask, its bytes.
-    return 8 * 3 * at_once * plan.sums.size + 4 * layout.vector_bytes
+    contributions = 8 * 3 * at_once * plan.sums.size
+    if isinstance(plan.aggregation, Encrypted):
+        return contributions + _encryption_memory(plan)
+    return contributions + 4 * layout.vector_bytes
 
 
 def _coordinator_memory(plan: Plan, layout: Layout) -> int:
-    relayed = 0
-    if not isinstance(plan.aggregation, Clear):
-        relayed = len(plan.parties) * plan.masking.degree * 400
-    return 4 * layout.vector_bytes + relayed
+    if not plan.only_sums_open:
+        return 4 * layout.vector_bytes
+    pairs = len(plan.parties) * plan.masking.degree
+    if isinstance(plan.aggregation, Encrypted):
+        return _encryption_memory(plan) + pairs * parameters_of(plan).polynomial_bytes
+    return 4 * layout.vector_bytes + pairs * 400
+
+
+def _encryption_memory(plan: Plan) -> int:
+    """Numbers, coefficients and residues of one vector, its bytes, and a share for each party."""
+    parameters = parameters_of(plan)
+    residues = 8 * parameters.blocks * DEGREE
+    shares = len(plan.parties) * (8 * DEGREE + parameters.polynomial_bytes)
+    return 3 * residues + 2 * parameters.vector_bytes + shares
 
 
 def _keep(budget: Budget, made: Quote) -> None:

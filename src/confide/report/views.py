@@ -6,13 +6,14 @@ observes, in which form, how often, what noise protects it, and what would void 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from confide.plan import (
     Aim,
     Clear,
+    Encrypted,
     Finding,
     Masked,
     NoiseShares,
@@ -244,7 +245,7 @@ def _facts(plan: Plan, declared: Sum) -> SumFacts:
 
 
 def _metadata(plan: Plan) -> Iterator[str]:
-    who = "everybody" if isinstance(plan.aggregation, Masked) else "the coordinator"
+    who = "everybody" if plan.only_sums_open else "the coordinator"
     yield f"{who} learns which parties took part in each round and which dropped out"
     yield (
         "the network learns who talks to the coordinator, when, and how much: "
@@ -268,7 +269,7 @@ def _all_views(plan: Plan) -> Iterator[View]:
         yield _coalition_view(plan, colluding, with_coordinator=False)
     if colluding and corrupt:
         yield _coalition_view(plan, colluding, with_coordinator=True)
-    if isinstance(plan.aggregation, Masked):
+    if plan.only_sums_open:
         yield _subtraction_view(plan)
         yield _threshold_view(plan)
 
@@ -278,8 +279,8 @@ def _party_view(plan: Plan, name: str) -> View:
         Observation("its own rows and contributions", "in full", "always", "its own", "nothing"),
         *_released(plan, Audience(1)),
     ]
-    if isinstance(plan.aggregation, Masked):
-        seen.append(_masked_relay(plan))
+    if plan.only_sums_open:
+        seen.append(_relay(plan))
     return View(name, True, tuple(seen), statement_against(plan, Audience(1)))
 
 
@@ -295,7 +296,7 @@ def _coordinator_view(plan: Plan) -> View:
         )
         return View("coordinator", corrupt, (each, *_released(plan, Audience(coordinator=True))))
     alone = Audience(coordinator=True)
-    seen = (*_sums_seen(plan, alone), _masked_vectors(plan))
+    seen = (*_sums_seen(plan, alone), *_hidden_vectors(plan))
     return View("coordinator", corrupt, seen, statement_against(plan, alone))
 
 
@@ -306,12 +307,12 @@ def _network_view(plan: Plan) -> View:
     if _clear(plan):
         seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
         return View("network", corrupt, (seen,))
-    masked = Observation(
+    hidden = Observation(
         "contributions",
-        f"{form}; uniformly distributed beneath it",
+        f"{form}; {_hiding(plan).looks} beneath it",
         _every_round(plan),
         "nothing to bound",
-        _hardness(),
+        _hiding(plan).hardness,
     )
     sums = Observation(
         f"sums of {_names(plan)}",
@@ -321,7 +322,7 @@ def _network_view(plan: Plan) -> View:
         voided,
     )
     return View(
-        "network", corrupt, (masked, sums), statement_against(plan, Audience(coordinator=True))
+        "network", corrupt, (hidden, sums), statement_against(plan, Audience(coordinator=True))
     )
 
 
@@ -333,7 +334,7 @@ def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View
     together = Audience(members, coordinator=with_coordinator)
     if with_coordinator:
         sums = _sums_seen(plan, together)
-        hidden = (_masked_vectors(plan),) if isinstance(plan.aggregation, Masked) else ()
+        hidden = _hidden_vectors(plan) if plan.only_sums_open else ()
         seen = (own, *sums, *hidden)
         return View(f"coordinator and {who}", True, seen, statement_against(plan, together))
     return View(who, True, (own, *_released(plan, together)), statement_against(plan, together))
@@ -382,7 +383,7 @@ def _threshold_view(plan: Plan) -> View:
     threshold = plan.masking.threshold
     seen = Observation(
         "every contribution of the other parties they hold shares of",
-        "in clear: their shares open the masks",
+        f"in clear: {_hiding(plan).opened}",
         _every_round(plan),
         _left_alone(plan),
         _beyond(plan),
@@ -443,29 +444,78 @@ def _differences(plan: Plan, audience: Audience) -> Iterator[Observation]:
     )
 
 
-def _masked_relay(plan: Plan) -> Observation:
+def _relay(plan: Plan) -> Observation:
     return Observation(
         "keys, encrypted shares and signatures of its neighbours",
-        f"one share of each of two secrets of each of {plan.masking.degree} neighbours; it takes "
-        f"{plan.masking.threshold} to open one",
+        f"one share of {_hiding(plan).secrets} of each of {plan.masking.degree} neighbours; it "
+        f"takes {plan.masking.threshold} to open one",
         _every_round(plan),
         "nothing to bound",
-        _hardness(),
+        _hiding(plan).hardness,
     )
 
 
-def _masked_vectors(plan: Plan) -> Observation:
-    return Observation(
-        "each party's masked vector",
-        "uniformly distributed numbers",
+def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
+    """What the coordinator holds of each party, and what it takes to open it."""
+    hiding, pooled = _hiding(plan), f"{plan.masking.threshold} parties pooling their shares"
+    vector = Observation(
+        f"each party's {hiding.vector}",
+        f"{hiding.looks} numbers",
         _every_round(plan),
         "nothing to bound",
-        f"{_hardness()}; or {plan.masking.threshold} parties pooling their shares",
+        f"{hiding.hardness}; or {pooled}",
     )
+    if not isinstance(plan.aggregation, Encrypted):
+        return (vector,)
+    key = Observation(
+        "the sum of the survivors' keys, and of their errors",
+        "one short polynomial each, which open the sum",
+        _every_round(plan),
+        "nothing to bound: each honest key is as good as fresh beside another honest one",
+        f"{hiding.hardness}; or {pooled}",
+    )
+    return (vector, key)
 
 
-def _hardness() -> str:
-    return "X25519, AES-256, SHA-256 or Ed25519 broken"
+@dataclass(frozen=True)
+class _Hiding:
+    """The words for how a protection hides contributions.
+
+    Attributes:
+        vector: What a party sends.
+        looks: What it looks like to whoever lacks the secrets.
+        secrets: What shares are of.
+        opened: What enough shares do.
+        hardness: What would void it.
+    """
+
+    vector: str
+    looks: str
+    secrets: str
+    opened: str
+    hardness: str
+
+
+_HIDING: Final[Mapping[type, _Hiding]] = {
+    Masked: _Hiding(
+        vector="masked vector",
+        looks="uniformly distributed",
+        secrets="each of two secrets",
+        opened="their shares open the masks",
+        hardness="X25519, AES-256, SHA-256 or Ed25519 broken",
+    ),
+    Encrypted: _Hiding(
+        vector="encrypted vector",
+        looks="seemingly uniform",
+        secrets="the key",
+        opened="their shares open the keys",
+        hardness="ring-LWE, X25519, AES-256, ChaCha20, SHA-256 or Ed25519 broken",
+    ),
+}
+
+
+def _hiding(plan: Plan) -> _Hiding:
+    return _HIDING[type(plan.aggregation)]
 
 
 def _sum_assumption(plan: Plan) -> str:

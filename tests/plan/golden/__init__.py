@@ -1,4 +1,4 @@
-"""Three plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
+"""Four plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
 
 Bytes that change without a new `SCHEMA_VERSION` make a plan unreadable that somebody has signed. So
 raise `SCHEMA_VERSION` first, then write the files anew, in the same commit:
@@ -16,6 +16,7 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    Encrypted,
     Masked,
     Neighbours,
     NoiseShares,
@@ -128,7 +129,24 @@ def _patients():
     )
 
 
-PLANS = {"clear": _clear(), "lenders": _lenders(), "patients": _patients()}
+def _sealed():
+    """Three parties that encrypt, and of which nobody may drop out."""
+    return Plan(
+        name="sealed",
+        parties=tuple(Party(f"ward-{i}", _digest(f"key of ward {i}")) for i in range(3)),
+        task=Task("survey"),
+        code=_code("counting"),
+        sums=SumGroup((Sum(name="answers", shape=(3, 4), unit_bound=1.0, capacity=9),)),
+        aggregation=Encrypted(),
+    )
+
+
+PLANS = {
+    "clear": _clear(),
+    "lenders": _lenders(),
+    "patients": _patients(),
+    "sealed": _sealed(),
+}
 
 
 def bytes_file(name):

@@ -12,6 +12,7 @@ from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
 from confide.aggregation.sharing.keys import TAG_BYTES, check_public_key
+
 __all__ = ["EncryptedCoordinator"]
 
 

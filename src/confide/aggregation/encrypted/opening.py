@@ -64,9 +64,7 @@ def combine(parameters: SumParameters, shares: Mapping[int, Residues], threshold
     return key
 
 
-def open_sum(
-    parameters: SumParameters, total: Residues, key: Residues, shared: bytes
-) -> Integers:
+def open_sum(parameters: SumParameters, total: Residues, key: Residues, shared: bytes) -> Integers:
     """Decrypts a sum of contributions with the sum of their keys.
 
     Args:

@@ -50,8 +50,7 @@ class Packing:
     def coefficients(self) -> int:
         """How many coefficients the vector takes, those that stay zero too."""
         return CHECKED + sum(
-            self._places(n, w)
-            for n, w in zip(self.layout.sizes, self.layout.bits, strict=True)
+            self._places(n, w) for n, w in zip(self.layout.sizes, self.layout.bits, strict=True)
         )
 
     def _places(self, size: int, width: int) -> int:

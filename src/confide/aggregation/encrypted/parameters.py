@@ -1,8 +1,8 @@
 """Ring, modulus and packing of an encrypted sum, derived from the plan.
 
 The modulus is as small as the sum allows, so that contributions are: with errors of at most B in
-each coefficient and n parties, t·Σe + Σm stays below q/2 in magnitude if q > t·n·(2B + 1). No sum is
-ever decrypted wrongly: the bound holds for the largest errors there are.
+each coefficient and n parties, t·Σe + Σm stays below q/2 in magnitude if q > t·n·(2B + 1). No sum
+is ever decrypted wrongly: the bound holds for the largest errors there are.
 """
 
 from __future__ import annotations
