@@ -16,7 +16,7 @@ from confide.aggregation.envelope import announce
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir
 from confide.aggregation.masked.shares import shares_of_list
 from confide.aggregation.masked.streams import MaskAdder
-from confide.aggregation.sharing import wire
+from confide.aggregation.sharing import SharingCoordinator, wire
 from confide.aggregation.sharing.keys import decrypt, pairwise_key
 from confide.errors import VerificationError
 
@@ -128,8 +128,14 @@ class Loot:
             return None
 
 
+def relay_of(attempt: Attempt) -> SharingCoordinator:
+    """The coordinator of any protocol with shared secrets, to make it lie."""
+    assert isinstance(attempt.coordinator, SharingCoordinator)
+    return attempt.coordinator
+
+
 def coordinator_of(attempt: Attempt) -> MaskedCoordinator:
-    """The coordinator, to make it lie."""
+    """The coordinator of masked sums, to make it lie."""
     assert isinstance(attempt.coordinator, MaskedCoordinator)
     return attempt.coordinator
 
@@ -141,14 +147,14 @@ def payload_of(message: bytes) -> bytes:
     return payload
 
 
-def another_story(attempt: Attempt, *, without: Collection[str]) -> MaskedCoordinator:
+def another_story(attempt: Attempt, *, without: Collection[str]) -> SharingCoordinator:
     """A second coordinator that knows the same, but calls some parties dropped in this step."""
-    liar = copy.deepcopy(coordinator_of(attempt))
+    liar = copy.deepcopy(relay_of(attempt))
     call_dropped(liar, without)
     return liar
 
 
-def call_dropped(coordinator: MaskedCoordinator, names: Iterable[str]) -> None:
+def call_dropped(coordinator: SharingCoordinator, names: Iterable[str]) -> None:
     """Forgets that these have answered."""
     coordinator._answered[[coordinator._index[name] for name in names]] = False
 
@@ -171,12 +177,12 @@ def at_place(attempt: Attempt, places: Iterable[int]) -> list[str]:
 
 def call_for_unmasking(attempt: Attempt, signatures: Mapping[str, bytes]) -> bytes:
     """The coordinator's last announcement, with these signatures on the survivors."""
-    coordinator = coordinator_of(attempt)
+    coordinator = relay_of(attempt)
     by_index = {coordinator._index[name]: s for name, s in signatures.items()}
     signers = np.zeros(len(coordinator._names), bool)
     signers[list(by_index)] = True
     return announce(
-        "unmask",
+        coordinator.opening,
         signers=wire.members_to_bytes(signers),
         signatures=b"".join(by_index[i] for i in sorted(by_index)),
     )

@@ -111,6 +111,6 @@ class EncryptedParty(SharingParty[_Secrets]):
             return decrypt(self._open_secrets.opening[other], self._ciphertexts[other])
         except VerificationError as error:
             raise VerificationError(
-                f"the share of {self._names[other]!r}'s key does not authenticate: it was altered "
-                "on the way, or made under another state or roster"
+                f"the share that {self._names[other]!r} made of its key does not authenticate: it "
+                "was altered on the way, or made under another state or roster"
             ) from error
