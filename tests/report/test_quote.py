@@ -15,7 +15,7 @@ from tests.report.support import (
 
 from confide.engines import Drop, simulate
 from confide.errors import BudgetError, PlanError
-from confide.plan import CentralNoise, NoiseShares, NoNoise, Party, Unit
+from confide.plan import CentralNoise, Encrypted, NoiseShares, NoNoise, Party, Unit
 from confide.privacy.guarantee import statement
 from confide.report import Budget, quote, to_json
 
@@ -24,10 +24,17 @@ RUNS = {
     "complete, malicious": plan_of(),
     "complete, curious": plan_of(threat=against(1, CURIOUS)),
     "complete, larger": plan_of(9, computation=totals(700), dropouts=2),
+    "encrypted, malicious": plan_of(aggregation=Encrypted()),
+    "encrypted, curious": plan_of(threat=against(1, CURIOUS), aggregation=Encrypted()),
     "sparse, malicious": plan_of(130, rounds=1),
     "sparse, curious": plan_of(130, rounds=1, threat=against(1, CURIOUS)),
 }
-PLANS = {"clear": clear_plan(), "complete": plan_of(), "sparse": sparse_plan()}
+PLANS = {
+    "clear": clear_plan(),
+    "complete": plan_of(),
+    "encrypted": plan_of(aggregation=Encrypted()),
+    "sparse": sparse_plan(),
+}
 every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
 

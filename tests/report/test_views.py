@@ -18,6 +18,7 @@ from tests.aggregation.adversary import (
     call_for_unmasking,
     signature_of,
 )
+from tests.aggregation.encrypted.loot import Loot as KeyLoot
 from tests.plan.examples import plans
 from tests.report.support import (
     CURIOUS,
@@ -41,6 +42,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    Encrypted,
     Masked,
     NoiseShares,
     NoNoise,
@@ -57,7 +59,12 @@ from confide.plan import (
 from confide.privacy.guarantee import statement
 from confide.report import views
 
-PLANS = {"clear": clear_plan(), "complete": plan_of(), "sparse": sparse_plan()}
+PLANS = {
+    "clear": clear_plan(),
+    "complete": plan_of(),
+    "encrypted": plan_of(aggregation=Encrypted()),
+    "sparse": sparse_plan(),
+}
 
 every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
@@ -185,6 +192,19 @@ class TestContributions:
         assert "TLS" in sums.voided_by
         assert "ε = ∞" in sums.privacy
 
+    def test_under_encryption_reach_the_coordinator_and_the_wire_as_ciphertexts(self):
+        seen = seen_by(PLANS["encrypted"], "coordinator")
+        assert seen["each party's encrypted vector"] == "seemingly uniform numbers"
+        assert "short polynomial" in seen["the sum of the survivors' keys, and of their errors"]
+        assert not any("in clear" in form for form in seen.values())
+        hidden, _ = views(PLANS["encrypted"]).view("network").observations
+        assert hidden.form.endswith("seemingly uniform beneath it")
+        assert "ring-LWE" in hidden.voided_by
+        form = seen_by(PLANS["encrypted"], "p000")[
+            "keys, encrypted shares and signatures of its neighbours"
+        ]
+        assert form == "one share of the key of each of 6 neighbours; it takes 6 to open one"
+
     def test_under_masks_are_hidden_behind_shares_of_so_many_neighbours(self):
         for name in ("complete", "sparse"):
             masking = PLANS[name].masking
@@ -239,7 +259,7 @@ class TestSums:
             for observation in views(replace(plan, rounds=rounds)).view("coordinator").observations:
                 assert words in observation.when or "pair of" in observation.when
 
-    @pytest.mark.parametrize("protection", ["clear", "complete"])
+    @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
     def test_hide_as_many_as_the_report_says(self, protection):
         """The fewest survive, and two of them subtract: what they get is over the others."""
         plan = PLANS[protection]
@@ -267,7 +287,7 @@ class TestDifferencesAcrossRounds:
         for view in views(make(**fields)).views:
             assert not any("differences" in o.value for o in view.observations)
 
-    @pytest.mark.parametrize("protection", ["clear", "complete"])
+    @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
     def test_really_tell_what_the_missing_party_contributed(self, protection):
         """The others contribute the same in both rounds, so nothing is left to guess."""
         plan, missing = PLANS[protection], "p003"
@@ -342,6 +362,23 @@ class TestCoalitionAtTheThreshold:
                 o for o in views(plan).view("coordinator").observations if "masked" in o.value
             ]
             assert f"{plan.masking.threshold} parties pooling their shares" in seen.voided_by
+
+    def test_of_keys_is_any_so_many_parties(self):
+        """Under encryption: the report's number reads a contribution, one fewer does not."""
+        plan = support.plan_of(6, dropouts=2, aggregation=Encrypted())
+        (threshold,) = [how_many(o) for o, form in beyond(plan).items() if "open the keys" in form]
+        federation = support.Federation(plan)
+        attempt = federation.attempt().until("contribution")
+        attempt.deliver()
+        names = federation.names
+        expected = federation.contributions[names[0]].tolist()
+        for size, opens in ((threshold, True), (threshold - 1, False)):
+            for coalition in combinations(names[1:], size):
+                loot = KeyLoot(attempt).corrupt(coalition)
+                assert (loot.read(names[0]) == expected) is opens
+        (seen,) = [o for o in views(plan).view("coordinator").observations if "keys" in o.value]
+        assert f"{threshold} parties pooling their shares" in seen.voided_by
+        assert "ring-LWE" in seen.voided_by
 
     def test_is_none_in_clear(self):
         assert beyond(PLANS["clear"]) == {}
@@ -480,7 +517,7 @@ class TestInfluence:
 
     @pytest.mark.parametrize(
         ("plan", "can"),
-        [(PLANS["clear"], "move"), (PLANS["complete"], "set"), (PLANS["sparse"], "set")],
+        [(plan, "move" if name == "clear" else "set") for name, plan in PLANS.items()],
         ids=PLANS,
     )
     def test_of_one_party_is_reported(self, plan, can):
@@ -537,7 +574,7 @@ class TestMetadata:
         assert clear[0].startswith("nobody but the coordinator, which reads each contribution,")
         assert masked[0].startswith("nobody learns")
 
-    @pytest.mark.parametrize("protection", ["clear", "complete"])
+    @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
     def test_is_right_that_sizes_of_messages_depend_on_the_plan_alone(self, protection):
         """Whatever the data and however many rows there are."""
         plan = replace(PLANS[protection], rounds=1)

@@ -3,6 +3,7 @@
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
+from confide.aggregation.register import DurableRegister, RoundRegister
 from confide.aggregation.release import release
 from confide.aggregation.rounds import (
     Traffic,
@@ -16,7 +17,6 @@ from confide.aggregation.session import (
     CoordinatorSession,
     Identity,
     PartySession,
-    RoundRegister,
     RoundResult,
 )
 
@@ -24,6 +24,7 @@ __all__ = [
     "Accumulator",
     "Contribution",
     "CoordinatorSession",
+    "DurableRegister",
     "Identity",
     "Integers",
     "Layout",

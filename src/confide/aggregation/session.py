@@ -21,12 +21,11 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import Round
-from confide.errors import ProtocolError
+from confide.aggregation.register import RoundRegister
 from confide.plan.parties import simulation_key
 from confide.randomness import SecureRandom, SystemRandom
 
-__all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundRegister", "RoundResult"]
+__all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundResult"]
 
 
 @dataclass(frozen=True)
@@ -85,44 +84,6 @@ class CoordinatorSession(Protocol):
         Raises:
             ProtocolError: If the round is not finished.
         """
-
-
-@dataclass
-class RoundRegister:
-    """What a party remembers about rounds, so that nothing is used twice.
-
-    Attempts only go up, and a round whose sum this party may have helped to open is spent. One
-    register serves one party under one plan, for as long as the plan is used.
-    """
-
-    _latest: tuple[int, int] = (-1, 0)
-    _spent: set[int] = field(default_factory=set)
-
-    def claim(self, round_: Round) -> None:
-        """Claims an attempt.
-
-        Raises:
-            ProtocolError: If it, or a later one, was claimed before, or the round is spent.
-        """
-        if round_.number in self._spent:
-            raise ProtocolError(
-                f"{round_} is spent: this party has helped to open its sum, and a second sum over "
-                "other survivors would tell them apart. Go on with the next round"
-            )
-        if (round_.number, round_.attempt) <= self._latest:
-            raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
-        self._latest = (round_.number, round_.attempt)
-
-    def spend(self, round_: Round) -> None:
-        """Marks a round as spent; called before what helps to open its sum leaves.
-
-        Raises:
-            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
-                went on beside its successor could open a second sum.
-        """
-        if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:
-            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
-        self._spent.add(round_.number)
 
 
 @dataclass(frozen=True)

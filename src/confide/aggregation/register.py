@@ -1,0 +1,162 @@
+"""What a party remembers about rounds, so that nothing is used twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from confide.aggregation.envelope import Round
+from confide.errors import ProtocolError
+from confide.plan.plan import Plan
+
+__all__ = ["DurableRegister", "RoundRegister"]
+
+
+class RoundRegister:
+    """Which attempts a party took part in, and which rounds it may have helped to open.
+
+    Attempts only go up, and a round whose sum this party may have helped to open is spent. One
+    register serves one party under one plan, for as long as the plan is used. This one forgets when
+    the process ends: see `DurableRegister`.
+    """
+
+    def __init__(self) -> None:
+        self._latest: tuple[int, int] = (-1, 0)
+        self._spent: set[int] = set()
+
+    def claim(self, round_: Round) -> None:
+        """Claims an attempt.
+
+        Raises:
+            ProtocolError: If it, or a later one, was claimed before, or the round is spent.
+        """
+        if round_.number in self._spent:
+            raise ProtocolError(
+                f"{round_} is spent: this party has helped to open its sum, and a second sum over "
+                "other survivors would tell them apart. Go on with the next round"
+            )
+        if (round_.number, round_.attempt) <= self._latest:
+            raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
+        self._latest = (round_.number, round_.attempt)
+
+    def spend(self, round_: Round) -> None:
+        """Marks a round as spent; called before what helps to open its sum leaves.
+
+        Raises:
+            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
+                went on beside its successor could open a second sum.
+        """
+        if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:
+            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
+        self._spent.add(round_.number)
+
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS attempts (
+    plan BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    spent INTEGER NOT NULL,
+    PRIMARY KEY (plan, number)
+) STRICT
+"""
+
+
+class DurableRegister(RoundRegister):
+    """A register in a file, which outlives crashes and is safe to share between processes.
+
+    What is claimed or spent is on the disk before `claim` and `spend` return, so before anything
+    that depends on it leaves the party. One file serves one party under any number of plans; a copy
+    or an older backup of it is another party's memory, and voids the promise.
+
+    Args:
+        path: The file, made if it is not there.
+        plan: The plan whose rounds are remembered.
+
+    Raises:
+        ProtocolError: If the file cannot be read or written.
+
+    Example:
+        >>> register = DurableRegister(path, plan)  # doctest: +SKIP
+        >>> alder = Identity("alder", key, register)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        super().__init__()
+        self._path, self._plan = path, plan.hash
+        with self._failing("open"):
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._connection.execute("PRAGMA synchronous=EXTRA")
+            self._connection.execute("PRAGMA fullfsync=ON")
+            self._connection.execute(_TABLE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"DurableRegister({str(self._path)!r})"
+
+    def claim(self, round_: Round) -> None:
+        """See `RoundRegister.claim`; on the disk when it returns."""
+        with self._transaction(round_):
+            super().claim(round_)
+            self._write(round_, spent=False)
+
+    def spend(self, round_: Round) -> None:
+        """See `RoundRegister.spend`; on the disk when it returns."""
+        with self._transaction(round_):
+            super().spend(round_)
+            self._write(round_, spent=True)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self, round_: Round) -> Iterator[None]:
+        """Reads what is on the disk; what is written in between is there at the end, or nothing."""
+        if round_.plan.hash != self._plan:
+            raise ProtocolError(
+                f"{round_}; this register is of plan {self._plan[:8].hex()}: each has its own"
+            )
+        with self._failing("write"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                rows = self._connection.execute(
+                    "SELECT number, attempt, spent FROM attempts WHERE plan = ?", (self._plan,)
+                ).fetchall()
+                self._latest = max([(-1, 0), *((n, a) for n, a, _ in rows)])
+                self._spent = {number for number, _, spent in rows if spent}
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _write(self, round_: Round, *, spent: bool) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)",
+            (self._plan, round_.number, round_.attempt, int(spent)),
+        )
+
+    @contextmanager
+    def _failing(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ProtocolError(
+                f"cannot {verb} the register of rounds {self._path}: {error}. Without it this "
+                "party takes no part, or a round could be opened twice"
+            ) from error
