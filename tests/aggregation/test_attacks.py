@@ -38,7 +38,7 @@ from tests.aggregation.support import (
 from confide import canonical
 from confide.aggregation import Round, RoundRegister
 from confide.aggregation.envelope import announce
-from confide.aggregation.masked import MaskedParty, graph
+from confide.aggregation.masked import MaskedCoordinator, MaskedParty, graph
 from confide.aggregation.masked.graph import Circle
 from confide.aggregation.masked.shares import SEALED_BYTES
 from confide.aggregation.masked.streams import MaskAdder
@@ -167,6 +167,7 @@ class TestCoordinatorThatTellsAPartyOfOtherSharers:
             if name != self.victim:
                 coordinator.receive(answer)
         index = coordinator._index[self.victim]
+        assert isinstance(liar, MaskedCoordinator)
         liar.receive(attempt.answers["contribution", self.victim])
         coordinator._answered[index] = True
         coordinator._confirmations[index] = liar._confirmations[index]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 
 import pytest
 from tests.aggregation.support import Federation, plan_of
@@ -140,19 +141,18 @@ def test_a_restarted_party_cannot_be_made_to_open_a_round_twice(tmp_path):
     """The whole protocol: all parties open a round, restart, and are asked for it again."""
     federation = Federation(PLAN)
 
-    def start():
-        for name in federation.names:
-            register = DurableRegister(tmp_path / name, PLAN)
-            federation.identities[name] = Identity(name, simulation_key(name), register)
+    def live(number):
+        """Starts all parties, lets them open a round, and stops them."""
+        with ExitStack() as stopped:
+            for name in federation.names:
+                register = stopped.enter_context(DurableRegister(tmp_path / name, PLAN))
+                federation.identities[name] = Identity(name, simulation_key(name), register)
+            for name in federation.names:
+                for spent in range(number):
+                    with pytest.raises(ProtocolError, match="spent"):
+                        federation.party(name, Round(PLAN, spent, 1))
+            federation.attempt(number).finish()
 
-    start()
-    federation.attempt().finish()
-    for name in federation.names:
-        federation.identities[name].register.close()
-    start()
-    for name in federation.names:
-        with pytest.raises(ProtocolError, match="spent"):
-            federation.party(name, Round(PLAN, 0, 1))
-    federation.attempt(number=1).finish()
-    for name in federation.names:
-        federation.identities[name].register.close()
+    live(0)
+    live(1)
+    live(2)

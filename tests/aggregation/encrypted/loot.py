@@ -53,9 +53,16 @@ class Loot:
         """A party's key, if there are as many shares of it as it takes."""
         return self._interpolated(self.shares[self._names.index(name)])
 
-    def sum_of_keys(self) -> Residues | None:
+    def keys(self) -> list[Integers]:
+        """Every party's key, as numbers about zero; the adversary holds enough shares of all."""
+        found = [self.key_of(name) for name in self._names]
+        return [centred(key, self.parameters.modulus) for key in found if key is not None]
+
+    def sum_of_keys(self) -> Residues:
         """What the opened shares give."""
-        return self._interpolated(self.sums)
+        key = self._interpolated(self.sums)
+        assert key is not None, "fewer shares than it takes"
+        return key
 
     def decrypt(self, ciphertext: Residues, key: Residues | None, shared: bytes) -> Integers:
         """A ciphertext as it opens under a key; zero stands for one that is not known."""

@@ -101,8 +101,8 @@ def test_keys_add_up_to_what_shares_of_sums_give():
     federation = Federation(plan_of(5, dropouts=1, aggregation=Encrypted()))
     attempt = federation.attempt().until("consent")
     keys = Loot(attempt).corrupt(federation.names)
-    each = [centred(keys.key_of(name), keys.parameters.modulus) for name in federation.names]
+    each = np.array(keys.keys())
     attempt.finish()
     loot = Loot(attempt).take_opened()
     opened = centred(loot.sum_of_keys(), loot.parameters.modulus)
-    assert opened.tolist() == sum(each).tolist()
+    assert opened.tolist() == each.sum(axis=0).tolist()

@@ -118,4 +118,4 @@ def test_without_the_kernels_says_so_before_an_attempt_is_claimed(monkeypatch):
     with pytest.raises(EncryptionError, match="compiled kernels"):
         federation.attempt()
     monkeypatch.undo()
-    assert federation.attempt()
+    assert federation.attempt().finish().survivors == tuple(federation.names)
