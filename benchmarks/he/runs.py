@@ -17,6 +17,7 @@ from benchmarks.he.subjects import (
     seal_matrix,
     seal_primitives,
 )
+from benchmarks.he.sums import CASE, run_sums
 from benchmarks.record import Record, medians
 from benchmarks.suite import Options
 from confide.he import Context
@@ -29,7 +30,7 @@ _COUNTED = ("multiply and relinearise", "rotate")
 
 
 def run(options: Options) -> Iterator[Record]:
-    """Measures primitives at both sizes, then the matrix product."""
+    """Measures primitives at both sizes, the matrix product, and a sum under shared keys."""
     for degree, primes in _SIZES[: 1 if options.quick else None]:
         case = f"primitives-{degree}"
         if options.only in case:
@@ -41,6 +42,8 @@ def run(options: Options) -> Iterator[Record]:
             "seal": seal_matrix,
         }
         yield from _measured(options, "matrix-512", subjects, {"degree": 8192, "primes": 3})
+    if options.only in CASE:
+        yield from run_sums(options)
 
 
 def _primitives(options: Options, case: str, degree: int, primes: int) -> Iterator[Record]:
