@@ -60,6 +60,13 @@ def test_the_example_of_encryption_runs(tmp_path):
     assert [float(text) for text in results[1].split()] == pytest.approx(expected, abs=1e-3)
 
 
+def test_the_example_of_encrypted_sums_runs(tmp_path):
+    pytest.importorskip("confide_native")
+    output = printed_by_the_example(ROOT / "docs" / "encrypted-sums.md", tmp_path)
+    assert "each party's encrypted vector: seemingly uniform numbers" in output
+    assert output.splitlines()[-1] == str(float(3 + 4 + 5 + 1 + 1 + 2 + 9))
+
+
 def test_every_link_to_a_file_leads_somewhere():
     documents = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"]
     documents += sorted((ROOT / "docs").rglob("*.md"))

@@ -405,7 +405,7 @@ class TestCoalition:
             assert chisquare(counts).pvalue > 1e-6
 
     def test_that_knows_the_sum_of_two_keys_knows_each_up_to_a_gaussian(self):
-        """The hint of Hint-RLWE (Kim et al. 2023): less half the sum, a key has the variance that
+        """The hint of Hint-MLWE (Kim et al. 2023): less half the sum, a key has the variance that
         is left, and nothing to do with the sum."""
         federation = Federation(encrypted_plan())
         attempt = federation.attempt().until("contribution")

@@ -76,12 +76,12 @@ def test_the_worst_case_decrypts():
         assert (found % t == n * number % t).all()
 
 
-def test_a_million_numbers_of_32_bits_from_ten_parties_take_less_than_7_mb():
-    million = SumGroup(
-        (Sum(name="gradient", shape=(1_000_000,), unit=Unit.PARTY, unit_bound=1.0, capacity=1),)
-    )
-    plan = plan_of(10, sums=million, aggregation=Encrypted())
+def test_a_million_numbers_of_32_bits_from_ten_parties_take_43_bits_each():
+    """And all that a party sends less than 7 MB."""
+    plan = plan_of(10, sums=sums_of((1_000_000, 10)), aggregation=Encrypted())
+    assert plan.sum_bits(plan.sums.sums[0]) == 32
     parameters = parameters_of(plan)
+    assert parameters.modulus.bit_length() == 43
     assert parameters.vector_bytes + 10 * parameters.polynomial_bytes < 7e6
 
 

@@ -2,7 +2,7 @@
 
 Why Gaussian, and why so wide: who learns the sum of two honest parties' keys still finds each one
 distributed as a discrete Gaussian about half of it, of a standard deviation smaller by √2; and so
-for the errors (Kim et al. 2023, ePrint 2023/623, the problem Hint-RLWE). The deviation here leaves
+for the errors (Kim et al. 2023, ePrint 2023/623, Hint-MLWE). The deviation here leaves
 3.25 of it, above the 3.19 that the security table assumes.
 """
 
