@@ -79,10 +79,6 @@ class DurableRegister(RoundRegister):
 
     Raises:
         ProtocolError: If the file cannot be read or written.
-
-    Example:
-        >>> register = DurableRegister(path, plan)  # doctest: +SKIP
-        >>> alder = Identity("alder", key, register)  # doctest: +SKIP
     """
 
     def __init__(self, path: Path, plan: Plan) -> None:
