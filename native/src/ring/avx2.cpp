@@ -78,7 +78,7 @@ Reg residue(Reg x, const Constants& c) {
 void store(Word* a, Reg x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(a), to_words(x)); }
 
 struct Four {
-  static constexpr std::size_t lanes = 4;
+  static constexpr std::size_t lanes = 4, tails = 2;
   using Twiddle = ring::Twiddle;
   using Constants = ring::Constants;
 
@@ -136,30 +136,44 @@ struct Four {
     x = a;
   }
 
-  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
+  template <std::size_t kAtOnce>
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
     const Word *w = t.roots.data(), *over_q = t.companions.data();
-    const std::size_t r = groups + g;
-    Reg x = load(a), y = load(a + 4);
-    forward(x, y, twiddle(w[r], over_q[r]), c);
-    halves(x, y), forward(x, y, two(w, over_q, 2 * r), c);
-    quarters(x, y), forward(x, y, four(w, over_q, 4 * r), c);
-    x = leave(x, c), y = leave(y, c);
-    const Reg low = _mm256_unpacklo_pd(x, y), high = _mm256_unpackhi_pd(x, y);
-    store(a, _mm256_permute2f128_pd(low, high, 0x20));
-    store(a + 4, _mm256_permute2f128_pd(low, high, 0x31));
+    Reg x[kAtOnce], y[kAtOnce];
+    each<kAtOnce>([&](std::size_t k) {
+      x[k] = load(a + 8 * k), y[k] = load(a + 8 * k + 4);
+      forward(x[k], y[k], twiddle(w[r + k], over_q[r + k]), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      halves(x[k], y[k]), forward(x[k], y[k], two(w, over_q, 2 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      quarters(x[k], y[k]), forward(x[k], y[k], four(w, over_q, 4 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      x[k] = leave(x[k], c), y[k] = leave(y[k], c);
+      const Reg low = _mm256_unpacklo_pd(x[k], y[k]), high = _mm256_unpackhi_pd(x[k], y[k]);
+      store(a + 8 * k, _mm256_permute2f128_pd(low, high, 0x20));
+      store(a + 8 * k + 4, _mm256_permute2f128_pd(low, high, 0x31));
+    });
   }
 
-  static void inverse_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
+  template <std::size_t kAtOnce>
+  static void inverse_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
     const Word *w = t.inverse_roots.data(), *over_q = t.inverse_companions.data();
-    const std::size_t r = groups + g;
-    Reg x = ring::load(a), y = ring::load(a + 4);
-    halves(x, y), quarters(x, y);
-    inverse(x, y, four(w, over_q, 4 * r), c);
-    quarters(x, y), inverse(x, y, two(w, over_q, 2 * r), c);
-    halves(x, y), inverse(x, y, twiddle(w[r], over_q[r]), c);
-    store(a, x), store(a + 4, y);
+    Reg x[kAtOnce], y[kAtOnce];
+    each<kAtOnce>([&](std::size_t k) {
+      x[k] = ring::load(a + 8 * k), y[k] = ring::load(a + 8 * k + 4);
+      halves(x[k], y[k]), quarters(x[k], y[k]);
+      inverse(x[k], y[k], four(w, over_q, 4 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      quarters(x[k], y[k]), inverse(x[k], y[k], two(w, over_q, 2 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      halves(x[k], y[k]), inverse(x[k], y[k], twiddle(w[r + k], over_q[r + k]), c);
+      store(a + 8 * k, x[k]), store(a + 8 * k + 4, y[k]);
+    });
   }
 };
 

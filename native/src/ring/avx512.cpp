@@ -38,7 +38,7 @@ Reg reduced_lazily(Reg x, Reg inverse52, Reg minus) {
 Reg minus(const Modulus& m) { return all((Word{1} << kLimbBits) - m.q); }
 
 struct Eight {
-  static constexpr std::size_t lanes = 8;
+  static constexpr std::size_t lanes = 8, tails = 4;
   struct Twiddle {
     Reg w, w52;
   };
@@ -124,43 +124,60 @@ struct Eight {
     x = a;
   }
 
-  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
-    forward_tail_of<Eight>(a, t, groups, g, c);
+  template <std::size_t kAtOnce>
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
+    forward_tail_of<Eight, kAtOnce>(a, t, r, c);
   }
 
-  template <class V>
-  static void forward_tail_of(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
+  template <class V, std::size_t kAtOnce>
+  static void forward_tail_of(Word* a, const TransformTable& t, std::size_t r,
                               const Constants& c) {
     const Word *w = t.roots.data(), *w52 = t.companions.data();
-    const std::size_t r = groups + g;
-    Reg x = load(a), y = load(a + 8);
-    V::forward(x, y, twiddle(w[r], w52[r]), c);
-    halves(x, y), V::forward(x, y, two(w, w52, 2 * r), c);
-    quarters(x, y), V::forward(x, y, four(w, w52, 4 * r), c);
-    eighths(x, y), V::forward(x, y, eight(w, w52, 8 * r), c);
-    x = V::leave(x, c);
-    y = V::leave(y, c);
+    Reg x[kAtOnce], y[kAtOnce];
+    each<kAtOnce>([&](std::size_t k) {
+      x[k] = load(a + 16 * k), y[k] = load(a + 16 * k + 8);
+      V::forward(x[k], y[k], twiddle(w[r + k], w52[r + k]), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      halves(x[k], y[k]), V::forward(x[k], y[k], two(w, w52, 2 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      quarters(x[k], y[k]), V::forward(x[k], y[k], four(w, w52, 4 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      eighths(x[k], y[k]), V::forward(x[k], y[k], eight(w, w52, 8 * (r + k)), c);
+    });
     const Reg low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
     const Reg high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
-    store(a, _mm512_permutex2var_epi64(x, low, y));
-    store(a + 8, _mm512_permutex2var_epi64(x, high, y));
+    each<kAtOnce>([&](std::size_t k) {
+      x[k] = V::leave(x[k], c), y[k] = V::leave(y[k], c);
+      store(a + 16 * k, _mm512_permutex2var_epi64(x[k], low, y[k]));
+      store(a + 16 * k + 8, _mm512_permutex2var_epi64(x[k], high, y[k]));
+    });
   }
 
-  static void inverse_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
+  template <std::size_t kAtOnce>
+  static void inverse_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
     const Word *w = t.inverse_roots.data(), *w52 = t.inverse_companions.data();
-    const std::size_t r = groups + g;
     const Reg even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
     const Reg odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-    const Reg first = load(a), second = load(a + 8);
-    Reg x = _mm512_permutex2var_epi64(first, even, second);
-    Reg y = _mm512_permutex2var_epi64(first, odd, second);
-    inverse(x, y, eight(w, w52, 8 * r), c);
-    eighths(x, y), inverse(x, y, four(w, w52, 4 * r), c);
-    quarters(x, y), inverse(x, y, two(w, w52, 2 * r), c);
-    halves(x, y), inverse(x, y, twiddle(w[r], w52[r]), c);
-    store(a, x), store(a + 8, y);
+    Reg x[kAtOnce], y[kAtOnce];
+    each<kAtOnce>([&](std::size_t k) {
+      const Reg first = load(a + 16 * k), second = load(a + 16 * k + 8);
+      x[k] = _mm512_permutex2var_epi64(first, even, second);
+      y[k] = _mm512_permutex2var_epi64(first, odd, second);
+      inverse(x[k], y[k], eight(w, w52, 8 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      eighths(x[k], y[k]), inverse(x[k], y[k], four(w, w52, 4 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      quarters(x[k], y[k]), inverse(x[k], y[k], two(w, w52, 2 * (r + k)), c);
+    });
+    each<kAtOnce>([&](std::size_t k) {
+      halves(x[k], y[k]), inverse(x[k], y[k], twiddle(w[r + k], w52[r + k]), c);
+      store(a + 16 * k, x[k]), store(a + 16 * k + 8, y[k]);
+    });
   }
 };
 
@@ -175,20 +192,25 @@ struct EightOfSmall : Eight {
 
   static Reg accept(Reg x, const Constants&) { return x; }
 
+  // Multiplications read the lowest 52 bits of a word alone, so what lies above is left there to the
+  // end: sums and differences carry it along.
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
-    const Reg turned = multiply_by_lazily(y, w.w, w.w52, c.minus);
+    const Reg zero = _mm512_setzero_si512();
+    const Reg quotient = _mm512_madd52hi_epu64(zero, y, w.w52);
+    const Reg low = _mm512_madd52lo_epu64(zero, y, w.w);
+    const Reg turned = _mm512_madd52lo_epu64(low, quotient, c.minus);
     y = _mm512_add_epi64(_mm512_sub_epi64(x, turned), c.twice);
     x = _mm512_add_epi64(x, turned);
   }
 
-  // The residue of any number below 2^52.
+  // The residue of a number whose lowest 52 bits are right, below 2^52.
   static Reg leave(Reg x, const Constants& c) {
-    return reduced_once(reduced_lazily(x, c.inverse52, c.minus), c.q);
+    return reduced_once(reduced_lazily(lowest_limb(x), c.inverse52, c.minus), c.q);
   }
 
-  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
-    forward_tail_of<EightOfSmall>(a, t, groups, g, c);
+  template <std::size_t kAtOnce>
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
+    forward_tail_of<EightOfSmall, kAtOnce>(a, t, r, c);
   }
 };
 

@@ -6,7 +6,7 @@ namespace confide::ring {
 namespace {
 
 struct Plain {
-  static constexpr std::size_t lanes = 1;
+  static constexpr std::size_t lanes = 1, tails = 1;
   using Reg = Word;
   struct Twiddle {
     Word w, w64;
@@ -43,15 +43,14 @@ struct Plain {
     return multiply_by(x, w.w, w.w64, c.q);
   }
 
-  static void forward_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
-    forward(a[0], a[1], twiddle(t.roots[groups + g], t.companions[groups + g]), c);
+  template <std::size_t>
+  static void forward_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
+    forward(a[0], a[1], twiddle(t.roots[r], t.companions[r]), c);
     for (int i = 0; i < 2; ++i) a[i] = reduced_once(reduced_once(a[i], c.twice), c.q);
   }
 
-  static void inverse_tail(Word* a, const TransformTable& t, std::size_t groups, std::size_t g,
-                           const Constants& c) {
-    const std::size_t r = groups + g;
+  template <std::size_t>
+  static void inverse_tail(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
     inverse(a[0], a[1], twiddle(t.inverse_roots[r], t.inverse_companions[r]), c);
   }
 };

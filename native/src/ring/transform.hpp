@@ -5,7 +5,8 @@
 // stages at a time go over memory once, and once a block fits the first cache it is finished before
 // the next one is begun. The last stages, whose pairs lie within a vector, are the vector's own.
 //
-// A vector type V has, besides `lanes` (a power of two) and registers `Reg`:
+// A vector type V has, besides `lanes` (a power of two), registers `Reg`, and `tails`, how many blocks
+// of 2·lanes elements it finishes side by side, since one alone would wait for its own results:
 //   Twiddle, Constants                       what a butterfly needs
 //   load, store, twiddle                     memory; one root for all lanes
 //   enter                                    residues to V's own form
@@ -17,10 +18,18 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "kernels.hpp"
 
 namespace confide::ring {
+
+// One step of several blocks, before the next step of any.
+template <std::size_t kAtOnce, class Step>
+[[gnu::always_inline]] inline void each(const Step& step) {
+  [&]<std::size_t... k>(std::index_sequence<k...>) { (step(k), ...); }
+  (std::make_index_sequence<kAtOnce>{});
+}
 
 template <class V>
 class Transform {
@@ -85,15 +94,17 @@ class Transform {
       groups *= 2, first *= 2, many *= 2;
     }
     // Blocks of two vectors are left.
-    for (std::size_t g = first; g < first + many; ++g)
-      V::forward_tail(a + g * 2 * V::lanes, table_, groups, g, c_);
+    tails(a, first, many, [&]<std::size_t kAtOnce>(Word* x, std::size_t g) {
+      V::template forward_tail<kAtOnce>(x, table_, groups + g, c_);
+    });
   }
 
   void inverse_block(Word* a, std::size_t outer, std::size_t block) const {
     std::size_t groups = degree_ / (2 * V::lanes);
     std::size_t many = groups / outer, first = block * many;
-    for (std::size_t g = first; g < first + many; ++g)
-      V::inverse_tail(a + g * 2 * V::lanes, table_, groups, g, c_);
+    tails(a, first, many, [&]<std::size_t kAtOnce>(Word* x, std::size_t g) {
+      V::template inverse_tail<kAtOnce>(x, table_, groups + g, c_);
+    });
     int stages = 0;
     for (std::size_t n = groups; n > outer; n /= 2) ++stages;
     if (stages % 2) {
@@ -104,6 +115,14 @@ class Transform {
       groups /= 4, many /= 4, first /= 4;
       for (std::size_t g = first; g < first + many; ++g) inverse_twice(a, groups, g);
     }
+  }
+
+  template <class Tail>
+  void tails(Word* a, std::size_t first, std::size_t many, const Tail& tail) const {
+    std::size_t g = first;
+    for (; g + V::tails <= first + many; g += V::tails)
+      tail.template operator()<V::tails>(a + g * 2 * V::lanes, g);
+    for (; g < first + many; ++g) tail.template operator()<1>(a + g * 2 * V::lanes, g);
   }
 
   auto root(std::size_t i) const { return V::twiddle(table_.roots[i], table_.companions[i]); }
