@@ -270,7 +270,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kKernels = kernels_named("avx2");
+  static constexpr Kernels kKernels = kernels_named("avx2", dots_apart);
   static const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return able ? &kKernels : nullptr;
 }

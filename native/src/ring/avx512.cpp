@@ -4,6 +4,8 @@
 #if defined(CONFIDE_AVX512)
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "loops.hpp"
 #include "transform.hpp"
 
@@ -274,7 +276,7 @@ class Sums {
       : q_(all(m.q)), twice_(all(2 * m.q)), minus_(minus(m)), limb_(all(m.limb)), limb52_(all(m.limb52)),
         inverse52_(all(m.inverse52)) {}
 
-  static constexpr std::size_t kMost = 8;
+  static constexpr std::size_t kMost = 15;
 
   // low below kMost · 2^52 and high below kMost · 2^48.
   Reg reduced(Reg low, Reg high) const {
@@ -338,6 +340,55 @@ void sum_products(Word* out, std::span<const Word* const> x, const Second& secon
   }
 }
 
+// Adds the products of some rows from the k-th on, and those with other factors.
+template <int rows>
+void add_products_twice(Halves& sums, Halves& other_sums, std::span<const Word* const> x,
+                        std::span<const Word* const> y, std::span<const Word* const> other_y,
+                        std::size_t k, std::size_t i, std::size_t count) {
+  for (std::size_t v = 0; v < count; v += 8) {
+    Reg low = load(sums.low + v), high = load(sums.high + v);
+    Reg other_low = load(other_sums.low + v), other_high = load(other_sums.high + v);
+    for (int r = 0; r < rows; ++r) {
+      const Reg a = load(x[k + r] + i + v), b = load(y[k + r] + i + v);
+      const Reg c = load(other_y[k + r] + i + v);
+      low = _mm512_madd52lo_epu64(low, a, b);
+      high = _mm512_madd52hi_epu64(high, a, b);
+      other_low = _mm512_madd52lo_epu64(other_low, a, c);
+      other_high = _mm512_madd52hi_epu64(other_high, a, c);
+    }
+    store(sums.low + v, low), store(sums.high + v, high);
+    store(other_sums.low + v, other_low), store(other_sums.high + v, other_high);
+  }
+}
+
+// Reads the factors that both sums share once.
+void dot_twice(Word* out, Word* other_out, std::span<const Word* const> x,
+               std::span<const Word* const> y, std::span<const Word* const> other_y,
+               std::size_t all, const Modulus& m) {
+  const Sums sums(m);
+  const Reg zero = _mm512_setzero_si512();
+  Halves halves, others;
+  for (std::size_t i = 0; i < all; i += kRun) {
+    const std::size_t count = std::min(all - i, kRun);
+    for (std::size_t k = 0; k < x.size();) {
+      const std::size_t end = std::min(x.size(), k + Sums::kMost);
+      for (std::size_t v = 0; v < count; v += 8) {
+        store(halves.low + v, zero), store(halves.high + v, zero);
+        store(others.low + v, zero), store(others.high + v, zero);
+      }
+      for (; k + 4 <= end; k += 4) add_products_twice<4>(halves, others, x, y, other_y, k, i, count);
+      for (; k + 2 <= end; k += 2) add_products_twice<2>(halves, others, x, y, other_y, k, i, count);
+      for (; k < end; ++k) add_products_twice<1>(halves, others, x, y, other_y, k, i, count);
+      for (std::size_t v = 0; v < count; v += 8) {
+        const Reg more = sums.reduced(load(halves.low + v), load(halves.high + v));
+        const Reg other = sums.reduced(load(others.low + v), load(others.high + v));
+        store(out + i + v, sums.add(load(out + i + v), more));
+        store(other_out + i + v, sums.add(load(other_out + i + v), other));
+      }
+    }
+  }
+}
+
 struct OtherRows {
   std::span<const Word* const> y;
   Reg operator()(std::size_t k, std::size_t i) const { return load(y[k] + i); }
@@ -371,7 +422,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static constexpr Kernels kKernels = kernels_named("avx512");
+  static constexpr Kernels kKernels = kernels_named("avx512", dot_twice);
   static const bool able = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512vl") &&
                            __builtin_cpu_supports("avx512ifma");

@@ -31,7 +31,7 @@ std::vector<std::size_t> located(const std::vector<std::size_t>& wanted,
 enum class Use { kWhole, kPiece, kCount };
 
 Word* kept_room(Use use, std::size_t words) {
-  thread_local std::array<std::vector<Word>, static_cast<std::size_t>(Use::kCount)> rooms;
+  thread_local std::array<Words, static_cast<std::size_t>(Use::kCount)> rooms;
   auto& room = rooms[static_cast<std::size_t>(use)];
   if (room.size() < words) room.resize(words);
   return room.data();
@@ -102,14 +102,14 @@ void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits
                 std::size_t first, const SwitchingKey& key, std::size_t key_row, const Word* offset,
                 std::size_t prime, std::size_t stride) {
   const std::size_t n = ring.degree();
+  Pointers factors[2];
   for (std::size_t half = 0; half < 2; ++half) {
-    Word* const row = out + half * stride;
-    if (first == 0) std::copy_n(offset + half * stride, n, row);
-    Pointers factors;
+    if (first == 0) std::copy_n(offset + half * stride, n, out + half * stride);
     for (std::size_t d = 0; d < digits.size(); ++d)
-      factors.push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
-    ring.kernels().dot(row, digits, factors, n, ring.modulus(prime), true);
+      factors[half].push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
   }
+  ring.kernels().dot_twice(out, out + stride, digits, factors[0], factors[1], n,
+                           ring.modulus(prime));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,28 @@
 namespace confide::ring {
 
 struct Kernels;
+
+// Memory of whole cache lines: a vector that lies across two of them takes twice as long.
+inline constexpr std::size_t kLine = 64;
+
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+
+  LineAllocator() = default;
+  template <class Other>
+  LineAllocator(const LineAllocator<Other>&) {}  // NOLINT: as the standard has it
+
+  T* allocate(std::size_t count) {
+    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{kLine}));
+  }
+  void deallocate(T* memory, std::size_t) {
+    ::operator delete(memory, std::align_val_t{kLine});
+  }
+  bool operator==(const LineAllocator&) const = default;
+};
+
+using Words = std::vector<Word, LineAllocator<Word>>;
 
 // The lowest `bits` bits of i in reverse.
 std::size_t reversed(std::size_t i, int bits);
@@ -26,8 +49,8 @@ struct TransformTable {
 
   std::size_t degree;
   Modulus modulus;
-  std::vector<Word> roots, companions;
-  std::vector<Word> inverse_roots, inverse_companions;
+  Words roots, companions;
+  Words inverse_roots, inverse_companions;
   Word inverse_degree = 0, inverse_degree_companion = 0;
 };
 
@@ -62,6 +85,10 @@ struct Kernels {
   // out = sum of x[i] · y[i], added to what out holds if told so
   void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
               std::size_t count, const Modulus& m, bool onto);
+  // out += sum of x[i] · y[i], and another with other factors beside the same ones
+  void (*dot_twice)(Word* out, Word* other_out, std::span<const Word* const> x,
+                    std::span<const Word* const> y, std::span<const Word* const> other_y,
+                    std::size_t count, const Modulus& m);
   // out = sum of w[i] · x[i], for x[i] below 2^50
   void (*weigh)(Word* out, std::span<const Word* const> x, std::span<const Factor> w,
                 std::size_t count, const Modulus& m);

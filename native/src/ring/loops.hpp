@@ -49,7 +49,14 @@ void shift_row(Word* out, const Word* x, Word c, std::size_t count, const Modulu
   }
 }
 
-constexpr Kernels kernels_named(const char* name) {
+[[maybe_unused]] void dots_apart(Word* out, Word* other_out, std::span<const Word* const> x,
+                std::span<const Word* const> y, std::span<const Word* const> other_y,
+                std::size_t count, const Modulus& m) {
+  dot(out, x, y, count, m, true);
+  dot(other_out, x, other_y, count, m, true);
+}
+
+constexpr Kernels kernels_named(const char* name, decltype(Kernels::dot_twice) dot_twice) {
   return {.name = name,
           .factor = factor,
           .forward = forward,
@@ -63,6 +70,7 @@ constexpr Kernels kernels_named(const char* name) {
           .subtract_scale = subtract_scale,
           .reduce = reduce_rows,
           .dot = dot,
+          .dot_twice = dot_twice,
           .weigh = weigh,
           .permute = permute_row};
 }

@@ -108,7 +108,7 @@ void permute_row(Word* out, const Word* x, const std::uint32_t* places, std::siz
 }  // namespace
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels kKernels = kernels_named("portable");
+  static constexpr Kernels kKernels = kernels_named("portable", dots_apart);
   return kKernels;
 }
 

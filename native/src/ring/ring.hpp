@@ -78,7 +78,8 @@ void wipe(void* memory, std::size_t bytes);
 // Words that are wiped when let go of.
 class Scratch {
  public:
-  explicit Scratch(std::size_t words) : words_(new Word[words]), size_(words) {}
+  explicit Scratch(std::size_t words)
+      : words_(LineAllocator<Word>().allocate(words)), size_(words) {}
   ~Scratch() { wipe(words_.get(), size_ * sizeof(Word)); }
   Scratch(Scratch&& other) noexcept : words_(std::move(other.words_)), size_(other.size_) {}
 
@@ -86,7 +87,11 @@ class Scratch {
   const Word* data() const { return words_.get(); }
 
  private:
-  std::unique_ptr<Word[]> words_;
+  struct Free {
+    void operator()(Word* words) const { LineAllocator<Word>().deallocate(words, 0); }
+  };
+
+  std::unique_ptr<Word[], Free> words_;
   std::size_t size_;
 };
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.he.kernel import empty_polys
 from confide.he.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -106,4 +107,4 @@ class Encoding(ABC):
 
     def empty(self, polys: int, rows: int) -> Polys:
         """Room for residues."""
-        return np.empty((polys, rows, self.parameters.degree), np.uint64)
+        return empty_polys(polys, rows, self.parameters.degree)

@@ -142,7 +142,7 @@ class NativeEngine:
         if x.parts < y.parts:
             x, y = y, x
         self._require_alike(x, y)
-        out, rows = np.empty_like(x.data), self._rows(x)
+        out, rows = self._like(x.data), self._rows(x)
         self._ring.add(out[: y.parts], x.data[: y.parts], y.data, rows)
         out[y.parts :] = x.data[y.parts :]
         return changed(x, out, squared=x.squared)
@@ -152,14 +152,15 @@ class NativeEngine:
         if x.parts != y.parts:
             return self.add(x, self.times(y, -1))
         self._require_alike(x, y)
-        out = np.empty_like(x.data)
+        out = self._like(x.data)
         self._ring.subtract(out, x.data, y.data, self._rows(x))
         return changed(x, out, squared=x.squared)
 
     def add_plain(self, x: Ciphertext, y: Plain) -> Ciphertext:
         """See `Engine`."""
         self._require_mine(x)
-        out = x.data.copy()
+        out = self._like(x.data)
+        out[:] = x.data
         encoded = self._encoded(y, x.level, squared=x.squared)
         self._ring.add(out[:1], x.data[:1], encoded, self._rows(x))
         return changed(x, out, squared=x.squared)
@@ -183,7 +184,7 @@ class NativeEngine:
         rows, total = self._rows(xs[0]), None
         for some, weights in _chunks(xs, ys):
             factors = [self._encoded(y, xs[0].level, squared=False) for y in weights]
-            out = np.empty_like(xs[0].data)
+            out = self._like(xs[0].data)
             self._ring.weighted(out, [x.data for x in some], factors, rows)
             if total is not None:
                 self._ring.add(out, total, out, rows)
@@ -257,7 +258,7 @@ class NativeEngine:
             self._ring.switch_digits(above, digits, *self._where(x, key))
         switched = self._divided(above, rows)
         self._ring.add(switched[:1], switched[:1], x.data[:1], rows)
-        out = np.empty_like(switched)
+        out = self._like(switched)
         self._ring.rotate(out, switched, power)
         return changed(x, out, squared=x.squared)
 
@@ -277,6 +278,9 @@ class NativeEngine:
         rows = self._rows(x)
         return key.data, key.rows(parameters), offset, rows, parameters.special, parameters.width
 
+    def _like(self, polys: Polys) -> Polys:
+        return self.context.empty(len(polys), polys.shape[1])
+
     def _rows(self, x: Ciphertext) -> range:
         return self._parameters.rows(x.level)
 
@@ -289,7 +293,7 @@ class NativeEngine:
         encoded = self._encoded_at(y, level)
         if not squared:
             return encoded
-        rows, out = self._parameters.rows(level), np.empty_like(encoded)
+        rows, out = self._parameters.rows(level), self._like(encoded)
         by = encoding.to_squared(level)
         self._ring.scale(out, encoded, encoding.residues(by, rows), rows)
         return out

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from confide._version import __version__
 from confide.errors import EncryptionError
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
 
     from confide_native import Ring, Secret, SumKey
 
-__all__ = ["make_ring", "make_secret", "make_sum_key"]
+__all__ = ["empty_polys", "make_ring", "make_secret", "make_sum_key"]
+
+
+_LINE_WORDS: Final = 8
 
 
 @lru_cache(maxsize=1)
@@ -49,6 +55,17 @@ def make_ring(degree: int, primes: Sequence[int], threads: int, instructions: st
         )
     ring: Ring = module.Ring(degree, list(primes), path=instructions, threads=threads)
     return ring
+
+
+def empty_polys(polys: int, rows: int, degree: int) -> NDArray[np.uint64]:
+    """Room for polynomials that begins with a cache line, as the kernels' vectors do.
+
+    A vector that lies across two lines takes twice as long to read.
+    """
+    words = polys * rows * degree
+    room = np.empty(words + _LINE_WORDS, np.uint64)
+    start = -room.ctypes.data % (8 * _LINE_WORDS) // 8
+    return room[start : start + words].reshape(polys, rows, degree)
 
 
 def make_secret(ring: Ring, *coefficients: object) -> Secret:
