@@ -432,9 +432,8 @@ CumulativeTable checked_table(Entries high, Entries low) {
 void new_sum_key(SumKey* self, const Ring& ring, Entries high, Entries low,
                  const nb::bytes& seed) {
   require(ring.size() == 1, "a key for one vector lives in a ring with one prime");
-  Seed checked = checked_seed(seed);
-  new (self) SumKey(ring, checked_table(std::move(high), std::move(low)), checked);
-  wipe(checked.data(), checked.size());
+  const SecretSeed checked(checked_seed(seed));
+  new (self) SumKey(ring, checked_table(std::move(high), std::move(low)), *checked);
 }
 
 void encrypt_numbers(SumKey& self, Polys out, Array<const std::int64_t, 2> numbers,

@@ -1,6 +1,7 @@
 """Signed messages: what they mean, and that nothing else is taken for one."""
 
 import hashlib
+import tracemalloc
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -76,6 +77,24 @@ class TestEnvelope:
         with pytest.raises(ProtocolError, match="at most 11"):
             HERE.open(SEALED, "shares", len(PAYLOAD) - 1)
 
+    def test_costs_little_memory_before_its_signature_is_looked_at(self):
+        """A million empty lists in the place of a payload, from nobody."""
+        count = 1_000_000
+        hostile = b"\x84\x66shares\x64p001\x9a" + count.to_bytes(4, "big")
+        hostile += b"\x80" * count + b"\x40"
+        tracemalloc.start()
+        with pytest.raises(ProtocolError):
+            HERE.open(hostile, "shares", 2 * count)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1 << 20
+
+    def test_is_not_repeated_whole_in_an_error(self):
+        for kind, name in (("x" * 9999, "p001"), ("shares", "x" * 9999)):
+            with pytest.raises(ProtocolError) as error:
+                HERE.open(canonical.encode([kind, name, b"", bytes(64)]), "shares", 20_000)
+            assert len(str(error.value)) < 400
+
     def test_signs_what_the_documentation_says(self):
         """A second implementation of the signed bytes, so that they do not change unnoticed."""
         *_, signature = canonical.decode(SEALED, 500)
@@ -102,7 +121,7 @@ class TestEnvelope:
 
 
 class TestRound:
-    @pytest.mark.parametrize(("number", "attempt"), [(-1, 0), (3, 0), (0, -1)])
+    @pytest.mark.parametrize(("number", "attempt"), [(-1, 0), (3, 0), (0, -1), (0, 2**31)])
     def test_is_one_of_the_plan(self, number, attempt):
         with pytest.raises(ProtocolError):
             Round(PLAN, number, attempt)
@@ -114,6 +133,16 @@ class TestRound:
 class TestAnnouncement:
     def test_is_read_as_it_was_made(self):
         assert read_announcement(announce("open", state=b"s"), "open", 100) == {"state": b"s"}
+
+    def test_costs_little_memory_whatever_lists_it_holds(self):
+        count = 1_000_000
+        hostile = b"\x82\x64open\xa1\x61a\x9a" + count.to_bytes(4, "big") + b"\x80" * count
+        tracemalloc.start()
+        with pytest.raises(ProtocolError):
+            read_announcement(hostile, "open", 2 * count, max_listed=128)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1 << 20
 
     @pytest.mark.parametrize(
         ("data", "says"),

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from tests.aggregation.support import Federation, plan_of
@@ -96,6 +99,51 @@ class TestFile:
     def test_that_cannot_be_made_is_refused(self, tmp_path):
         with pytest.raises(ProtocolError, match="cannot open the register"):
             DurableRegister(tmp_path / "no such folder" / "rounds", PLAN)
+
+    def test_that_somebody_reads_fails_and_goes_on_when_they_have_left(self, tmp_path):
+        """A backup holds the file when a round is to be spent."""
+        with DurableRegister(tmp_path / "rounds", PLAN) as register:
+            register._connection.execute("PRAGMA busy_timeout=50")
+            register.claim(Round(PLAN, 0, 0))
+            reader = sqlite3.connect(tmp_path / "rounds", isolation_level=None)
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM attempts").fetchall()
+            with pytest.raises(ProtocolError, match="database is locked"):
+                register.spend(Round(PLAN, 0, 0))
+            reader.execute("COMMIT")
+            reader.close()
+            register.spend(Round(PLAN, 0, 0))
+            with pytest.raises(ProtocolError, match="spent"):
+                register.claim(Round(PLAN, 0, 1))
+
+    def test_is_a_file_whatever_it_is_called(self, tmp_path, monkeypatch):
+        """SQLite keeps ":memory:" in memory."""
+        monkeypatch.chdir(tmp_path)
+        with DurableRegister(Path(":memory:"), PLAN) as register:
+            register.claim(Round(PLAN, 0, 0))
+        with (
+            DurableRegister(Path(":memory:"), PLAN) as register,
+            pytest.raises(ProtocolError, match="a replay"),
+        ):
+            register.claim(Round(PLAN, 0, 0))
+
+    def test_serves_many_threads_and_gives_each_attempt_to_one(self, tmp_path):
+        with DurableRegister(tmp_path / "rounds", PLAN) as register:
+            won = []
+
+            def claim(attempt):
+                try:
+                    register.claim(Round(PLAN, 0, attempt))
+                    won.append(attempt)
+                except ProtocolError:
+                    pass
+
+            threads = [threading.Thread(target=claim, args=(i // 4,)) for i in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(won) == len(set(won)) > 0
 
     def test_that_was_closed_lets_nothing_out(self, tmp_path):
         register = DurableRegister(tmp_path / "rounds", PLAN)

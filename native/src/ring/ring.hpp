@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "stream.hpp"
 #include "workers.hpp"
 
 namespace confide::ring {
@@ -93,6 +94,19 @@ class Scratch {
 
   std::unique_ptr<Word[], Free> words_;
   std::size_t size_;
+};
+
+// A seed that is wiped when let go of.
+class SecretSeed {
+ public:
+  explicit SecretSeed(const Seed& seed) : seed_(seed) {}
+  ~SecretSeed() { wipe(seed_.data(), seed_.size()); }
+  SecretSeed(const SecretSeed&) = delete;
+  SecretSeed& operator=(const SecretSeed&) = delete;
+  const Seed& operator*() const { return seed_; }
+
+ private:
+  Seed seed_;
 };
 
 // A small polynomial, wiped when let go of.

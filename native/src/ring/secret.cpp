@@ -10,12 +10,11 @@ namespace {
 // A stream nobody else has.
 class FreshStream {
  public:
-  FreshStream() : seed_(fresh_seed()), stream_(seed_, 0) {}
-  ~FreshStream() { wipe(seed_.data(), seed_.size()); }
+  FreshStream() : seed_(fresh_seed()), stream_(*seed_, 0) {}
   Stream& operator*() { return stream_; }
 
  private:
-  Seed seed_;
+  SecretSeed seed_;
   Stream stream_;
 };
 

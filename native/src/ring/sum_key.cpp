@@ -69,23 +69,21 @@ SumKey::SumKey(const Ring& ring, CumulativeTable table, const Seed& seed)
     : ring_(ring), table_(std::move(table)), seed_(seed), small_(ring.degree()), transformed_(ring.degree()) {
   const std::size_t n = ring.degree();
   SmallScratch coefficients(n);
-  Stream stream(seed_, kKeyStream);
+  Stream stream(*seed_, kKeyStream);
   discrete_gaussian(coefficients.span(), table_, stream);
   embed(ring, small_.data(), coefficients.span(), 0);
   std::copy_n(small_.data(), n, transformed_.data());
   ring.forward(transformed_.data(), 0);
 }
 
-SumKey::~SumKey() { wipe(seed_.data(), seed_.size()); }
-
 bool SumKey::encrypt(Word* out, std::span<const std::int64_t> numbers, const Seed& shared,
                      int bits) {
-  if (encrypted_) throw std::invalid_argument("a key for one vector has encrypted one");
   const std::int64_t half = std::int64_t{1} << (bits - 1);
   bool sound = true;
   for (const std::int64_t number : numbers) sound &= (number >= -half) & (number < half);
   if (!sound) return false;
-  encrypted_ = true;
+  if (encrypted_.exchange(true))
+    throw std::invalid_argument("a key for one vector has encrypted one");
   const std::size_t n = ring_.degree();
   const Modulus& m = ring_.modulus(0);
   ring_.run(numbers.size() / n, [&](std::size_t k) {
@@ -94,7 +92,7 @@ bool SumKey::encrypt(Word* out, std::span<const std::int64_t> numbers, const See
     ring_.kernels().multiply(row, row, transformed_.data(), n, m);
     ring_.inverse(row, 0);
     SmallScratch errors(n);
-    Stream stream(seed_, kErrorStreams + k);
+    Stream stream(*seed_, kErrorStreams + k);
     discrete_gaussian(errors.span(), table_, stream);
     add_message(row, errors.span().data(), numbers.data() + k * n, n, bits, m.q);
   });
@@ -102,13 +100,13 @@ bool SumKey::encrypt(Word* out, std::span<const std::int64_t> numbers, const See
 }
 
 void SumKey::share(Word* out, std::span<const Word> points, std::size_t threshold) {
-  if (shared_) throw std::invalid_argument("a key for one vector has been shared");
-  shared_ = true;
+  if (shared_.exchange(true))
+    throw std::invalid_argument("a key for one vector has been shared");
   const std::size_t n = ring_.degree();
   const Modulus& m = ring_.modulus(0);
   Scratch coefficients((threshold - 1) * n);
   ring_.run(threshold - 1, [&](std::size_t k) {
-    uniform(coefficients.data() + k * n, n, m, seed_, kShareStreams + k);
+    uniform(coefficients.data() + k * n, n, m, *seed_, kShareStreams + k);
   });
   ring_.run(points.size(), [&](std::size_t i) {
     // Horner's rule, from the highest power down to the key itself.

@@ -3,6 +3,7 @@
 // See docs/encrypted-sums.md for the protocol around it and why it is safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,7 +29,6 @@ class SumKey {
  public:
   // A short key from a seed; the ring has one prime.
   SumKey(const Ring& ring, CumulativeTable table, const Seed& seed);
-  ~SumKey();
   SumKey(const SumKey&) = delete;
   SumKey& operator=(const SumKey&) = delete;
 
@@ -37,7 +37,7 @@ class SumKey {
 
   // Blocks a_k·s + 2^bits·e_k + m_k, where a_k is `uniform` of the public seed, stream k, and m is so
   // many blocks of numbers in [-2^(bits-1), 2^(bits-1)). False, and nothing written, if one is not.
-  // Throws std::invalid_argument if the key has encrypted before.
+  // Throws std::invalid_argument if the key has encrypted before, in whichever thread.
   [[nodiscard]] bool encrypt(Word* out, std::span<const std::int64_t> numbers, const Seed& shared,
                              int bits);
 
@@ -48,9 +48,9 @@ class SumKey {
  private:
   const Ring& ring_;
   CumulativeTable table_;
-  Seed seed_;
+  SecretSeed seed_;
   Scratch small_, transformed_;  // coefficients as residues, and their transform
-  bool encrypted_ = false, shared_ = false;
+  std::atomic<bool> encrypted_ = false, shared_ = false;
 };
 
 }  // namespace confide::ring

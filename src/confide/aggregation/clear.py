@@ -12,7 +12,13 @@ import numpy as np
 
 from confide import canonical
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import Round, announce, fields_of, read_announcement
+from confide.aggregation.envelope import (
+    PAYLOAD_ITEMS,
+    Round,
+    announce,
+    fields_of,
+    read_announcement,
+)
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Contribution, Identity, RoundResult
 from confide.errors import DropoutError, ProtocolError, VerificationError
@@ -71,7 +77,7 @@ class ClearCoordinator:
         envelope = self._round.open(message, "contribution", self._layout.wire_bytes + 128)
         if envelope.sender in self._seen or envelope.sender not in self._invited:
             raise ProtocolError(f"a second or uninvited contribution of {envelope.sender!r}")
-        values = canonical.decode(envelope.payload, len(envelope.payload))
+        values = canonical.decode(envelope.payload, len(envelope.payload), PAYLOAD_ITEMS)
         state, vector = fields_of(values, state=bytes, vector=bytes)
         if state != self._state_hash:
             raise VerificationError(f"{envelope.sender!r} contributes to another state")

@@ -19,11 +19,33 @@ from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.plan.plan import Plan
 
-__all__ = ["SIGNATURE_BYTES", "Envelope", "Round", "announce", "fields_of", "read_announcement"]
+__all__ = [
+    "PAYLOAD_ITEMS",
+    "SIGNATURE_BYTES",
+    "Envelope",
+    "Round",
+    "announce",
+    "fields_of",
+    "read_announcement",
+]
 
 SIGNATURE_BYTES: Final = 64
 _ENVELOPE_BYTES: Final = 512
 """Room for what stands around a payload: kind, name, signature and the CBOR between."""
+
+_ENVELOPE_ITEMS: Final = 5
+"""A list of kind, sender, payload and signature."""
+
+_ANNOUNCEMENT_ITEMS: Final = 16
+"""A kind and a map of a few fields."""
+
+_SHOWN: Final = 80
+"""Characters of somebody else's text that an error repeats."""
+
+PAYLOAD_ITEMS: Final = 16
+"""Values in a payload: a map of a few fields, and short lists in it."""
+
+_MOST_ATTEMPTS: Final = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -52,8 +74,8 @@ class Round:
     def __post_init__(self) -> None:
         if not 0 <= self.number < self.plan.rounds:
             raise ProtocolError(f"round {self.number} of a plan of {self.plan.rounds} rounds")
-        if self.attempt < 0:
-            raise ProtocolError(f"attempt {self.attempt}; attempts count from 0")
+        if not 0 <= self.attempt < _MOST_ATTEMPTS:
+            raise ProtocolError(f"attempt {self.attempt}; attempts count from 0 to below 2^31")
 
     def __str__(self) -> str:
         return f"round {self.number}, attempt {self.attempt} of plan {self.plan.short_hash}"
@@ -93,7 +115,7 @@ class Round:
             key.verify(signature, self.signed_bytes(sender, kind, payload))
         except PlanError as error:
             raise VerificationError(
-                f"a message from {sender!r}, which is no party of the plan"
+                f"a message from {_short(sender)}, which is no party of the plan"
             ) from error
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(
@@ -109,15 +131,15 @@ class Round:
         )
 
     def _parse(self, data: bytes, kind: str, max_payload: int) -> tuple[str, bytes, bytes]:
-        match canonical.decode(data, max_payload + _ENVELOPE_BYTES):
+        match canonical.decode(data, max_payload + _ENVELOPE_BYTES, _ENVELOPE_ITEMS):
             case [str(found), str(sender), bytes(payload), bytes(signature)]:
                 pass
             case _:
                 raise ProtocolError("a message that is no envelope")
         if found != kind:
             raise ProtocolError(
-                f"a {found!r} message from {sender!r} in {self}; this step takes {kind!r}: it is "
-                "repeated or out of order"
+                f"a {_short(found)} message from {_short(sender)} in {self}; this step takes "
+                f"{kind!r}: it is repeated or out of order"
             )
         if len(payload) > max_payload:
             raise ProtocolError(f"a payload of {len(payload):,} bytes; at most {max_payload:,}")
@@ -129,20 +151,33 @@ def announce(kind: str, **values: object) -> bytes:
     return canonical.encode([kind, values])
 
 
-def read_announcement(data: bytes, kind: str, max_bytes: int) -> Mapping[str, Any]:
+def read_announcement(
+    data: bytes, kind: str, max_bytes: int, max_listed: int = 0
+) -> Mapping[str, Any]:
     """Reads a coordinator's message of the one kind accepted.
+
+    Args:
+        data: The message.
+        kind: The only kind accepted.
+        max_bytes: Its most bytes.
+        max_listed: How many values its lists hold at most.
 
     Raises:
         ProtocolError: If it is malformed, too large or of another kind.
     """
-    match canonical.decode(data, max_bytes):
+    match canonical.decode(data, max_bytes, _ANNOUNCEMENT_ITEMS + max_listed):
         case [str(found), dict(values)]:
             pass
         case _:
             raise ProtocolError("a message that is no announcement")
     if found != kind:
-        raise ProtocolError(f"the coordinator says {found!r} where this step takes {kind!r}")
+        raise ProtocolError(f"the coordinator says {_short(found)} where this step takes {kind!r}")
     return values
+
+
+def _short(text: str) -> str:
+    """What somebody else said, for an error: as much as tells what it is."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def fields_of(values: object, **types: type) -> tuple[Any, ...]:
@@ -154,7 +189,8 @@ def fields_of(values: object, **types: type) -> tuple[Any, ...]:
     if not isinstance(values, dict):
         raise ProtocolError("a message that is no map of fields")
     if set(values) != set(types):
-        raise ProtocolError(f"a message with fields {sorted(values)}; it takes {sorted(types)}")
+        found = _short(", ".join(map(str, values)))
+        raise ProtocolError(f"a message with fields {found}; it takes {sorted(types)}")
     for name, kind in types.items():
         if type(values[name]) is not kind:
             raise ProtocolError(f"field {name!r} is not of type {kind.__name__}")

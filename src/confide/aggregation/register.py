@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,6 +28,7 @@ class RoundRegister:
     def __init__(self) -> None:
         self._latest: tuple[int, int] = (-1, 0)
         self._spent: set[int] = set()
+        self._lock = Lock()
 
     def claim(self, round_: Round) -> None:
         """Claims an attempt.
@@ -34,6 +36,20 @@ class RoundRegister:
         Raises:
             ProtocolError: If it, or a later one, was claimed before, or the round is spent.
         """
+        with self._lock:
+            self._claim(round_)
+
+    def spend(self, round_: Round) -> None:
+        """Marks a round as spent; called before what helps to open its sum leaves.
+
+        Raises:
+            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
+                went on beside its successor could open a second sum.
+        """
+        with self._lock:
+            self._spend(round_)
+
+    def _claim(self, round_: Round) -> None:
         if round_.number in self._spent:
             raise ProtocolError(
                 f"{round_} is spent: this party has helped to open its sum, and a second sum over "
@@ -43,13 +59,7 @@ class RoundRegister:
             raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
         self._latest = (round_.number, round_.attempt)
 
-    def spend(self, round_: Round) -> None:
-        """Marks a round as spent; called before what helps to open its sum leaves.
-
-        Raises:
-            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
-                went on beside its successor could open a second sum.
-        """
+    def _spend(self, round_: Round) -> None:
         if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:
             raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
         self._spent.add(round_.number)
@@ -67,7 +77,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 
 
 class DurableRegister(RoundRegister):
-    """A register in a file, which outlives crashes and is safe to share between processes.
+    """A register in a file, which outlives crashes and serves threads and processes alike.
 
     What is claimed or spent is on the disk before `claim` and `spend` return, so before anything
     that depends on it leaves the party. One file serves one party under any number of plans; a copy
@@ -83,12 +93,19 @@ class DurableRegister(RoundRegister):
 
     def __init__(self, path: Path, plan: Plan) -> None:
         super().__init__()
-        self._path, self._plan = path, plan.hash
+        # Resolved, since SQLite keeps what is called ":memory:" in memory.
+        self._path, self._plan = path.resolve(), plan.hash
         with self._failing("open"):
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._connection.execute("PRAGMA synchronous=EXTRA")
-            self._connection.execute("PRAGMA fullfsync=ON")
-            self._connection.execute(_TABLE)
+            self._connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=30, check_same_thread=False
+            )
+            try:
+                self._connection.execute("PRAGMA synchronous=EXTRA")
+                self._connection.execute("PRAGMA fullfsync=ON")
+                self._connection.execute(_TABLE)
+            except BaseException:
+                self._connection.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -107,18 +124,19 @@ class DurableRegister(RoundRegister):
     def claim(self, round_: Round) -> None:
         """See `RoundRegister.claim`; on the disk when it returns."""
         with self._transaction(round_):
-            super().claim(round_)
+            self._claim(round_)
             self._write(round_, spent=False)
 
     def spend(self, round_: Round) -> None:
         """See `RoundRegister.spend`; on the disk when it returns."""
         with self._transaction(round_):
-            super().spend(round_)
+            self._spend(round_)
             self._write(round_, spent=True)
 
     def close(self) -> None:
         """Closes the file."""
-        self._connection.close()
+        with self._lock, self._failing("close"):
+            self._connection.close()
 
     @contextmanager
     def _transaction(self, round_: Round) -> Iterator[None]:
@@ -127,7 +145,7 @@ class DurableRegister(RoundRegister):
             raise ProtocolError(
                 f"{round_}; this register is of plan {self._plan[:8].hex()}: each has its own"
             )
-        with self._failing("write"):
+        with self._lock, self._failing("write"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 rows = self._connection.execute(
@@ -136,10 +154,12 @@ class DurableRegister(RoundRegister):
                 self._latest = max([(-1, 0), *((n, a) for n, a, _ in rows)])
                 self._spent = {number for number, _, spent in rows if spent}
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # SQLite may have rolled back by itself, on a full disk for one.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def _write(self, round_: Round, *, spent: bool) -> None:
         self._connection.execute(

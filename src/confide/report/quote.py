@@ -259,7 +259,8 @@ def _coordinator_memory(plan: Plan, layout: Layout) -> int:
         return 4 * layout.vector_bytes
     pairs = len(plan.parties) * plan.masking.degree
     if isinstance(plan.aggregation, Encrypted):
-        return _encryption_memory(plan) + pairs * parameters_of(plan).polynomial_bytes
+        # Each sealed share as it came, and as it goes out.
+        return _encryption_memory(plan) + 2 * pairs * parameters_of(plan).polynomial_bytes
     return 4 * layout.vector_bytes + pairs * 400
 
 

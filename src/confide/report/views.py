@@ -471,7 +471,7 @@ def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
         "the sum of the survivors' keys, and of their errors",
         "one short polynomial each, which open the sum",
         _every_round(plan),
-        "nothing to bound: each honest key is as good as fresh beside another honest one",
+        "nothing to bound: beside another honest key, each is a Gaussian that is wide enough",
         f"{hiding.hardness}; or {pooled}",
     )
     return (vector, key)

@@ -471,11 +471,22 @@ class TestFalseShares:
         coordinator = relay_of(attempt)
         coordinator._sealed_shares[3] = flip_bit(coordinator._sealed_shares[3], 77)
         attempt.advance()
-        attempt.until("opened")
+        attempt.until("consent")
         with pytest.raises(VerificationError, match="'p003' made of its key does not authenticate"):
             attempt.answer(VICTIM)
         for name in federation.names[1:]:
             attempt.answer(name)
+
+    def test_of_one_party_with_another_state_leave_the_round_to_the_others(self):
+        """Nobody has consented by then, so the round is not spent."""
+        federation = Federation(encrypted_plan())
+        attempt = federation.attempt(states={"p006": bytes(32)}).until("consent")
+        for name in federation.names:
+            with pytest.raises(VerificationError, match="does not authenticate"):
+                attempt.answer(name)
+        others = federation.names[:-1]
+        totals = federation.attempt(attempt=1, names=others).finish().totals
+        assert totals.tolist() == contribution_of(federation, *others)
 
     @pytest.mark.parametrize("bytes_", [b"", bytes(7), b"\xff" * 9728])
     def test_that_are_malformed_leave_the_coordinator_as_it_was(self, bytes_):

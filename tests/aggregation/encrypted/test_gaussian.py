@@ -1,5 +1,7 @@
 """The discrete Gaussian: its table against another one's arithmetic, its sampler against Python."""
 
+import threading
+
 import mpmath
 import numpy as np
 import pytest
@@ -129,6 +131,32 @@ class TestKey:
         key.encrypt(out, numbers, bytes(32), 3)
         with pytest.raises(ValueError, match="has encrypted one"):
             key.encrypt(out, numbers, bytes(32), 3)
+
+    @pytest.mark.parametrize("what", ["encrypt", "share"])
+    def test_does_so_once_in_however_many_threads(self, what):
+        numbers, points = np.zeros((64, 4096), np.int64), list(range(1, 65))
+        for trial in range(20):
+            _, key = self.key(seed=bytes([trial]) * 32)
+            together, done = threading.Barrier(4), list[np.ndarray]()
+
+            def work(key=key, together=together, done=done):
+                out = np.empty((64, 1, 4096), np.uint64)
+                together.wait()
+                try:
+                    if what == "encrypt":
+                        key.encrypt(out, numbers, bytes(32), 3)
+                    else:
+                        key.share(out, points, 9)
+                    done.append(out)
+                except ValueError:
+                    pass
+
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(done) == 1
 
     def test_is_shared_once(self):
         _, key = self.key()

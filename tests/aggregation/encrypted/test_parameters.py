@@ -17,6 +17,7 @@ from confide.aggregation.encrypted.parameters import (
 )
 from confide.errors import EncryptionError, ProtocolError
 from confide.he import kernel, primes
+from confide.he.security import MOST_BITS
 from confide.plan import Encrypted, Sum, SumGroup, Unit
 
 
@@ -51,7 +52,7 @@ def test_the_modulus_is_a_prime_of_the_ring_that_the_security_table_allows(plan)
     q = parameters_of(plan).modulus
     assert primes.is_prime(q)
     assert q % (2 * DEGREE) == 1
-    assert q.bit_length() <= primes.MOST_BITS < 58, "58 bits are 256-bit secure in this ring"
+    assert q.bit_length() <= primes.MOST_BITS < MOST_BITS[DEGREE]
 
 
 @every_plan

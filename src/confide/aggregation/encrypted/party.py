@@ -23,7 +23,7 @@ __all__ = ["EncryptedParty"]
 
 
 class _Secrets(ShareSecrets):
-    """The key of the one vector, which the kernels hold, and this party's own share of it."""
+    """The key of the one vector, which the kernels hold; shares of it and of the sum of keys."""
 
     def __init__(self, parameters: SumParameters, random_bytes: Callable[[int], bytes]) -> None:
         super().__init__(random_bytes)
@@ -31,6 +31,7 @@ class _Secrets(ShareSecrets):
             parameters.ring, *cumulative_table(), random_bytes(SEED_BYTES)
         )
         self.own_share = b""
+        self.share_of_sum = b""
 
 
 class EncryptedParty(SharingParty[_Secrets]):
@@ -95,16 +96,26 @@ class EncryptedParty(SharingParty[_Secrets]):
         self._await_survivors()
         return "contribution", parameters.to_bytes(out)
 
-    def _open(self) -> tuple[str, bytes]:
-        """Gives one share of the sum of the survivors' keys: the sum of the shares of each."""
+    def _accept_survivors(self, data: bytes) -> None:
+        """Adds up its shares of the survivors' keys.
+
+        Before the round is spent: if a share does not authenticate, the attempt ends, and another
+        one can go on without its sharer.
+        """
+        super()._accept_survivors(data)
         secrets, parameters = self._open_secrets, self._parameters
         total = parameters.from_bytes(secrets.own_share, 1)
         for other in self._partners:
             if self._survivors[other]:
                 share = parameters.from_bytes(self._decrypted(other), 1)
                 parameters.ring.add(total, total, share, ROW)
+        secrets.share_of_sum = parameters.to_bytes(total)
+
+    def _open(self) -> tuple[str, bytes]:
+        """Gives one share of the sum of the survivors' keys."""
+        share = self._open_secrets.share_of_sum
         self._secrets = None
-        return "opened", parameters.to_bytes(total)
+        return "opened", share
 
     def _decrypted(self, other: int) -> bytes:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from confide import canonical
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
+from confide.aggregation.envelope import PAYLOAD_ITEMS, SIGNATURE_BYTES, Round, announce, fields_of
 from confide.aggregation.masked import graph
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_of_list
 from confide.aggregation.masked.unmask import Opened, unmask
@@ -112,7 +112,7 @@ class MaskedCoordinator(SharingCoordinator):
 
     def _take_opened(self, index: int, payload: bytes, message: bytes) -> None:
         del message
-        values = canonical.decode(payload, len(payload))
+        values = canonical.decode(payload, len(payload), PAYLOAD_ITEMS)
         keys, seeds = fields_of(values, keys=list, seeds=list)
         n = self._masking.parties
         opened = Opened(keys=shares_of_list(keys, n), seeds=shares_of_list(seeds, n))

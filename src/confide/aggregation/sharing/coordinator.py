@@ -168,10 +168,12 @@ class SharingCoordinator(ABC):
         sharers = wire.members_to_bytes(self._sharers)
         self._transcript = wire.chain(self._transcript, "sharers", sharers)
         self._await("contribution", self._take_vector, self._close_vectors)
-        return self._to(
+        outbox = self._to(
             self._members,
             lambda i: announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
         )
+        self._sealed_shares.clear()
+        return outbox
 
     def _shares_for(self, index: int) -> bytes:
         """The encrypted shares that a party's neighbours made for it, in their order."""
@@ -184,7 +186,6 @@ class SharingCoordinator(ABC):
 
     def _close_vectors(self, _: wire.Members) -> Outbox:
         self._survivors = self._members
-        self._sealed_shares.clear()
         survivors = wire.members_to_bytes(self._survivors)
         if not self._masking.quorum:
             return self._ask_to_open(survivors=survivors)

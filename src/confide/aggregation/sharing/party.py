@@ -95,7 +95,8 @@ class SharingParty(ABC, Generic[SecretsT]):
         kind, step = self._awaited
         self._awaited = None
         try:
-            reply, payload = step(read_announcement(message, kind, self._limit))
+            said = read_announcement(message, kind, self._limit, self._masking.degree)
+            reply, payload = step(said)
         except BaseException:
             self._secrets = None
             self._awaited = None
