@@ -24,6 +24,15 @@ long this_process() { return _getpid(); }
 long this_process() { return getpid(); }
 #endif
 
+// About a tenth of a millisecond.
+constexpr int kSpins = 10000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 }  // namespace
 
 class Workers::Helpers {
@@ -52,11 +61,17 @@ class Workers::Helpers {
     {
       const std::lock_guard lock(mutex_);
       work_ = &work, count_ = count, next_ = 0, failure_ = nullptr;
-      running_ = threads_.size();
+      open_ = true;
       ++round_;
     }
     begun_.notify_all();
     take_all();
+    {
+      // Whoever has not woken up by now is not waited for.
+      const std::lock_guard lock(mutex_);
+      open_ = false;
+    }
+    for (int i = 0; i < kSpins && running_ > 0; ++i) pause();
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return running_ == 0; });
     if (failure_) std::rethrow_exception(failure_);
@@ -67,11 +82,15 @@ class Workers::Helpers {
   void help() {
     unsigned long seen = 0;
     for (;;) {
+      // The next piece of work often comes at once, and waking up takes as long as a transform.
+      for (int i = 0; i < kSpins && round_ == seen; ++i) pause();
       {
         std::unique_lock lock(mutex_);
         begun_.wait(lock, [&] { return over_ || round_ != seen; });
         if (over_) return;
         seen = round_;
+        if (!open_) continue;
+        ++running_;
       }
       take_all();
       const std::lock_guard lock(mutex_);
@@ -92,11 +111,12 @@ class Workers::Helpers {
   std::mutex busy_, mutex_;
   std::condition_variable begun_, done_;
   const std::function<void(std::size_t)>* work_ = nullptr;
-  std::size_t count_ = 0, running_ = 0;
-  unsigned long round_ = 0;
+  std::size_t count_ = 0;
+  std::atomic<std::size_t> running_ = 0;
+  std::atomic<unsigned long> round_ = 0;
   std::atomic<std::size_t> next_ = 0;
   std::exception_ptr failure_;
-  bool over_ = false;
+  bool over_ = false, open_ = false;
 };
 
 Workers::Workers(std::size_t threads) : threads_(threads), process_(this_process()) {
