@@ -86,7 +86,10 @@ struct Four {
   static Reg load(const Word* a) { return load_reals(a); }
   static void store(Word* a, Reg x) { store_reals(a, x); }
   static Reg enter(Reg x, const Constants&) { return from_words(_mm256_castpd_si256(x)); }
-  static Reg accept(Reg x, const Constants& c) { return centred(enter(x, c), c); }
+  static Reg shift(Word more) { return all(static_cast<double>(more)); }
+  static Reg accept(Reg x, Reg shift, const Constants& c) {
+    return centred(_mm256_add_pd(enter(x, c), shift), c);
+  }
 
   static Twiddle twiddle(Word w, Word over_q) {
     return {all(std::bit_cast<double>(w)), all(std::bit_cast<double>(over_q))};
@@ -184,8 +187,8 @@ Factor factor(Word w, const Modulus& m) {
 
 void forward(Word* a, const TransformTable& t) { Transform<Four>(t).forward(a, a); }
 
-void forward_any(Word* out, const Word* x, const TransformTable& t) {
-  Transform<Four>(t).forward_any(out, x);
+void forward_any(Word* out, const Word* x, Word more, const TransformTable& t) {
+  Transform<Four>(t).forward_any(out, x, more);
 }
 
 void inverse(Word* a, const TransformTable& t) { Transform<Four>(t).inverse(a); }

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "loops.hpp"
 #include "transform.hpp"
@@ -55,8 +56,9 @@ struct Eight {
   static Twiddle twiddle(Word w, Word w52) { return {all(w), all(w52)}; }
 
   static Reg enter(Reg x, const Constants&) { return x; }
-  static Reg accept(Reg x, const Constants& c) {
-    return reduced_lazily(x, c.inverse52, c.minus);
+  static Reg shift(Word more) { return all(more); }
+  static Reg accept(Reg x, Reg shift, const Constants& c) {
+    return reduced_lazily(_mm512_add_epi64(x, shift), c.inverse52, c.minus);
   }
 
   // From below 4q to below 4q.
@@ -190,9 +192,9 @@ Factor factor(Word w, const Modulus& m) {
 // For primes so small that a sum of 2q for each stage stays below 2^52: nothing is reduced before
 // the end, and words below 2^50 need not be at the beginning.
 struct EightOfSmall : Eight {
-  static constexpr int kMostBits = 46;  // 17 stages: below 2^50 + 34q < 2^52
+  static constexpr int kMostBits = 46;  // 17 stages: below 2^50 + 35q < 2^52
 
-  static Reg accept(Reg x, const Constants&) { return x; }
+  static Reg accept(Reg x, Reg shift, const Constants&) { return _mm512_add_epi64(x, shift); }
 
   // Multiplications read the lowest 52 bits of a word alone, so what lies above is left there to the
   // end: sums and differences carry it along.
@@ -223,11 +225,11 @@ void forward(Word* a, const TransformTable& t) {
     Transform<Eight>(t).forward(a, a);
 }
 
-void forward_any(Word* out, const Word* x, const TransformTable& t) {
+void forward_any(Word* out, const Word* x, Word more, const TransformTable& t) {
   if (t.modulus.bits <= EightOfSmall::kMostBits)
-    Transform<EightOfSmall>(t).forward_any(out, x);
+    Transform<EightOfSmall>(t).forward_any(out, x, more);
   else
-    Transform<Eight>(t).forward_any(out, x);
+    Transform<Eight>(t).forward_any(out, x, more);
 }
 
 void inverse(Word* a, const TransformTable& t) { Transform<Eight>(t).inverse(a); }
@@ -340,6 +342,13 @@ void sum_products(Word* out, std::span<const Word* const> x, const Second& secon
   }
 }
 
+// Asks for what the next run needs, while this one is computed. After the last run that lies beyond
+// the end, where nothing comes of it.
+void fetch_next(const Word* a) {
+  const auto next = reinterpret_cast<std::uintptr_t>(a) + kRun * sizeof(Word);
+  _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
+}
+
 // Adds the products of some rows from the k-th on, and those with other factors.
 template <int rows>
 void add_products_twice(Halves& sums, Halves& other_sums, std::span<const Word* const> x,
@@ -351,6 +360,7 @@ void add_products_twice(Halves& sums, Halves& other_sums, std::span<const Word* 
     for (int r = 0; r < rows; ++r) {
       const Reg a = load(x[k + r] + i + v), b = load(y[k + r] + i + v);
       const Reg c = load(other_y[k + r] + i + v);
+      fetch_next(y[k + r] + i + v), fetch_next(other_y[k + r] + i + v);
       low = _mm512_madd52lo_epu64(low, a, b);
       high = _mm512_madd52hi_epu64(high, a, b);
       other_low = _mm512_madd52lo_epu64(other_low, a, c);
@@ -362,7 +372,7 @@ void add_products_twice(Halves& sums, Halves& other_sums, std::span<const Word* 
 }
 
 // Reads the factors that both sums share once.
-void dot_twice(Word* out, Word* other_out, std::span<const Word* const> x,
+void dot_twice(const TwoRows& rows, std::span<const Word* const> x,
                std::span<const Word* const> y, std::span<const Word* const> other_y,
                std::size_t all, const Modulus& m) {
   const Sums sums(m);
@@ -370,6 +380,7 @@ void dot_twice(Word* out, Word* other_out, std::span<const Word* const> x,
   Halves halves, others;
   for (std::size_t i = 0; i < all; i += kRun) {
     const std::size_t count = std::min(all - i, kRun);
+    const Word *from = rows.from, *other_from = rows.other_from;
     for (std::size_t k = 0; k < x.size();) {
       const std::size_t end = std::min(x.size(), k + Sums::kMost);
       for (std::size_t v = 0; v < count; v += 8) {
@@ -382,9 +393,10 @@ void dot_twice(Word* out, Word* other_out, std::span<const Word* const> x,
       for (std::size_t v = 0; v < count; v += 8) {
         const Reg more = sums.reduced(load(halves.low + v), load(halves.high + v));
         const Reg other = sums.reduced(load(others.low + v), load(others.high + v));
-        store(out + i + v, sums.add(load(out + i + v), more));
-        store(other_out + i + v, sums.add(load(other_out + i + v), other));
+        store(rows.out + i + v, sums.add(load(from + i + v), more));
+        store(rows.other_out + i + v, sums.add(load(other_from + i + v), other));
       }
+      from = rows.out, other_from = rows.other_out;
     }
   }
 }

@@ -76,7 +76,7 @@ class Decomposition {
     const std::size_t n = ring_.degree(), first = d * digits_.width;
     if (owns(digits_, d, j, rows_.size())) return x_ + j * n;
     if (conversions_[d].from() == 1) {
-      ring_.forward_any(room, prepared_ + first * n, all_[j]);
+      ring_.forward_any(room, prepared_ + first * n, 0, all_[j]);
       return room;
     }
     Pointers prepared;
@@ -103,13 +103,12 @@ void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits
                 std::size_t prime, std::size_t stride) {
   const std::size_t n = ring.degree();
   Pointers factors[2];
-  for (std::size_t half = 0; half < 2; ++half) {
-    if (first == 0) std::copy_n(offset + half * stride, n, out + half * stride);
+  for (std::size_t half = 0; half < 2; ++half)
     for (std::size_t d = 0; d < digits.size(); ++d)
       factors[half].push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
-  }
-  ring.kernels().dot_twice(out, out + stride, digits, factors[0], factors[1], n,
-                           ring.modulus(prime));
+  const Word* const from = first == 0 ? offset : out;
+  ring.kernels().dot_twice({out, out + stride, from, from + stride}, digits, factors[0],
+                           factors[1], n, ring.modulus(prime));
 }
 
 }  // namespace
@@ -269,9 +268,13 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
     for (std::size_t d = 0; d < dropped.size(); ++d)
       pieces.push_back(prepared + (poly * dropped.size() + d) * n);
     Word* const row = out + i * n;
-    conversion.apply(row, pieces, at);
-    if (t > 1) ring.kernels().scale(row, row, ring.factor(t % m.q, prime), n, m);
-    ring.forward(row, prime);
+    if (dropped.size() == 1 && t == 1) {
+      ring.forward_any(row, pieces[0], subtract(0, conversion.middle(at), m.q), prime);
+    } else {
+      conversion.apply(row, pieces, at);
+      if (t > 1) ring.kernels().scale(row, row, ring.factor(t % m.q, prime), n, m);
+      ring.forward(row, prime);
+    }
     ring.kernels().subtract_scale(row, x + (poly * all + at) * n, row,
                                   ring.factor(inverse(ring.product(dropped, m), m), prime), n, m);
   });

@@ -59,6 +59,12 @@ struct Factor {
   Word value = 0, companion = 0;
 };
 
+// Where two sums begin and where they go.
+struct TwoRows {
+  Word *out, *other_out;
+  const Word *from, *other_from;
+};
+
 struct Kernels {
   const char* name;
 
@@ -66,8 +72,8 @@ struct Kernels {
   Factor (*factor)(Word w, const Modulus& m);
 
   void (*forward)(Word* a, const TransformTable& table);
-  // out = transform of the residues of x, for x below 2^50; out is not x
-  void (*forward_any)(Word* out, const Word* x, const TransformTable& table);
+  // out = transform of the residues of x + more, for x below 2^50 and a residue; out is not x
+  void (*forward_any)(Word* out, const Word* x, Word more, const TransformTable& table);
   void (*inverse)(Word* a, const TransformTable& table);
 
   void (*add)(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
@@ -85,8 +91,9 @@ struct Kernels {
   // out = sum of x[i] · y[i], added to what out holds if told so
   void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
               std::size_t count, const Modulus& m, bool onto);
-  // out += sum of x[i] · y[i], and another with other factors beside the same ones
-  void (*dot_twice)(Word* out, Word* other_out, std::span<const Word* const> x,
+  // out = from + sum of x[i] · y[i], and another with other factors beside the same ones; out may
+  // be `from`
+  void (*dot_twice)(const TwoRows& rows, std::span<const Word* const> x,
                     std::span<const Word* const> y, std::span<const Word* const> other_y,
                     std::size_t count, const Modulus& m);
   // out = sum of w[i] · x[i], for x[i] below 2^50

@@ -2,6 +2,8 @@
 // loops that a compiler makes fast for them by itself.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels.hpp"
 
 namespace confide::ring {
@@ -9,7 +11,7 @@ namespace {  // one copy for each path
 
 Factor factor(Word w, const Modulus& m);
 void forward(Word* a, const TransformTable& t);
-void forward_any(Word* out, const Word* x, const TransformTable& t);
+void forward_any(Word* out, const Word* x, Word more, const TransformTable& t);
 void inverse(Word* a, const TransformTable& t);
 void multiply_rows(Word* out, const Word* x, const Word* y, std::size_t count, const Modulus& m);
 void scale(Word* out, const Word* x, Factor w, std::size_t count, const Modulus& m);
@@ -49,11 +51,14 @@ void shift_row(Word* out, const Word* x, Word c, std::size_t count, const Modulu
   }
 }
 
-[[maybe_unused]] void dots_apart(Word* out, Word* other_out, std::span<const Word* const> x,
-                std::span<const Word* const> y, std::span<const Word* const> other_y,
-                std::size_t count, const Modulus& m) {
-  dot(out, x, y, count, m, true);
-  dot(other_out, x, other_y, count, m, true);
+[[maybe_unused]] void dots_apart(const TwoRows& rows, std::span<const Word* const> x,
+                                 std::span<const Word* const> y,
+                                 std::span<const Word* const> other_y, std::size_t count,
+                                 const Modulus& m) {
+  if (rows.out != rows.from) std::copy_n(rows.from, count, rows.out);
+  if (rows.other_out != rows.other_from) std::copy_n(rows.other_from, count, rows.other_out);
+  dot(rows.out, x, y, count, m, true);
+  dot(rows.other_out, x, other_y, count, m, true);
 }
 
 constexpr Kernels kernels_named(const char* name, decltype(Kernels::dot_twice) dot_twice) {

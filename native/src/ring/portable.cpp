@@ -22,7 +22,8 @@ struct Plain {
   static Twiddle twiddle(Word w, Word w64) { return {w, w64}; }
 
   static Reg enter(Reg x, const Constants&) { return x; }
-  static Reg accept(Reg x, const Constants& c) { return reduce(x, c.modulus); }
+  static Reg shift(Word more) { return more; }
+  static Reg accept(Reg x, Reg shift, const Constants& c) { return reduce(x + shift, c.modulus); }
 
   // From below 4q to below 4q.
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
@@ -59,8 +60,8 @@ Factor factor(Word w, const Modulus& m) { return {w, quotient64(w, m.q)}; }
 
 void forward(Word* a, const TransformTable& t) { Transform<Plain>(t).forward(a, a); }
 
-void forward_any(Word* out, const Word* x, const TransformTable& t) {
-  Transform<Plain>(t).forward_any(out, x);
+void forward_any(Word* out, const Word* x, Word more, const TransformTable& t) {
+  Transform<Plain>(t).forward_any(out, x, more);
 }
 
 void inverse(Word* a, const TransformTable& t) { Transform<Plain>(t).inverse(a); }

@@ -54,8 +54,8 @@ class Ring {
 
   // One row in place, on this thread.
   void forward(Word* row, std::size_t prime) const { kernels_.forward(row, tables_[prime]); }
-  void forward_any(Word* out, const Word* row, std::size_t prime) const {
-    kernels_.forward_any(out, row, tables_[prime]);
+  void forward_any(Word* out, const Word* row, Word more, std::size_t prime) const {
+    kernels_.forward_any(out, row, more, tables_[prime]);
   }
   void inverse(Word* row, std::size_t prime) const { kernels_.inverse(row, tables_[prime]); }
 

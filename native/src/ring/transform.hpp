@@ -10,7 +10,8 @@
 //   Twiddle, Constants                       what a butterfly needs
 //   load, store, twiddle                     memory; one root for all lanes
 //   enter                                    residues to V's own form
-//   accept                                   words below 2^50 to V's own form
+//   shift, accept                            a residue to be added; words below 2^50, with that
+//                                            added, to V's own form
 //   forward(x, y, w, c), inverse(x, y, w, c) butterflies in place
 //   forward_tail                             the stages of 2·lanes elements, and back to residues
 //   inverse_tail                             from residues, the stages of 2·lanes elements
@@ -42,9 +43,10 @@ class Transform {
     forward_taking(a, from, [this](auto x) { return V::enter(x, c_); });
   }
 
-  // From words below 2^50, of which the transform is that of their residues.
-  void forward_any(Word* a, const Word* from) const {
-    forward_taking(a, from, [this](auto x) { return V::accept(x, c_); });
+  // From words below 2^50, of which the transform is that of their residues, plus a residue.
+  void forward_any(Word* a, const Word* from, Word more) const {
+    const auto shift = V::shift(more);
+    forward_taking(a, from, [&](auto x) { return V::accept(x, shift, c_); });
   }
 
   void inverse(Word* a) const {
