@@ -6,6 +6,7 @@ All randomness is replayed, so that no test fails by chance.
 """
 
 import hashlib
+from contextlib import nullcontext
 from itertools import combinations
 
 import numpy as np
@@ -195,6 +196,20 @@ class TestCoordinatorThatTellsAPartyOfOtherSharers:
         monkeypatch.setattr(MaskedParty, "_verify_confirmations", nothing)
         federation, loot, _ = self.attack()
         assert recovered(loot, federation, self.victim)
+
+
+class TestTooFewHoldersOfShares:
+    """A party whose neighbours left would share its secrets with too few to open them again."""
+
+    @pytest.mark.parametrize(("gone", "goes_on"), [(4, True), (5, False)])
+    def test_stop_that_party_before_it_sends_its_vector(self, gone, goes_on):
+        federation = Federation(sparse_plan(degree=6, threshold=3, dropouts=9))
+        attempt = federation.attempt().until("shares")
+        neighbours = coordinator_of(attempt)._neighbours[0]
+        attempt.step([federation.names[i] for i in neighbours[:gone]])
+        expected = nullcontext() if goes_on else pytest.raises(DropoutError, match="hold shares")
+        with expected:
+            attempt.answer("p000")
 
 
 class TestCoordinatorThatOpensARoundTwice:

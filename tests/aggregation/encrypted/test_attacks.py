@@ -315,6 +315,18 @@ class TestSwappedKeysOnTheWay:
         assert attempt.answer(VICTIM)
 
 
+def test_a_key_that_agrees_on_what_everybody_knows_leaves_the_others_going_on():
+    """Each of them would have to stop at such a key, so one party could stop them all."""
+    federation = Federation(encrypted_plan())
+    attempt = federation.attempt()
+    hostile = canonical.encode({"share_key": bytes(32)})
+    sealed = attempt.round_.seal(federation.identities["p006"].key, "p006", "advertise", hostile)
+    with pytest.raises(VerificationError, match="known to all"):
+        attempt.coordinator.receive(sealed)
+    totals = attempt.finish({"p006": "advertise"}).totals
+    assert totals.tolist() == contribution_of(federation, *federation.names[:-1])
+
+
 class TestDifferentModels:
     """The victim alone is given a model of the coordinator's choice (Pasquini et al. 2022)."""
 

@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.aggregation.support import plan_of
+from tests.aggregation.support import STATE, Federation, plan_of
 
+from confide.aggregation import Round, coordinator_session
+from confide.aggregation.encrypted import parameters as module
 from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.packing import Packing
 from confide.aggregation.encrypted.parameters import (
@@ -16,7 +18,7 @@ from confide.aggregation.encrypted.parameters import (
     parameters_of,
 )
 from confide.errors import EncryptionError, ProtocolError
-from confide.he import kernel, primes
+from confide.he import kernel, primes, security
 from confide.he.security import MOST_BITS
 from confide.plan import Encrypted, Sum, SumGroup, Unit
 
@@ -34,7 +36,8 @@ def sums_of(*declared):
 PLANS = [
     plan_of(n, sums=sums_of(*declared), dropouts=0, aggregation=Encrypted())
     for n, declared in itertools.product(
-        (3, 4, 10, 64, 128), ([(1, 0)], [(1000, 3)], [(9000, 12)], [(70, 20), (5000, 2), (1, 30)])
+        (3, 4, 10, 64, 73, 128),
+        ([(1, 0)], [(1000, 3)], [(9000, 12)], [(70, 20), (5000, 2), (1, 30)]),
     )
 ]
 every_plan = pytest.mark.parametrize("plan", PLANS, ids=lambda p: f"{len(p.parties)}-{p.sums.size}")
@@ -105,18 +108,30 @@ class TestBytes:
             self.parameters.from_bytes(b"\xff" * self.parameters.polynomial_bytes, 1)
 
 
-def test_without_the_kernels_says_so_before_an_attempt_is_claimed(monkeypatch):
-    from tests.aggregation.support import Federation
+class TestWithoutTheKernels:
+    @pytest.fixture
+    def missing(self, monkeypatch):
+        def make_ring(*_args, **_options):
+            raise EncryptionError("encryption needs the compiled kernels")
 
-    def missing(*_args, **_options):
-        raise EncryptionError("encryption needs the compiled kernels")
+        module._ring.cache_clear()
+        monkeypatch.setattr(kernel, "make_ring", make_ring)
+        return monkeypatch
 
-    federation = Federation(PLANS[0])
-    from confide.aggregation.encrypted import parameters as module
+    def test_a_party_says_so_before_it_claims_the_attempt(self, missing):
+        federation = Federation(PLANS[0])
+        with pytest.raises(EncryptionError, match="compiled kernels"):
+            federation.party("p000", Round(PLANS[0], 0, 0))
+        missing.undo()
+        assert federation.attempt().finish().survivors == tuple(federation.names)
 
-    module._ring.cache_clear()
-    monkeypatch.setattr(kernel, "make_ring", missing)
-    with pytest.raises(EncryptionError, match="compiled kernels"):
-        federation.attempt()
-    monkeypatch.undo()
-    assert federation.attempt().finish().survivors == tuple(federation.names)
+    def test_a_coordinator_says_so_before_it_asks_anybody(self, missing):
+        with pytest.raises(EncryptionError, match="compiled kernels"):
+            coordinator_session(Round(PLANS[0], 0, 0), STATE, ("p000", "p001", "p002"))
+
+
+def test_a_modulus_beyond_the_security_table_is_refused(monkeypatch):
+    monkeypatch.setitem(security.MOST_BITS, DEGREE, 16)
+    parameters_of.cache_clear()
+    with pytest.raises(EncryptionError, match="security allows 16"):
+        parameters_of(PLANS[0])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.packing import Packing
 from confide.aggregation.modular import Layout
-from confide.errors import PlanError, ProtocolError
+from confide.errors import ProtocolError
 from confide.he import kernel, primes
 from confide.he.security import require_secure
 from confide.plan.plan import Plan
@@ -100,13 +100,11 @@ def parameters_of(plan: Plan) -> SumParameters:
     """Derives the parameters that take the fewest bytes.
 
     Raises:
-        PlanError: If a sum over so many parties does not fit the largest modulus.
+        EncryptionError: If the modulus is larger than the security table allows.
     """
     layout, n = Layout.of_sum(plan), len(plan.parties)
     growth = (n * (2 * LARGEST + 1)).bit_length()
     most = primes.MOST_BITS - growth
-    if most <= n.bit_length():
-        raise PlanError(f"an encrypted sum over {n:,} parties does not fit; use 'masked'")
     candidates = [Packing(layout, n, bits) for bits in range(n.bit_length() + 1, most + 1)]
     made = [SumParameters(packing, _modulus(packing)) for packing in candidates]
     best = min(made, key=lambda p: (p.vector_bytes, p.packing.coefficients))
