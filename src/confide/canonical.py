@@ -9,6 +9,7 @@ themselves are refused, so that two encodings of one value cannot carry two hash
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Final
 
@@ -16,12 +17,15 @@ import cbor2
 
 from confide.errors import ProtocolError
 
-__all__ = ["decode", "encode", "sha256"]
+__all__ = ["TAG", "decode", "encode", "heads", "sha256"]
 
 _MAX_DEPTH: Final = 32
 _PLAIN: Final = frozenset({str, bytes, bool, type(None)})
 
-_TAG, _SIMPLE, _STRINGS, _LONGEST = 6, 7, (2, 3), 27
+TAG: Final = 6
+"""The major type that gives what follows a meaning of its own."""
+
+_SIMPLE, _STRINGS, _LONGEST = 7, (2, 3), 27
 _CONSTANTS: Final = (20, 21, 22)
 """False, true and null."""
 
@@ -77,23 +81,32 @@ def decode(data: bytes, max_bytes: int, max_items: int | None = None) -> Any:
     return value
 
 
+def heads(data: bytes) -> Iterator[tuple[int, int]]:
+    """The heads of all values in CBOR, nested ones too: major type and additional information.
+
+    Heads stand one after the other, so a scan needs no recursion, and builds nothing.
+    """
+    at = 0
+    while at < len(data):
+        major, info = data[at] >> 5, data[at] & 31
+        yield major, info
+        follow = 1 << (info - 24) if 24 <= info <= _LONGEST else 0
+        argument = int.from_bytes(data[at + 1 : at + 1 + follow], "big") if follow else info
+        definite = major in _STRINGS and info <= _LONGEST
+        at += 1 + follow + (argument if definite else 0)
+
+
 def _refuse_what_expands(data: bytes, max_items: int | None) -> None:
     """Refuses tags, indefinite lengths and odd simple values, before anything is built of them.
 
     Tags 28 and 29 share values and tag 25 repeats texts, so a few hundred bytes may describe a tree
-    that no machine walks to its end. Heads stand one after the other, so a scan needs no recursion.
+    that no machine walks to its end.
     """
-    at = items = 0
-    while at < len(data):
-        items += 1
+    for items, (major, info) in enumerate(heads(data), start=1):
         if max_items is not None and items > max_items:
             raise ValueError(f"more than {max_items} values")
-        major, info = data[at] >> 5, data[at] & 31
-        if major == _TAG or info > _LONGEST or (major == _SIMPLE and info not in _CONSTANTS):
+        if major == TAG or info > _LONGEST or (major == _SIMPLE and info not in _CONSTANTS):
             raise ValueError("a tag, an indefinite length or a simple value")
-        follow = 1 << (info - 24) if info >= 24 else 0
-        argument = int.from_bytes(data[at + 1 : at + 1 + follow], "big") if follow else info
-        at += 1 + follow + (argument if major in _STRINGS else 0)
 
 
 def sha256(value: object) -> bytes:

@@ -7,7 +7,10 @@ and never a secret.
 
 from __future__ import annotations
 
+from enum import Enum
+
 __all__ = [
+    "AttestationError",
     "BudgetError",
     "CoinError",
     "ConfideError",
@@ -18,6 +21,7 @@ __all__ = [
     "NotFittedError",
     "PlanError",
     "ProtocolError",
+    "Step",
     "VerificationError",
 ]
 
@@ -69,6 +73,34 @@ class VerificationError(ProtocolError):
     """A signature, commitment or ciphertext does not verify: somebody is lying or mistaken."""
 
     exit_code = 6
+
+
+class Step(Enum):
+    """What is verified of an attested peer, in this order; the first that does not hold ends it."""
+
+    PARSE = "parse"
+    ROOT = "root"
+    FRESHNESS = "freshness"
+    TCB = "tcb"
+    DEBUG = "debug"
+    MEASUREMENT = "measurement"
+    NODE = "node"
+    REPORT_DATA = "report data"
+    CLAIMS = "claims"
+
+
+class AttestationError(VerificationError):
+    """Evidence of trusted hardware, or what hangs on it, does not verify: nothing is sent.
+
+    Attributes:
+        step: The step of the verification that did not hold.
+    """
+
+    exit_code = 10
+
+    def __init__(self, step: Step, message: str) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class DropoutError(ConfideError):

@@ -1,0 +1,183 @@
+"""What vendors publish about their hardware, as files: certificates, revocation lists, TCB levels.
+
+Nothing here goes to the network. `confide tee collateral fetch` fills such files for those who are
+online.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from confide.errors import AttestationError, Step
+from confide.tee.certificates import (
+    Certificate,
+    RevocationList,
+    load_certificate,
+    load_revocation_list,
+    pem_blocks,
+)
+
+__all__ = ["MAX_COLLATERAL_BYTES", "Collateral", "IntelCollateral"]
+
+MAX_COLLATERAL_BYTES: Final = 1 << 20
+_MAX_FILES: Final = 256
+
+_INTEL_KEYS: Final = frozenset(
+    {
+        "pck_crl_issuer_chain",
+        "root_ca_crl",
+        "pck_crl",
+        "tcb_info_issuer_chain",
+        "tcb_info",
+        "tcb_info_signature",
+        "qe_identity_issuer_chain",
+        "qe_identity",
+        "qe_identity_signature",
+    }
+)
+_OPTIONAL_INTEL_KEYS: Final = frozenset({"pck_certificate_chain"})
+
+
+@dataclass(frozen=True)
+class IntelCollateral:
+    """Intel's collateral, version 3, for one kind of platform.
+
+    Attributes:
+        text: The JSON document that `dcap-qvl` reads.
+        tcb_info: Intel's statement about TCB levels; its signature is not verified yet.
+        qe_identity: Intel's statement about the quoting enclave; the same.
+    """
+
+    text: str
+    tcb_info: dict[str, object]
+    qe_identity: dict[str, object]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Reads the JSON document.
+
+        Raises:
+            AttestationError: If it lacks a field, has another one, or a statement is no JSON.
+        """
+        outer = _object(text, "Intel's collateral")
+        if not _INTEL_KEYS <= outer.keys() <= _INTEL_KEYS | _OPTIONAL_INTEL_KEYS:
+            odd = sorted(outer.keys() ^ _INTEL_KEYS)
+            raise AttestationError(
+                Step.PARSE, f"Intel's collateral lacks, or should not have: {', '.join(odd)}"
+            )
+        return cls(
+            text,
+            _object(outer["tcb_info"], "Intel's TCB information"),
+            _object(outer["qe_identity"], "Intel's identity of the quoting enclave"),
+        )
+
+
+@dataclass(frozen=True)
+class Collateral:
+    """Everything at hand; a verifier picks what belongs to its evidence, and verifies that.
+
+    Attributes:
+        certificates: Of chips and their issuers, in any order.
+        revocation_lists: Signed by these issuers.
+        intel: Intel's documents, for any number of platforms.
+    """
+
+    certificates: tuple[Certificate, ...] = ()
+    revocation_lists: tuple[RevocationList, ...] = ()
+    intel: tuple[IntelCollateral, ...] = ()
+
+    @classmethod
+    def of(cls, items: Iterable[bytes]) -> Self:
+        """Reads documents of any of the kinds, told apart by their contents.
+
+        Args:
+            items: Each a JSON document of Intel's, a PEM file, or one certificate or list in DER.
+
+        Raises:
+            AttestationError: If one is none of these, or too large.
+        """
+        certificates: list[Certificate] = []
+        lists: list[RevocationList] = []
+        intel: list[IntelCollateral] = []
+        for item in items:
+            if len(item) > MAX_COLLATERAL_BYTES:
+                raise AttestationError(
+                    Step.PARSE,
+                    f"collateral of {len(item):,} bytes; at most {MAX_COLLATERAL_BYTES:,} are read",
+                )
+            if item[:1] == b"{":
+                intel.append(IntelCollateral.read(_text(item)))
+            elif b"-----BEGIN " in item[:4096]:
+                _sort_pem(item, certificates, lists)
+            else:
+                _sort_der(item, certificates, lists)
+        return cls(tuple(certificates), tuple(lists), tuple(intel))
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Self:
+        """Reads files, and all files in folders.
+
+        Raises:
+            AttestationError: If one cannot be read, or there are too many.
+        """
+        files: list[Path] = []
+        for path in paths:
+            files += sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        if len(files) > _MAX_FILES:
+            raise AttestationError(
+                Step.PARSE, f"{len(files)} files of collateral; at most {_MAX_FILES} are read"
+            )
+        return cls.of(_contents(file) for file in files)
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_COLLATERAL_BYTES + 1)
+    except OSError as error:
+        raise AttestationError(Step.PARSE, f"cannot read the collateral {path}: {error}") from error
+
+
+def _sort_pem(item: bytes, certificates: list[Certificate], lists: list[RevocationList]) -> None:
+    for label, der in pem_blocks(item):
+        if label == "CERTIFICATE":
+            certificates.append(load_certificate(der))
+        elif label == "X509 CRL":
+            lists.append(load_revocation_list(der))
+        else:
+            raise AttestationError(Step.PARSE, f"collateral with a PEM block {label!r}")
+
+
+def _sort_der(item: bytes, certificates: list[Certificate], lists: list[RevocationList]) -> None:
+    try:
+        certificates.append(load_certificate(item))
+    except AttestationError:
+        try:
+            lists.append(load_revocation_list(item))
+        except AttestationError:
+            raise AttestationError(
+                Step.PARSE,
+                "collateral that is neither Intel's JSON, nor PEM, nor a certificate or a "
+                "revocation list in DER",
+            ) from None
+
+
+def _text(item: bytes) -> str:
+    try:
+        return item.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise AttestationError(Step.PARSE, "collateral in JSON that is no UTF-8") from error
+
+
+def _object(text: object, what: str) -> dict[str, object]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError) as error:
+        raise AttestationError(Step.PARSE, f"{what} is no JSON") from error
+    if not isinstance(value, dict):
+        raise AttestationError(Step.PARSE, f"{what} is no JSON object")
+    return value

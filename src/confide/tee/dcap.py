@@ -1,0 +1,228 @@
+"""Intel SGX and TDX: quotes verified against Intel's collateral by `dcap-qvl`.
+
+The library checks signatures, chains, revocation lists, dates and TCB levels. What it says is not
+taken for more than it is: its own parser is checked against ours, and whether a status is good
+enough is the policy's decision, not its return (Phala-Network/dcap-qvl#125).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from confide.errors import AttestationError, Step
+from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
+from confide.tee.certificates import Certificate, name_of
+from confide.tee.collateral import IntelCollateral
+from confide.tee.quote import Quote
+
+__all__ = ["authenticate"]
+
+_NOT_SEALED: Final = (
+    "Debug mode",
+    "TD profiling",
+    "TD migration",
+    "SERVTD_EXT",
+    "SEPT_VE_DISABLE",
+    "Reserved bits in TD attributes",
+    "MR service TD",
+)
+"""Words of the library's refusals of quotes that are genuine, of workloads open to others."""
+
+_OURS: Final = {
+    "mrenclave": "mr_enclave",
+    "mrsigner": "mr_signer",
+    "mrtd": "mr_td",
+    "mrseam": "mr_seam",
+    "mrconfigid": "mr_config_id",
+    "rtmr0": "rt_mr0",
+    "rtmr1": "rt_mr1",
+    "rtmr2": "rt_mr2",
+    "rtmr3": "rt_mr3",
+}
+"""Our names of fields and the library's."""
+
+
+def authenticate(
+    evidence: bytes,
+    quote: Quote,
+    collateral: Sequence[IntelCollateral],
+    roots: Iterable[tuple[Certificate, Assurance]],
+    *,
+    at: datetime,
+    max_age: timedelta,
+) -> Attestation:
+    """Verifies a quote's signatures, its chain and Intel's statements, then their dates.
+
+    Args:
+        evidence: The quote's bytes.
+        quote: What `quote.parse` read in them.
+        collateral: Intel's documents; the one for this platform is picked.
+        roots: The pinned roots.
+        at: The time of the verification, with a time zone.
+        max_age: How old Intel's statements may be. Intel signs them for thirty days, in which a
+            revocation could be hidden by giving an older one.
+
+    Raises:
+        AttestationError: At the steps `root`, `freshness` and `debug`.
+    """
+    root, assurance = _root_of(quote, roots)
+    document = _document_for(quote, collateral)
+    claims = _verified(evidence, document, root, at)
+    _check_parsers_agree(quote, claims)
+    _check_age(document, at, max_age)
+    pck = claims["platform"]["pck"]
+    node = pck["platform_instance_id"] or pck["ppid"]
+    tcb = claims["tcb"]
+    return Attestation(
+        platform=quote.platform,
+        assurance=assurance,
+        measurements=quote.measurements,
+        binding=Binding(quote.report_data),
+        node=bytes(node).hex() if node else None,
+        tcb=Tcb(
+            status=str(tcb["status"]),
+            advisories=tuple(sorted(tcb["advisory_ids"])),
+            evaluation=int(tcb["eval_data_number"]),
+        ),
+        debug="it may be debugged" if quote.debug else "",
+        migratable=quote.migratable,
+        expires=datetime.fromtimestamp(
+            min(claims["earliest_expiration_date"], claims["qe_iden_earliest_expiration_date"]), UTC
+        ),
+    )
+
+
+def _root_of(
+    quote: Quote, roots: Iterable[tuple[Certificate, Assurance]]
+) -> tuple[Certificate, Assurance]:
+    last = quote.chain[-1]
+    for root, assurance in roots:
+        if root == last:
+            return root, assurance
+    raise AttestationError(
+        Step.ROOT, f"the quote's chain ends at {name_of(last)}, which is not pinned"
+    )
+
+
+def _document_for(quote: Quote, collateral: Sequence[IntelCollateral]) -> IntelCollateral:
+    """The newest document for the platform's family (FMSPC) and kind of quote."""
+    import dcap_qvl
+
+    leaf = quote.chain[0].public_bytes(Encoding.PEM)
+    try:
+        family = dcap_qvl.parse_pck_extension_from_pem(leaf).fmspc.hex().upper()
+    except ValueError as error:
+        raise AttestationError(
+            Step.ROOT, f"{name_of(quote.chain[0])} is no certificate of a platform's key"
+        ) from error
+    kind = quote.platform.value.upper()
+    fitting = [
+        document
+        for document in collateral
+        if str(document.tcb_info.get("fmspc")).upper() == family
+        and document.tcb_info.get("id") == kind
+    ]
+    if not fitting:
+        raise AttestationError(
+            Step.ROOT,
+            f"no collateral is given for Intel's platforms {family}, {kind}; fetch it with "
+            "'confide tee collateral fetch'",
+        )
+    return max(fitting, key=lambda document: str(document.tcb_info.get("issueDate")))
+
+
+def _verified(
+    evidence: bytes, document: IntelCollateral, root: Certificate, at: datetime
+) -> Mapping[str, Any]:
+    """The library's claims, or its refusal under the step that it belongs to."""
+    try:
+        return _claims(evidence, document, root, at)
+    except ValueError as error:
+        raise AttestationError(
+            _step_of(error, evidence, document, root),
+            f"the quote does not verify at {at:%Y-%m-%d %H:%M} UTC: {_reason(error)}",
+        ) from error
+
+
+def _step_of(
+    error: ValueError, evidence: bytes, document: IntelCollateral, root: Certificate
+) -> Step:
+    if _is_not_sealed(error):
+        return Step.DEBUG
+    # The same evidence when the statements were made: if it holds, only time has passed.
+    try:
+        _claims(evidence, document, root, _issued(document))
+    except ValueError as then:
+        return Step.FRESHNESS if _is_not_sealed(then) else Step.ROOT
+    return Step.FRESHNESS
+
+
+def _is_not_sealed(error: ValueError) -> bool:
+    return any(words in str(error) for words in _NOT_SEALED)
+
+
+def _reason(error: ValueError) -> str:
+    return str(error).removeprefix("Verification failed: ").split("\n")[0]
+
+
+def _claims(
+    evidence: bytes, document: IntelCollateral, root: Certificate, at: datetime
+) -> Mapping[str, Any]:
+    import dcap_qvl
+
+    now = int(at.timestamp())
+    claims = dcap_qvl.QuoteVerifier(root.public_bytes(Encoding.DER)).verify_with_policy(
+        evidence,
+        dcap_qvl.QuoteCollateralV3.from_json(document.text),
+        now,
+        dcap_qvl.QuotePolicy.claims_only(now),
+    )
+    return json.loads(claims.to_json())  # type: ignore[no-any-return]
+
+
+def _issued(document: IntelCollateral) -> datetime:
+    """When the last of the document's statements was made; 1970 if it does not say so."""
+    dates = [_date(s.get("issueDate")) for s in (document.tcb_info, document.qe_identity)]
+    for key in ("root_ca_crl", "pck_crl"):
+        try:
+            der = bytes.fromhex(str(json.loads(document.text)[key]))
+            dates.append(x509.load_der_x509_crl(der).last_update_utc)
+        except ValueError:
+            continue
+    return max(dates)
+
+
+def _date(text: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _check_age(document: IntelCollateral, at: datetime, max_age: timedelta) -> None:
+    statements = {"TCB levels": document.tcb_info, "quoting enclave": document.qe_identity}
+    for what, statement in statements.items():
+        issued = _date(statement.get("issueDate"))
+        if at - issued > max_age:
+            raise AttestationError(
+                Step.FRESHNESS,
+                f"Intel's statement about the {what} is of {issued:%Y-%m-%d %H:%M} UTC, "
+                f"{(at - issued).days} days old; at most {max_age.days} are allowed: fetch a new "
+                "one",
+            )
+
+
+def _check_parsers_agree(quote: Quote, claims: Mapping[str, Any]) -> None:
+    """Two readers of one structure must see the same, or one of them can be led astray."""
+    (body,) = claims["report"].values()
+    fields = body.get("base", body)
+    theirs = {ours: fields.get(name) for ours, name in _OURS.items() if ours in quote.measurements}
+    same = all(theirs[name] == quote.measurements[name].hex() for name in theirs)
+    if not same or fields.get("report_data") != quote.report_data.hex():
+        raise AttestationError(Step.PARSE, "the quote reads differently to two readers of it")

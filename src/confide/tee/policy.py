@@ -1,0 +1,95 @@
+"""What a party asks of a peer before it sends anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from confide.errors import PlanError
+from confide.tee.attestation import Platform
+from confide.tee.release import Reference
+from confide.tee.roots import PRODUCTS, Roots
+
+__all__ = ["INTEL_STATUSES", "Policy"]
+
+INTEL_STATUSES: Final = (
+    "UpToDate",
+    "SWHardeningNeeded",
+    "ConfigurationNeeded",
+    "ConfigurationAndSWHardeningNeeded",
+    "OutOfDate",
+    "OutOfDateConfigurationNeeded",
+)
+"""Intel's words for TCB levels that a policy may accept. 'Revoked' is none of them."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What evidence must show. Nothing in evidence chooses what is asked of it.
+
+    Attributes:
+        references: What code may run: evidence must match one of these for its platform. The
+            platforms that occur here are the ones whose verifiers are used at all.
+        nodes: Identifiers of the machines that are accepted; None for any machine of the vendor's,
+            which is to be said and not to be left out: a machine that was opened, or whose key was
+            stolen, has perfect evidence (WireTap, Battering RAM, TEE.fail).
+        statuses: Intel's words for TCB levels that are accepted.
+        advisories: Names of Intel's advisories that are accepted.
+        minimum_evaluation: The least number of Intel's evaluation of TCB levels.
+        minimum_levels: AMD's least security patch levels, by product and component.
+        max_collateral_age: How old Intel's signed statements may be.
+        max_evidence_age: How old a Nitro document may be; the others carry no time.
+        revocation_lists: Whether AMD's chains need a revocation list.
+        allow_simulated: Whether evidence of a simulator is accepted, which protects nothing.
+        roots: The roots of simulators; empty unless they are allowed.
+
+    Raises:
+        PlanError: If it would accept anything, contradicts itself, or leaves out a bound.
+    """
+
+    references: tuple[Reference, ...]
+    nodes: frozenset[str] | None
+    statuses: frozenset[str] = frozenset({"UpToDate"})
+    advisories: frozenset[str] = frozenset()
+    minimum_evaluation: int = 0
+    minimum_levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    max_collateral_age: timedelta = timedelta(days=7)
+    max_evidence_age: timedelta = timedelta(minutes=5)
+    revocation_lists: bool = True
+    allow_simulated: bool = False
+    roots: Roots = field(default_factory=Roots)
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            raise PlanError("a policy without reference measurements would accept any code")
+        if self.nodes is not None and not self.nodes:
+            raise PlanError("a policy whose list of nodes is empty accepts nothing; say 'any'")
+        if unknown := self.statuses - set(INTEL_STATUSES):
+            raise PlanError(
+                f"TCB status {min(unknown)!r}; a policy may accept {', '.join(INTEL_STATUSES)}"
+            )
+        if self.max_collateral_age <= timedelta(0) or self.max_evidence_age <= timedelta(0):
+            raise PlanError("a policy with an age that is not above zero accepts nothing")
+        if self.allow_simulated != bool(self.roots.simulated):
+            raise PlanError(
+                "a simulator's evidence is accepted only with both allow_simulated = true and its "
+                "root named; the policy has one of them"
+            )
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        if unknown := self.minimum_levels.keys() - set(PRODUCTS):
+            raise PlanError(f"AMD's product {min(unknown)!r}; known are {', '.join(PRODUCTS)}")
+        if Platform.SNP in self.platforms and not self.minimum_levels:
+            raise PlanError(
+                "the policy accepts SEV-SNP and names no least patch levels: add [tcb.snp.Milan] "
+                "with bootloader, tee, snp and microcode, or another product"
+            )
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms whose verifiers are used, in a fixed order."""
+        named = {reference.platform for reference in self.references}
+        return tuple(platform for platform in Platform if platform in named)

@@ -1,0 +1,158 @@
+"""Policies in files, as people write them (TOML)."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field
+
+from confide.errors import AttestationError, PlanError
+from confide.plan.literals import Literal
+from confide.tee.attestation import Platform
+from confide.tee.certificates import Certificate, load_certificate, pem_blocks
+from confide.tee.policy import Policy
+from confide.tee.release import Reference, SignedRelease
+from confide.tee.roots import Roots
+
+__all__ = ["read_policy"]
+
+_MAX_BYTES: Final = 1 << 20
+_KEY_BYTES: Final = 32
+
+
+class _Releases(Literal):
+    files: list[str] = Field(min_length=1)
+    signers: list[str] = Field(min_length=1)
+    threshold: int = Field(ge=1)
+
+
+class _Tcb(Literal):
+    statuses: list[str] = Field(default=["UpToDate"])
+    advisories: list[str] = Field(default_factory=list)
+    minimum_evaluation: int = Field(default=0, ge=0)
+    snp: dict[str, dict[str, int]] = Field(default_factory=dict)
+
+
+class _Policy(Literal):
+    nodes: list[str] | str
+    releases: _Releases | None = None
+    measurements: dict[str, dict[str, str]] = Field(default_factory=dict)
+    tcb: _Tcb = Field(default_factory=_Tcb)
+    max_collateral_age_days: float = Field(default=7, gt=0, le=3650)
+    max_evidence_age_minutes: float = Field(default=5, gt=0, le=60 * 24)
+    revocation_lists: bool = True
+    allow_simulated: bool = False
+    simulated_roots: dict[str, str] = Field(default_factory=dict)
+
+
+def read_policy(path: Path) -> Policy:
+    """Reads a policy; files that it names lie beside it.
+
+    Raises:
+        PlanError: If it cannot be read, or is no policy that may be made.
+        AttestationError: If a release that it names is not signed as it asks.
+    """
+    try:
+        given = _Policy.read(tomllib.loads(_read(path).decode("utf-8")), str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: {error}") from error
+    references = [*_released(given.releases, path.parent), *_pinned(given.measurements, path)]
+    return Policy(
+        references=tuple(references),
+        nodes=_nodes(given.nodes, path),
+        statuses=frozenset(given.tcb.statuses),
+        advisories=frozenset(given.tcb.advisories),
+        minimum_evaluation=given.tcb.minimum_evaluation,
+        minimum_levels=given.tcb.snp,
+        max_collateral_age=timedelta(days=given.max_collateral_age_days),
+        max_evidence_age=timedelta(minutes=given.max_evidence_age_minutes),
+        revocation_lists=given.revocation_lists,
+        allow_simulated=given.allow_simulated,
+        roots=Roots(
+            {
+                _platform(name, path): _certificate(path.parent / file)
+                for name, file in given.simulated_roots.items()
+            }
+        ),
+    )
+
+
+def _released(releases: _Releases | None, folder: Path) -> list[Reference]:
+    if releases is None:
+        return []
+    signers = {_hex(key, _KEY_BYTES, "releases.signers") for key in releases.signers}
+    if releases.threshold > len(signers):
+        raise PlanError(
+            f"releases.threshold is {releases.threshold}; the policy names {len(signers)} signers"
+        )
+    found: list[Reference] = []
+    for file in releases.files:
+        signed = SignedRelease.from_json(_read(folder / file).decode("utf-8", "replace"))
+        found += signed.verify(signers, releases.threshold).references
+    return found
+
+
+def _pinned(measurements: dict[str, dict[str, str]], path: Path) -> list[Reference]:
+    try:
+        return [
+            Reference(
+                _platform(name, path),
+                {
+                    what: _hex(value, None, f"measurements.{name}.{what}")
+                    for what, value in m.items()
+                },
+                None,
+                f"the measurements of {path.name}",
+            )
+            for name, m in measurements.items()
+        ]
+    except AttestationError as error:
+        raise PlanError(str(error)) from error
+
+
+def _nodes(given: list[str] | str, path: Path) -> frozenset[str] | None:
+    if given == "any":
+        return None
+    if isinstance(given, str):
+        raise PlanError(f'{path}: nodes is {given!r}; it is a list of identifiers, or "any"')
+    return frozenset(given)
+
+
+def _platform(name: str, path: Path) -> Platform:
+    try:
+        return Platform(name)
+    except ValueError as error:
+        known = ", ".join(platform.value for platform in Platform)
+        raise PlanError(f"{path}: unknown platform {name!r}; known are {known}") from error
+
+
+def _hex(text: str, size: int | None, where: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError as error:
+        raise PlanError(f"{where}: {text[:20]!r} is no hex") from error
+    if size is not None and len(value) != size:
+        raise PlanError(f"{where}: {len(value)} bytes in hex; a key has {size}")
+    return value
+
+
+def _certificate(path: Path) -> Certificate:
+    data = _read(path)
+    blocks: list[Any] = list(pem_blocks(data)) or [("CERTIFICATE", data)]
+    if len(blocks) != 1 or blocks[0][0] != "CERTIFICATE":
+        raise PlanError(f"{path} is to hold one certificate, in PEM or DER")
+    return load_certificate(blocks[0][1])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise PlanError(f"cannot read {path}: {error}") from error
+    if len(data) > _MAX_BYTES:
+        raise PlanError(f"{path} has more than {_MAX_BYTES:,} bytes")
+    return data

@@ -1,0 +1,291 @@
+"""AMD SEV-SNP: attestation reports of 1,184 bytes, signed by a key of the chip.
+
+AMD, *SEV Secure Nested Paging Firmware ABI Specification* (56860), table ATTESTATION_REPORT, and
+*Versioned Chip Endorsement Key Certificate and KDS Interface Specification* (57230), chapter 3. The
+chain is VCEK → ASK → ARK, or VLEK → ASVK → ARK where a cloud provider's key signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.x509 import ObjectIdentifier
+
+from confide.errors import AttestationError, Step
+from confide.tee import certificates
+from confide.tee.attestation import Assurance, Attestation, Binding, Platform, Tcb
+from confide.tee.certificates import Certificate, RevocationList, name_of
+from confide.tee.reader import Reader
+
+__all__ = ["REPORT_BYTES", "SnpReport", "authenticate", "parse"]
+
+REPORT_BYTES: Final = 1184
+_SIGNED_BYTES: Final = 0x2A0
+_VERSIONS: Final = (2, 3, 4, 5)
+_ECDSA_P384_SHA384: Final = 1
+
+_SIGNERS: Final = {0: "VCEK", 1: "VLEK"}
+_ONE_BIT, _MIGRATION_BIT, _DEBUG_BIT, _POLICY_BITS = 17, 18, 19, 26
+
+_LEVELS: Final = {
+    "Milan": {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7},
+    "Genoa": {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7},
+    "Turin": {"fmc": 0, "bootloader": 1, "tee": 2, "snp": 3, "microcode": 7},
+}
+"""By product, the byte of TCB_VERSION in which each component's level stands."""
+
+_AMD: Final = "1.3.6.1.4.1.3704.1."
+_PRODUCT: Final = ObjectIdentifier(_AMD + "2")
+_CHIP: Final = ObjectIdentifier(_AMD + "4")
+_LEVEL: Final = {
+    "bootloader": ObjectIdentifier(_AMD + "3.1"),
+    "tee": ObjectIdentifier(_AMD + "3.2"),
+    "snp": ObjectIdentifier(_AMD + "3.3"),
+    "microcode": ObjectIdentifier(_AMD + "3.8"),
+    "fmc": ObjectIdentifier(_AMD + "3.9"),
+}
+
+
+@dataclass(frozen=True)
+class SnpReport:
+    """A report, as it stands in its bytes; nothing of it is verified.
+
+    Attributes:
+        signed: The bytes that the signature covers.
+        signature: r and s.
+        signer: 'VCEK' or 'VLEK'.
+        policy: What the guest's owner allows the host.
+        vmpl: The privilege level that asked for the report; 0 is the highest.
+        fields: The vendor's fields that say what runs.
+        report_data: What the guest put in, 64 bytes.
+        chip: CHIP_ID, 64 bytes; zero if the host hides it.
+        tcbs: The TCB_VERSIONs: reported, current, committed and at launch, 8 bytes each.
+    """
+
+    signed: bytes
+    signature: tuple[int, int]
+    signer: str
+    policy: int
+    vmpl: int
+    fields: Mapping[str, bytes]
+    report_data: bytes
+    chip: bytes
+    tcbs: tuple[bytes, bytes, bytes, bytes]
+
+
+def parse(evidence: bytes) -> SnpReport:
+    """Reads a report of version 2 to 5.
+
+    Raises:
+        AttestationError: If it is not exactly one, at the step `parse`.
+    """
+    reader = Reader(evidence, "the SEV-SNP report")
+    version = reader.number(4)
+    if version not in _VERSIONS:
+        raise reader.error(f"is of version {version}; 2 to 5 are read")
+    guest_svn, policy = reader.take(4), reader.number(8)
+    family, image = reader.take(16), reader.take(16)
+    vmpl, algorithm = reader.number(4), reader.number(4)
+    current, platform_info, flags = reader.take(8), reader.take(8), reader.number(4)
+    reader.zeros(4)
+    report_data, measurement, host_data = reader.take(64), reader.take(48), reader.take(32)
+    id_key, author_key = reader.take(48), reader.take(48)
+    reader.take(64)  # REPORT_ID and REPORT_ID_MA, which only name this guest
+    reported = reader.take(8)
+    reader.take(24)  # the processor's family and model from version 3 on, reserved before
+    chip, committed = reader.take(64), reader.take(8)
+    reader.take(8)  # the firmware's builds, which the levels speak for
+    launch = reader.take(8)
+    reader.take(_SIGNED_BYTES - reader.at)
+    r, s = reader.number(72), reader.number(72)
+    reader.zeros(REPORT_BYTES - reader.at)
+    reader.end()
+    if algorithm != _ECDSA_P384_SHA384:
+        raise reader.error(f"is signed by algorithm {algorithm}, not ECDSA P-384 with SHA-384")
+    signer = _SIGNERS.get(flags >> 2 & 7)
+    if signer is None:
+        raise reader.error("is signed by neither VCEK nor VLEK")
+    if not policy >> _ONE_BIT & 1 or policy >> _POLICY_BITS:
+        raise reader.error(f"has the policy {policy:#x}, which the specification does not know")
+    fields = {
+        "measurement": measurement,
+        "host_data": host_data,
+        "id_key_digest": id_key,
+        "author_key_digest": author_key,
+        "family_id": family,
+        "image_id": image,
+        "guest_svn": guest_svn[::-1],
+        "vmpl": bytes([vmpl]) if vmpl < 256 else b"\xff",
+        "platform_info": platform_info[::-1],
+    }
+    return SnpReport(
+        signed=evidence[:_SIGNED_BYTES],
+        signature=(r, s),
+        signer=signer,
+        policy=policy,
+        vmpl=vmpl,
+        fields=fields,
+        report_data=report_data,
+        chip=chip,
+        tcbs=(reported, current, committed, launch),
+    )
+
+
+def authenticate(
+    report: SnpReport,
+    certificates_: Iterable[Certificate],
+    lists: Iterable[RevocationList],
+    roots: Mapping[str, Sequence[tuple[Certificate, Assurance]]],
+    at: datetime,
+    *,
+    revocation: bool = True,
+) -> Attestation:
+    """Verifies a report's signature and the chain of its key, then their dates.
+
+    Args:
+        report: What `parse` read.
+        certificates_: Collateral: the chip's certificate and its issuer's, and any others.
+        lists: Collateral: the root's revocation lists, and any others.
+        roots: The pinned roots of each product line, by the product's name.
+        at: The time of the verification, with a time zone.
+        revocation: Whether a revocation list is asked for.
+
+    Raises:
+        AttestationError: At the steps `root` and `freshness`.
+    """
+    leaf, product = _leaf_of(report, certificates_)
+    if product not in roots:
+        raise AttestationError(
+            Step.ROOT, f"no root is pinned for AMD's product {product!r}: {', '.join(roots)} are"
+        )
+    chain = [leaf, _issuer_of(leaf, certificates_)]
+    root, assurance = _root_of(chain, roots[product])
+    certificates.check_chain(chain, root)
+    _check_signature(report, leaf)
+    dated = [leaf, chain[1], root]
+    expires = min(c.not_valid_after_utc for c in dated)
+    if revocation:
+        revoked = _latest(lists, root)
+        certificates.check_not_revoked(chain, root, revoked)
+        certificates.check_list_dates(revoked, root, at)
+        expires = min(expires, revoked.next_update_utc or expires)
+    certificates.check_dates(dated, at)
+    return Attestation(
+        platform=Platform.SNP,
+        assurance=assurance,
+        measurements={**report.fields, "product": product.encode()},
+        binding=Binding(report.report_data),
+        node=report.chip.hex() if any(report.chip) else None,
+        tcb=Tcb(levels=_least_levels(report, product)),
+        debug="the guest's policy allows debugging" if report.policy >> _DEBUG_BIT & 1 else "",
+        migratable=bool(report.policy >> _MIGRATION_BIT & 1),
+        expires=expires,
+    )
+
+
+def _leaf_of(report: SnpReport, collateral: Iterable[Certificate]) -> tuple[Certificate, str]:
+    """The certificate of the key that must have signed, and the product it is of."""
+    signers = [c for c in collateral if name_of(c) == f"'SEV-{report.signer}'"]
+    for certificate in signers:
+        product = _product(certificate)
+        if product in _LEVELS and _is_of(certificate, product, report):
+            return certificate, product
+    what = f"{report.signer} certificate of this chip at the TCB that it reports"
+    found = f"{len(signers)} of others are" if signers else "none is"
+    raise AttestationError(
+        Step.ROOT, f"the collateral has no {what}; {found}. Fetch it from AMD's key server"
+    )
+
+
+def _is_of(certificate: Certificate, product: str, report: SnpReport) -> bool:
+    reported = report.tcbs[0]
+    for component, place in _LEVELS[product].items():
+        if _integer(certificate, _LEVEL[component]) != reported[place]:
+            return False
+    if report.signer == "VLEK":
+        return True
+    chip = _extension(certificate, _CHIP)
+    return bool(chip) and any(chip) and report.chip == chip.ljust(len(report.chip), b"\0")
+
+
+def _issuer_of(leaf: Certificate, collateral: Iterable[Certificate]) -> Certificate:
+    for certificate in collateral:
+        if certificate.subject == leaf.issuer:
+            return certificate
+    raise AttestationError(
+        Step.ROOT, f"the collateral lacks {leaf.issuer.rfc4514_string()}, who issued the chip's key"
+    )
+
+
+def _root_of(
+    chain: Sequence[Certificate], roots: Sequence[tuple[Certificate, Assurance]]
+) -> tuple[Certificate, Assurance]:
+    """The root whose name the chain ends with; whether it signed, `check_chain` finds out."""
+    for root, assurance in roots:
+        if root.subject == chain[-1].issuer:
+            return root, assurance
+    raise AttestationError(
+        Step.ROOT, f"the chain ends at {chain[-1].issuer.rfc4514_string()}, which is not pinned"
+    )
+
+
+def _latest(lists: Iterable[RevocationList], root: Certificate) -> RevocationList:
+    own = [revoked for revoked in lists if revoked.issuer == root.subject]
+    if not own:
+        raise AttestationError(
+            Step.ROOT, f"the collateral has no revocation list of {name_of(root)}"
+        )
+    return max(own, key=lambda revoked: revoked.last_update_utc)
+
+
+def _check_signature(report: SnpReport, leaf: Certificate) -> None:
+    key = leaf.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
+        raise AttestationError(Step.ROOT, f"the key of {name_of(leaf)} is not of curve P-384")
+    try:
+        key.verify(encode_dss_signature(*report.signature), report.signed, ec.ECDSA(SHA384()))
+    except InvalidSignature as error:
+        raise AttestationError(
+            Step.ROOT, "the SEV-SNP report is not signed by the chip's key: it was altered"
+        ) from error
+
+
+def _least_levels(report: SnpReport, product: str) -> dict[str, int]:
+    """By component, the least of what is reported, committed and was there at launch."""
+    reported, _, committed, launch = report.tcbs
+    return {
+        component: min(tcb[place] for tcb in (reported, committed, launch))
+        for component, place in _LEVELS[product].items()
+    }
+
+
+def _product(certificate: Certificate) -> str:
+    """The product line, as 'Milan' of the extension's 'Milan-B0'."""
+    value = _extension(certificate, _PRODUCT)
+    if len(value) < 2 or value[0] != 0x16 or value[1] != len(value) - 2:
+        return ""
+    return value[2:].decode("ascii", "replace").split("-")[0]
+
+
+def _integer(certificate: Certificate, oid: ObjectIdentifier) -> int | None:
+    value = _extension(certificate, oid)
+    if len(value) < 3 or value[0] != 0x02 or value[1] != len(value) - 2:
+        return None
+    return int.from_bytes(value[2:], "big")
+
+
+def _extension(certificate: Certificate, oid: ObjectIdentifier) -> bytes:
+    """The raw value of an extension, or nothing."""
+    try:
+        value = certificate.extensions.get_extension_for_oid(oid).value
+    except (x509.ExtensionNotFound, ValueError):
+        return b""
+    return value.value if isinstance(value, x509.UnrecognizedExtension) else b""
