@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from confide._version import __version__
-from confide.cli import demo, ledger, plan, simulate
+from confide.cli import demo, ledger, plan, simulate, tee
 from confide.cli.console import errors, plain, state
 from confide.errors import ConfideError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(plan.app, name="plan")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(tee.app, name="tee")
 app.command("simulate")(simulate.simulate)
 app.command("demo")(demo.demo)
 

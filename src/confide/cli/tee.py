@@ -1,0 +1,190 @@
+"""`confide tee`: verify attested peers before anything is sent to them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from confide.cli.console import errors, output, plain
+from confide.errors import AttestationError, DataError, Step
+
+if TYPE_CHECKING:
+    from confide.tee import Attestation, Binding, Expected
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+EvidenceFile = Annotated[
+    Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document, or a bundle.")
+]
+
+
+@app.command()
+def verify(  # noqa: PLR0917 - options, which are named where they are used
+    evidence_file: EvidenceFile,
+    policy_file: Annotated[Path, typer.Option("--policy", help="What is asked of the peer.")],
+    collateral: Annotated[
+        list[Path] | None,
+        typer.Option(help="The vendor's certificates and lists: files or folders; repeatable."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="The time to verify at (ISO 8601, or seconds); now.")
+    ] = None,
+    report_data: Annotated[
+        str | None, typer.Option(help="What a document without claims must carry, in hex.")
+    ] = None,
+    nonce: Annotated[str | None, typer.Option(help="The nonce asked with, in hex.")] = None,
+    plan: Annotated[str | None, typer.Option(help="The plan's hash in claims, in hex.")] = None,
+    purpose: Annotated[str, typer.Option(help="The purpose in claims.")] = "aggregate",
+    task: Annotated[str | None, typer.Option(help="The task in claims.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+) -> None:
+    """Verify evidence offline; the exit code is 0 only if every step holds."""
+    from confide.tee import Collateral, Evidence, read_policy, verify, verify_peer
+
+    held: dict[Step, str] = {}
+    attestation: Attestation | None = None
+    failure: AttestationError | None = None
+    policy = read_policy(policy_file)
+    try:
+        evidence = Evidence.from_bytes(_read(evidence_file))
+        given = Collateral.read(collateral or [])
+        time = _time(at)
+        if evidence.claims is None:
+            carried = _carried(report_data, nonce)
+            attestation = verify(
+                evidence, policy, carried, collateral=given, at=time, passed=held.__setitem__
+            )
+        else:
+            expected = _expected(nonce, plan, purpose, task)
+            attestation = verify_peer(
+                evidence, policy, expected, collateral=given, at=time, passed=held.__setitem__
+            ).attestation
+    except AttestationError as error:
+        failure = error
+    if as_json:
+        typer.echo(json.dumps(_as_json(held, attestation, failure), indent=1))
+    else:
+        _print(held, attestation, failure)
+    if failure is not None:
+        raise typer.Exit(failure.exit_code)
+
+
+@app.command()
+def inspect(
+    evidence_file: EvidenceFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
+) -> None:
+    """Say what evidence states, without verifying any of it."""
+    from confide.tee import Evidence, inspect
+
+    evidence = Evidence.from_bytes(_read(evidence_file))
+    platform, said = inspect(evidence.document)
+    if as_json:
+        typer.echo(json.dumps({"verified": False, "platform": platform.value, **said}, indent=1))
+        return
+    errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
+    output.print(f"platform        {platform.value}", markup=False)
+    for name, value in said.items():
+        output.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
+    if evidence.claims is not None:
+        for name, claim in vars(evidence.claims).items():
+            shown = claim.hex() if isinstance(claim, bytes) else claim
+            output.print(f"claims.{name:<15} {plain(str(shown))}", soft_wrap=True)
+
+
+def _carried(report_data: str | None, nonce: str | None) -> Binding:
+    from confide.tee import Binding
+
+    if report_data is None:
+        raise DataError(
+            "the document comes without claims, and nothing says what it must carry: give "
+            "--report-data, or anybody's genuine evidence would do"
+        )
+    return Binding(
+        _hexadecimal(report_data, "--report-data"),
+        None if nonce is None else _hexadecimal(nonce, "--nonce"),
+    )
+
+
+def _expected(nonce: str | None, plan: str | None, purpose: str, task: str | None) -> Expected:
+    from confide.tee import Expected
+
+    if nonce is None or plan is None or task is None:
+        raise DataError(
+            "the evidence comes with claims: give --nonce, --plan and --task, as they were asked"
+        )
+    return Expected(_hexadecimal(nonce, "--nonce"), purpose, _hexadecimal(plan, "--plan"), task)
+
+
+def _as_json(
+    held: dict[Step, str], attestation: Attestation | None, failure: AttestationError | None
+) -> dict[str, object]:
+    return {
+        "verified": failure is None,
+        "assurance": attestation.assurance.value if attestation else None,
+        "platform": attestation.platform.value if attestation else None,
+        "node": attestation.node if attestation else None,
+        "expires": attestation.expires.isoformat() if attestation else None,
+        "held": {step.value: found for step, found in held.items()},
+        "failed": failure.step.value if failure else None,
+        "reason": str(failure) if failure else None,
+    }
+
+
+def _print(
+    held: dict[Step, str], attestation: Attestation | None, failure: AttestationError | None
+) -> None:
+    for step, found in held.items():
+        output.print(f"[green]holds[/]   {step.value:<12} {plain(found)}", soft_wrap=True)
+    if failure is not None:
+        output.print(
+            f"[bold red]refused[/] {failure.step.value:<12} {plain(str(failure))}", soft_wrap=True
+        )
+    elif attestation is not None and attestation.assurance.value == "simulated":
+        errors.print(
+            "SIMULATED: no hardware stands behind this evidence, and it protects nothing",
+            style="bold white on red",
+        )
+
+
+def _time(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        if text.replace(".", "", 1).isdigit():
+            return datetime.fromtimestamp(float(text), UTC)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise DataError(
+            f"--at {text!r} is no time; write 2026-01-31T12:00:00Z, or seconds since 1970"
+        ) from error
+    if found.tzinfo is None:
+        raise DataError(f"--at {text!r} has no time zone; add Z for UTC")
+    return found
+
+
+def _hexadecimal(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise DataError(f"{what} {text[:20]!r} is no hexadecimal number") from error
+
+
+def _read(path: Path) -> bytes:
+    from confide.tee.evidence import MAX_EVIDENCE_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_EVIDENCE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error}") from error
