@@ -53,10 +53,17 @@ def load_certificate(der: bytes) -> Certificate:
     _require_size(der, "a certificate")
     try:
         with warnings.catch_warnings():
-            # AMD gives the keys of its chips the serial number 0, which RFC 5280 forbids.
+            # Names that break their own rules are refused. AMD gives the keys of its chips the
+            # serial number 0, which breaks RFC 5280, and which is not.
+            warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+            certificate = x509.load_der_x509_certificate(der)
+            # These are read when asked for; what is wrong with them is to come out here.
+            _ = certificate.subject, certificate.issuer, certificate.public_key()
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+            _ = certificate.extensions, certificate.serial_number
+            return certificate
+    except Exception as error:
         raise AttestationError(Step.PARSE, "a certificate that is no X.509 in DER") from error
 
 
@@ -68,8 +75,10 @@ def load_revocation_list(der: bytes) -> RevocationList:
     """
     _require_size(der, "a revocation list")
     try:
-        return x509.load_der_x509_crl(der)
-    except ValueError as error:
+        revoked = x509.load_der_x509_crl(der)
+        _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
+        return revoked
+    except Exception as error:
         raise AttestationError(Step.PARSE, "a revocation list that is no CRL in DER") from error
 
 
