@@ -1,5 +1,6 @@
 """Aggregation: interpreters of a bounded sum that agree bit for bit."""
 
+from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify_receipts
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
@@ -22,6 +23,7 @@ from confide.aggregation.session import (
 
 __all__ = [
     "Accumulator",
+    "Aggregator",
     "Contribution",
     "CoordinatorSession",
     "DurableRegister",
@@ -29,14 +31,17 @@ __all__ = [
     "Integers",
     "Layout",
     "PartySession",
+    "Receipt",
     "Round",
     "RoundRegister",
     "RoundResult",
     "Traffic",
+    "check_chain",
     "coordinator_session",
     "decode",
     "message_kinds",
     "party_session",
     "release",
     "run_round",
+    "verify_receipts",
 ]

@@ -13,14 +13,14 @@ __all__ = ["release"]
 def release(plan: Plan, result: RoundResult, random: SecureRandom) -> RoundResult:
     """What leaves the coordinator: the sum, with noise if it is the coordinator's to add.
 
-    Under `NoiseShares` the noise is in the sum already, and the coordinator never held a sum
-    without it.
+    Under `NoiseShares` the noise is in the sum already, and from an enclave it comes with noise;
+    the coordinator never held a sum without it.
 
     Args:
         plan: The plan.
         result: A round's sum.
         random: The coordinator's randomness.
     """
-    if not isinstance(plan.noise, CentralNoise):
+    if plan.attested or not isinstance(plan.noise, CentralNoise):
         return result
     return RoundResult(result.survivors, result.totals + draw_noise(plan, random))

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from confide.aggregation.clear import ClearCoordinator, ClearParty
-from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
+from confide.aggregation.enclave import Aggregator, EnclaveCoordinator, EnclaveParty
 from confide.aggregation.envelope import Round
-from confide.aggregation.masked import MaskedCoordinator, MaskedParty
+from confide.aggregation.inner import inner_coordinator, inner_party
 from confide.aggregation.session import (
     Contribution,
     CoordinatorSession,
@@ -17,8 +16,9 @@ from confide.aggregation.session import (
     PartySession,
     RoundResult,
 )
+from confide.errors import PlanError
 from confide.plan.plan import Plan
-from confide.plan.protection import Clear, Encrypted, Masked
+from confide.plan.protection import Clear
 
 __all__ = [
     "MESSAGE_KINDS",
@@ -29,16 +29,15 @@ __all__ = [
     "run_round",
 ]
 
-PartyFactory = Callable[[Round, Identity, bytes, Contribution], PartySession]
-CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...]], CoordinatorSession]
-
-_SESSIONS: Final[Mapping[type, tuple[PartyFactory, CoordinatorFactory]]] = {
-    Clear: (ClearParty, ClearCoordinator),
-    Masked: (MaskedParty, MaskedCoordinator),
-    Encrypted: (EncryptedParty, EncryptedCoordinator),
-}
-
-MESSAGE_KINDS: Final = ("advertise", "reveal", "shares", "contribution", "consent", "opened")
+MESSAGE_KINDS: Final = (
+    "challenge",
+    "advertise",
+    "reveal",
+    "shares",
+    "contribution",
+    "consent",
+    "opened",
+)
 """All kinds of messages that a party sends under any protection, in order."""
 
 
@@ -46,21 +45,46 @@ def party_session(
     round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
 ) -> PartySession:
     """A party's session under the plan's protection."""
-    return _SESSIONS[type(round_.plan.aggregation)][0](round_, identity, state_hash, contribution)
+    if round_.plan.attested:
+        return EnclaveParty(round_, identity, state_hash, contribution)
+    return inner_party(round_, identity, state_hash, contribution)
 
 
 def coordinator_session(
-    round_: Round, state_hash: bytes, invited: tuple[str, ...]
+    round_: Round,
+    state_hash: bytes,
+    invited: tuple[str, ...],
+    aggregator: Aggregator | None = None,
 ) -> CoordinatorSession:
-    """A coordinator's session under the plan's protection."""
-    return _SESSIONS[type(round_.plan.aggregation)][1](round_, state_hash, invited)
+    """A coordinator's session under the plan's protection.
+
+    Args:
+        round_: The attempt.
+        state_hash: Hash of the state that this round contributes to.
+        invited: Names of the parties to ask.
+        aggregator: What runs in the enclave, for a plan that has one.
+
+    Raises:
+        PlanError: If the plan has an enclave and no aggregator is given.
+    """
+    if not round_.plan.attested:
+        return inner_coordinator(round_, state_hash, invited)
+    if aggregator is None:
+        raise PlanError(
+            f"plan {round_.plan.name!r} is aggregated in an enclave, and none is given: launch an "
+            "Aggregator for the plan"
+        )
+    return EnclaveCoordinator(round_, state_hash, invited, aggregator)
 
 
 def message_kinds(plan: Plan) -> tuple[str, ...]:
     """The kinds of messages that a party sends in a round, in order."""
-    if isinstance(plan.aggregation, Clear):
-        return ("contribution",)
+    asked = ("challenge",) if plan.attested else ()
+    if isinstance(plan.inner, Clear):
+        return (*asked, "contribution")
     absent = {"reveal"} if plan.masking.complete else set()
+    if not plan.attested:
+        absent.add("challenge")
     if not plan.masking.quorum:
         absent.add("consent")
     return tuple(kind for kind in MESSAGE_KINDS if kind not in absent)

@@ -24,6 +24,7 @@ from confide.aggregation.encoding import Integers
 from confide.aggregation.register import RoundRegister
 from confide.plan.parties import simulation_key
 from confide.randomness import SecureRandom, SystemRandom
+from confide.tee.relying import RelyingParty
 
 __all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundResult"]
 
@@ -35,10 +36,12 @@ class RoundResult:
     Attributes:
         survivors: Names of the parties in the sum, in order.
         totals: The sums' lattice integers, shape `(group.size,)`.
+        receipt: What an enclave signed of it (`confide.aggregation.enclave.Receipt`), or None.
     """
 
     survivors: tuple[str, ...]
     totals: Integers
+    receipt: bytes | None = None
 
 
 class PartySession(Protocol):
@@ -50,6 +53,13 @@ class PartySession(Protocol):
         Raises:
             ProtocolError: If the message is malformed, repeated, out of order or a lie. The session
                 is over then, has let go of its secrets and answers nothing any more.
+        """
+
+    def accept(self, result: RoundResult) -> None:
+        """Checks what was released, as far as the protection lets a party, when the round is over.
+
+        Raises:
+            VerificationError: If it is not what the enclave signed, or who signed was another one.
         """
 
 
@@ -88,17 +98,31 @@ class CoordinatorSession(Protocol):
 
 @dataclass(frozen=True)
 class Identity:
-    """A party as it takes part: its name, its signing key, its memory and its randomness."""
+    """A party as it takes part: its name, its signing key, its memory and its randomness.
+
+    Attributes:
+        name: As the plan has it.
+        key: What it signs with.
+        register: What it remembers of rounds.
+        random: Where its secrets come from.
+        relying: How it verifies an enclave before it sends; None where a plan has none.
+    """
 
     name: str
     key: Ed25519PrivateKey = field(repr=False)
     register: RoundRegister = field(default_factory=RoundRegister, repr=False)
     random: SecureRandom = field(default_factory=SystemRandom)
+    relying: RelyingParty | None = None
 
     @classmethod
-    def simulation(cls, name: str, random: SecureRandom | None = None) -> Identity:
+    def simulation(
+        cls,
+        name: str,
+        random: SecureRandom | None = None,
+        relying: RelyingParty | None = None,
+    ) -> Identity:
         """A simulated party, with the key that everybody can make from its name."""
-        return cls(name, simulation_key(name), random=random or SystemRandom())
+        return cls(name, simulation_key(name), random=random or SystemRandom(), relying=relying)
 
 
 Contribution = Callable[[], Integers]

@@ -41,7 +41,7 @@ def round_bytes(plan: Plan) -> RoundBytes:
     """Counts the bytes of a round."""
     plain = Layout.of_contribution(plan).wire_bytes
     name = max((p.name for p in plan.parties), key=len)
-    answers, announcements = _MESSAGES[type(plan.aggregation)](plan, name)
+    answers, announcements = _MESSAGES[type(plan.inner)](plan, name)
     sent = sum(_envelope(name, kind, payload) for kind, payload in answers)
     return RoundBytes(sent, sum(map(len, announcements)), plain)
 
@@ -128,7 +128,7 @@ def _shared(
         announce("neighbours", adverts=[advertised] * masking.degree, **met),
         announce("deliver", sharers=members, ciphertexts=shares),
     ]
-    opening = "decrypt" if isinstance(plan.aggregation, Encrypted) else "unmask"
+    opening = "decrypt" if isinstance(plan.inner, Encrypted) else "unmask"
     if not masking.quorum:
         return answers, [*said, announce(opening, survivors=members)]
     also = {} if confirmations is None else {"confirmations": bytes(confirmations)}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from confide.aggregation import Identity, Round, RoundResult, Traffic, release
+from confide.aggregation import Aggregator, Identity, Round, RoundResult, Traffic, release
 from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
 from confide.computation import (
     Account,
@@ -35,8 +35,10 @@ from confide.plan import Plan
 from confide.plan.codec import nearest
 from confide.plan.masking import MAX_ATTEMPTS
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
+from confide.tee.relying import RelyingParty
+from confide.tee.workload import Attester
 
-__all__ = ["Drop", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Drop:
         first_round: The first round it drops out of, from zero.
         last_round: The last one; the first only, if not given.
         at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
-            'contribution', 'consent' or 'opened'. One that the protection does not have stands for
-            'contribution'.
+            'contribution', 'consent' or 'opened', and before an enclave 'challenge'. One that the
+            protection does not have stands for 'contribution'.
     """
 
     party: str
@@ -61,6 +63,25 @@ class Drop:
         """Whether the party drops out of a round."""
         last = self.first_round if self.last_round is None else self.last_round
         return self.first_round <= round_number <= last
+
+
+@dataclass(frozen=True)
+class EnclaveHost:
+    """Where an enclave runs, and how parties verify it.
+
+    Attributes:
+        attester: The hardware.
+        build: Hash of the build's manifest, 32 bytes.
+        relying: What every party verifies it by.
+    """
+
+    attester: Attester
+    build: bytes
+    relying: RelyingParty
+
+    def launch(self, plan: Plan, random: SecureRandom) -> Aggregator:
+        """An instance of the aggregator for a plan."""
+        return Aggregator(plan, self.attester, self.build, random=random, clock=self.relying.clock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +124,7 @@ def simulate(
     on_round: Callable[[Mapping[str, Any]], None] | None = None,
     accounts: Mapping[str, Account] | None = None,
     randomness: Callable[[str], SecureRandom] = _system_random,
+    enclave: EnclaveHost | None = None,
 ) -> Run:
     """Runs a plan on this machine.
 
@@ -120,6 +142,7 @@ def simulate(
         randomness: Where a party, or 'coordinator', takes keys, masks, noise and batches from, by
             name. The operating system, unless a test replays a run with its noise by
             `InsecureReplayableRandom`.
+        enclave: The hardware, and how parties verify it, for a plan that has an enclave.
 
     Raises:
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
@@ -148,12 +171,13 @@ def simulate(
     _check_parties(plan, data)
     _check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
+    _check_enclave(plan, enclave)
     drawn_from = {name: randomness(name) for name in ("coordinator", *data)}
     participants = {
         p.name: Participant(
             plan,
             computation,
-            Identity.simulation(p.name, drawn_from[p.name]),
+            Identity.simulation(p.name, drawn_from[p.name], enclave.relying if enclave else None),
             data[p.name],
             (accounts or {}).get(p.name),
         )
@@ -161,6 +185,7 @@ def simulate(
     }
     for participant in participants.values():
         participant.check_data()
+    aggregator = enclave.launch(plan, drawn_from["coordinator"]) if enclave else None
     start = _resume(checkpoint, plan) or Checkpoint(
         plan.hash, 0, checked_state(computation.init()), ()
     )
@@ -168,7 +193,9 @@ def simulate(
     with _charged(participants, plan.rounds - start.next_round, resume=start.next_round > 0):
         for number in range(start.next_round, plan.rounds):
             began = time.perf_counter()
-            result, traffic = _round(plan, number, participants, state, drops)
+            result, traffic = _round(
+                plan, number, participants, state, drops=drops, aggregator=aggregator
+            )
             result = release(plan, result, drawn_from["coordinator"])
             state = next_state(computation, state, result.totals)
             seconds = time.perf_counter() - began
@@ -207,7 +234,9 @@ def _round(
     number: int,
     participants: Mapping[str, Participant],
     state: State,
+    *,
     drops: Sequence[Drop],
+    aggregator: Aggregator | None,
 ) -> tuple[RoundResult, Traffic]:
     """One round: again, without who withheld a share of the coin, until one goes through."""
     kinds = message_kinds(plan)
@@ -215,15 +244,18 @@ def _round(
     invited, traffic = tuple(participants), Traffic()
     for attempt in range(MAX_ATTEMPTS):
         round_ = Round(plan, number, attempt)
-        coordinator = coordinator_session(round_, state_hash(state), invited)
+        coordinator = coordinator_session(round_, state_hash(state), invited, aggregator)
         sessions = {name: participants[name].session(round_, state) for name in invited}
         try:
-            return run_round(
+            result = run_round(
                 coordinator,
                 sessions,
                 answers=lambda name, kind: gone.get(name) != kind,
                 traffic=traffic,
-            ), traffic
+            )
+            for name in result.survivors:
+                sessions[name].accept(result)
+            return result, traffic
         except CoinError as error:
             invited = tuple(name for name in invited if name not in error.absent)
     raise PlanError(f"round {number} started {MAX_ATTEMPTS} times without a joint coin")
@@ -244,6 +276,14 @@ def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
     for name in accounts:
         if name not in names:
             raise DataError(f"an account of {name!r}, who is no party; {nearest(name, names)}")
+
+
+def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
+    if plan.attested and enclave is None:
+        raise PlanError(
+            f"plan {plan.name!r} is aggregated in an enclave; give simulate(…, enclave=…) the "
+            "hardware and the policy that parties verify it by"
+        )
 
 
 def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:

@@ -9,6 +9,7 @@ from confide.plan.protection import (
     Aggregation,
     CentralNoise,
     Clear,
+    Enclave,
     Encrypted,
     FullBatch,
     Masked,
@@ -18,6 +19,7 @@ from confide.plan.protection import (
     PoissonSampling,
     Recipients,
     Release,
+    Rule,
     Sampling,
 )
 from confide.plan.sums import Norm, Sum, SumGroup
@@ -34,6 +36,7 @@ __all__ = [
     "Clear",
     "Code",
     "Corruption",
+    "Enclave",
     "Encrypted",
     "Finding",
     "FullBatch",
@@ -54,6 +57,7 @@ __all__ = [
     "Recipients",
     "Relation",
     "Release",
+    "Rule",
     "Sampling",
     "Sum",
     "SumGroup",

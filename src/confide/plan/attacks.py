@@ -1,6 +1,6 @@
 """Every attack we know on a plan, and what it comes to: the table behind "cannot be made".
 
-A rule looks at a plan and returns a finding: the attack is *broken* through (such a plan cannot be
+A judge looks at a plan and returns a finding: the attack is *broken* through (such a plan cannot be
 made), *defeated* (and by what), *assumed* away (and by which assumption), *reported* (it works, and
 the views say so) or *absent* (nobody in the threat could mount it). Tests enumerate adversaries and
 protections against this table, and each defeat is tried by an attack in the test suite.
@@ -17,14 +17,16 @@ from confide.errors import PlanError
 from confide.plan.masking import check_quorum, check_survivors
 from confide.plan.protection import (
     CentralNoise,
+    Enclave,
     Encrypted,
     FullBatch,
     Masked,
     NoiseShares,
     NoNoise,
     Recipients,
+    Rule,
 )
-from confide.plan.threat import Corruption
+from confide.plan.threat import Corruption, Hardware
 
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
@@ -69,32 +71,53 @@ class Finding:
 
 
 Verdict = tuple[Outcome, str]
-Rule = Callable[["Plan"], Verdict]
+Judge = Callable[["Plan"], Verdict]
 
 _NOBODY: Final = (Outcome.ABSENT, "nobody in the stated threat could try")
-_NOTHING_HIDDEN: Final = (Outcome.ABSENT, "the coordinator reads what it receives, as agreed")
+_NOTHING_HIDDEN: Final = (Outcome.ABSENT, "whoever adds up reads what it receives, as agreed")
+_NO_ENCLAVE: Final = (Outcome.ABSENT, "the plan has no enclave")
 
 
 def assess(plan: Plan) -> tuple[Finding, ...]:
-    """Judges a plan by every rule of the table."""
-    return tuple(Finding(name, aim, *rule(plan), source) for name, aim, rule, source in ATTACKS)
+    """Judges a plan by the whole table."""
+    return tuple(Finding(name, aim, *judge(plan), source) for name, aim, judge, source in ATTACKS)
 
 
 def _read_contributions(plan: Plan) -> Verdict:
     if not plan.threat.confidentiality.coordinator.corrupt:
         return Outcome.ABSENT, "the plan trusts the coordinator with what it receives"
-    if isinstance(plan.aggregation, Masked):
+    if isinstance(plan.inner, Masked):
         return Outcome.DEFEATED, "each contribution is hidden by masks that cancel only in the sum"
-    if isinstance(plan.aggregation, Encrypted):
+    if isinstance(plan.inner, Encrypted):
         return Outcome.DEFEATED, (
             "each contribution is encrypted under a key of its own, and only the sum of the "
             "survivors' keys is opened"
         )
+    if plan.attested:
+        return _read_through_hardware(plan)
     return Outcome.BROKEN, (
         "read contributions: the coordinator is "
         f"{plan.threat.confidentiality.coordinator.value!r} and receives each contribution in "
         "clear. Use aggregation 'masked' or 'encrypted', or call the coordinator 'honest' if it "
         "may read them."
+    )
+
+
+def _read_through_hardware(plan: Plan) -> Verdict:
+    if plan.threat.hardware is Hardware.UNTRUSTED:
+        return Outcome.BROKEN, (
+            "read contributions: the coordinator runs the enclave's machine, the plan calls its "
+            "hardware untrusted, and the enclave reads each contribution. Put it over 'masked' or "
+            "'encrypted' sums, or call the hardware 'assumed-sound'."
+        )
+    if _simulated(plan):
+        return Outcome.ASSUMED, (
+            "SIMULATED: no hardware stands behind the enclave, and the coordinator reads what it "
+            "likes; the plan shows how a run goes, and protects nothing"
+        )
+    return Outcome.ASSUMED, (
+        "the enclave reads each contribution and its hardware is assumed sound; every party "
+        "verifies it before it sends"
     )
 
 
@@ -112,6 +135,10 @@ def _insider_subtraction(plan: Plan) -> Verdict:
 def _equivocation(plan: Plan) -> Verdict:
     if not plan.quorum_needed:
         return _NOBODY
+    if plan.attested and not plan.only_sums_open:
+        return Outcome.DEFEATED, (
+            "a party contributes to a round once, so no two sums over different survivors hold it"
+        )
     if not plan.only_sums_open:
         return _NOTHING_HIDDEN
     try:
@@ -128,7 +155,7 @@ def _pooled_shares(plan: Plan) -> Verdict:
         threshold = plan.masking.threshold
     except PlanError as error:
         return Outcome.BROKEN, str(error)
-    what = "key" if isinstance(plan.aggregation, Encrypted) else "masks"
+    what = "key" if isinstance(plan.inner, Encrypted) else "masks"
     return Outcome.DEFEATED, (
         f"{threshold} shares open a party's {what}, more than {plan.colluding} colluders hold"
     )
@@ -146,6 +173,8 @@ def _forged_messages(plan: Plan) -> Verdict:
 def _split_model(plan: Plan) -> Verdict:
     if not plan.quorum_needed:
         return _NOBODY
+    if plan.attested and not plan.only_sums_open:
+        return Outcome.DEFEATED, "a party refuses another state than the one it computed itself"
     if not plan.only_sums_open:
         return Outcome.ASSUMED, (
             "the coordinator is honest, and what it says is as safe as the encrypted channel "
@@ -153,7 +182,7 @@ def _split_model(plan: Plan) -> Verdict:
         )
     hidden = (
         "shares of parties with different states do not open"
-        if isinstance(plan.aggregation, Encrypted)
+        if isinstance(plan.inner, Encrypted)
         else "masks of parties with different states do not cancel"
     )
     return Outcome.DEFEATED, (
@@ -163,7 +192,7 @@ def _split_model(plan: Plan) -> Verdict:
 
 
 def _false_ciphertext(plan: Plan) -> Verdict:
-    if not isinstance(plan.aggregation, Encrypted):
+    if not isinstance(plan.inner, Encrypted):
         return Outcome.ABSENT, "nothing is encrypted under shared keys"
     return Outcome.DEFEATED, (
         "what parties open is the sum of the signed survivors' keys, whatever ciphertext the "
@@ -172,7 +201,7 @@ def _false_ciphertext(plan: Plan) -> Verdict:
 
 
 def _rogue_key(plan: Plan) -> Verdict:
-    if not isinstance(plan.aggregation, Encrypted):
+    if not isinstance(plan.inner, Encrypted):
         return Outcome.ABSENT, "no keys are added up"
     return Outcome.DEFEATED, (
         "nobody encrypts under a joint key: a party that makes its key from others' hides its own "
@@ -193,10 +222,14 @@ def _wiretap(plan: Plan) -> Verdict:
     if not plan.threat.confidentiality.network.corrupt:
         return _NOBODY
     if plan.only_sums_open:
-        how = "encrypted" if isinstance(plan.aggregation, Encrypted) else "masked"
+        how = "encrypted" if isinstance(plan.inner, Encrypted) else "masked"
         return Outcome.DEFEATED, (
             f"each contribution is {how} beneath the encrypted channel (TLS 1.3); without the "
             "channel the wire sees what the coordinator sees, and that opens sums only"
+        )
+    if plan.attested:
+        return Outcome.DEFEATED, (
+            "each contribution is encrypted to a key that the enclave's evidence vouches for"
         )
     return Outcome.ASSUMED, "contributions are as safe as the encrypted channel (TLS 1.3)"
 
@@ -223,7 +256,8 @@ def _inference_from_sums(plan: Plan) -> Verdict:
             "exact sums bound nothing about single records: whoever knows enough of the rest "
             "learns what is left (ε = ∞)"
         )
-    if isinstance(plan.noise, CentralNoise) and plan.threat.confidentiality.coordinator.corrupt:
+    central = isinstance(plan.noise, CentralNoise) and not plan.attested
+    if central and plan.threat.confidentiality.coordinator.corrupt:
         return Outcome.REPORTED, "the coordinator holds the sums before it adds the noise"
     return Outcome.REPORTED, "bounded by the noise; the ledger states (ε, δ)"
 
@@ -237,6 +271,8 @@ def _noise_left_out(plan: Plan) -> Verdict:
             "with that party's small share of the noise only. Use 'masked' or 'encrypted', or "
             "central noise."
         )
+    if isinstance(plan.noise, CentralNoise) and plan.attested:
+        return Outcome.ASSUMED, "the enclave adds the noise, and its hardware is assumed sound"
     if isinstance(plan.noise, CentralNoise):
         if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:
             return Outcome.REPORTED, "the coordinator adds the noise, and a malicious one may not"
@@ -262,8 +298,13 @@ def _poisoning(plan: Plan) -> Verdict:
             "one party can set the result: hidden contributions cannot be checked, so one can be "
             "anything, and the sum becomes what it likes"
         )
+    if isinstance(plan.aggregation, Enclave) and plan.aggregation.rule is not Rule.SUM:
+        return Outcome.REPORTED, (
+            "few parties can move the result a little: within the party range, and as far as the "
+            f"rule {plan.aggregation.rule.value!r} lets them"
+        )
     return Outcome.REPORTED, (
-        "one party can move the result: the coordinator checks that a contribution is within "
+        "one party can move the result: whoever adds up checks that a contribution is within "
         "the party range, and anything within it counts"
     )
 
@@ -271,10 +312,69 @@ def _poisoning(plan: Plan) -> Verdict:
 def _false_sum(plan: Plan) -> Verdict:
     if plan.threat.integrity.coordinator is not Corruption.MALICIOUS:
         return _NOBODY
+    if plan.attested and plan.threat.hardware is Hardware.ASSUMED_SOUND:
+        return Outcome.ASSUMED, (
+            "the enclave signs what it releases, parties verify that, and its hardware is assumed "
+            "sound"
+        )
     return Outcome.REPORTED, (
         "the coordinator can set the result: it announces the sums, and the parties cannot tell "
         "a false sum from a true one (they would notice only different ones)"
     )
+
+
+def _other_build(plan: Plan) -> Verdict:
+    if not plan.attested:
+        return _NO_ENCLAVE
+    return Outcome.DEFEATED, (
+        "every party verifies before it sends: vendor's root, firmware, no debugging, and the "
+        "measurements that the policy of the plan names"
+    )
+
+
+def _relayed_evidence(plan: Plan) -> Verdict:
+    if not plan.attested:
+        return _NO_ENCLAVE
+    return Outcome.DEFEATED, (
+        "evidence answers a nonce of the party's choice and vouches for a key; who relays it has "
+        "no such key, and receives ciphertext"
+    )
+
+
+def _rolled_back(plan: Plan) -> Verdict:
+    if not plan.attested:
+        return _NO_ENCLAVE
+    return Outcome.DEFEATED, (
+        "each party contributes to a round once whatever the enclave forgot, and the enclave "
+        "restores a state only if a monotonic counter agrees, else it starts anew with fresh keys"
+    )
+
+
+def _forked(plan: Plan) -> Verdict:
+    if not plan.attested:
+        return _NO_ENCLAVE
+    return Outcome.DEFEATED, (
+        "receipts name the instance that each contributor verified, signed by the contributor: "
+        "two of them in one round do not verify"
+    )
+
+
+def _broken_hardware(plan: Plan) -> Verdict:
+    if not plan.attested:
+        return _NO_ENCLAVE
+    if plan.only_sums_open:
+        return Outcome.DEFEATED, (
+            "the enclave receives hidden contributions; whoever opens it learns what a coordinator "
+            f"under {type(plan.inner).__name__.lower()!r} learns, and sets the result"
+        )
+    return Outcome.REPORTED, (
+        "whoever opens the machine, or holds a stolen key of one, reads each contribution: the "
+        "policy's list of nodes is what remains"
+    )
+
+
+def _simulated(plan: Plan) -> bool:
+    return isinstance(plan.aggregation, Enclave) and plan.aggregation.simulated
 
 
 def _somebody_sees_sums(plan: Plan) -> bool:
@@ -282,7 +382,7 @@ def _somebody_sees_sums(plan: Plan) -> bool:
     return to_parties or plan.threat.confidentiality.coordinator.corrupt
 
 
-ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
+ATTACKS: Final[tuple[tuple[str, Aim, Judge, str], ...]] = (
     ("read contributions", Aim.CONFIDENTIALITY, _read_contributions,
      "Zhu, Liu and Han 2019, Deep Leakage from Gradients"),
     ("insider subtraction", Aim.CONFIDENTIALITY, _insider_subtraction,
@@ -304,6 +404,16 @@ ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
     ("wiretap", Aim.CONFIDENTIALITY, _wiretap, "Rescorla 2018, RFC 8446"),
     ("differences across rounds", Aim.CONFIDENTIALITY, _round_differences,
      "So et al. 2023, Securing Secure Aggregation"),
+    ("another build in the enclave", Aim.CONFIDENTIALITY, _other_build,
+     "Costan and Devadas 2016, Intel SGX Explained, §5.8"),
+    ("relayed evidence", Aim.CONFIDENTIALITY, _relayed_evidence,
+     "CVE-2026-33697, relay of intra-handshake attestation"),
+    ("rolled-back enclave", Aim.CONFIDENTIALITY, _rolled_back,
+     "Matetic et al. 2017, ROTE"),
+    ("forked enclave", Aim.CONFIDENTIALITY, _forked,
+     "Brandenburger et al. 2017, Rollback and Forking Detection for TEEs"),
+    ("broken hardware", Aim.CONFIDENTIALITY, _broken_hardware,
+     "Seto et al. 2025, WireTap; De Meulemeester et al. 2025, Battering RAM"),
     ("inference from exact sums", Aim.CONFIDENTIALITY, _inference_from_sums,
      "Dinur and Nissim 2003"),
     ("noise left out", Aim.CONFIDENTIALITY, _noise_left_out,
@@ -315,4 +425,4 @@ ATTACKS: Final[tuple[tuple[str, Aim, Rule, str], ...]] = (
     ("false sum", Aim.INTEGRITY, _false_sum,
      "Xu et al. 2019, VerifyNet"),
 )  # fmt: skip
-"""Name, aim, rule and source of every attack, in the order in which the views list them."""
+"""Name, aim, judge and source of every attack, in the order in which the views list them."""

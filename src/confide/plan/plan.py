@@ -17,7 +17,9 @@ from confide.plan.noise import check_noise, noise_steps, noise_tail
 from confide.plan.parties import Neighbours, Party, Unit
 from confide.plan.protection import (
     Aggregation,
+    CentralNoise,
     Clear,
+    Enclave,
     Encrypted,
     FullBatch,
     Masked,
@@ -26,6 +28,7 @@ from confide.plan.protection import (
     NoNoise,
     Recipients,
     Release,
+    Rule,
     Sampling,
 )
 from confide.plan.sums import Sum, SumGroup
@@ -106,7 +109,7 @@ class Plan(Value):
             raise PlanError(
                 f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
             )
-        if isinstance(self.aggregation, Encrypted) and len(self.parties) > COMPLETE_UP_TO:
+        if isinstance(self.inner, Encrypted) and len(self.parties) > COMPLETE_UP_TO:
             raise PlanError(
                 f"{len(self.parties):,} parties in one encrypted sum, where each shares its key "
                 f"with all others; at most {COMPLETE_UP_TO} do: use aggregation 'masked'"
@@ -160,8 +163,24 @@ class Plan(Value):
                 + "; a sampled batch is cut to one capacity before it is drawn: give them the same"
             )
         check_noise(self)
+        self._check_enclave()
         for declared in self.sums.sums:
             self.sum_bits(declared)
+
+    def _check_enclave(self) -> None:
+        if not isinstance(self.aggregation, Enclave):
+            return
+        if self.aggregation.rule is not Rule.SUM and not isinstance(self.noise, NoNoise):
+            raise PlanError(
+                f"rule {self.aggregation.rule.value!r} together with noise: how far one unit moves "
+                "its result is not proven, so no noise is calibrated to it. Take rule 'sum', or "
+                "leave the noise out"
+            )
+        if isinstance(self.noise, CentralNoise) and self.only_sums_open:
+            raise PlanError(
+                "central noise in an enclave over hidden sums: were the hardware broken, the sums "
+                "would be there without it. Take noise in shares, which is in the sums already"
+            )
 
     @property
     def colluding(self) -> int:
@@ -201,9 +220,19 @@ class Plan(Value):
         )
 
     @property
+    def inner(self) -> Clear | Masked | Encrypted:
+        """What protects contributions beneath an enclave; `aggregation`, where there is none."""
+        return self.aggregation.over if isinstance(self.aggregation, Enclave) else self.aggregation
+
+    @property
     def only_sums_open(self) -> bool:
-        """Whether contributions are hidden from the coordinator."""
-        return not isinstance(self.aggregation, Clear)
+        """Whether contributions are hidden from whoever adds them up."""
+        return not isinstance(self.inner, Clear)
+
+    @property
+    def attested(self) -> bool:
+        """Whether an enclave adds them up."""
+        return isinstance(self.aggregation, Enclave)
 
     @property
     def quorum_needed(self) -> bool:

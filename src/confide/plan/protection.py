@@ -19,6 +19,7 @@ __all__ = [
     "Aggregation",
     "CentralNoise",
     "Clear",
+    "Enclave",
     "Encrypted",
     "FullBatch",
     "Masked",
@@ -28,8 +29,11 @@ __all__ = [
     "PoissonSampling",
     "Recipients",
     "Release",
+    "Rule",
     "Sampling",
 ]
+
+_HASH_BYTES: Final = 32
 
 DELTA: Final = 1e-8
 """δ where a plan names none: below 1 ÷ units for up to a hundred million."""
@@ -62,7 +66,48 @@ class Encrypted(Value):
     """
 
 
-Aggregation = Clear | Masked | Encrypted
+class Rule(Enum):
+    """How contributions become one: added up, or combined so that a few liars move little."""
+
+    SUM = "sum"
+    MEDIAN = "median"
+    TRIMMED_MEAN = "trimmed-mean"
+    KRUM = "krum"
+    GEOMETRIC_MEDIAN = "geometric-median"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclave(Value):
+    """An attested enclave receives the contributions, and every party verifies it before it sends.
+
+    Attributes:
+        policy: SHA-256 of the policy that every party verifies it by (`confide.tee.Policy.hash`).
+        over: What protects contributions inside. `Clear()`: the enclave reads them, checks their
+            ranges, and adds the noise. `Masked()` or `Encrypted()`: it reads sums only, so that
+            broken hardware costs no more than that protection does.
+        rule: How it combines them; other rules than sums need `Clear()` and no noise.
+        simulated: Whether the policy accepts a simulator, behind which no hardware stands.
+    """
+
+    policy: bytes
+    over: Clear | Masked | Encrypted = Clear()
+    rule: Rule = Rule.SUM
+    simulated: bool = False
+
+    def _check(self) -> None:
+        if len(self.policy) != _HASH_BYTES:
+            raise PlanError(
+                f"an enclave policy of {len(self.policy)} bytes; name its SHA-256, {_HASH_BYTES}"
+            )
+        if self.rule is not Rule.SUM and not isinstance(self.over, Clear):
+            raise PlanError(
+                f"rule {self.rule.value!r} in an enclave over {type(self.over).__name__.lower()!r} "
+                "sums: it takes each contribution, and there the enclave reads none. Leave 'over' "
+                "out, or take rule 'sum'"
+            )
+
+
+Aggregation = Clear | Masked | Encrypted | Enclave
 
 
 @dataclass(frozen=True)

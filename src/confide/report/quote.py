@@ -172,7 +172,7 @@ def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
     """Protocol seconds of a party and of the coordinator, from counts of primitives."""
     cost, n = _primitive_seconds(), len(plan.parties)
     vector = layout.vector_bytes * cost["byte"]
-    if isinstance(plan.aggregation, Clear):
+    if isinstance(plan.inner, Clear):
         return cost["sign"] + vector, n * (cost["verify"] + vector)
     masking = plan.masking
     messages = 5 if masking.quorum else 4
@@ -180,7 +180,7 @@ def _seconds_per_round(plan: Plan, layout: Layout) -> tuple[float, float]:
     if masking.quorum:
         signatures += signatures_to_verify(masking, masking.min_survivors)
     party = 2 * masking.degree * cost["agree"] + messages * cost["sign"]
-    if isinstance(plan.aggregation, Encrypted):
+    if isinstance(plan.inner, Encrypted):
         ours, theirs = _encryption_seconds(plan)
         party += signatures * cost["verify"] + ours
         return party, n * messages * cost["verify"] + theirs
@@ -249,7 +249,7 @@ def _party_memory(plan: Plan, layout: Layout, rows: int) -> int:
     at_once = {Unit.RECORD: min(rows, plan.chunk_records), Unit.PERSON: rows, Unit.PARTY: 1}[unit]
     # Contributions of a chunk as reals, clipped and rounded; then the vector, its mask, its bytes.
     contributions = 8 * 3 * at_once * plan.sums.size
-    if isinstance(plan.aggregation, Encrypted):
+    if isinstance(plan.inner, Encrypted):
         return contributions + _encryption_memory(plan)
     return contributions + 4 * layout.vector_bytes
 
@@ -258,7 +258,7 @@ def _coordinator_memory(plan: Plan, layout: Layout) -> int:
     if not plan.only_sums_open:
         return 4 * layout.vector_bytes
     pairs = len(plan.parties) * plan.masking.degree
-    if isinstance(plan.aggregation, Encrypted):
+    if isinstance(plan.inner, Encrypted):
         # Each sealed share as it came, and as it goes out.
         return _encryption_memory(plan) + 2 * pairs * parameters_of(plan).polynomial_bytes
     return 4 * layout.vector_bytes + pairs * 400

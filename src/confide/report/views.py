@@ -220,7 +220,7 @@ def _promise(plan: Plan) -> str:
 
 
 def _clear(plan: Plan) -> bool:
-    return isinstance(plan.aggregation, Clear)
+    return isinstance(plan.inner, Clear)
 
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
@@ -465,7 +465,7 @@ def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
         "nothing to bound",
         f"{hiding.hardness}; or {pooled}",
     )
-    if not isinstance(plan.aggregation, Encrypted):
+    if not isinstance(plan.inner, Encrypted):
         return (vector,)
     key = Observation(
         "the sum of the survivors' keys, and of their errors",
@@ -515,7 +515,7 @@ _HIDING: Final[Mapping[type, _Hiding]] = {
 
 
 def _hiding(plan: Plan) -> _Hiding:
-    return _HIDING[type(plan.aggregation)]
+    return _HIDING[type(plan.inner)]
 
 
 def _sum_assumption(plan: Plan) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from confide import canonical
 from confide.errors import PlanError
 from confide.tee.attestation import Platform
 from confide.tee.release import Reference
@@ -87,6 +90,34 @@ class Policy:
                 "the policy accepts SEV-SNP and names no least patch levels: add [tcb.snp.Milan] "
                 "with bootloader, tee, snp and microcode, or another product"
             )
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of all that the policy asks for; a plan names it, so that all ask for the same.
+
+        The names of references are for people and left out.
+        """
+        return canonical.sha256(
+            {
+                "format": "confide policy 1",
+                "references": sorted(
+                    canonical.encode([r.platform.value, dict(r.measurements), r.workload])
+                    for r in self.references
+                ),
+                "nodes": None if self.nodes is None else sorted(self.nodes),
+                "statuses": sorted(self.statuses),
+                "advisories": sorted(self.advisories),
+                "minimum_evaluation": self.minimum_evaluation,
+                "minimum_levels": {name: dict(m) for name, m in self.minimum_levels.items()},
+                "max_collateral_age": int(self.max_collateral_age.total_seconds()),
+                "max_evidence_age": int(self.max_evidence_age.total_seconds()),
+                "revocation_lists": self.revocation_lists,
+                "simulated": {
+                    platform.value: root.fingerprint(SHA256())
+                    for platform, root in self.roots.simulated.items()
+                },
+            }
+        )
 
     @property
     def platforms(self) -> tuple[Platform, ...]:

@@ -1,0 +1,20 @@
+"""Aggregation in an attested enclave, which every party verifies before it sends.
+
+The enclave holds the coordinator's whole session; its host only carries bytes. What protects
+contributions inside is another protection: in clear, where the enclave checks ranges and adds the
+noise, or masked or encrypted, where broken hardware costs no more than that protection does.
+"""
+
+from confide.aggregation.enclave.aggregator import Aggregator
+from confide.aggregation.enclave.coordinator import EnclaveCoordinator
+from confide.aggregation.enclave.party import EnclaveParty
+from confide.aggregation.enclave.receipts import Receipt, check_chain, verify_receipts
+
+__all__ = [
+    "Aggregator",
+    "EnclaveCoordinator",
+    "EnclaveParty",
+    "Receipt",
+    "check_chain",
+    "verify_receipts",
+]

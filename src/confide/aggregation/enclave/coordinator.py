@@ -1,0 +1,161 @@
+"""The enclave's side of an attested round; the host that runs it only carries these messages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from confide import canonical
+from confide.aggregation.enclave.aggregator import Aggregator
+from confide.aggregation.enclave.robust import RobustCoordinator
+from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
+from confide.aggregation.inner import inner_coordinator
+from confide.aggregation.session import CoordinatorSession, RoundResult
+from confide.errors import DropoutError, PlanError, ProtocolError
+from confide.plan.protection import Rule
+from confide.tee.channel import sealed_bytes
+from confide.tee.claims import Claims
+
+__all__ = ["EnclaveCoordinator"]
+
+_FRAME_BYTES = 512
+_FRAME_ITEMS = 5
+
+
+class EnclaveCoordinator:
+    """See `confide.aggregation.session.CoordinatorSession`.
+
+    Args:
+        round_: The attempt; it is claimed from the aggregator's register at once.
+        state_hash: Hash of the state that this round contributes to.
+        invited: Names of the parties to ask.
+        aggregator: What lives in the enclave.
+
+    Raises:
+        PlanError: If the aggregator is for another plan.
+    """
+
+    def __init__(
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        aggregator: Aggregator,
+    ) -> None:
+        if aggregator.plan.hash != round_.plan.hash:
+            raise PlanError(
+                f"{aggregator!r} enforces plan {aggregator.plan.short_hash}, and is asked for "
+                f"{round_.plan.short_hash}: launch another one"
+            )
+        aggregator.register.claim(round_)
+        self._round, self._state_hash, self._invited = round_, state_hash, invited
+        self._aggregator = aggregator
+        self._claims: dict[str, Claims] = {}
+        self._evidence: dict[str, bytes] = {}
+        self._inner: CoordinatorSession | None = None
+        self._step = 0
+        self._inputs: dict[str, bytes] = {}
+        self._met: dict[str, bytes] = {}
+        self._limit = inner_bytes(round_)
+        self._result: RoundResult | None = None
+
+    def open(self) -> Mapping[str, bytes]:
+        """Lets every invited party ask."""
+        return dict.fromkeys(self._invited, announce("ask"))
+
+    def receive(self, message: bytes) -> None:
+        """Takes a party's question, and later what it sealed."""
+        if self._result is not None:
+            raise ProtocolError(f"a message after the end of {self._round}")
+        if self._inner is None:
+            self._answer(message)
+        else:
+            self._take(message, self._inner)
+
+    def advance(self) -> Mapping[str, bytes]:
+        """Closes the step."""
+        if self._result is not None:
+            return {}
+        if self._inner is None:
+            return self._begin()
+        outbox = self._inner.advance()
+        self._step += 1
+        if not outbox:
+            self._finish(self._inner.result)
+        return outbox
+
+    @property
+    def awaits(self) -> str:
+        """The kind of message that this step takes, as the inner protection calls it."""
+        return "challenge" if self._inner is None else self._inner.awaits
+
+    @property
+    def result(self) -> RoundResult:
+        """What is released, with the enclave's receipt."""
+        if self._result is None:
+            raise ProtocolError(f"{self._round} is not finished")
+        return self._result
+
+    def _answer(self, message: bytes) -> None:
+        envelope = self._round.open(message, "challenge", CHALLENGE_BYTES)
+        sender = envelope.sender
+        if sender in self._claims or sender not in self._invited:
+            raise ProtocolError(f"a second or unasked question of {sender!r}")
+        values = canonical.decode(envelope.payload, CHALLENGE_BYTES)
+        (nonce,) = fields_of(values, nonce=bytes)
+        workload = self._aggregator.workload
+        evidence = workload.answer(nonce, self._aggregator.clock())
+        assert evidence.claims is not None  # noqa: S101 - a workload answers with claims
+        self._claims[sender], self._evidence[sender] = evidence.claims, evidence.to_bytes()
+
+    def _begin(self) -> Mapping[str, bytes]:
+        plan = self._round.plan
+        if len(self._claims) < plan.min_survivors:
+            raise DropoutError(
+                f"{len(self._claims)} of {len(plan.parties)} parties asked the enclave in "
+                f"{self._round}; the plan bears {plan.dropouts} dropouts. No sum is released"
+            )
+        asked = tuple(name for name in self._invited if name in self._claims)
+        self._inner = self._inner_session(asked)
+        return {
+            name: announce("attested", evidence=self._evidence[name], message=opening)
+            for name, opening in self._inner.open().items()
+        }
+
+    def _inner_session(self, asked: tuple[str, ...]) -> CoordinatorSession:
+        rule = self._aggregator.protection.rule
+        if rule is Rule.SUM:
+            return inner_coordinator(self._round, self._state_hash, asked)
+        return RobustCoordinator(self._round, self._state_hash, asked, rule)
+
+    def _take(self, message: bytes, inner: CoordinatorSession) -> None:
+        size = sealed_bytes(self._limit, len(header(self._round, "", self._step)) + 200)
+        match canonical.decode(message, size + _FRAME_BYTES, _FRAME_ITEMS):
+            case ["sealed", str(sender), bytes(sealed), bytes(met)]:
+                pass
+            case _:
+                raise ProtocolError("a message to the enclave that is not sealed")
+        claims = self._claims.get(sender)
+        if claims is None:
+            raise ProtocolError(f"a sealed message of {sender[:80]!r}, who did not ask before")
+        if (sender in self._met) != (not met) or len(met) not in (0, SIGNATURE_BYTES):
+            raise ProtocolError(f"{sender!r} does not say once which instance it met")
+        if met:
+            self._round.verify(sender, MET, claims.instance, met)
+        expected = header(self._round, sender, self._step)
+        opened = self._aggregator.workload.open(claims, expected, sealed, self._limit)
+        contributes = inner.awaits == "contribution"
+        inner.receive(opened)
+        if met:
+            self._met[sender] = met
+        if contributes:
+            self._inputs[sender] = hashlib.sha256(sealed).digest()
+
+    def _finish(self, result: RoundResult) -> None:
+        self._result = self._aggregator.release(
+            self._round,
+            result,
+            [self._inputs[name] for name in result.survivors],
+            [self._met[name] for name in result.survivors],
+        )

@@ -1,0 +1,213 @@
+"""Receipts: what an enclave signs of each round it releases, for anybody to verify offline.
+
+A receipt names the one before, so a chain of them has no gaps; each contributor's signature on the
+instance that it verified stands in it, so contributors who met two instances find out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, Self
+
+import numpy as np
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from confide import canonical
+from confide.aggregation.enclave.wire import MET, expected_of
+from confide.aggregation.encoding import Integers
+from confide.aggregation.envelope import Round
+from confide.errors import ProtocolError, VerificationError
+from confide.plan.plan import Plan
+from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
+
+__all__ = ["Receipt", "check_chain", "hash_of_totals", "inputs_root", "verify_receipts"]
+
+_DOMAIN: Final = b"confide receipt 1\0"
+_MAX_BYTES: Final = 64 << 20
+_SIGNATURE_BYTES: Final = 64
+_LEAF, _NODE = b"\0", b"\1"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an enclave says of a round.
+
+    Attributes:
+        plan: Hash of the plan it enforced.
+        number: The round.
+        attempt: The attempt at it.
+        instance: Identifier of the enclave's instance.
+        epoch: Number of its keys.
+        sequence: How many receipts this instance signed before.
+        previous: Hash of the one before, zeros for the first.
+        survivors: Names of the parties in the sum, in order.
+        met: Each survivor's signature on the instance that it verified, in the same order.
+        inputs: Root of the Merkle tree over what the survivors sent (RFC 9162, §2.1.1).
+        totals: SHA-256 of what was released.
+        epsilon: ε of all rounds released so far, as a decimal text; 'inf' without noise.
+        delta: δ at which it is stated, as a decimal text.
+        assurance: 'hardware', or 'simulated'.
+        signature: By the key in the enclave's claims, over everything else.
+    """
+
+    plan: bytes
+    number: int
+    attempt: int
+    instance: bytes
+    epoch: int
+    sequence: int
+    previous: bytes
+    survivors: tuple[str, ...]
+    met: tuple[bytes, ...]
+    inputs: bytes
+    totals: bytes
+    epsilon: str
+    delta: str
+    assurance: str
+    signature: bytes = b""
+
+    def signed(self, key: Ed25519PrivateKey) -> Receipt:
+        """The receipt with a signature."""
+        return Receipt(**{**vars(self), "signature": key.sign(self._covered())})
+
+    def verify(self, plan: Plan, claims: Claims) -> None:
+        """Verifies that an enclave with these claims signed it, and that all met this instance.
+
+        Args:
+            plan: The plan.
+            claims: Of the enclave, from evidence that was verified.
+
+        Raises:
+            VerificationError: If it is another enclave's, or a contributor met another instance.
+        """
+        try:
+            key = Ed25519PublicKey.from_public_bytes(claims.signing_key)
+            key.verify(self.signature, self._covered())
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError(
+                "the receipt is not signed by the enclave that was verified"
+            ) from error
+        named = (self.plan, self.instance, self.epoch)
+        if named != (plan.hash, claims.instance, claims.epoch):
+            raise VerificationError("the receipt is of another plan, instance or epoch")
+        round_ = Round(plan, self.number, self.attempt)
+        if len(self.met) != len(self.survivors):
+            raise VerificationError("the receipt does not say which instance each survivor met")
+        for name, signature in zip(self.survivors, self.met, strict=True):
+            round_.verify(name, MET, self.instance, signature)
+
+    def check_totals(self, totals: Integers) -> None:
+        """Checks that these sums are what was released.
+
+        Raises:
+            VerificationError: If they are others.
+        """
+        if hash_of_totals(totals) != self.totals:
+            raise VerificationError(
+                f"the sums of round {self.number} are not those that the enclave released: "
+                "somebody changed them on the way"
+            )
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the whole receipt, which the next one names."""
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def to_bytes(self) -> bytes:
+        """Deterministic CBOR."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return canonical.encode(values)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` wrote.
+
+        Raises:
+            ProtocolError: If it is anything else.
+        """
+        values = canonical.decode(data, _MAX_BYTES)
+        kinds = {f.name: f.type for f in fields(cls)}
+        if not isinstance(values, dict) or values.keys() != kinds.keys():
+            raise ProtocolError("a receipt that lacks a field, or has another one")
+        for name, kind in kinds.items():
+            wanted = "list" if str(kind).startswith("tuple") else kind
+            if type(values[name]).__name__ != wanted:
+                raise ProtocolError(f"a receipt whose {name} is of another type")
+        given: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in values.items()
+        }
+        return cls(**given)
+
+    def _covered(self) -> bytes:
+        unsigned = Receipt(**{**vars(self), "signature": b""})
+        return _DOMAIN + unsigned.to_bytes()
+
+
+def check_chain(receipts: Sequence[Receipt]) -> None:
+    """Checks that receipts of one instance follow each other from its first on.
+
+    Raises:
+        VerificationError: If one is missing or out of order, or a round is released twice.
+    """
+    previous, released = bytes(32), set()
+    for sequence, receipt in enumerate(receipts):
+        if receipt.sequence != sequence or receipt.previous != previous:
+            raise VerificationError(
+                f"receipt {receipt.sequence} does not follow the one before: one is missing, or "
+                "the enclave was set back"
+            )
+        if receipt.number in released:
+            raise VerificationError(f"round {receipt.number} was released twice")
+        previous = receipt.hash
+        released.add(receipt.number)
+
+
+def verify_receipts(
+    receipts: Sequence[Receipt],
+    plan: Plan,
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    collateral: Collateral,
+    at: datetime,
+) -> None:
+    """Verifies a chain of receipts as somebody who was not there: evidence, signatures, order.
+
+    Args:
+        receipts: Of one instance, from its first on.
+        plan: The plan.
+        evidence: What the instance answered to any party at the time.
+        policy: What the verifier asks of it.
+        collateral: What is at hand of the vendors.
+        at: The time of the evidence: certificates and claims may have ended since.
+
+    Raises:
+        AttestationError: If the evidence does not hold.
+        VerificationError: If a receipt does not.
+    """
+    nonce = evidence.claims.nonce if evidence.claims else b""
+    peer = verify_peer(evidence, policy, expected_of(plan, nonce), collateral=collateral, at=at)
+    for receipt in receipts:
+        receipt.verify(plan, peer.claims)
+    check_chain(receipts)
+
+
+def hash_of_totals(totals: Integers) -> bytes:
+    """SHA-256 of released lattice integers, as 64-bit little-endian numbers."""
+    return hashlib.sha256(np.ascontiguousarray(totals, "<i8").tobytes()).digest()
+
+
+def inputs_root(inputs: Iterable[bytes]) -> bytes:
+    """The Merkle root of what survivors sent, in the order of their names."""
+    return _root([hashlib.sha256(_LEAF + item).digest() for item in inputs])
+
+
+def _root(hashes: list[bytes]) -> bytes:
+    if len(hashes) <= 1:
+        return hashes[0] if hashes else hashlib.sha256(b"").digest()
+    split = 1 << (len(hashes) - 1).bit_length() - 1
+    return hashlib.sha256(_NODE + _root(hashes[:split]) + _root(hashes[split:])).digest()

@@ -1,0 +1,57 @@
+"""What both sides of an attested round agree on: headers of sealed messages, bounds, names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confide import canonical
+from confide.aggregation.encrypted.parameters import parameters_of
+from confide.aggregation.envelope import Round
+from confide.aggregation.modular import Layout
+from confide.aggregation.sharing import wire
+from confide.aggregation.sharing.keys import TAG_BYTES
+from confide.plan.plan import Plan
+from confide.plan.protection import Clear, Encrypted
+from confide.tee.verification import Expected
+
+__all__ = ["CHALLENGE_BYTES", "MET", "PURPOSE", "expected_of", "header", "inner_bytes"]
+
+PURPOSE: Final = "aggregate"
+"""What the enclave's claims say that it is for."""
+
+MET: Final = "met"
+"""The kind under which a party signs the identifier of the instance that it verified."""
+
+CHALLENGE_BYTES: Final = 256
+_OVERHEAD: Final = 4096
+
+
+def expected_of(plan: Plan, nonce: bytes) -> Expected:
+    """What an enclave must claim to a party that asked with a nonce."""
+    return Expected(nonce, PURPOSE, plan.hash, plan.task.name)
+
+
+def header(round_: Round, sender: str, step: int) -> bytes:
+    """What a sealed message is: it opens as nothing else.
+
+    Args:
+        round_: The attempt.
+        sender: The party's name.
+        step: How many messages it sealed in this attempt before.
+    """
+    return canonical.encode(
+        ["confide sealed 1", round_.plan.hash, round_.number, round_.attempt, sender, step]
+    )
+
+
+def inner_bytes(round_: Round) -> int:
+    """The most bytes that a message of the inner protection has."""
+    plan = round_.plan
+    if isinstance(plan.inner, Clear):
+        return Layout.of_contribution(plan).wire_bytes + _OVERHEAD
+    if isinstance(plan.inner, Encrypted):
+        parameters = parameters_of(plan)
+        sealed, vector = parameters.polynomial_bytes + TAG_BYTES, parameters.vector_bytes
+    else:
+        sealed, vector = _OVERHEAD, Layout.of_sum(plan).wire_bytes
+    return wire.message_limit(round_, sealed, vector) + _OVERHEAD

@@ -1,0 +1,132 @@
+"""Sending to an attested peer, and to nobody else.
+
+Each message has a data key of its own, wrapped by HPKE (RFC 9180, base mode, X25519, HKDF-SHA256,
+AES-256-GCM) to the key that the evidence vouches for. Its `info` is SHA-256(claims ‖ header), so a
+message opens only where these claims were made, and only as what its header says. The payload goes
+in chunks under the data key, each nonce the chunk's number and whether it is the last: chunks that
+are swapped, left out or cut off do not open (STREAM, Hoang et al. 2015, §7). TLS is only transport,
+so whoever relays the evidence of an enclave receives ciphertext.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from confide import canonical
+from confide.errors import AttestationError, ProtocolError, Step, VerificationError
+from confide.randomness import SecureRandom
+from confide.tee.claims import Claims
+from confide.tee.verification import AttestedPeer
+
+__all__ = ["CHUNK_BYTES", "open_sealed", "seal", "sealed_bytes"]
+
+CHUNK_BYTES: Final = 1 << 20
+_KEY_BYTES: Final = 32
+_TAG_BYTES: Final = 16
+_NUMBER_BYTES: Final = 11
+_WRAPPED_BYTES: Final = 32 + _KEY_BYTES + _TAG_BYTES
+_FRAME_BYTES: Final = 64
+"""Room for the CBOR around header, wrapped key and chunks."""
+
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def seal(
+    peer: AttestedPeer, header: bytes, payload: bytes, *, at: datetime, random: SecureRandom
+) -> bytes:
+    """Encrypts a message to an attested peer.
+
+    Args:
+        peer: Made by `verify_peer`; nothing else will do.
+        header: What the message is: authenticated, and readable by everybody.
+        payload: What only the peer is to read.
+        at: The time.
+        random: Where the data key comes from.
+
+    Raises:
+        AttestationError: If the verification has expired, at the step `freshness`.
+    """
+    if at > peer.expires:
+        raise AttestationError(
+            Step.FRESHNESS,
+            f"the peer was verified until {peer.expires:%Y-%m-%d %H:%M:%S} UTC; ask it again "
+            "before sending",
+        )
+    bound, key = _bound_to(peer.claims, header), random.bytes(_KEY_BYTES)
+    public = X25519PublicKey.from_public_bytes(peer.claims.hpke_key)
+    wrapped = _SUITE.encrypt(key, public, info=bound)
+    cipher = AESGCM(key)
+    chunks = [
+        cipher.encrypt(nonce, payload[start : start + CHUNK_BYTES], bound)
+        for nonce, start in _chunks(len(payload))
+    ]
+    return canonical.encode({"header": header, "key": wrapped, "chunks": b"".join(chunks)})
+
+
+def open_sealed(
+    key: X25519PrivateKey, claims: Claims, header: bytes, sealed: bytes, max_bytes: int
+) -> bytes:
+    """Decrypts a message of the one header that is expected.
+
+    Args:
+        key: The private half of the claims' HPKE key.
+        claims: What the peer was told in the evidence that it verified.
+        header: What the message must be.
+        sealed: What `seal` wrote.
+        max_bytes: Bytes of the largest payload accepted.
+
+    Raises:
+        ProtocolError: If it is malformed, too large or of another header.
+        VerificationError: If it was encrypted to other claims or altered.
+    """
+    match canonical.decode(sealed, sealed_bytes(max_bytes, len(header)), max_items=7):
+        case {"header": bytes(found), "key": bytes(wrapped), "chunks": bytes(chunks)}:
+            pass
+        case _:
+            raise ProtocolError("a message to the enclave that is no header, key and chunks")
+    if found != header:
+        raise ProtocolError("a message to the enclave that is of another step, round or party")
+    bound = _bound_to(claims, header)
+    try:
+        cipher = AESGCM(_SUITE.decrypt(wrapped, key, info=bound))
+        return b"".join(_decrypted(cipher, chunks, bound))
+    except (InvalidTag, ValueError) as error:
+        raise VerificationError(
+            "a message to the enclave that does not open: it was encrypted to other claims, or "
+            "altered on the way"
+        ) from error
+
+
+def sealed_bytes(payload: int, header: int) -> int:
+    """Bytes of a message with a payload and a header of so many bytes, at most."""
+    chunks = max(1, -(-payload // CHUNK_BYTES))
+    return payload + chunks * _TAG_BYTES + header + _WRAPPED_BYTES + _FRAME_BYTES
+
+
+def _bound_to(claims: Claims, header: bytes) -> bytes:
+    return hashlib.sha256(claims.to_bytes() + header).digest()
+
+
+def _chunks(size: int) -> Iterator[tuple[bytes, int]]:
+    """The nonce and the start of each chunk; an empty message has one, empty too."""
+    count = max(1, -(-size // CHUNK_BYTES))
+    for k in range(count):
+        last = k == count - 1
+        yield k.to_bytes(_NUMBER_BYTES, "big") + bytes([last]), k * CHUNK_BYTES
+
+
+def _decrypted(cipher: AESGCM, chunks: bytes, bound: bytes) -> Iterator[bytes]:
+    size, step = len(chunks), CHUNK_BYTES + _TAG_BYTES
+    if size < _TAG_BYTES or 0 < size % step < _TAG_BYTES:
+        raise ValueError("chunks of no such sizes")
+    count = -(-size // step)
+    for k, (nonce, _) in enumerate(_chunks(size - count * _TAG_BYTES)):
+        yield cipher.decrypt(nonce, chunks[k * step : (k + 1) * step], bound)
