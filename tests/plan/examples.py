@@ -10,6 +10,7 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    Enclave,
     Encrypted,
     FullBatch,
     Hardware,
@@ -25,6 +26,7 @@ from confide.plan import (
     Recipients,
     Relation,
     Release,
+    Rule,
     Sampling,
     Sum,
     SumGroup,
@@ -131,6 +133,16 @@ def neighbours(draw):
 parties = st.sampled_from([*PARTIES, *(Party.simulation(f"simulated-{i}") for i in range(8))])
 
 
+def enclave_of(over, **fields):
+    return Enclave(policy=bytes(range(32)), over=over, **fields)
+
+
+hiding = st.sampled_from(
+    [Masked(), Encrypted(), enclave_of(Masked()), enclave_of(Encrypted(), simulated=True)]
+)
+reading = st.sampled_from([Clear(), *(enclave_of(Clear(), rule=rule) for rule in Rule)])
+
+
 @st.composite
 def plans(draw):
     """Any plan of up to twelve parties that can be made; all have room for what they bear."""
@@ -138,7 +150,10 @@ def plans(draw):
     # 2d + max(c, 1) + 2 parties leave a quorum, and two to hide, whoever is corrupt.
     least = 2 * dropouts + max(colluding, 1) + 2
     masked = draw(st.booleans())
-    noises = [st.just(NoNoise()), st.builds(CentralNoise, multipliers, deltas)]
+    aggregation = draw(hiding if masked else reading)
+    noises = [st.just(NoNoise())]
+    if aggregation in (Clear(), Masked(), Encrypted()) or aggregation == enclave_of(Clear()):
+        noises.append(st.builds(CentralNoise, multipliers, deltas))
     if masked:
         noises.append(st.builds(NoiseShares, multipliers, deltas))
     coordinators = corruptions if masked else st.just(Corruption.HONEST)
@@ -161,7 +176,7 @@ def plans(draw):
         sums=draw(groups(unit, None if isinstance(sampling, FullBatch) else 1000)),
         rounds=rounds,
         dropouts=dropouts,
-        aggregation=draw(st.sampled_from([Masked(), Encrypted()])) if masked else Clear(),
+        aggregation=aggregation,
         noise=draw(st.one_of(noises)),
         sampling=sampling,
         threat=Threat(

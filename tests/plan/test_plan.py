@@ -28,6 +28,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    Enclave,
     Encrypted,
     FullBatch,
     Masked,
@@ -390,6 +391,7 @@ def _changes(plan):
 
 VARIANTS = {
     Clear: Clear(),
+    Enclave: Enclave(policy=bytes(32)),
     Encrypted: Encrypted(),
     Masked: Masked(),
     NoNoise: NoNoise(),

@@ -96,10 +96,11 @@ class TestForms:
 
     @pytest.mark.parametrize("simulated", [True, False])
     def test_all_warn_of_simulated_keys(self, simulated):
-        report = replace(views(plan_of()), simulated=simulated)
+        report = views(plan_of())
+        report = report if simulated else replace(report, warnings=())
         for text in (views_text(report), Page(views_html(report)).text):
             assert ("whose private half" in text or "whoseprivatehalf" in text) is simulated
-        assert to_json(report)["simulated"] is simulated
+        assert bool(to_json(report)["warnings"]) is simulated
 
     def test_leave_public_values_out_where_there_are_none(self):
         report = views(plan_of())
@@ -281,7 +282,7 @@ class TestToJson:
     def test_names_all_fields_of_a_report(self):
         as_json = to_json(views(PLANS["clear"]))
         assert as_json.keys() == {
-            "plan_name", "plan_hash", "simulated", "promise", "sums", "noise", "metadata",
+            "plan_name", "plan_hash", "warnings", "promise", "sums", "noise", "metadata",
             "public",
             "views", "findings",
         }  # fmt: skip

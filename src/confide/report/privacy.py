@@ -74,7 +74,7 @@ def statement_against(plan: Plan, audience: Audience) -> PrivacyStatement | None
     if isinstance(plan.noise, NoNoise):
         return None
     if isinstance(plan.noise, CentralNoise):
-        return None if audience.coordinator else statement(plan)
+        return None if audience.coordinator and not plan.attested else statement(plan)
     if audience.insiders >= plan.min_survivors:
         return None
     return statement(plan, insiders=audience.insiders)
@@ -101,8 +101,9 @@ def _how(plan: Plan) -> Iterator[str]:
             "can move the sums."
         )
     else:
+        who = "enclave" if plan.attested else "coordinator"
         yield (
-            "The coordinator adds discrete Gaussian noise before it releases a sum, of a standard "
+            f"The {who} adds discrete Gaussian noise before it releases a sum, of a standard "
             f"deviation of {multiplier:.4g} times what one {unit} can move the sums."
         )
     if not isinstance(plan.sampling, FullBatch):

@@ -42,11 +42,8 @@ def quote_text(quote: Quote) -> str:
 def _views_lines(report: ViewReport) -> Iterator[str]:
     yield f"Who learns what: {report.plan_name}"
     yield f"plan {report.plan_hash}"
-    if report.simulated:
-        yield (
-            "SIMULATION: at least one party has a simulated key, whose "
-            "private half anybody can make."
-        )
+    for warning in report.warnings:
+        yield from _wrap(warning, "")
     yield ""
     yield from _wrap(report.promise, "")
     yield from _section("What leaves a party")

@@ -6,16 +6,15 @@ observes, in which form, how often, what noise protects it, and what would void 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from confide.plan import (
     Aim,
     Clear,
     Encrypted,
     Finding,
-    Masked,
     NoiseShares,
     Plan,
     PublicValue,
@@ -24,6 +23,14 @@ from confide.plan import (
     Unit,
 )
 from confide.privacy.guarantee import statement
+from confide.report.hardware import (
+    SEALED_HARDNESS,
+    enclave_promise,
+    hardware_warning,
+    reads_each,
+    rule_in_words,
+)
+from confide.report.hiding import hiding
 from confide.report.privacy import (
     Audience,
     NoiseFacts,
@@ -107,7 +114,7 @@ class ViewReport:
     Attributes:
         plan_name: For people.
         plan_hash: Hexadecimal.
-        simulated: Whether a party has a simulated key, so that the plan is for simulation only.
+        warnings: What must not be overlooked: keys or hardware that are simulated.
         promise: What the plan promises against whom, in one sentence.
         sums: The declared sums: the only data that leaves a party.
         noise: What noise is added to them, and what it is worth.
@@ -119,7 +126,7 @@ class ViewReport:
 
     plan_name: str
     plan_hash: str
-    simulated: bool
+    warnings: tuple[str, ...]
     promise: str
     sums: tuple[SumFacts, ...]
     noise: NoiseFacts
@@ -178,7 +185,7 @@ def views(plan: Plan) -> ViewReport:
     return ViewReport(
         plan_name=plan.name,
         plan_hash=plan.hash.hex(),
-        simulated=any(p.simulated for p in plan.parties),
+        warnings=tuple(_warnings(plan)),
         promise=_promise(plan),
         sums=tuple(_facts(plan, s) for s in plan.sums.sums),
         noise=noise_facts(plan),
@@ -187,6 +194,16 @@ def views(plan: Plan) -> ViewReport:
         views=tuple(_all_views(plan)),
         findings=plan.findings,
     )
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    if any(p.simulated for p in plan.parties):
+        yield (
+            "SIMULATION: at least one party has a simulated key, whose private half anybody can "
+            "make."
+        )
+    if warning := hardware_warning(plan):
+        yield warning
 
 
 def _promise(plan: Plan) -> str:
@@ -203,6 +220,7 @@ def _promise(plan: Plan) -> str:
     against = _join(roles) or "nobody"
     together = " together" if len(roles) > 1 else ""
     trusted = " and the coordinator, which is trusted with it," if _clear(plan) else ""
+    trusted += enclave_promise(plan)
     channel = ""
     if _clear(plan) and adversary.network.corrupt:
         channel = ", as long as the encrypted channel (TLS 1.3) holds"
@@ -220,7 +238,8 @@ def _promise(plan: Plan) -> str:
 
 
 def _clear(plan: Plan) -> bool:
-    return isinstance(plan.inner, Clear)
+    """Whether the coordinator reads contributions."""
+    return isinstance(plan.aggregation, Clear)
 
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
@@ -245,7 +264,7 @@ def _facts(plan: Plan, declared: Sum) -> SumFacts:
 
 
 def _metadata(plan: Plan) -> Iterator[str]:
-    who = "everybody" if plan.only_sums_open else "the coordinator"
+    who = "the coordinator" if _clear(plan) else "everybody"
     yield f"{who} learns which parties took part in each round and which dropped out"
     yield (
         "the network learns who talks to the coordinator, when, and how much: "
@@ -255,15 +274,22 @@ def _metadata(plan: Plan) -> Iterator[str]:
     reader = (
         "nobody but the coordinator, which reads each contribution," if _clear(plan) else "nobody"
     )
+    reader = "nobody but the enclave" if reads_each(plan) else reader
     yield f"{reader} learns a party's number of rows except by what the sums tell"
+    if rule := rule_in_words(plan):
+        yield rule
 
 
 def _all_views(plan: Plan) -> Iterator[View]:
     adversary = plan.threat.confidentiality
     for party in plan.parties:
         yield _party_view(plan, party.name)
+    if plan.attested:
+        yield _enclave_view(plan)
     yield _coordinator_view(plan)
     yield _network_view(plan)
+    if plan.attested:
+        yield _opened_machine_view(plan)
     colluding, corrupt = adversary.colluding_parties, adversary.coordinator.corrupt
     if colluding > 1:
         yield _coalition_view(plan, colluding, with_coordinator=False)
@@ -296,23 +322,67 @@ def _coordinator_view(plan: Plan) -> View:
         )
         return View("coordinator", corrupt, (each, *_released(plan, Audience(coordinator=True))))
     alone = Audience(coordinator=True)
-    seen = (*_sums_seen(plan, alone), *_hidden_vectors(plan))
+    hidden = (_sealed(plan),) if plan.attested else _hidden_vectors(plan)
+    seen = (*_sums_seen(plan, alone), *hidden)
     return View("coordinator", corrupt, seen, statement_against(plan, alone))
+
+
+def _sealed(plan: Plan) -> Observation:
+    """What the host of an enclave carries."""
+    return Observation(
+        "messages to the enclave and its answers",
+        "encrypted to a key that its evidence vouches for",
+        _every_round(plan),
+        "nothing to bound",
+        f"the enclave's hardware opened; or {SEALED_HARDNESS}",
+    )
+
+
+def _enclave_view(plan: Plan) -> View:
+    inside = Audience(coordinator=True)
+    if not reads_each(plan):
+        return View("enclave", False, (*_sums_seen(plan, inside), *_hidden_vectors(plan)))
+    each = Observation(
+        f"each party's contribution to {_names(plan)}",
+        "in clear, by party; it checks ranges, and forgets it after the round",
+        _every_round(plan),
+        "ε = ∞ (no noise in it)",
+        "it is trusted with this: every party verifies what runs before it sends",
+    )
+    return View("enclave", False, (each,))
+
+
+def _opened_machine_view(plan: Plan) -> View:
+    """Who holds the machine opened, or another machine's stolen key that the policy accepts."""
+    inside = Audience(coordinator=True)
+    if not reads_each(plan):
+        seen = (*_sums_seen(plan, inside), *_hidden_vectors(plan))
+        return View("whoever opened the enclave's machine", True, seen)
+    each = Observation(
+        f"each party's contribution to {_names(plan)}",
+        "in clear, by party",
+        _every_round(plan),
+        "ε = ∞ (no noise in it)",
+        "this is beyond the threat, in which the hardware is sound",
+    )
+    return View("whoever opened the enclave's machine", False, (each,))
 
 
 def _network_view(plan: Plan) -> View:
     corrupt = plan.threat.confidentiality.network.corrupt
     channel = "the channel (TLS 1.3) and its certificates"
     form, voided = "encrypted by the channel", f"only {channel} protect this"
+    if plan.attested:
+        return View("network", corrupt, (_sealed(plan),))
     if _clear(plan):
         seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
         return View("network", corrupt, (seen,))
     hidden = Observation(
         "contributions",
-        f"{form}; {_hiding(plan).looks} beneath it",
+        f"{form}; {hiding(plan).looks} beneath it",
         _every_round(plan),
         "nothing to bound",
-        _hiding(plan).hardness,
+        hiding(plan).hardness,
     )
     sums = Observation(
         f"sums of {_names(plan)}",
@@ -335,6 +405,7 @@ def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View
     if with_coordinator:
         sums = _sums_seen(plan, together)
         hidden = _hidden_vectors(plan) if plan.only_sums_open else ()
+        hidden = (_sealed(plan),) if plan.attested else hidden
         seen = (own, *sums, *hidden)
         return View(f"coordinator and {who}", True, seen, statement_against(plan, together))
     return View(who, True, (own, *_released(plan, together)), statement_against(plan, together))
@@ -383,7 +454,7 @@ def _threshold_view(plan: Plan) -> View:
     threshold = plan.masking.threshold
     seen = Observation(
         "every contribution of the other parties they hold shares of",
-        f"in clear: {_hiding(plan).opened}",
+        f"in clear: {hiding(plan).opened}",
         _every_round(plan),
         _left_alone(plan),
         _beyond(plan),
@@ -447,23 +518,23 @@ def _differences(plan: Plan, audience: Audience) -> Iterator[Observation]:
 def _relay(plan: Plan) -> Observation:
     return Observation(
         "keys, encrypted shares and signatures of its neighbours",
-        f"one share of {_hiding(plan).secrets} of each of {plan.masking.degree} neighbours; it "
+        f"one share of {hiding(plan).secrets} of each of {plan.masking.degree} neighbours; it "
         f"takes {plan.masking.threshold} to open one",
         _every_round(plan),
         "nothing to bound",
-        _hiding(plan).hardness,
+        hiding(plan).hardness,
     )
 
 
 def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
     """What the coordinator holds of each party, and what it takes to open it."""
-    hiding, pooled = _hiding(plan), f"{plan.masking.threshold} parties pooling their shares"
+    how, pooled = hiding(plan), f"{plan.masking.threshold} parties pooling their shares"
     vector = Observation(
-        f"each party's {hiding.vector}",
-        f"{hiding.looks} numbers",
+        f"each party's {how.vector}",
+        f"{how.looks} numbers",
         _every_round(plan),
         "nothing to bound",
-        f"{hiding.hardness}; or {pooled}",
+        f"{how.hardness}; or {pooled}",
     )
     if not isinstance(plan.inner, Encrypted):
         return (vector,)
@@ -472,55 +543,16 @@ def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
         "one short polynomial each, which open the sum",
         _every_round(plan),
         "nothing to bound: beside another honest key, each is a Gaussian that is wide enough",
-        f"{hiding.hardness}; or {pooled}",
+        f"{how.hardness}; or {pooled}",
     )
     return (vector, key)
-
-
-@dataclass(frozen=True)
-class _Hiding:
-    """The words for how a protection hides contributions.
-
-    Attributes:
-        vector: What a party sends.
-        looks: What it looks like to whoever lacks the secrets.
-        secrets: What shares are of.
-        opened: What enough shares do.
-        hardness: What would void it.
-    """
-
-    vector: str
-    looks: str
-    secrets: str
-    opened: str
-    hardness: str
-
-
-_HIDING: Final[Mapping[type, _Hiding]] = {
-    Masked: _Hiding(
-        vector="masked vector",
-        looks="uniformly distributed",
-        secrets="each of two secrets",
-        opened="their shares open the masks",
-        hardness="X25519, AES-256, SHA-256 or Ed25519 broken",
-    ),
-    Encrypted: _Hiding(
-        vector="encrypted vector",
-        looks="seemingly uniform",
-        secrets="the key",
-        opened="their shares open the keys",
-        hardness="ring-LWE, X25519, AES-256, ChaCha20, SHA-256 or Ed25519 broken",
-    ),
-}
-
-
-def _hiding(plan: Plan) -> _Hiding:
-    return _HIDING[type(plan.inner)]
 
 
 def _sum_assumption(plan: Plan) -> str:
     if _clear(plan):
         return "the coordinator keeps to itself what it reads"
+    if reads_each(plan):
+        return "the enclave's hardware opened"
     return f"more than {plan.colluding} parties collude"
 
 

@@ -1,4 +1,4 @@
-"""Four plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
+"""Five plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
 
 Bytes that change without a new `SCHEMA_VERSION` make a plan unreadable that somebody has signed. So
 raise `SCHEMA_VERSION` first, then write the files anew, in the same commit:
@@ -16,7 +16,9 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    Enclave,
     Encrypted,
+    Hardware,
     Masked,
     Neighbours,
     NoiseShares,
@@ -141,7 +143,22 @@ def _sealed():
     )
 
 
+def _attested():
+    """Four parties before an enclave that reads what they contribute."""
+    return Plan(
+        name="attested",
+        parties=tuple(Party(f"bank-{i}", _digest(f"key of bank {i}")) for i in range(4)),
+        task=Task("survey"),
+        code=_code("counting"),
+        sums=SumGroup((Sum(name="answers", shape=(3,), unit_bound=1.0, capacity=9),)),
+        dropouts=1,
+        aggregation=Enclave(policy=_digest("policy")),
+        threat=Threat(hardware=Hardware.ASSUMED_SOUND),
+    )
+
+
 PLANS = {
+    "attested": _attested(),
     "clear": _clear(),
     "lenders": _lenders(),
     "patients": _patients(),
