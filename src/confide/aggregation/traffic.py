@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from confide import canonical
+from confide.aggregation.enclave.wire import header
 from confide.aggregation.encrypted.parameters import parameters_of
-from confide.aggregation.envelope import SIGNATURE_BYTES, announce
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
@@ -18,8 +19,13 @@ from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import TAG_BYTES
 from confide.plan.plan import Plan
 from confide.plan.protection import Clear, Encrypted, Masked
+from confide.tee.channel import framed
+from confide.tee.claims import NONCE_BYTES
 
-__all__ = ["RoundBytes", "round_bytes"]
+__all__ = ["EVIDENCE_BYTES", "RoundBytes", "round_bytes"]
+
+EVIDENCE_BYTES: Final = 32 << 10
+"""What evidence of any vendor takes at most, with claims and the collateral that comes with it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,22 @@ def round_bytes(plan: Plan) -> RoundBytes:
     plain = Layout.of_contribution(plan).wire_bytes
     name = max((p.name for p in plan.parties), key=len)
     answers, announcements = _MESSAGES[type(plan.inner)](plan, name)
-    sent = sum(_envelope(name, kind, payload) for kind, payload in answers)
-    return RoundBytes(sent, sum(map(len, announcements)), plain)
+    sizes = [_envelope(name, kind, payload) for kind, payload in answers]
+    received = sum(map(len, announcements))
+    if plan.attested:
+        challenge = canonical.encode({"nonce": bytes(NONCE_BYTES)})
+        asked = len(announce("ask")) + len(announce("attested", evidence=b"", message=b""))
+        received += asked + EVIDENCE_BYTES
+        sealed = (_sealed(plan, name, size, step) for step, size in enumerate(sizes))
+        sizes = [_envelope(name, "challenge", challenge), *sealed]
+    return RoundBytes(sum(sizes), received, plain)
+
+
+def _sealed(plan: Plan, name: str, size: int, step: int) -> int:
+    """Bytes of a message of so many, sealed to an enclave."""
+    met = b"" if step else bytes(SIGNATURE_BYTES)
+    message = framed(header(Round(plan, 0), name, step), chunks=size)
+    return len(canonical.encode(["sealed", name, message, met]))
 
 
 Messages = tuple[list[tuple[str, bytes]], list[bytes]]

@@ -23,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_SIMULATED = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
+
 EvidenceFile = Annotated[
     Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document, or a bundle.")
 ]
@@ -102,6 +104,19 @@ def inspect(
             output.print(f"claims.{name:<15} {plain(str(shown))}", soft_wrap=True)
 
 
+@app.command("policy")
+def show_policy(
+    policy_file: Annotated[Path, typer.Argument(metavar="POLICY", help="The policy's file.")],
+) -> None:
+    """Check a policy, and print the hash that a plan names it by."""
+    from confide.tee import read_policy
+
+    policy = read_policy(policy_file)
+    if policy.allow_simulated:
+        errors.print(_SIMULATED, style="bold white on red")
+    typer.echo(policy.hash.hex())
+
+
 def _carried(report_data: str | None, nonce: str | None) -> Binding:
     from confide.tee import Binding
 
@@ -151,10 +166,7 @@ def _print(
             f"[bold red]refused[/] {failure.step.value:<12} {plain(str(failure))}", soft_wrap=True
         )
     elif attestation is not None and attestation.assurance.value == "simulated":
-        errors.print(
-            "SIMULATED: no hardware stands behind this evidence, and it protects nothing",
-            style="bold white on red",
-        )
+        errors.print(_SIMULATED, style="bold white on red")
 
 
 def _time(text: str | None) -> datetime:

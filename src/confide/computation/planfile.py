@@ -18,6 +18,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    Enclave,
     Encrypted,
     FullBatch,
     Hardware,
@@ -31,6 +32,7 @@ from confide.plan import (
     Recipients,
     Relation,
     Release,
+    Rule,
     Sampling,
     Threat,
     Unit,
@@ -42,7 +44,8 @@ from confide.privacy.guarantee import with_noise
 
 __all__ = ["STARTER", "read_plan"]
 
-_AGGREGATIONS: Mapping[str, Aggregation] = {
+_ENCLAVE = "enclave"
+_AGGREGATIONS: Mapping[str, Clear | Masked | Encrypted] = {
     "clear": Clear(),
     "encrypted": Encrypted(),
     "masked": Masked(),
@@ -139,6 +142,21 @@ class _PublicLiteral(Literal):
         return PublicValue(name=self.name, digest=digest, meaning=self.meaning, rows=self.rows)
 
 
+class _EnclaveLiteral(Literal):
+    policy: str
+    over: str = "clear"
+    rule: Rule = Rule.SUM
+    simulated: bool = False
+
+    def enclave(self, where: str) -> Enclave:
+        return Enclave(
+            policy=_bytes(self.policy, "hash of the enclave's policy"),
+            over=_aggregation(self.over, f"{where}: section [enclave] over"),
+            rule=self.rule,
+            simulated=self.simulated,
+        )
+
+
 class _PlanLiteral(Literal):
     name: str
     party: list[_PartyLiteral]
@@ -154,6 +172,18 @@ class _PlanLiteral(Literal):
     sampling: _SamplingLiteral = _SamplingLiteral()
     release: _ReleaseLiteral = _ReleaseLiteral()
     public: list[_PublicLiteral] = Field(default_factory=list)
+    enclave: _EnclaveLiteral | None = None
+
+    def protection(self, where: str) -> Aggregation:
+        """What the plan says of aggregation, in one word and for an enclave in a section."""
+        if (self.aggregation == _ENCLAVE) != (self.enclave is not None):
+            raise PlanError(
+                f'{where}: aggregation "{_ENCLAVE}" and a section [{_ENCLAVE}] go together; the '
+                "plan has one of them"
+            )
+        if self.enclave is not None:
+            return self.enclave.enclave(where)
+        return _aggregation(self.aggregation, f"{where}: aggregation")
 
 
 def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
@@ -177,16 +207,13 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
         raise PlanError(f"{where} is no TOML: {error}") from error
     literal = _PlanLiteral.read(given, where)
     computation = _computation(literal.task, where)
-    if literal.aggregation not in _AGGREGATIONS:
-        known = nearest(literal.aggregation, _AGGREGATIONS)
-        raise PlanError(f"{where}: aggregation {literal.aggregation!r}; {known}")
     plan = computation.plan(
         name=literal.name,
         parties=[p.party() for p in literal.party],
         neighbours=Neighbours(**literal.neighbours.model_dump()),
         rounds=literal.rounds,
         dropouts=literal.dropouts,
-        aggregation=_AGGREGATIONS[literal.aggregation],
+        aggregation=literal.protection(where),
         sampling=literal.sampling.sampling(),
         threat=Threat(
             confidentiality=Adversary(**literal.threat.confidentiality.model_dump()),
@@ -199,6 +226,12 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
         chunk_records=literal.chunk_records,
     )
     return literal.noise.add_to(plan), computation
+
+
+def _aggregation(name: str, where: str) -> Clear | Masked | Encrypted:
+    if name not in _AGGREGATIONS:
+        raise PlanError(f"{where} {name!r}; {nearest(name, [*_AGGREGATIONS, _ENCLAVE])}")
+    return _AGGREGATIONS[name]
 
 
 def _computation(task: Mapping[str, Any], where: str) -> Computation:
@@ -226,7 +259,8 @@ STARTER = """\
 name = "my first federation"
 rounds = 20             # each round releases one group of sums to everybody
 dropouts = 1            # how many parties may be missing at the end of a round
-aggregation = "masked"  # or "encrypted": only sums open. "clear": an honest coordinator reads all
+aggregation = "masked"  # or "encrypted": only sums open. "clear": an honest coordinator reads all.
+                        # "enclave": hardware that every party verifies before it sends
 # seed = 0              # public: dithering and the order of mini-batches
 
 # One section for each party. Without a key a party is simulated: good for `confide simulate` only.
@@ -269,6 +303,14 @@ colluding_parties = 1      # how many parties may pool what they see, with the c
 # [threat.integrity]
 # coordinator = "malicious"
 # colluding_parties = 1
+
+# With aggregation "enclave", and hardware = "assumed-sound" in a section [threat] unless it is over
+# "masked" or "encrypted" sums. Other rules than "sum" bear liars, and no noise.
+# [enclave]
+# policy = "64 hexadecimal digits, as `confide tee policy` prints them"
+# over = "clear"     # or "masked", "encrypted": what is left if the hardware is broken
+# rule = "sum"       # or "median", "trimmed-mean", "krum", "geometric-median"
+# simulated = false
 
 # What is computed. Settings depend on the task: 'fed-avg' and 'fed-sgd' train these models.
 [task]

@@ -26,7 +26,7 @@ from confide.randomness import SecureRandom
 from confide.tee.claims import Claims
 from confide.tee.verification import AttestedPeer
 
-__all__ = ["CHUNK_BYTES", "open_sealed", "seal", "sealed_bytes"]
+__all__ = ["CHUNK_BYTES", "framed", "open_sealed", "seal", "sealed_bytes"]
 
 CHUNK_BYTES: Final = 1 << 20
 _KEY_BYTES: Final = 32
@@ -68,7 +68,7 @@ def seal(
         cipher.encrypt(nonce, payload[start : start + CHUNK_BYTES], bound)
         for nonce, start in _chunks(len(payload))
     ]
-    return canonical.encode({"header": header, "key": wrapped, "chunks": b"".join(chunks)})
+    return framed(header, wrapped, b"".join(chunks))
 
 
 def open_sealed(
@@ -103,6 +103,20 @@ def open_sealed(
             "a message to the enclave that does not open: it was encrypted to other claims, or "
             "altered on the way"
         ) from error
+
+
+def framed(header: bytes, wrapped: bytes | None = None, chunks: bytes | int = b"") -> bytes:
+    """A message as it travels; without a key, one of the right size for a payload of so many bytes.
+
+    Args:
+        header: What the message is.
+        wrapped: The data key, encrypted.
+        chunks: The payload, encrypted; or its size before.
+    """
+    if isinstance(chunks, int):
+        chunks = bytes(chunks + _TAG_BYTES * max(1, -(-chunks // CHUNK_BYTES)))
+    key = bytes(_WRAPPED_BYTES) if wrapped is None else wrapped
+    return canonical.encode({"header": header, "key": key, "chunks": chunks})
 
 
 def sealed_bytes(payload: int, header: int) -> int:
