@@ -260,7 +260,7 @@ name = "my first federation"
 rounds = 20             # each round releases one group of sums to everybody
 dropouts = 1            # how many parties may be missing at the end of a round
 aggregation = "masked"  # or "encrypted": only sums open. "clear": an honest coordinator reads all.
-                        # "enclave": hardware that every party verifies before it sends
+                        # "enclave", with a section [enclave]: hardware that parties verify first
 # seed = 0              # public: dithering and the order of mini-batches
 
 # One section for each party. Without a key a party is simulated: good for `confide simulate` only.
@@ -303,14 +303,6 @@ colluding_parties = 1      # how many parties may pool what they see, with the c
 # [threat.integrity]
 # coordinator = "malicious"
 # colluding_parties = 1
-
-# With aggregation "enclave", and hardware = "assumed-sound" in a section [threat] unless it is over
-# "masked" or "encrypted" sums. Other rules than "sum" bear liars, and no noise.
-# [enclave]
-# policy = "64 hexadecimal digits, as `confide tee policy` prints them"
-# over = "clear"     # or "masked", "encrypted": what is left if the hardware is broken
-# rule = "sum"       # or "median", "trimmed-mean", "krum", "geometric-median"
-# simulated = false
 
 # What is computed. Settings depend on the task: 'fed-avg' and 'fed-sgd' train these models.
 [task]
