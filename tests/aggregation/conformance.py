@@ -28,7 +28,9 @@ from tests.aggregation.support import (
 )
 
 from confide import canonical
-from confide.aggregation import Round, message_kinds
+from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
+from confide.aggregation.clear import ClearCoordinator
+from confide.aggregation.sharing import SharingCoordinator
 from confide.errors import ConfideError, DropoutError, ProtocolError
 from confide.plan import Norm, Plan, Sum, SumGroup, Unit
 
@@ -290,9 +292,17 @@ def altered(message: bytes) -> list[bytes]:
 
 
 def memory_of(session) -> dict[str, object]:
-    """What a session holds, as values that compare."""
+    """What a session holds, and what the sessions and memories in it hold, as values that compare."""
     return {
-        name: value.tobytes() if isinstance(value, np.ndarray) else copy.copy(value)
+        name: _comparable(value)
         for name, value in vars(session).items()
-        if not callable(value)
+        if not callable(value) and name not in ("_lock", "_random")
     }
+
+
+def _comparable(value):
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, Aggregator | ClearCoordinator | SharingCoordinator | RoundRegister):
+        return memory_of(value)
+    return copy.copy(value)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 
 from confide import canonical
 from confide.aggregation import (
+    Aggregator,
     CoordinatorSession,
     Identity,
     Integers,
@@ -25,9 +27,11 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    Hardware,
     Masking,
     Party,
     Plan,
+    Rule,
     Sum,
     SumGroup,
     Task,
@@ -74,6 +78,21 @@ def plan_of(parties: int = 5, *, size: int = 3, **fields) -> Plan:
 def clear_plan(**fields) -> Plan:
     """A plan whose coordinator reads every contribution."""
     return plan_of(**{"aggregation": Clear(), "threat": TRUSTED, **fields})
+
+
+def attested_plan(over, **fields) -> Plan:
+    """A plan whose contributions go to an enclave on simulated hardware."""
+    sound = replace(fields.pop("threat", Threat()), hardware=Hardware.ASSUMED_SOUND)
+    rule = fields.pop("rule", Rule.SUM)
+    return plan_of(
+        **{
+            "parties": 6,
+            "dropouts": 2,
+            "aggregation": enclave(over, rule=rule),
+            "threat": sound,
+            **fields,
+        }
+    )
 
 
 def sparse_plan(
@@ -126,15 +145,34 @@ class Federation:
     plan: Plan
     contributions: Mapping[str, Integers] = field(default_factory=dict)
     identities: dict[str, Identity] = field(init=False)
+    aggregator: Aggregator | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.contributions = self.contributions or draw_contributions(self.plan)
         self.identities = {
             name: Identity(
-                name, simulation_key(name), random=InsecureReplayableRandom(name.encode())
+                name,
+                simulation_key(name),
+                random=InsecureReplayableRandom(name.encode()),
+                relying=relying_party() if self.plan.attested else None,
             )
             for name in self.names
         }
+        if self.plan.attested:
+            self.aggregator = self.launch()
+
+    def launch(self, **fields) -> Aggregator:
+        """Another instance of the plan's enclave, on simulated hardware."""
+        return Aggregator(
+            self.plan,
+            SimulatedAttester(),
+            BUILD,
+            **{
+                "random": InsecureReplayableRandom(b"enclave"),
+                "clock": relying_party().clock,
+                **fields,
+            },
+        )
 
     @property
     def names(self) -> list[str]:
@@ -165,7 +203,8 @@ class Federation:
         parties = {
             name: self.party(name, round_, (states or {}).get(name, STATE)) for name in invited
         }
-        return Attempt(round_, coordinator_session(round_, STATE, invited), parties)
+        coordinator = coordinator_session(round_, STATE, invited, self.aggregator)
+        return Attempt(round_, coordinator, parties)
 
     def run(self, silent: Mapping[str, str] | None = None, number: int = 0) -> RoundResult:
         """Runs a round with dropouts; again, without those who withheld their share of the coin.

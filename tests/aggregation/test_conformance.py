@@ -5,6 +5,7 @@ from tests.aggregation.conformance import ProtectionConformance
 from tests.aggregation.support import (
     CURIOUS,
     Federation,
+    attested_plan,
     clear_plan,
     plan_of,
     sparse_plan,
@@ -12,7 +13,7 @@ from tests.aggregation.support import (
 )
 
 from confide.errors import DropoutError, ProtocolError
-from confide.plan import Encrypted, Masked
+from confide.plan import Clear, Encrypted, Masked
 
 
 class TestClear(ProtectionConformance):
@@ -47,6 +48,33 @@ class TestEncrypted(ProtectionConformance):
         assert plan.masking.threshold < len(plan.parties)
         assert plan.masking.quorum
         return plan
+
+
+class TestEnclave(ProtectionConformance):
+    """An enclave that reads contributions."""
+
+    examples = 10
+
+    def plan(self, **fields):
+        return attested_plan(Clear(), **fields)
+
+
+class TestEnclaveOverMasked(ProtectionConformance):
+    """An enclave that adds up masked vectors."""
+
+    examples = 5
+
+    def plan(self, **fields):
+        return attested_plan(Masked(), **fields)
+
+
+class TestEnclaveOverEncrypted(ProtectionConformance):
+    """An enclave that adds up encrypted vectors."""
+
+    examples = 5
+
+    def plan(self, **fields):
+        return attested_plan(Encrypted(), **fields)
 
 
 class TestEncryptedByEverybody:
