@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -23,11 +23,14 @@ class RoundRegister:
     Attempts only go up, and a round whose sum this party may have helped to open is spent. One
     register serves one party under one plan, for as long as the plan is used. This one forgets when
     the process ends: see `DurableRegister`.
+
+    Args:
+        spent: Rounds that are spent from the start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spent: Iterable[int] = ()) -> None:
         self._latest: tuple[int, int] = (-1, 0)
-        self._spent: set[int] = set()
+        self._spent: set[int] = set(spent)
         self._lock = Lock()
 
     def claim(self, round_: Round) -> None:

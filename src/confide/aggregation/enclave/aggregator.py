@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from confide.aggregation.enclave.memory import Memory
 from confide.aggregation.enclave.receipts import Receipt, hash_of_totals, inputs_root
 from confide.aggregation.enclave.wire import PURPOSE
 from confide.aggregation.envelope import Round
@@ -18,11 +19,11 @@ from confide.plan.protection import CentralNoise, Enclave, NoNoise
 from confide.privacy.federation import draw_noise
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.relying import system_clock
+from confide.tee.sealing import SealedState
 from confide.tee.workload import Attester, Workload, WorkloadKeys
 
 __all__ = ["Aggregator"]
 
-_INSTANCE_BYTES: Final = 32
 _LIFETIME: Final = timedelta(hours=1)
 
 
@@ -36,9 +37,14 @@ class Aggregator:
         random: Where keys and noise come from.
         clock: The time, with a time zone.
         lifetime: How long its claims are good for.
+        state: Where it keeps keys and released rounds across restarts. Without one, or if it is
+            gone, another instance begins: with fresh keys, an identifier of its own and no memory,
+            which parties see in its claims and receipts.
+        new_epoch: Begin anew although there is a state: after it was lost or set back.
 
     Raises:
         PlanError: If the plan has no enclave.
+        VerificationError: If the state was set back, or is another build's.
     """
 
     def __init__(
@@ -50,25 +56,37 @@ class Aggregator:
         random: SecureRandom | None = None,
         clock: Callable[[], datetime] = system_clock,
         lifetime: timedelta = _LIFETIME,
+        state: SealedState | None = None,
+        new_epoch: bool = False,
     ) -> None:
         if not isinstance(plan.aggregation, Enclave):
             raise PlanError(f"plan {plan.name!r} has no enclave; give it aggregation Enclave(…)")
         self.plan, self.protection = plan, plan.aggregation
         self._random = random or SystemRandom()
         self.clock = clock
-        self.register = RoundRegister()
+        self._state, self._memory = state, self._remember(state, new_epoch=new_epoch)
+        self.register = RoundRegister(self._memory.spent)
         self.workload = Workload(
             attester=attester,
-            keys=WorkloadKeys.generate(self._random),
+            keys=WorkloadKeys(self._memory.hpke_seed, self._memory.signing_seed),
             purpose=PURPOSE,
             build=build,
             plan=plan.hash,
             task=plan.task.name,
-            instance=self._random.bytes(_INSTANCE_BYTES),
-            epoch=0,
+            instance=self._memory.instance,
+            epoch=self._memory.epoch,
             lifetime=lifetime,
         )
-        self.receipts: list[Receipt] = []
+
+    def _remember(self, state: SealedState | None, *, new_epoch: bool) -> Memory:
+        """The memory of the instance before, or that of a new one, sealed at once."""
+        kept = state.load() if state and not new_epoch else None
+        if kept is not None:
+            return Memory.from_bytes(kept)
+        memory = Memory.fresh(self._random, state.counter.read() if state else 0)
+        if state is not None:
+            state.save(memory.to_bytes())
+        return memory
 
     def __repr__(self) -> str:
         return f"Aggregator({self.plan.name!r}, instance {self.workload.instance.hex()[:16]}…)"
@@ -91,15 +109,16 @@ class Aggregator:
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
             totals = totals + draw_noise(self.plan, self._random)
-        epsilon, delta = self._spent(len(self.receipts) + 1)
+        memory = self._memory
+        epsilon, delta = self._spent(memory.receipts + 1)
         receipt = Receipt(
             plan=self.plan.hash,
             number=round_.number,
             attempt=round_.attempt,
-            instance=self.workload.instance,
-            epoch=self.workload.epoch,
-            sequence=len(self.receipts),
-            previous=self.receipts[-1].hash if self.receipts else bytes(32),
+            instance=memory.instance,
+            epoch=memory.epoch,
+            sequence=memory.receipts,
+            previous=memory.last,
             survivors=result.survivors,
             met=tuple(met),
             inputs=inputs_root(inputs),
@@ -108,7 +127,11 @@ class Aggregator:
             delta=delta,
             assurance="simulated" if self.protection.simulated else "hardware",
         ).signed(self.workload.keys.signing)
-        self.receipts.append(receipt)
+        # Sealed before anything of the round leaves: a restart must know that it was released.
+        memory.spent.append(round_.number)
+        memory.receipts, memory.last = memory.receipts + 1, receipt.hash
+        if self._state is not None:
+            self._state.save(memory.to_bytes())
         return RoundResult(result.survivors, totals, receipt.to_bytes())
 
     def _spent(self, rounds: int) -> tuple[str, str]:

@@ -1,0 +1,228 @@
+"""Monotonic counters: what a host cannot set back for the enclave that it runs.
+
+`FileCounter` is a counter on a disk that one trusts, as each party has its own. `QuorumCounter`
+trusts no single one: the parties of a federation each keep a counter for the enclave, and sign
+what it says; a value counts if so many of them confirm it that any two quorums share an honest one
+(Matetic et al. 2017, ROTE, §4).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from confide import canonical
+from confide.errors import PlanError, ProtocolError, VerificationError
+from confide.randomness import SecureRandom, SystemRandom
+
+__all__ = ["CounterPeer", "FileCounter", "MonotonicCounter", "QuorumCounter"]
+
+_NONCE_BYTES: Final = 32
+_MAX_REPLY: Final = 1024
+_DOMAIN: Final = b"confide counter 1\0"
+_LARGEST: Final = 1 << 53
+
+
+class MonotonicCounter(Protocol):
+    """A number that only grows."""
+
+    def read(self) -> int:
+        """The value; 0 before the first.
+
+        Raises:
+            ProtocolError: If it cannot be known now.
+        """
+
+    def advance(self, to: int) -> None:
+        """Raises the value; when it returns, `read` gives no smaller one any more.
+
+        Raises:
+            VerificationError: If the value is that or larger already: somebody else raised it.
+            ProtocolError: If it cannot be raised now.
+        """
+
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS counters (name BLOB PRIMARY KEY, value INTEGER NOT NULL) STRICT
+"""
+
+
+@dataclass(frozen=True)
+class FileCounter:
+    """A counter in an SQLite file, durable before `advance` returns.
+
+    As strong as the disk is out of the adversary's reach: fit for a party that keeps it for
+    somebody else's enclave, and not for the enclave's own host.
+
+    Attributes:
+        path: The file, which may hold any number of counters.
+        name: Which one.
+    """
+
+    path: Path
+    name: bytes
+
+    def read(self) -> int:
+        """See `MonotonicCounter.read`."""
+        try:
+            with closing(self._connect()) as connection:
+                row = connection.execute(
+                    "SELECT value FROM counters WHERE name = ?", (self.name,)
+                ).fetchone()
+        except sqlite3.Error as error:
+            raise ProtocolError(f"cannot read the counter in {self.path}: {error}") from error
+        return int(row[0]) if row else 0
+
+    def advance(self, to: int) -> None:
+        """See `MonotonicCounter.advance`."""
+        if not 0 < to <= _LARGEST:
+            raise ProtocolError(f"a counter of {to}; it is above 0 and at most 2^53")
+        try:
+            with closing(self._connect()) as connection:
+                changed = connection.execute(
+                    "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE "
+                    "SET value = ?2 WHERE value < ?2",
+                    (self.name, to),
+                ).rowcount
+        except sqlite3.Error as error:
+            raise ProtocolError(f"cannot raise the counter in {self.path}: {error}") from error
+        if not changed:
+            raise VerificationError(
+                f"the counter stands at {to} or above already: another instance raised it"
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        connection.execute("PRAGMA synchronous=EXTRA")
+        connection.execute("PRAGMA fullfsync=ON")
+        connection.execute(_TABLE)
+        return connection
+
+
+@dataclass(frozen=True)
+class CounterPeer:
+    """A party that keeps a counter for an enclave and answers for it.
+
+    Attributes:
+        counter: On the party's own disk.
+        key: The party's signing key, whose public half is in the plan.
+        name: Of the counter: what it counts for.
+    """
+
+    counter: FileCounter
+    key: Ed25519PrivateKey = field(repr=False)
+    name: bytes
+
+    def answer(self, request: bytes) -> bytes:
+        """Reads or raises the counter, and signs what it stands at.
+
+        Args:
+            request: A list of 'read' or 'advance', the counter's name, a nonce of 32 bytes, and the
+                value to raise it to, or 0.
+
+        Raises:
+            ProtocolError: If the request is malformed, or for another counter.
+            VerificationError: If the value is that or larger already.
+        """
+        match canonical.decode(request, _MAX_REPLY, max_items=5):
+            case [str(verb), bytes(name), bytes(nonce), int(to)]:
+                pass
+            case _:
+                raise ProtocolError("a request to a counter that is none")
+        if name != self.name or len(nonce) != _NONCE_BYTES:
+            raise ProtocolError("a request for another counter, or with a nonce that is none")
+        if verb == "advance":
+            self.counter.advance(to)
+        value = self.counter.read()
+        signed = canonical.encode([verb, name, nonce, value])
+        return canonical.encode([value, self.key.sign(_DOMAIN + signed)])
+
+
+Ask = Callable[[bytes], bytes]
+"""Carries a request to a peer and its answer back; the host's network, which may lie."""
+
+
+@dataclass(frozen=True)
+class QuorumCounter:
+    """A counter that several parties keep together.
+
+    Attributes:
+        name: What it counts for.
+        peers: By public key, how to ask the party that has it.
+        faulty: How many of them may lie, or be set back themselves.
+        random: Where nonces come from.
+
+    Raises:
+        PlanError: If so many may lie that quorums need not share an honest peer.
+    """
+
+    name: bytes
+    peers: Mapping[bytes, Ask]
+    faulty: int
+    random: SecureRandom = field(default_factory=SystemRandom, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.faulty < 0 or self.quorum > len(self.peers) - self.faulty:
+            raise PlanError(
+                f"{len(self.peers)} counters of which {self.faulty} may lie: a quorum of "
+                f"{self.quorum} needs {self.quorum + self.faulty}. Ask more parties to keep one"
+            )
+
+    @property
+    def quorum(self) -> int:
+        """How many must answer: any two quorums share more peers than may lie."""
+        return (len(self.peers) + self.faulty) // 2 + 1
+
+    def read(self) -> int:
+        """The largest value that a peer of a quorum stands at.
+
+        A liar can claim a larger one, which stops the enclave and lets nothing be set back.
+        """
+        return max(self._ask("read", 0))
+
+    def advance(self, to: int) -> None:
+        """Raises the counters of a quorum."""
+        values = self._ask("advance", to)
+        if any(value != to for value in values):
+            raise VerificationError(
+                f"peers stand at {max(values)} where {to} was asked for: another instance runs"
+            )
+
+    def _ask(self, verb: str, to: int) -> list[int]:
+        """The answers of at least a quorum."""
+        values, problems = [], []
+        for public, ask in self.peers.items():
+            nonce = self.random.bytes(_NONCE_BYTES)
+            try:
+                reply = ask(canonical.encode([verb, self.name, nonce, to]))
+                values.append(self._verified(reply, public, verb, nonce))
+            except (ProtocolError, OSError) as error:
+                problems.append(str(error))
+        if len(values) < self.quorum:
+            raise ProtocolError(
+                f"{len(values)} of {len(self.peers)} peers answer for the counter; it takes "
+                f"{self.quorum}: {'; '.join(problems[:3])}"
+            )
+        return values
+
+    def _verified(self, reply: bytes, public: bytes, verb: str, nonce: bytes) -> int:
+        match canonical.decode(reply, _MAX_REPLY, max_items=3):
+            case [int(value), bytes(signature)]:
+                pass
+            case _:
+                raise ProtocolError("a peer's answer for the counter that is none")
+        signed = canonical.encode([verb, self.name, nonce, value])
+        try:
+            Ed25519PublicKey.from_public_bytes(public).verify(signature, _DOMAIN + signed)
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError(
+                f"peer {public.hex()[:16]}… did not sign what is said of its counter"
+            ) from error
+        return value
