@@ -42,7 +42,7 @@ check: $(READY) ## format, lint, types, layers and public names
 	$(step) 'Lint (ruff)'
 	@$(BIN)/ruff check .
 	$(step) 'Types (mypy)'
-	@$(BIN)/mypy src tests $(wildcard examples benchmarks)
+	@$(BIN)/mypy src simulator/src tests $(wildcard examples benchmarks)
 	$(step) 'Layers (import-linter)'
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
@@ -70,9 +70,9 @@ $(BIN)/python:
 	$(step) "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED): pyproject.toml constraints.txt simulator/pyproject.toml | $(BIN)/python
 	$(step) 'Installing confide and its tools (about a minute)'
-	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' \
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./simulator \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
 

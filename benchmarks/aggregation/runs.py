@@ -20,6 +20,7 @@ from confide.aggregation import (
     Layout,
     PartySession,
     Round,
+    RoundResult,
     Traffic,
     message_kinds,
     party_session,
@@ -189,6 +190,11 @@ class _TimedParty:
         """Answers a message."""
         with self._receiving.running():
             return self._session.receive(message)
+
+    def accept(self, result: RoundResult) -> None:
+        """Checks what was released."""
+        with self._receiving.running():
+            self._session.accept(result)
 
     def _contribute(self) -> Integers:
         with self._contributing.running():

@@ -292,7 +292,7 @@ def altered(message: bytes) -> list[bytes]:
 
 
 def memory_of(session) -> dict[str, object]:
-    """What a session holds, and what the sessions and memories in it hold, as values that compare."""
+    """What a session holds, and what sessions and memories in it do, as values that compare."""
     return {
         name: _comparable(value)
         for name, value in vars(session).items()

@@ -16,7 +16,7 @@ from confide.demo.experiment import (
     ROUNDS,
     Scores,
     _fairness,
-    _same_bits,
+    same_bits,
     lenders_plan,
     private_plan,
 )
@@ -88,7 +88,7 @@ def experiment(market, plans, runs, private):
         privacy=statement(private.plan),
         accounts=dict.fromkeys(LENDERS, "μ = 0.7 spent, 0 % of the cap left"),
         refusal="dataset 'applications' has no room left",
-        masked_equals_clear=_same_bits(runs["clear"], runs["masked"]),
+        masked_equals_clear=same_bits(runs["clear"], runs["masked"]),
         seen={
             name: contribution_as_received(plan, market, DROP.party) for name, plan in plans.items()
         },
@@ -137,7 +137,7 @@ class TestPlans:
 class TestRuns:
     def test_are_equal_bit_for_bit_over_the_same_survivors(self, runs):
         clear, masked = runs.values()
-        assert _same_bits(clear, masked)
+        assert same_bits(clear, masked)
         gone = [number for number, t in enumerate(masked.totals) if len(t.survivors) == 4]
         assert gone == [12, 13, 14, 15, 16]
 
@@ -150,8 +150,8 @@ class TestRuns:
             "a survivor": RoundResult(last.survivors[1:], last.totals),
         }
         changed = replace(masked, totals=(*others, *([odd[what]] if what in odd else [])))
-        assert not _same_bits(clear, changed)
-        assert not _same_bits(changed, clear)
+        assert not same_bits(clear, changed)
+        assert not same_bits(changed, clear)
 
 
 class TestContributionAsReceived:

@@ -17,6 +17,7 @@ from confide.plan import (
     Masked,
     Neighbours,
     NoiseShares,
+    Noise,
     NoNoise,
     Norm,
     Party,
@@ -151,7 +152,7 @@ def plans(draw):
     least = 2 * dropouts + max(colluding, 1) + 2
     masked = draw(st.booleans())
     aggregation = draw(hiding if masked else reading)
-    noises = [st.just(NoNoise())]
+    noises: list[st.SearchStrategy[Noise]] = [st.just(NoNoise())]
     if aggregation in (Clear(), Masked(), Encrypted()) or aggregation == enclave_of(Clear()):
         noises.append(st.builds(CentralNoise, multipliers, deltas))
     if masked:

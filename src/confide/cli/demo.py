@@ -25,8 +25,14 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write report.json to the output.")
     ] = False,
+    enclave: Annotated[
+        bool, typer.Option("--enclave", help="In a simulated enclave instead; writes no files.")
+    ] = False,
 ) -> None:
     """Five rival mortgage lenders train one approval model on 1,989 real applications."""
+    if enclave:
+        _attested(seed)
+        return
     from confide.demo import findings, run_experiment, seed_spread, write_report
 
     ledgers = _new_ledgers(out)
@@ -41,6 +47,44 @@ def demo(
         show(found, str(views(experiment.private.plan)))
     errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}")
     if not experiment.masked_equals_clear:
+        raise typer.Exit(1)
+
+
+def _attested(seed: int) -> None:
+    """The lenders before an enclave."""
+    from confide.demo.attested import run_attested
+
+    with progress() as report:
+        found = run_attested(seed, report)
+    learned = views(found.plan)
+    for warning in learned.warnings:
+        errors.print(plain(warning), style="bold white on red", soft_wrap=True)
+    output.print(f"\n{plain(learned.promise)}\n", soft_wrap=True)
+    names = ", ".join(found.run.totals[0].survivors)
+    output.print(f"each of {names} asks the aggregator with a nonce, and verifies before it sends:")
+    for step, what in found.steps.items():
+        output.print(f"  [green]holds[/]   {step.value:<12} {plain(what)}", soft_wrap=True)
+    equal = "[green]equal bit for bit[/]" if found.equal else "[bold red]DIFFERENT[/]"
+    output.print(
+        f"\n{found.plan.rounds} rounds: AUC {found.scores.auc:.3f}, accuracy "
+        f"{found.scores.accuracy:.3f}; the enclave's sums and those of a coordinator in clear: "
+        f"{equal}",
+        soft_wrap=True,
+    )
+    last = found.receipts[-1]
+    output.print(
+        f"{len(found.receipts)} receipts, each signed by the enclave and naming the one before; "
+        f"the last says: round {last.number}, {len(last.survivors)} lenders, ε = "
+        f"{last.epsilon}, {last.assurance} hardware\n",
+        soft_wrap=True,
+    )
+    output.print("what else was tried:")
+    for fraud in found.frauds:
+        output.print(
+            f"  {fraud.name:<20} [bold]refused[/] at {fraud.refused}: {plain(fraud.reason)}",
+            soft_wrap=True,
+        )
+    if not found.equal:
         raise typer.Exit(1)
 
 

@@ -151,7 +151,7 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
         privacy=statement(private.plan),
         accounts=accounts,
         refusal=refusal,
-        masked_equals_clear=_same_bits(twin, masked),
+        masked_equals_clear=same_bits(twin, masked),
         seen={
             name: contribution_as_received(lenders_plan(market, seed, how), market, DROP.party)
             for name, how in (("clear", Clear()), ("masked", Masked()))
@@ -259,7 +259,7 @@ def _private(
         drops=[DROP],
         measure=quality(plan, market.hold_out),
         accounts=accounts,
-        on_round=_reporting(plan, progress, "masked, with noise for each application"),
+        on_round=reporting(plan, progress, "masked, with noise for each application"),
     )
 
 
@@ -281,11 +281,11 @@ def _federated(
 ) -> Run:
     plan = lenders_plan(market, seed, aggregation)
     measure = quality(plan, market.hold_out)
-    on_round = _reporting(plan, progress, label)
+    on_round = reporting(plan, progress, label)
     return simulate(plan, market.lenders, drops=drops, measure=measure, on_round=on_round)
 
 
-def _reporting(
+def reporting(
     plan: Plan, progress: Progress | None, label: str
 ) -> Callable[[Mapping[str, Any]], None] | None:
     if progress is None:
@@ -293,7 +293,7 @@ def _reporting(
     return lambda entry: progress(label, entry["round"] + 1, plan.rounds)
 
 
-def _same_bits(one: Run, other: Run) -> bool:
+def same_bits(one: Run, other: Run) -> bool:
     """Whether two runs released the same integers over the same survivors in every round."""
     return len(one.totals) == len(other.totals) and all(
         a.survivors == b.survivors and np.array_equal(a.totals, b.totals)

@@ -1,5 +1,5 @@
 """Engines: a plan run in simulation."""
 
-from confide.engines.local import Drop, Run, simulate
+from confide.engines.local import Drop, EnclaveHost, Run, simulate
 
-__all__ = ["Drop", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "Run", "simulate"]

@@ -181,8 +181,8 @@ def _appraise(
             passed(Step.ROOT, "ends at a pinned root")
         raise
     _check_simulation(attestation, policy)
-    passed(Step.ROOT, f"ends at a pinned root of {_ROOTS[attestation.assurance]}")
-    passed(Step.FRESHNESS, f"holds at {_time(at)}, until {_time(attestation.expires)}")
+    passed(Step.ROOT, f"ends at {_ROOTS[attestation.assurance]}")
+    passed(Step.FRESHNESS, f"at {_time(at)}, until {_time(attestation.expires)}")
     _check_tcb(attestation, policy)
     passed(Step.TCB, _tcb_in_words(attestation))
     _check_sealed(attestation)
@@ -193,7 +193,7 @@ def _appraise(
     reference = _match(attestation, policy)
     passed(Step.MEASUREMENT, f"runs {reference.name}")
     _check_node(attestation, policy)
-    passed(Step.NODE, attestation.node or "not told")
+    passed(Step.NODE, _node_in_words(attestation, policy))
     return attestation, reference
 
 
@@ -214,7 +214,10 @@ def _parse(document: bytes, platforms: tuple[Platform, ...]) -> tuple[Platform, 
     )
 
 
-_ROOTS: Final = {Assurance.HARDWARE: "the vendor's", Assurance.SIMULATED: "a SIMULATOR's"}
+_ROOTS: Final = {
+    Assurance.HARDWARE: "the vendor's root, pinned in this package",
+    Assurance.SIMULATED: "a SIMULATOR's root, named in the policy",
+}
 
 _PARSERS: Final[Mapping[Platform, Callable[[bytes], _Parsed]]] = {
     Platform.SGX: quote.parse,
@@ -362,6 +365,11 @@ def _check_claims(claims: Claims, expected: Expected, reference: Reference, at: 
         raise AttestationError(
             Step.CLAIMS, f"the peer claims what was not asked: {'; '.join(wrong)}"
         )
+
+
+def _node_in_words(attestation: Attestation, policy: Policy) -> str:
+    allowed = "any machine will do" if policy.nodes is None else f"one of {len(policy.nodes)}"
+    return f"{(attestation.node or 'not told')[:32]} ({allowed})"
 
 
 def _tcb_in_words(attestation: Attestation) -> str:
