@@ -141,7 +141,7 @@ class TestSeeds:
 class TestViews:
     def test_are_of_the_masked_plan(self, found):
         assert found["views"]["plan_hash"] == found["plans"]["masked"]
-        assert found["views"]["simulated"] is True
+        assert found["views"]["warnings"]
 
     def test_are_of_every_lender_the_coordinator_and_every_coalition(self, found):
         observers = [view["observer"] for view in found["views"]["views"]]

@@ -16,9 +16,9 @@ from confide.demo.experiment import (
     ROUNDS,
     Scores,
     _fairness,
-    same_bits,
     lenders_plan,
     private_plan,
+    same_bits,
 )
 from confide.demo.lenders import LENDERS, TABLE, load_market
 from confide.demo.received import contribution_as_received

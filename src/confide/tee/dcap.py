@@ -19,7 +19,7 @@ from confide.errors import AttestationError, Step
 from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
 from confide.tee.certificates import Certificate, name_of
 from confide.tee.collateral import IntelCollateral
-from confide.tee.quote import Quote
+from confide.tee.quote import Quote, parse
 
 __all__ = ["authenticate"]
 
@@ -157,7 +157,9 @@ def _step_of(
         return Step.DEBUG
     # The same evidence when the statements were made: if it holds, only time has passed.
     try:
-        _claims(evidence, document, root, _issued(document))
+        chain = parse(evidence).chain
+        began = max(certificate.not_valid_before_utc for certificate in chain)
+        _claims(evidence, document, root, max(began, _issued(document)))
     except ValueError as then:
         return Step.FRESHNESS if _is_not_sealed(then) else Step.ROOT
     return Step.FRESHNESS
