@@ -16,6 +16,7 @@ from confide.aggregation import (
     Identity,
     Integers,
     PartySession,
+    Receipt,
     Round,
     RoundResult,
     coordinator_session,
@@ -274,6 +275,12 @@ class Attempt:
             gone |= {n for n, kind in (silent or {}).items() if kind == self.coordinator.awaits}
             self.step(gone)
         return self.coordinator.result
+
+
+def receipt_of(result: RoundResult) -> Receipt:
+    """The enclave's receipt of a round."""
+    assert result.receipt is not None
+    return Receipt.from_bytes(result.receipt)
 
 
 def flip_bit(data: bytes, bit: int) -> bytes:

@@ -1,0 +1,127 @@
+"""Receipts: their chain, and what somebody who was not there can verify."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.aggregation.support import Federation, attested_plan, receipt_of
+from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
+
+from confide import canonical
+from confide.aggregation import Aggregator, Receipt, check_chain, verify_receipts
+from confide.aggregation.enclave import EnclaveCoordinator
+from confide.aggregation.enclave.receipts import inputs_root
+from confide.errors import AttestationError, ProtocolError, VerificationError
+from confide.plan import Clear
+from confide.tee import Collateral, Evidence
+
+
+@pytest.fixture(scope="module")
+def released():
+    """Three rounds: the federation, its receipts, and one party's evidence."""
+    federation = Federation(attested_plan(Clear()))
+    attempts = [federation.attempt(number).until("contribution") for number in range(3)]
+    evidence = enclave_of(attempts[0])._evidence["p000"]
+    receipts = [receipt_of(federation.attempt(n, 1).finish()) for n in range(3)]
+    return federation, receipts, Evidence.from_bytes(evidence)
+
+
+def enclave_of(attempt):
+    assert isinstance(attempt.coordinator, EnclaveCoordinator)
+    return attempt.coordinator
+
+
+def verify(released, receipts, **changes):
+    federation, _, evidence = released
+    arguments = {"evidence": evidence, "policy": relying_party().policy, "at": NOW, **changes}
+    verify_receipts(receipts, federation.plan, collateral=Collateral(), **arguments)
+
+
+def test_verify_offline(released):
+    verify(released, released[1])
+
+
+def test_name_each_other_in_order(released):
+    check_chain(released[1])
+    for wrong in (released[1][1:], released[1][::-1], released[1][:1] * 2, released[1][::2]):
+        with pytest.raises(VerificationError, match="does not follow"):
+            check_chain(wrong)
+
+
+def test_of_one_round_twice_are_found(released):
+    federation, receipts, _ = released
+    key = federation.aggregator.workload.keys.signing
+    again = replace(receipts[1], number=0).signed(key)
+    with pytest.raises(VerificationError, match="released twice"):
+        check_chain([receipts[0], again])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"totals": bytes(32)},
+        {"inputs": bytes(32)},
+        {"epsilon": "0.1"},
+        {"assurance": "hardware"},
+        {"survivors": ("p000",)},
+        {"number": 1},
+        {"previous": b"x" * 32},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_that_were_changed_do_not_verify(released, change):
+    changed = replace(released[1][0], **change)
+    with pytest.raises(VerificationError, match="not signed by the enclave"):
+        verify(released, [changed])
+
+
+def test_of_an_enclave_that_the_reader_refuses_do_not_verify(released):
+    stricter = replace(relying_party().policy, nodes=frozenset({"another machine"}))
+    with pytest.raises(AttestationError, match="not on the policy's list"):
+        verify(released, released[1], policy=stricter)
+
+
+def test_with_the_evidence_of_another_instance_do_not_verify(released):
+    plan = released[0].plan
+    other = Aggregator(plan, SimulatedAttester(), BUILD, clock=lambda: NOW)
+    with pytest.raises(VerificationError, match="not signed by the enclave"):
+        verify(released, released[1], evidence=other.workload.answer(bytes(32), NOW))
+
+
+def test_are_read_back_as_they_were(released):
+    for receipt in released[1]:
+        assert Receipt.from_bytes(receipt.to_bytes()) == receipt
+
+
+@pytest.mark.parametrize(
+    "change", [{"number": "0"}, {"met": b""}, {"extra": 1}, {"survivors": None}]
+)
+def test_of_another_form_are_not_read(released, change):
+    values = canonical.decode(released[1][0].to_bytes(), 1 << 20)
+    with pytest.raises(ProtocolError, match="a receipt"):
+        Receipt.from_bytes(canonical.encode({**values, **change}))
+
+
+class TestInputsRoot:
+    def test_of_known_leaves(self):
+        """The reference leaves of RFC 6962 and their root."""
+        leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657"]
+        leaves.append("606162636465666768696a6b6c6d6e6f")
+        root = inputs_root([bytes.fromhex(leaf) for leaf in leaves])
+        assert root.hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+
+    @given(st.lists(st.binary(max_size=8), min_size=1, max_size=9), st.data())
+    def test_changes_with_every_input(self, inputs, data):
+        place = data.draw(st.integers(0, len(inputs) - 1))
+        changed = [*inputs]
+        changed[place] += b"x"
+        assert inputs_root(changed) != inputs_root(inputs)
+
+
+def test_says_what_each_party_sent(released):
+    federation = Federation(attested_plan(Clear()))
+    attempt = federation.attempt()
+    receipt = receipt_of(attempt.finish())
+    sent = [enclave_of(attempt)._inputs[name] for name in receipt.survivors]
+    assert receipt.inputs == inputs_root(sent)
