@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 
 from confide.aggregation import Layout, message_kinds
 from confide.computation import Checkpoint, Computation, make_computation, state_hash
 from confide.computation.registry import GROUP
-from confide.engines import Drop, simulate
+from confide.engines import Drop, EnclaveHost, simulate
 from confide.errors import ConfideError, DataError, DropoutError, PlanError
 from confide.learning import quality
 from confide.plan import (
@@ -20,6 +21,7 @@ from confide.plan import (
     Clear,
     Corruption,
     Encrypted,
+    Hardware,
     Masked,
     Masking,
     Party,
@@ -39,6 +41,8 @@ PROTECTIONS: dict[str, dict[str, Any]] = {
     "clear": {"aggregation": Clear(), "threat": TRUSTING},
     "encrypted": {"aggregation": Encrypted()},
 }
+SOUND = Threat(hardware=Hardware.ASSUMED_SOUND)
+SIMULATED = EnclaveHost(SimulatedAttester(), BUILD, relying_party())
 STEPS = ("advertise", "shares", "contribution", "consent", "opened")
 COUNTED = {"consent", "opened"}
 """Steps after the contribution: who drops out there is in the sum."""
@@ -185,6 +189,30 @@ class TestAllProtectionsAgree:
         assert totals(read) == totals(hidden)
         assert state_hash(read.state) == state_hash(hidden.state)
         assert np.abs(hidden.state["parameters"]).max() > 0
+
+    @pytest.mark.parametrize("over", ["clear", "masked", "encrypted"])
+    @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize("name", ALGORITHMS)
+    def test_in_an_enclave_too(self, name, model, over):
+        computation = training(name, model)
+        protection = enclave(PROTECTIONS[over]["aggregation"])
+        attested = plan_of(computation, aggregation=protection, threat=SOUND)
+        drop = [Drop("cedar", 1)]
+        inside = simulate(attested, everybody(), drops=drop, enclave=SIMULATED)
+        read = simulate(plan_of(computation, "clear"), everybody(), drops=drop)
+        assert totals(read) == totals(inside)
+        assert state_hash(read.state) == state_hash(inside.state)
+        assert all(result.receipt for result in inside.totals)
+
+    @pytest.mark.parametrize("step", ["challenge", "contribution"])
+    def test_in_an_enclave_before_which_somebody_drops_out(self, step):
+        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
+        inside = simulate(attested, everybody(), drops=[Drop("elm", 0, at=step)], enclave=SIMULATED)
+        assert [len(result.survivors) for result in inside.totals] == [4, 5, 5]
+
+    def test_in_an_enclave_that_must_be_there(self):
+        with pytest.raises(PlanError, match="enclave="):
+            simulate(plan_of(training(), aggregation=enclave(), threat=SOUND), everybody())
 
     @pytest.mark.parametrize("step", ["advertise", "reveal", "shares", "contribution", "opened"])
     def test_on_a_sparse_graph_where_a_withheld_coin_starts_the_round_anew(self, step):

@@ -21,9 +21,8 @@ from confide.tee import Collateral, Evidence
 def released():
     """Three rounds: the federation, its receipts, and one party's evidence."""
     federation = Federation(attested_plan(Clear()))
-    attempts = [federation.attempt(number).until("contribution") for number in range(3)]
-    evidence = enclave_of(attempts[0])._evidence["p000"]
-    receipts = [receipt_of(federation.attempt(n, 1).finish()) for n in range(3)]
+    evidence = enclave_of(federation.attempt().until("contribution"))._evidence["p000"]
+    receipts = [receipt_of(federation.attempt(number, 1).finish()) for number in range(3)]
     return federation, receipts, Evidence.from_bytes(evidence)
 
 
