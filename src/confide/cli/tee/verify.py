@@ -1,4 +1,4 @@
-"""`confide tee`: verify attested peers before anything is sent to them."""
+"""`confide tee verify`, `inspect` and `policy`: is this the peer that it should be?"""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ from confide.errors import AttestationError, DataError, Step
 if TYPE_CHECKING:
     from confide.tee import Attestation, Binding, Expected
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+__all__ = ["inspect", "show_policy", "verify"]
 
 _SIMULATED = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
 
@@ -30,7 +24,6 @@ EvidenceFile = Annotated[
 ]
 
 
-@app.command()
 def verify(  # noqa: PLR0917 - options, which are named where they are used
     evidence_file: EvidenceFile,
     policy_file: Annotated[Path, typer.Option("--policy", help="What is asked of the peer.")],
@@ -81,7 +74,6 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
         raise typer.Exit(failure.exit_code)
 
 
-@app.command()
 def inspect(
     evidence_file: EvidenceFile,
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
@@ -104,7 +96,6 @@ def inspect(
             output.print(f"claims.{name:<15} {plain(str(shown))}", soft_wrap=True)
 
 
-@app.command("policy")
 def show_policy(
     policy_file: Annotated[Path, typer.Argument(metavar="POLICY", help="The policy's file.")],
 ) -> None:

@@ -1,0 +1,18 @@
+"""`confide tee`: verify attested peers before anything is sent to them, and operate one's own."""
+
+from __future__ import annotations
+
+import typer
+
+from confide.cli.tee import verify
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("verify")(verify.verify)
+app.command("inspect")(verify.inspect)
+app.command("policy")(verify.show_policy)
