@@ -1,8 +1,9 @@
-"""Reading the files that a user names: plans and tables."""
+"""Reading the files that a user names: plans, tables and keys."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,21 @@ from confide.learning import trained_model
 from confide.plan import Plan
 from confide.plan.codec import nearest
 
-__all__ = ["load_plan", "load_public", "load_table", "named_files"]
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = [
+    "load_plan",
+    "load_private_key",
+    "load_public",
+    "load_public_key",
+    "load_table",
+    "named_files",
+    "read_text",
+]
 
 _MAX_PLAN_FILE = 16 << 20
+_MAX_KEY_FILE = 64 << 10
 
 
 def load_plan(path: Path) -> tuple[Plan, Computation]:
@@ -87,3 +100,53 @@ def named_files(pairs: list[str], option: str) -> dict[str, Path]:
             raise DataError(f"{option} names {name!r} twice; give each party one file")
         files[name] = Path(file)
     return files
+
+
+def load_private_key(path: Path) -> Ed25519PrivateKey:
+    """Reads an Ed25519 key to sign with, in PEM without a password.
+
+    Raises:
+        DataError: If it cannot be read, or is another key.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(read_text(path).encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} holds no private key in PEM without a password") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise DataError(f"{path} holds a key of another kind; what is signed here is by Ed25519")
+    return key
+
+
+def load_public_key(path: Path) -> bytes:
+    """Reads an Ed25519 public key in PEM: 32 bytes.
+
+    Raises:
+        DataError: If it cannot be read, or is another key.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(read_text(path).encode())
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} holds no public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise DataError(f"{path} holds a key of another kind; what is signed here is by Ed25519")
+    return key.public_bytes_raw()
+
+
+def read_text(path: Path) -> str:
+    """Reads a short file of one text, as keys and heads are.
+
+    Raises:
+        DataError: If it cannot be read, or is larger than such a file.
+    """
+    try:
+        if path.stat().st_size > _MAX_KEY_FILE:
+            raise DataError(f"{path} is larger than {_MAX_KEY_FILE:,} bytes; it is something else")
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error

@@ -14,13 +14,12 @@ from rich import box
 from rich.table import Table
 
 from confide.cli.console import errors, output, plain
+from confide.cli.files import load_private_key, read_text
 from confide.errors import DataError
 from confide.plan import Relation, Unit
 from confide.report.document import render, to_json
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     from confide.privacy.ledger import Ledger
     from confide.privacy.ledger.statement import DatasetStatement, Statement
 
@@ -31,8 +30,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-_MAX_KEY_FILE = 64 << 10
 
 Where = Annotated[
     str, typer.Argument(metavar="LEDGER", help="The ledger: a file, or postgresql://…")
@@ -100,7 +97,7 @@ def verify(
     ] = "",
 ) -> None:
     """Recompute the whole chain, and find what was changed, cut off or restored."""
-    kept = None if head is None else _hexadecimal(_read(head), f"the head {head}")
+    kept = None if head is None else _hexadecimal(read_text(head), f"the head {head}")
     with _opened(where) as ledger:
         found = ledger.verify(kept, owner=_hexadecimal(owner, "the owner's key"))
     typer.echo(f"{found.number} entries, each as it was written; the last is {found.hash.hex()}")
@@ -183,32 +180,9 @@ def export(where: Where) -> None:
 def _opened(where: str, *, key: Path | None = None, create: bool = False) -> Iterator[Ledger]:
     from confide.privacy.ledger import Ledger
 
-    with Ledger.open(where, key=_private_key(key), create=create) as ledger:
+    signer = None if key is None else load_private_key(key)
+    with Ledger.open(where, key=signer, create=create) as ledger:
         yield ledger
-
-
-def _private_key(path: Path | None) -> Ed25519PrivateKey | None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    if path is None:
-        return None
-    try:
-        key = load_pem_private_key(_read(path).encode(), password=None)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path} holds no private key in PEM without a password") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise DataError(f"{path} holds a key of another kind; heads are signed with Ed25519")
-    return key
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_KEY_FILE:
-            raise DataError(f"{path} is larger than {_MAX_KEY_FILE:,} bytes; it is something else")
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
 
 
 def _hexadecimal(text: str, what: str) -> bytes:
