@@ -23,13 +23,13 @@ from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError, VerificationError
 from confide.plan.plan import Plan
 from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
+from confide.tee.merkle import leaf_hash, root_of
 
 __all__ = ["Receipt", "check_chain", "hash_of_totals", "inputs_root", "verify_receipts"]
 
 _DOMAIN: Final = b"confide receipt 1\0"
 _MAX_BYTES: Final = 64 << 20
 _SIGNATURE_BYTES: Final = 64
-_LEAF, _NODE = b"\0", b"\1"
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,4 @@ def hash_of_totals(totals: Integers) -> bytes:
 
 def inputs_root(inputs: Iterable[bytes]) -> bytes:
     """The Merkle root of what survivors sent, in the order of their names."""
-    return _root([hashlib.sha256(_LEAF + item).digest() for item in inputs])
-
-
-def _root(hashes: list[bytes]) -> bytes:
-    if len(hashes) <= 1:
-        return hashes[0] if hashes else hashlib.sha256(b"").digest()
-    split = 1 << (len(hashes) - 1).bit_length() - 1
-    return hashlib.sha256(_NODE + _root(hashes[:split]) + _root(hashes[split:])).digest()
+    return root_of([leaf_hash(item) for item in inputs])
