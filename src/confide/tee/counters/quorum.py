@@ -1,19 +1,10 @@
-"""Monotonic counters: what a host cannot set back for the enclave that it runs.
-
-`FileCounter` is a counter on a disk that one trusts, as each party has its own. `QuorumCounter`
-trusts no single one: the parties of a federation each keep a counter for the enclave, and sign
-what it says; a value counts if so many of them confirm it that any two quorums share an honest one
-(Matetic et al. 2017, ROTE, §4).
-"""
+"""A counter that the parties of a federation keep together (Matetic et al. 2017, ROTE, §4)."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,89 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.randomness import SecureRandom, SystemRandom
+from confide.tee.counters.counter import MonotonicCounter
 
-__all__ = ["CounterPeer", "FileCounter", "MonotonicCounter", "QuorumCounter"]
+__all__ = ["Ask", "CounterPeer", "QuorumCounter"]
 
 _NONCE_BYTES: Final = 32
 _MAX_REPLY: Final = 1024
 _DOMAIN: Final = b"confide counter 1\0"
-_LARGEST: Final = 1 << 53
 
-
-class MonotonicCounter(Protocol):
-    """A number that only grows."""
-
-    def read(self) -> int:
-        """The value; 0 before the first.
-
-        Raises:
-            ProtocolError: If it cannot be known now.
-        """
-
-    def advance(self, to: int) -> None:
-        """Raises the value; when it returns, `read` gives no smaller one any more.
-
-        Raises:
-            VerificationError: If the value is that or larger already: somebody else raised it.
-            ProtocolError: If it cannot be raised now.
-        """
-
-
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS counters (name BLOB PRIMARY KEY, value INTEGER NOT NULL) STRICT
-"""
-
-
-@dataclass(frozen=True)
-class FileCounter:
-    """A counter in an SQLite file, durable before `advance` returns.
-
-    As strong as the disk is out of the adversary's reach: fit for a party that keeps it for
-    somebody else's enclave, and not for the enclave's own host.
-
-    Attributes:
-        path: The file, which may hold any number of counters.
-        name: Which one.
-    """
-
-    path: Path
-    name: bytes
-
-    def read(self) -> int:
-        """See `MonotonicCounter.read`."""
-        try:
-            with closing(self._connect()) as connection:
-                row = connection.execute(
-                    "SELECT value FROM counters WHERE name = ?", (self.name,)
-                ).fetchone()
-        except sqlite3.Error as error:
-            raise ProtocolError(f"cannot read the counter in {self.path}: {error}") from error
-        return int(row[0]) if row else 0
-
-    def advance(self, to: int) -> None:
-        """See `MonotonicCounter.advance`."""
-        if not 0 < to <= _LARGEST:
-            raise ProtocolError(f"a counter of {to}; it is above 0 and at most 2^53")
-        try:
-            with closing(self._connect()) as connection:
-                changed = connection.execute(
-                    "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE "
-                    "SET value = ?2 WHERE value < ?2",
-                    (self.name, to),
-                ).rowcount
-        except sqlite3.Error as error:
-            raise ProtocolError(f"cannot raise the counter in {self.path}: {error}") from error
-        if not changed:
-            raise VerificationError(
-                f"the counter stands at {to} or above already: another instance raised it"
-            )
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=30)
-        connection.execute("PRAGMA synchronous=EXTRA")
-        connection.execute("PRAGMA fullfsync=ON")
-        connection.execute(_TABLE)
-        return connection
+Ask = Callable[[bytes], bytes]
+"""Carries a request to a peer and its answer back; the host's network, which may lie."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +34,7 @@ class CounterPeer:
         name: Of the counter: what it counts for.
     """
 
-    counter: FileCounter
+    counter: MonotonicCounter
     key: Ed25519PrivateKey = field(repr=False)
     name: bytes
 
@@ -143,10 +61,6 @@ class CounterPeer:
         value = self.counter.read()
         signed = canonical.encode([verb, name, nonce, value])
         return canonical.encode([value, self.key.sign(_DOMAIN + signed)])
-
-
-Ask = Callable[[bytes], bytes]
-"""Carries a request to a peer and its answer back; the host's network, which may lie."""
 
 
 @dataclass(frozen=True)
