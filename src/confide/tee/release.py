@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from confide import canonical
-from confide.errors import AttestationError, Step
+from confide.errors import AttestationError, PlanError, Step
 from confide.tee.attestation import REQUIRED_MEASUREMENTS, Platform
 
 __all__ = ["Reference", "Release", "SignedRelease"]
@@ -106,6 +106,37 @@ class Release:
             }
         )
 
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` wrote.
+
+        Raises:
+            ProtocolError: If it is no deterministic CBOR.
+            AttestationError: If it is anything else, at the step `measurement`.
+        """
+        match canonical.decode(data, _MAX_BYTES):
+            case {
+                "name": str(name),
+                "version": str(version),
+                "workload": bytes(workload),
+                "measurements": dict(measurements),
+            }:
+                pass
+            case _:
+                raise _error(f"is no {_FORMAT!r}")
+        try:
+            release = cls(
+                _text(name),
+                _text(version),
+                workload,
+                {Platform(platform): _bytes(m) for platform, m in measurements.items()},
+            )
+        except (ValueError, TypeError) as error:
+            raise _error(f"cannot be read: {error}") from error
+        if release.to_bytes() != data:
+            raise _error("has more in it than a release, or another format")
+        return release
+
     @property
     def hash(self) -> bytes:
         """SHA-256 of the release, by which logs and registries name it."""
@@ -135,12 +166,15 @@ class SignedRelease:
 
         Args:
             signers: Public keys, 32 bytes each.
-            threshold: How many of them must have signed.
+            threshold: How many of them must have signed, at least one.
 
         Raises:
+            PlanError: If nobody had to sign.
             AttestationError: If fewer did, or one of their signatures is false, at the step
                 `measurement`.
         """
+        if threshold < 1:
+            raise PlanError(f"a threshold of {threshold} signers; without one, anybody's would do")
         signed = self.release.to_bytes()
         known = [key for key in self.signatures if key in signers]
         for key in known:
@@ -205,13 +239,20 @@ class SignedRelease:
                 for key, signature in document["signatures"].items()
             }
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise _error(f"cannot be read: {error}") from error
+            raise _error(f"cannot be read: {str(error)[:200]}") from error
         return cls(release, signatures)
+
+
+def _bytes(measured: Any) -> dict[str, bytes]:
+    if not isinstance(measured, dict) or not all(isinstance(v, bytes) for v in measured.values()):
+        raise TypeError("measurements are bytes")
+    return dict(measured)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= 200:
         raise TypeError("a name of 1 to 200 characters is expected")
+    value.encode()  # JSON can write halves of characters, which nothing that is signed can hold
     return value
 
 
