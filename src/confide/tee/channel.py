@@ -52,7 +52,8 @@ def seal(
         random: Where the data key comes from.
 
     Raises:
-        AttestationError: If the verification has expired, at the step `freshness`.
+        AttestationError: If the verification has expired, at the step `freshness`; or if the key
+            in the claims is none to encrypt to, at the step `claims`.
     """
     if at > peer.expires:
         raise AttestationError(
@@ -61,8 +62,7 @@ def seal(
             "before sending",
         )
     bound, key = _bound_to(peer.claims, header), random.bytes(_KEY_BYTES)
-    public = X25519PublicKey.from_public_bytes(peer.claims.hpke_key)
-    wrapped = _SUITE.encrypt(key, public, info=bound)
+    wrapped = _wrapped(key, peer.claims.hpke_key, bound)
     cipher = AESGCM(key)
     chunks = [
         cipher.encrypt(nonce, payload[start : start + CHUNK_BYTES], bound)
@@ -94,6 +94,8 @@ def open_sealed(
             raise ProtocolError("a message to the enclave that is no header, key and chunks")
     if found != header:
         raise ProtocolError("a message to the enclave that is of another step, round or party")
+    if len(chunks) > _encrypted_bytes(max_bytes):
+        raise ProtocolError(f"a message to the enclave of more than {max_bytes:,} bytes")
     bound = _bound_to(claims, header)
     try:
         cipher = AESGCM(_SUITE.decrypt(wrapped, key, info=bound))
@@ -114,15 +116,27 @@ def framed(header: bytes, wrapped: bytes | None = None, chunks: bytes | int = b"
         chunks: The payload, encrypted; or its size before.
     """
     if isinstance(chunks, int):
-        chunks = bytes(chunks + _TAG_BYTES * max(1, -(-chunks // CHUNK_BYTES)))
+        chunks = bytes(_encrypted_bytes(chunks))
     key = bytes(_WRAPPED_BYTES) if wrapped is None else wrapped
     return canonical.encode({"header": header, "key": key, "chunks": chunks})
 
 
 def sealed_bytes(payload: int, header: int) -> int:
     """Bytes of a message with a payload and a header of so many bytes, at most."""
-    chunks = max(1, -(-payload // CHUNK_BYTES))
-    return payload + chunks * _TAG_BYTES + header + _WRAPPED_BYTES + _FRAME_BYTES
+    return _encrypted_bytes(payload) + header + _WRAPPED_BYTES + _FRAME_BYTES
+
+
+def _wrapped(key: bytes, public: bytes, bound: bytes) -> bytes:
+    try:
+        return _SUITE.encrypt(key, X25519PublicKey.from_public_bytes(public), info=bound)
+    except ValueError as error:
+        raise AttestationError(
+            Step.CLAIMS, f"the peer claims the key {public.hex()[:16]}…, which anybody can open"
+        ) from error
+
+
+def _encrypted_bytes(payload: int) -> int:
+    return payload + _TAG_BYTES * max(1, -(-payload // CHUNK_BYTES))
 
 
 def _bound_to(claims: Claims, header: bytes) -> bytes:
@@ -139,8 +153,8 @@ def _chunks(size: int) -> Iterator[tuple[bytes, int]]:
 
 def _decrypted(cipher: AESGCM, chunks: bytes, bound: bytes) -> Iterator[bytes]:
     size, step = len(chunks), CHUNK_BYTES + _TAG_BYTES
-    if size < _TAG_BYTES or 0 < size % step < _TAG_BYTES:
+    payload = size - _TAG_BYTES * -(-size // step)
+    if payload < 0 or _encrypted_bytes(payload) != size:
         raise ValueError("chunks of no such sizes")
-    count = -(-size // step)
-    for k, (nonce, _) in enumerate(_chunks(size - count * _TAG_BYTES)):
+    for k, (nonce, _) in enumerate(_chunks(payload)):
         yield cipher.decrypt(nonce, chunks[k * step : (k + 1) * step], bound)

@@ -23,6 +23,8 @@ _HASH_BYTES: Final = 32
 _MAX_TEXT: Final = 200
 _DOMAIN: Final = b"confide attested claims 1\0"
 _LAST: Final = 1 << 53
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999, after which no calendar here goes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Claims:
                 raise _error(f"{item.name} of {len(value)} characters; 1 to {_MAX_TEXT} are read")
             if isinstance(value, int) and not 0 <= value <= _LAST:
                 raise _error(f"{item.name} {value}; it is a number from 0 to 2^53")
+        if self.expires > _LAST_SECOND:
+            raise _error(f"expires {self.expires}; claims end before the year 10,000")
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""

@@ -13,7 +13,7 @@ from confide import canonical
 from confide.errors import PlanError
 from confide.tee.attestation import Platform
 from confide.tee.release import Reference
-from confide.tee.roots import PRODUCTS, Roots
+from confide.tee.roots import COMPONENTS, PRODUCTS, Roots
 
 __all__ = ["INTEL_STATUSES", "Policy"]
 
@@ -26,6 +26,10 @@ INTEL_STATUSES: Final = (
     "OutOfDateConfigurationNeeded",
 )
 """Intel's words for TCB levels that a policy may accept. 'Revoked' is none of them."""
+
+_LARGEST_EVALUATION: Final = 1 << 32
+_LARGEST_LEVEL: Final = 255
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Policy:
         statuses: Intel's words for TCB levels that are accepted.
         advisories: Names of Intel's advisories that are accepted.
         minimum_evaluation: The least number of Intel's evaluation of TCB levels.
-        minimum_levels: AMD's least security patch levels, by product and component.
+        minimum_levels: AMD's least security patch levels, by product, and in it of each component.
         max_collateral_age: How old Intel's signed statements may be.
         max_evidence_age: How old a Nitro document may be; the others carry no time.
         revocation_lists: Whether AMD's chains need a revocation list.
@@ -73,6 +77,10 @@ class Policy:
             raise PlanError(
                 f"TCB status {min(unknown)!r}; a policy may accept {', '.join(INTEL_STATUSES)}"
             )
+        if not 0 <= self.minimum_evaluation <= _LARGEST_EVALUATION:
+            raise PlanError(
+                f"minimum_evaluation {self.minimum_evaluation}; it is a number from 0 to 2^32"
+            )
         if self.max_collateral_age <= timedelta(0) or self.max_evidence_age <= timedelta(0):
             raise PlanError("a policy with an age that is not above zero accepts nothing")
         if self.allow_simulated != bool(self.roots.simulated):
@@ -90,6 +98,15 @@ class Policy:
                 "the policy accepts SEV-SNP and names no least patch levels: add [tcb.snp.Milan] "
                 "with bootloader, tee, snp and microcode, or another product"
             )
+        for product, levels in self.minimum_levels.items():
+            if odd := levels.keys() ^ set(COMPONENTS[product]):
+                raise PlanError(
+                    f"tcb.snp.{product} lacks, or should not have, {', '.join(sorted(odd))}: a "
+                    f"least level is named for each of {', '.join(COMPONENTS[product])}"
+                )
+            for component, level in levels.items():
+                if not 0 <= level <= _LARGEST_LEVEL:
+                    raise PlanError(f"tcb.snp.{product}.{component} is {level}; it is 0 to 255")
 
     @property
     def hash(self) -> bytes:
@@ -109,8 +126,8 @@ class Policy:
                 "advisories": sorted(self.advisories),
                 "minimum_evaluation": self.minimum_evaluation,
                 "minimum_levels": {name: dict(m) for name, m in self.minimum_levels.items()},
-                "max_collateral_age": int(self.max_collateral_age.total_seconds()),
-                "max_evidence_age": int(self.max_evidence_age.total_seconds()),
+                "max_collateral_age": self.max_collateral_age // _MICROSECOND,
+                "max_evidence_age": self.max_evidence_age // _MICROSECOND,
                 "revocation_lists": self.revocation_lists,
                 "simulated": {
                     platform.value: root.fingerprint(SHA256())

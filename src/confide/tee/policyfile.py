@@ -57,7 +57,7 @@ def read_policy(path: Path) -> Policy:
     """
     try:
         given = _Policy.read(tomllib.loads(_read(path).decode("utf-8")), str(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PlanError(f"{path}: {error}") from error
     references = [*_released(given.releases, path.parent), *_pinned(given.measurements, path)]
     return Policy(
@@ -71,12 +71,7 @@ def read_policy(path: Path) -> Policy:
         max_evidence_age=timedelta(minutes=given.max_evidence_age_minutes),
         revocation_lists=given.revocation_lists,
         allow_simulated=given.allow_simulated,
-        roots=Roots(
-            {
-                _platform(name, path): _certificate(path.parent / file)
-                for name, file in given.simulated_roots.items()
-            }
-        ),
+        roots=_roots(given.simulated_roots, path),
     )
 
 
@@ -90,8 +85,12 @@ def _released(releases: _Releases | None, folder: Path) -> list[Reference]:
         )
     found: list[Reference] = []
     for file in releases.files:
-        signed = SignedRelease.from_json(_read(folder / file).decode("utf-8", "replace"))
-        found += signed.verify(signers, releases.threshold).references
+        text = _read(folder / file).decode("utf-8", "replace")
+        try:
+            signed = SignedRelease.from_json(text)
+            found += signed.verify(signers, releases.threshold).references
+        except AttestationError as error:
+            raise AttestationError(error.step, f"{folder / file}: {error}") from error
     return found
 
 
@@ -111,6 +110,18 @@ def _pinned(measurements: dict[str, dict[str, str]], path: Path) -> list[Referen
         ]
     except AttestationError as error:
         raise PlanError(str(error)) from error
+
+
+def _roots(named: dict[str, str], path: Path) -> Roots:
+    try:
+        return Roots(
+            {
+                _platform(name, path): _certificate(path.parent / file)
+                for name, file in named.items()
+            }
+        )
+    except AttestationError as error:
+        raise PlanError(f"{path}: simulated_roots: {error}") from error
 
 
 def _nodes(given: list[str] | str, path: Path) -> frozenset[str] | None:
@@ -151,7 +162,7 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a zero character is a ValueError
         raise PlanError(f"cannot read {path}: {error}") from error
     if len(data) > _MAX_BYTES:
         raise PlanError(f"{path} has more than {_MAX_BYTES:,} bytes")

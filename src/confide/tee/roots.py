@@ -12,10 +12,17 @@ from confide.errors import AttestationError, Step
 from confide.tee.attestation import Assurance, Platform
 from confide.tee.certificates import Certificate, load_certificate, name_of, pem_blocks
 
-__all__ = ["PRODUCTS", "Roots", "vendor_roots"]
+__all__ = ["COMPONENTS", "PRODUCTS", "Roots", "vendor_roots"]
 
 PRODUCTS: Final = ("Milan", "Genoa", "Turin")
 """AMD's product lines with SEV-SNP, each with a root of its own."""
+
+COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Milan": ("bootloader", "tee", "snp", "microcode"),
+    "Genoa": ("bootloader", "tee", "snp", "microcode"),
+    "Turin": ("fmc", "bootloader", "tee", "snp", "microcode"),
+}
+"""By product, what has a patch level of its own."""
 
 _FILES: Final[Mapping[str, str]] = {
     "intel": "intel-sgx.pem",

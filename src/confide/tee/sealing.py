@@ -106,7 +106,7 @@ class SealedState:
         value = self.counter.read() + 1
         self.counter.advance(value)
         sealed = self.sealer.seal(state, self._context(value))
-        beside = self.path.with_suffix(".new")
+        beside = self.path.with_name(f"{self.path.name}.new")
         try:
             with beside.open("wb") as file:
                 file.write(canonical.encode({"counter": value, "state": sealed}))
@@ -141,7 +141,8 @@ class SealedState:
 
     def _read(self) -> tuple[int, bytes]:
         try:
-            data = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
         except OSError as error:
             raise ProtocolError(f"cannot read the sealed state {self.path}: {error}") from error
         match canonical.decode(data, _MAX_BYTES, max_items=5):

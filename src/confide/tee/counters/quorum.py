@@ -54,8 +54,10 @@ class CounterPeer:
                 pass
             case _:
                 raise ProtocolError("a request to a counter that is none")
-        if name != self.name or len(nonce) != _NONCE_BYTES:
-            raise ProtocolError("a request for another counter, or with a nonce that is none")
+        if verb not in ("read", "advance") or name != self.name or len(nonce) != _NONCE_BYTES:
+            raise ProtocolError(
+                "a request for another counter, to do something else, or with a nonce that is none"
+            )
         if verb == "advance":
             self.counter.advance(to)
         value = self.counter.read()
@@ -111,18 +113,20 @@ class QuorumCounter:
 
     def _ask(self, verb: str, to: int) -> list[int]:
         """The answers of at least a quorum."""
-        values, problems = [], []
+        values: list[int] = []
+        problems: list[ProtocolError | OSError] = []
         for public, ask in self.peers.items():
             nonce = self.random.bytes(_NONCE_BYTES)
             try:
                 reply = ask(canonical.encode([verb, self.name, nonce, to]))
                 values.append(self._verified(reply, public, verb, nonce))
             except (ProtocolError, OSError) as error:
-                problems.append(str(error))
+                problems.append(error)
         if len(values) < self.quorum:
-            raise ProtocolError(
+            refused = any(isinstance(problem, VerificationError) for problem in problems)
+            raise (VerificationError if refused else ProtocolError)(
                 f"{len(values)} of {len(self.peers)} peers answer for the counter; it takes "
-                f"{self.quorum}: {'; '.join(problems[:3])}"
+                f"{self.quorum}: {'; '.join(map(str, problems[:3]))}"
             )
         return values
 

@@ -58,7 +58,7 @@ class ConfigfsTsm:
                         "somebody else wrote to the same request for evidence meanwhile; ask again",
                     )
             log = None if self.event_log is None else _read(self.event_log)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise AttestationError(
                 Step.PARSE,
                 f"no evidence from {self.folder}: {error}. It takes Linux 6.7 on SEV-SNP or TDX, "

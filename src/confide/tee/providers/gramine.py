@@ -46,7 +46,7 @@ class Gramine:
                 )
             (self.folder / "user_report_data").write_bytes(report_data)
             return Quoted((self.folder / "quote").read_bytes())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise AttestationError(
                 Step.PARSE, f"no evidence from {self.folder}: {error}. It takes Gramine on SGX"
             ) from error
