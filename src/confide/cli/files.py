@@ -111,8 +111,9 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    text = read_text(path).encode()
     try:
-        key = load_pem_private_key(read_text(path).encode(), password=None)
+        key = load_pem_private_key(text, password=None)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} holds no private key in PEM without a password") from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -129,8 +130,9 @@ def load_public_key(path: Path) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    text = read_text(path).encode()
     try:
-        key = load_pem_public_key(read_text(path).encode())
+        key = load_pem_public_key(text)
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} holds no public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):

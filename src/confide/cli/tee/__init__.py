@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from confide.cli.tee import verify
+from confide.cli.tee import attest, registry, verify
 
 __all__ = ["app"]
 
@@ -16,3 +16,5 @@ app = typer.Typer(
 app.command("verify")(verify.verify)
 app.command("inspect")(verify.inspect)
 app.command("policy")(verify.show_policy)
+app.command("attest")(attest.attest)
+app.add_typer(registry.app, name="registry")
