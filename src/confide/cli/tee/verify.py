@@ -19,6 +19,9 @@ __all__ = ["inspect", "show_policy", "verify"]
 
 _SIMULATED = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
 
+_FIRST_YEAR, _LAST_YEAR = 1971, 9998
+"""Around which all of the vendors' formats can state a time, in every time zone."""
+
 EvidenceFile = Annotated[
     Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document, or a bundle.")
 ]
@@ -69,7 +72,9 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     if as_json:
         typer.echo(json.dumps(_as_json(held, attestation, failure), indent=1))
     else:
-        _print(held, attestation, failure)
+        _print(held, failure)
+    if attestation is not None and attestation.assurance.value == "simulated":
+        errors.print(_SIMULATED, style="bold white on red")
     if failure is not None:
         raise typer.Exit(failure.exit_code)
 
@@ -83,17 +88,20 @@ def inspect(
 
     evidence = Evidence.from_bytes(_read(evidence_file))
     platform, said = inspect(evidence.document)
+    claims = {
+        name: claim.hex() if isinstance(claim, bytes) else claim
+        for name, claim in (vars(evidence.claims) if evidence.claims else {}).items()
+    }
     if as_json:
-        typer.echo(json.dumps({"verified": False, "platform": platform.value, **said}, indent=1))
+        stated = {"verified": False, "platform": platform.value, **said, "claims": claims or None}
+        typer.echo(json.dumps(stated, indent=1))
         return
     errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
     output.print(f"platform        {platform.value}", markup=False)
     for name, value in said.items():
         output.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
-    if evidence.claims is not None:
-        for name, claim in vars(evidence.claims).items():
-            shown = claim.hex() if isinstance(claim, bytes) else claim
-            output.print(f"claims.{name:<15} {plain(str(shown))}", soft_wrap=True)
+    for name, claim in claims.items():
+        output.print(f"claims.{name:<15} {plain(str(claim))}", soft_wrap=True)
 
 
 def show_policy(
@@ -147,17 +155,13 @@ def _as_json(
     }
 
 
-def _print(
-    held: dict[Step, str], attestation: Attestation | None, failure: AttestationError | None
-) -> None:
+def _print(held: dict[Step, str], failure: AttestationError | None) -> None:
     for step, found in held.items():
         output.print(f"[green]holds[/]   {step.value:<12} {plain(found)}", soft_wrap=True)
     if failure is not None:
         output.print(
             f"[bold red]refused[/] {failure.step.value:<12} {plain(str(failure))}", soft_wrap=True
         )
-    elif attestation is not None and attestation.assurance.value == "simulated":
-        errors.print(_SIMULATED, style="bold white on red")
 
 
 def _time(text: str | None) -> datetime:
@@ -165,15 +169,18 @@ def _time(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         if text.replace(".", "", 1).isdigit():
-            return datetime.fromtimestamp(float(text), UTC)
-        found = datetime.fromisoformat(text)
+            found = datetime.fromtimestamp(float(text), UTC)
+        else:
+            found = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError) as error:
         raise DataError(
             f"--at {text!r} is no time; write 2026-01-31T12:00:00Z, or seconds since 1970"
         ) from error
     if found.tzinfo is None:
         raise DataError(f"--at {text!r} has no time zone; add Z for UTC")
-    return found
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise DataError(f"--at {text!r} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return found.astimezone(UTC)
 
 
 def _hexadecimal(text: str, what: str) -> bytes:
