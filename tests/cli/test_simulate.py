@@ -324,3 +324,11 @@ class TestBadInput:
         )
         said = refused("simulate", "plan.toml", *data(), "--checkpoint", "run", code=3)
         assert said.startswith("run belongs to plan 0000000000000000…, not to")
+
+
+def test_a_plan_with_an_enclave_says_where_one_runs(folder, refused):
+    plan = (folder / "plan.toml").read_text()
+    enclave = '[enclave]\npolicy = "' + "ab" * 32 + '"\n[threat]\nhardware = "assumed-sound"\n'
+    (folder / "plan.toml").write_text(f'aggregation = "enclave"\n{plan}{enclave}')
+    data = [part for name in NAMES for part in ("--data", f"{name}={name}.csv")]
+    assert "confide demo --enclave" in refused("simulate", "plan.toml", *data, code=2)

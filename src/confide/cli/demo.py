@@ -61,7 +61,10 @@ def _attested(seed: int) -> None:
         errors.print(plain(warning), style="bold white on red", soft_wrap=True)
     output.print(f"\n{plain(learned.promise)}\n", soft_wrap=True)
     names = ", ".join(found.run.totals[0].survivors)
-    output.print(f"each of {names} asks the aggregator with a nonce, and verifies before it sends:")
+    output.print(
+        f"each of {names} asks the aggregator with a nonce, and verifies before it sends:",
+        soft_wrap=True,
+    )
     for step, what in found.steps.items():
         output.print(f"  [green]holds[/]   {step.value:<12} {plain(what)}", soft_wrap=True)
     equal = "[green]equal bit for bit[/]" if found.equal else "[bold red]DIFFERENT[/]"

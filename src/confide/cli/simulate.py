@@ -15,9 +15,9 @@ from confide.cli.files import load_plan, load_public, load_table, named_files
 from confide.computation import Account, Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
-from confide.errors import DataError
+from confide.errors import DataError, PlanError
 from confide.learning import quality
-from confide.plan import Plan, PublicValue
+from confide.plan import Enclave, Plan, PublicValue
 from confide.plan.codec import nearest
 from confide.privacy.ledger import Ledger
 from confide.report import to_json, views, views_html
@@ -63,6 +63,11 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
 ) -> None:
     """Run a plan on your own files, on this machine, by the real protocol."""
     plan, computation = load_plan(path)
+    if isinstance(plan.aggregation, Enclave):
+        raise PlanError(
+            f"plan {plan.name!r} is aggregated in an enclave, and this command has no hardware to "
+            "run one: see `confide demo --enclave`, or `simulate(…, enclave=…)` in Python"
+        )
     tables = {n: load_table(f) for n, f in named_files(data, "--data").items()}
     measure = _measure(plan, named_files(public or [], "--public"))
     if out is not None and out.exists() and not out.is_dir():

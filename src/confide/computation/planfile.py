@@ -304,6 +304,10 @@ colluding_parties = 1      # how many parties may pool what they see, with the c
 # coordinator = "malicious"
 # colluding_parties = 1
 
+# What is assumed of the hardware, with aggregation = "enclave" over contributions in clear.
+# [threat]
+# hardware = "untrusted"     # or "assumed-sound": whoever opens it reads each contribution
+
 # What is computed. Settings depend on the task: 'fed-avg' and 'fed-sgd' train these models.
 [task]
 name = "fed-avg"

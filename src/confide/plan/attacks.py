@@ -108,7 +108,7 @@ def _read_through_hardware(plan: Plan) -> Verdict:
         return Outcome.BROKEN, (
             "read contributions: the coordinator runs the enclave's machine, the plan calls its "
             "hardware untrusted, and the enclave reads each contribution. Put it over 'masked' or "
-            "'encrypted' sums, or call the hardware 'assumed-sound'."
+            "'encrypted' sums, or assume that it holds: threat.hardware = 'assumed-sound'."
         )
     if _simulated(plan):
         return Outcome.ASSUMED, (
