@@ -59,7 +59,9 @@ def test_state_sealed_under_it_opens_after_a_restart(tmp_path):
             tmp_path / "state", sealer, FileCounter(tmp_path / "counter", PLAN), PLAN
         )
 
-    state().save(b"what must not be forgotten")
+    first = state()
+    assert first.load() is None
+    first.save(b"what must not be forgotten")
     assert state().load() == b"what must not be forgotten"
 
 

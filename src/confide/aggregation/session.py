@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.aggregation.encoding import Integers
 from confide.aggregation.register import RoundRegister
+from confide.aggregation.witness import Witness
 from confide.plan.parties import simulation_key
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.relying import RelyingParty
@@ -106,6 +107,7 @@ class Identity:
         register: What it remembers of rounds.
         random: Where its secrets come from.
         relying: How it verifies an enclave before it sends; None where a plan has none.
+        witness: What it remembers of the enclaves that answered.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Identity:
     register: RoundRegister = field(default_factory=RoundRegister, repr=False)
     random: SecureRandom = field(default_factory=SystemRandom)
     relying: RelyingParty | None = None
+    witness: Witness = field(default_factory=Witness, repr=False)
 
     @classmethod
     def simulation(

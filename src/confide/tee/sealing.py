@@ -91,9 +91,27 @@ class SealedState:
     sealer: Sealer = field(repr=False)
     counter: MonotonicCounter
     purpose: bytes
+    _at: int | None = field(default=None, init=False, repr=False)
+    """The number of the state that this instance holds; what it saves is the next one."""
+
+    def begin(self) -> int:
+        """Gives up whatever was there: what is saved next is the first state of a new epoch.
+
+        Returns:
+            How many states there were before.
+
+        Raises:
+            ProtocolError: If the counter does not answer.
+        """
+        self._at = self.counter.read()
+        return self._at
 
     def save(self, state: bytes) -> None:
         """Writes the next state; when it returns, older ones do not open any more.
+
+        The next one is by what this instance loaded or saved last, never by where the counter
+        stands: of two instances that were started from one state, the first to save stops the
+        other, which would have forgotten what the first did.
 
         The counter comes first: whoever raises it to a value is alone with it, so no two states
         have the same. A crash in between loses the state, and with it the epoch; the other way
@@ -101,10 +119,17 @@ class SealedState:
 
         Raises:
             ProtocolError: If the file cannot be written, or the counter does not answer.
-            VerificationError: If another instance raised the counter.
+            VerificationError: If another instance raised the counter, or what was there before was
+                neither loaded nor given up.
         """
-        value = self.counter.read() + 1
+        if self._at is None:
+            raise VerificationError(
+                f"the sealed state {self.path} was neither loaded nor given up: load it, or begin "
+                "a new epoch with fresh keys"
+            )
+        value = self._at + 1
         self.counter.advance(value)
+        self._at = value
         sealed = self.sealer.seal(state, self._context(value))
         beside = self.path.with_name(f"{self.path.name}.new")
         try:
@@ -130,6 +155,7 @@ class SealedState:
                     f"the sealed state {self.path} is gone, and the counter says that there were "
                     f"{value}: start a new epoch with fresh keys"
                 )
+            self._at = 0
             return None
         found, sealed = self._read()
         if found != value:
@@ -137,7 +163,9 @@ class SealedState:
                 f"the sealed state {self.path} is number {found}, and the counter stands at "
                 f"{value}: somebody set it back. Start a new epoch with fresh keys"
             )
-        return self.sealer.open(sealed, self._context(found))
+        state = self.sealer.open(sealed, self._context(found))
+        self._at = found
+        return state
 
     def _read(self) -> tuple[int, bytes]:
         try:

@@ -47,6 +47,33 @@ def test_releases_no_round_again(state):
         EnclaveCoordinator(Round(PLAN, 0, 1), STATE, ("p000", "p001"), started(state))
 
 
+def copy_of(state):
+    """The same file and counter, for another instance."""
+    return SealedState(state.path, state.sealer, state.counter, state.purpose)
+
+
+def test_of_two_started_from_one_state_only_one_releases(state):
+    """A host gives the same sealed messages to two instances, to have two sums of one round."""
+    started(state)
+    first, second = started(copy_of(state)), started(copy_of(state))
+    assert first.workload.instance == second.workload.instance
+    released(first, 0)
+    with pytest.raises(VerificationError, match="another instance raised it"):
+        released(second, 0)
+    with pytest.raises(VerificationError, match="another instance raised it"):
+        released(second, 1)
+    released(first, 1)
+
+
+def test_an_instance_that_was_restarted_beside_itself_is_stopped(state):
+    first = started(state)
+    released(first, 0)
+    second = started(copy_of(state))
+    released(second, 1)
+    with pytest.raises(VerificationError, match="another instance raised it"):
+        released(first, 2)
+
+
 def test_would_release_a_round_again_if_it_forgot():
     released(Aggregator(PLAN, SimulatedAttester(), BUILD, clock=lambda: NOW), 0)
     released(Aggregator(PLAN, SimulatedAttester(), BUILD, clock=lambda: NOW), 0)

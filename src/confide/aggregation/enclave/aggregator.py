@@ -83,7 +83,7 @@ class Aggregator:
         kept = state.load() if state and not new_epoch else None
         if kept is not None:
             return Memory.from_bytes(kept)
-        memory = Memory.fresh(self._random, state.counter.read() if state else 0)
+        memory = Memory.fresh(self._random, state.begin() if state else 0)
         if state is not None:
             state.save(memory.to_bytes())
         return memory

@@ -68,7 +68,7 @@ class EnclaveParty:
             raise
 
     def accept(self, result: RoundResult) -> None:
-        """Verifies the enclave's receipt, and that it is of these sums and of what was sent."""
+        """Verifies the enclave's receipt, of these sums, and after those that were seen before."""
         if self._peer is None or result.receipt is None:
             raise VerificationError(f"{self._round} comes without a receipt of the enclave")
         receipt = Receipt.from_bytes(result.receipt)
@@ -80,6 +80,7 @@ class EnclaveParty:
         if receipt.survivors != result.survivors or self._identity.name not in receipt.survivors:
             raise VerificationError("the receipt is of a sum over other parties")
         receipt.check_totals(result.totals)
+        self._identity.witness.saw(receipt.link)
 
     def _challenge(self, message: bytes) -> bytes:
         """Asks the enclave with a nonce."""

@@ -20,6 +20,7 @@ from confide import canonical
 from confide.aggregation.enclave.wire import MET, expected_of
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round
+from confide.aggregation.witness import Link
 from confide.errors import ProtocolError, VerificationError
 from confide.plan.plan import Plan
 from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
@@ -116,6 +117,11 @@ class Receipt:
     def hash(self) -> bytes:
         """SHA-256 of the whole receipt, which the next one names."""
         return hashlib.sha256(self.to_bytes()).digest()
+
+    @property
+    def link(self) -> Link:
+        """Where it stands in its chain."""
+        return Link(self.instance, self.sequence, self.previous, self.hash)
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""

@@ -88,12 +88,14 @@ class TpmCounter:
         Raises:
             VerificationError: If it stands elsewhere afterwards: another instance raised it, too.
         """
-        with self._session() as session:
-            session.call(_INCREMENT, [self.index] * 2, [self._name] * 2, b"", last=False)
-            value = self._value(session)
+        value = self.read() + 1
+        if value == to:
+            with self._session() as session:
+                session.call(_INCREMENT, [self.index] * 2, [self._name] * 2, b"", last=False)
+                value = self._value(session)
         if value != to:
             raise VerificationError(
-                f"the TPM's counter stands at {value} where {to} was asked for: another instance "
+                f"the TPM's counter goes to {value} where {to} was asked for: another instance "
                 "raised it"
             )
 
