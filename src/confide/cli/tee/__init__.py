@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from confide.cli.tee import attest, registry, verify
+from confide.cli.tee import attest, receipts, registry, verify
 
 __all__ = ["app"]
 
@@ -17,4 +17,5 @@ app.command("verify")(verify.verify)
 app.command("inspect")(verify.inspect)
 app.command("policy")(verify.show_policy)
 app.command("attest")(attest.attest)
+app.command("receipts")(receipts.receipts)
 app.add_typer(registry.app, name="registry")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from confide.cli.console import errors, output, plain
+from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_evidence, time_of
 from confide.errors import AttestationError, DataError, Step
 
 if TYPE_CHECKING:
     from confide.tee import Attestation, Binding, Expected
 
 __all__ = ["inspect", "show_policy", "verify"]
-
-_SIMULATED = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
-
-_FIRST_YEAR, _LAST_YEAR = 1971, 9998
-"""Around which all of the vendors' formats can state a time, in every time zone."""
 
 EvidenceFile = Annotated[
     Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document, or a bundle.")
@@ -54,9 +49,9 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     failure: AttestationError | None = None
     policy = read_policy(policy_file)
     try:
-        evidence = Evidence.from_bytes(_read(evidence_file))
+        evidence = Evidence.from_bytes(read_evidence(evidence_file))
         given = Collateral.read(collateral or [])
-        time = _time(at)
+        time = time_of(at)
         if evidence.claims is None:
             carried = _carried(report_data, nonce)
             attestation = verify(
@@ -74,7 +69,7 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     else:
         _print(held, failure)
     if attestation is not None and attestation.assurance.value == "simulated":
-        errors.print(_SIMULATED, style="bold white on red")
+        errors.print(SIMULATED, style="bold white on red")
     if failure is not None:
         raise typer.Exit(failure.exit_code)
 
@@ -86,7 +81,7 @@ def inspect(
     """Say what evidence states, without verifying any of it."""
     from confide.tee import Evidence, inspect
 
-    evidence = Evidence.from_bytes(_read(evidence_file))
+    evidence = Evidence.from_bytes(read_evidence(evidence_file))
     platform, said = inspect(evidence.document)
     claims = {
         name: claim.hex() if isinstance(claim, bytes) else claim
@@ -112,7 +107,7 @@ def show_policy(
 
     policy = read_policy(policy_file)
     if policy.allow_simulated:
-        errors.print(_SIMULATED, style="bold white on red")
+        errors.print(SIMULATED, style="bold white on red")
     typer.echo(policy.hash.hex())
 
 
@@ -125,8 +120,8 @@ def _carried(report_data: str | None, nonce: str | None) -> Binding:
             "--report-data, or anybody's genuine evidence would do"
         )
     return Binding(
-        _hexadecimal(report_data, "--report-data"),
-        None if nonce is None else _hexadecimal(nonce, "--nonce"),
+        hexadecimal(report_data, "--report-data"),
+        None if nonce is None else hexadecimal(nonce, "--nonce"),
     )
 
 
@@ -137,7 +132,7 @@ def _expected(nonce: str | None, plan: str | None, purpose: str, task: str | Non
         raise DataError(
             "the evidence comes with claims: give --nonce, --plan and --task, as they were asked"
         )
-    return Expected(_hexadecimal(nonce, "--nonce"), purpose, _hexadecimal(plan, "--plan"), task)
+    return Expected(hexadecimal(nonce, "--nonce"), purpose, hexadecimal(plan, "--plan"), task)
 
 
 def _as_json(
@@ -162,39 +157,3 @@ def _print(held: dict[Step, str], failure: AttestationError | None) -> None:
         output.print(
             f"[bold red]refused[/] {failure.step.value:<12} {plain(str(failure))}", soft_wrap=True
         )
-
-
-def _time(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        if text.replace(".", "", 1).isdigit():
-            found = datetime.fromtimestamp(float(text), UTC)
-        else:
-            found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError) as error:
-        raise DataError(
-            f"--at {text!r} is no time; write 2026-01-31T12:00:00Z, or seconds since 1970"
-        ) from error
-    if found.tzinfo is None:
-        raise DataError(f"--at {text!r} has no time zone; add Z for UTC")
-    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise DataError(f"--at {text!r} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")
-    return found.astimezone(UTC)
-
-
-def _hexadecimal(text: str, what: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise DataError(f"{what} {text[:20]!r} is no hexadecimal number") from error
-
-
-def _read(path: Path) -> bytes:
-    from confide.tee.evidence import MAX_EVIDENCE_BYTES
-
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_EVIDENCE_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error}") from error

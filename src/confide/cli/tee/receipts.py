@@ -1,0 +1,60 @@
+"""`confide tee receipts`: what an enclave signed of each round, verified by who was not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from confide.cli.console import errors, output, plain
+from confide.cli.files import load_plan
+from confide.cli.tee.evidence import SIMULATED, read_evidence, time_of
+from confide.errors import DataError
+
+__all__ = ["receipts"]
+
+_MAX_RECEIPTS = 100_000
+
+
+def receipts(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan it enforced.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="RECEIPT", help="Files, from the instance's first on.")
+    ],
+    *,
+    evidence: Annotated[Path, typer.Option(help="What the instance answered to any party.")],
+    policy: Annotated[Path, typer.Option(help="What is asked of it.")],
+    at: Annotated[str, typer.Option(help="The time of the evidence (ISO 8601, or seconds).")],
+    collateral: Annotated[
+        list[Path] | None,
+        typer.Option(help="The vendor's certificates and lists of that time; repeatable."),
+    ] = None,
+) -> None:
+    """Verify a chain of receipts offline; the exit code is 0 only if all of it holds."""
+    from confide.aggregation import Receipt, verify_receipts
+    from confide.tee import Collateral, Evidence, read_policy
+
+    if len(files) > _MAX_RECEIPTS:
+        raise DataError(f"{len(files):,} receipts; at most {_MAX_RECEIPTS:,} are read at once")
+    plan, _ = load_plan(plan_file)
+    chain = [Receipt.from_bytes(read_evidence(file)) for file in files]
+    asked = read_policy(policy)
+    verify_receipts(
+        chain,
+        plan,
+        Evidence.from_bytes(read_evidence(evidence)),
+        asked,
+        collateral=Collateral.read(collateral or []),
+        at=time_of(at),
+    )
+    for receipt in chain:
+        output.print(
+            f"round {receipt.number}: {len(receipt.survivors)} parties "
+            f"({plain(', '.join(receipt.survivors))}), ε = {receipt.epsilon} at δ = "
+            f"{receipt.delta} so far, {receipt.assurance}",
+            soft_wrap=True,
+        )
+    output.print(f"{len(chain)} receipts of one enclave, none missing, each signed by it")
+    if asked.allow_simulated:
+        errors.print(SIMULATED, style="bold white on red")
