@@ -7,7 +7,7 @@ which threat. `views(plan)` says who will learn what, `quote` what it costs, and
 
 from confide._version import __version__
 from confide.computation import Account, Computation, read_plan
-from confide.engines import Drop, Run, simulate
+from confide.engines import Drop, EnclaveHost, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
     AdaptiveClip,
@@ -33,8 +33,10 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Corruption,
+    Enclave,
     Encrypted,
     FullBatch,
+    Hardware,
     Masked,
     Neighbours,
     NoiseShares,
@@ -47,6 +49,7 @@ from confide.plan import (
     Recipients,
     Relation,
     Release,
+    Rule,
     Sum,
     SumGroup,
     Task,
@@ -71,11 +74,14 @@ __all__ = [
     "ConfideError",
     "Corruption",
     "Drop",
+    "Enclave",
+    "EnclaveHost",
     "Encrypted",
     "Filter",
     "FullBatch",
     "Gaussian",
     "GeneralisedLinearModel",
+    "Hardware",
     "Ledger",
     "LinearRegression",
     "LogisticRegression",
@@ -93,6 +99,7 @@ __all__ = [
     "Recipients",
     "Relation",
     "Release",
+    "Rule",
     "Run",
     "SoftmaxRegression",
     "Sum",

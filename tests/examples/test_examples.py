@@ -127,3 +127,10 @@ def test_encrypted_scores():
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert "as precise as planned: True" in done.stdout
     assert "first scores: [0.712 0.817 0.312 0.861]" in done.stdout
+
+
+def test_the_attested_sum_says_that_it_is_simulated_and_adds_up():
+    script = FOLDER / "attested_sum.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert "SIMULATED HARDWARE" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"total: {float(3 + 4 + 5 + 1 + 1 + 2 + 9)}"

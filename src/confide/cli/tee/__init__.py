@@ -1,7 +1,5 @@
 """`confide tee`: verify attested peers before anything is sent to them, and operate one's own."""
 
-from __future__ import annotations
-
 import typer
 
 from confide.cli.tee import attest, receipts, registry, verify
