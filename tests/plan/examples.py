@@ -157,6 +157,11 @@ def plans(draw):
         noises.append(st.builds(CentralNoise, multipliers, deltas))
     if masked:
         noises.append(st.builds(NoiseShares, multipliers, deltas))
+    integrity = draw(adversaries())
+    if isinstance(aggregation, Enclave) and aggregation.rule is not Rule.SUM:
+        integrity = draw(adversaries(draw(st.integers(0, 2))))
+        liars = integrity.colluding_parties
+        least = max(least, dropouts + aggregation.rule.survivors_for(liars))
     coordinators = corruptions if masked else st.just(Corruption.HONEST)
     protected = draw(neighbours())
     unit = draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)]))
@@ -182,7 +187,7 @@ def plans(draw):
         sampling=sampling,
         threat=Threat(
             confidentiality=draw(adversaries(colluding, coordinators)),
-            integrity=draw(adversaries()),
+            integrity=integrity,
             hardware=draw(st.sampled_from(Hardware)),
         ),
         release=Release(to=draw(st.sampled_from(recipients))),

@@ -176,6 +176,14 @@ class Plan(Value):
                 "its result is not proven, so no noise is calibrated to it. Take rule 'sum', or "
                 "leave the noise out"
             )
+        liars = self.threat.integrity.colluding_parties
+        least = self.aggregation.rule.survivors_for(liars)
+        if self.min_survivors < least:
+            raise PlanError(
+                f"rule {self.aggregation.rule.value!r} against {liars} lying parties takes {least} "
+                f"survivors, and the plan may go on with {self.min_survivors}: take more parties, "
+                "fewer dropouts, or lower threat.integrity.colluding_parties"
+            )
         if isinstance(self.noise, CentralNoise) and self.only_sums_open:
             raise PlanError(
                 "central noise in an enclave over hidden sums: were the hardware broken, the sums "

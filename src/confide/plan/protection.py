@@ -75,6 +75,15 @@ class Rule(Enum):
     KRUM = "krum"
     GEOMETRIC_MEDIAN = "geometric-median"
 
+    def survivors_for(self, liars: int) -> int:
+        """How many contributions it takes, at least, so that so many liars move it little.
+
+        For Krum 2f + 3 (Blanchard et al. 2017, Proposition 1), for the others an honest majority.
+        """
+        if self is Rule.SUM:
+            return 1
+        return 2 * liars + (3 if self is Rule.KRUM else 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Enclave(Value):

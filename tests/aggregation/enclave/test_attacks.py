@@ -388,6 +388,15 @@ class TestPlans:
         with pytest.raises(PlanError, match="together with noise"):
             attested_plan(Clear(), rule=Rule.MEDIAN, noise=CentralNoise(1.0))
 
+    @pytest.mark.parametrize(
+        ("rule", "dropouts", "least"),
+        [(Rule.KRUM, 2, 5), (Rule.MEDIAN, 4, 3), (Rule.TRIMMED_MEAN, 4, 3)],
+    )
+    def test_with_a_robust_rule_need_enough_honest_survivors(self, rule, dropouts, least):
+        with pytest.raises(PlanError, match=f"against 1 lying parties takes {least} survivors"):
+            attested_plan(Clear(), rule=rule, dropouts=dropouts)
+        assert attested_plan(Clear(), rule=rule, dropouts=6 - least).min_survivors == least
+
     def test_over_hidden_sums_take_no_robust_rule(self):
         with pytest.raises(PlanError, match="the enclave reads none"):
             Enclave(policy=bytes(32), over=Masked(), rule=Rule.KRUM)

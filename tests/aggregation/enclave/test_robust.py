@@ -28,6 +28,14 @@ def test_the_median_is_numpys(table):
     assert (median(table, 1) == np.median(table, axis=0) * len(table)).all()
 
 
+@pytest.mark.parametrize("rule", [median, trimmed_mean, krum])
+def test_of_the_largest_numbers_that_a_lattice_has_does_not_wrap(rule):
+    """A sum takes up to 62 bits; n times a sum, as an intermediate, would not fit."""
+    largest = (1 << 61) // 9
+    table = np.array([[largest, -largest]] * 9, np.int64)
+    assert rule(table, 2).tolist() == [9 * largest, -9 * largest]
+
+
 @given(tables, st.integers(0, 4))
 def test_the_trimmed_mean_is_that_of_the_middle(table, liars):
     cut = min(liars, (len(table) - 1) // 2)
@@ -83,7 +91,7 @@ def test_liars_below_a_half_move_it_little_and_a_sum_as_they_like(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.value)
 def test_stands_in_the_place_of_the_sum(rule):
-    federation = Federation(attested_plan(Clear(), rule=rule))
+    federation = Federation(attested_plan(Clear(), rule=rule, dropouts=1))
     result = federation.attempt().finish({"p004": "contribution"})
     names = [name for name in federation.names if name != "p004"]
     table = np.stack([federation.contributions[name] for name in names])

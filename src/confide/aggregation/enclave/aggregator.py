@@ -110,7 +110,8 @@ class Aggregator:
         if isinstance(self.plan.noise, CentralNoise):
             totals = totals + draw_noise(self.plan, self._random)
         memory = self._memory
-        epsilon, delta = self._spent(memory.receipts + 1)
+        # Of all rounds up to this one, whoever released them: parties take part in later ones only.
+        epsilon, delta = self._spent(round_.number + 1)
         receipt = Receipt(
             plan=self.plan.hash,
             number=round_.number,

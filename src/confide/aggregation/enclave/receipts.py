@@ -49,7 +49,8 @@ class Receipt:
         met: Each survivor's signature on the instance that it verified, in the same order.
         inputs: Root of the Merkle tree over what the survivors sent (RFC 9162, §2.1.1).
         totals: SHA-256 of what was released.
-        epsilon: ε of all rounds released so far, as a decimal text; 'inf' without noise.
+        epsilon: ε of all rounds of the plan up to this one, also those that an instance before may
+            have released, as a decimal text; 'inf' without noise.
         delta: δ at which it is stated, as a decimal text.
         assurance: 'hardware', or 'simulated'.
         signature: By the key in the enclave's claims, over everything else.

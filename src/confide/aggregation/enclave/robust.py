@@ -56,12 +56,11 @@ class RobustCoordinator(ClearCoordinator):
 def median(table: Table, liars: int) -> Integers:
     """The median of each coordinate, times n (Yin et al. 2018, Definition 1).
 
-    Of an even number, the mean of the two in the middle, exactly: n times it is a whole number.
+    Of an even number, the mean of the two in the middle: n times that is a whole number.
     """
     del liars
     n, ordered = len(table), np.sort(table, axis=0)
-    middle: Integers = ordered[(n - 1) // 2] + ordered[n // 2]
-    return middle * n // 2
+    return _times(ordered[(n - 1) // 2] + ordered[n // 2], n, 2)
 
 
 def trimmed_mean(table: Table, liars: int) -> Integers:
@@ -72,7 +71,7 @@ def trimmed_mean(table: Table, liars: int) -> Integers:
     n = len(table)
     cut = min(liars, (n - 1) // 2)
     kept = np.sort(table, axis=0)[cut : n - cut]
-    return _divide(kept.sum(axis=0, dtype=np.int64) * n, len(kept))
+    return _times(kept.sum(axis=0, dtype=np.int64), n, len(kept))
 
 
 def krum(table: Table, liars: int) -> Integers:
@@ -104,10 +103,14 @@ def geometric_median(table: Table, liars: int) -> Integers:
     return rounded
 
 
-def _divide(numbers: Integers, by: int) -> Integers:
-    """Quotients rounded to the nearest, halves up."""
-    quotients: Integers = (2 * numbers + by) // (2 * by)
-    return quotients
+def _times(numbers: Integers, n: int, by: int) -> Integers:
+    """Each number times n ÷ by, to the nearest whole one, halves up.
+
+    Whole parts first: a sum takes up to 62 bits, and n times a sum would take more.
+    """
+    whole, rest = np.divmod(numbers, by)
+    product: Integers = whole * n + (2 * rest * n + by) // (2 * by)
+    return product
 
 
 _RULES: Final[Mapping[Rule, Callable[[Table, int], Integers]]] = {
