@@ -121,6 +121,13 @@ def run(target: Callable[[bytes], None], description: str | None, *, seconds: in
     arguments = parser.parse_args()
     corpus = arguments.corpus or Path(tempfile.mkdtemp())
     corpus.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={arguments.seconds}", "-max_len=4096", "-rss_limit_mb=4096"]
-    atheris.Setup([sys.argv[0], str(corpus), *options, "-print_final_stats=1"], target)
+    options = [
+        f"-max_total_time={arguments.seconds}",
+        "-max_len=4096",
+        "-len_control=0",
+        "-rss_limit_mb=4096",
+        "-print_final_stats=1",
+        f"-artifact_prefix={corpus}/",
+    ]
+    atheris.Setup([sys.argv[0], str(corpus), *options], target)
     atheris.Fuzz()

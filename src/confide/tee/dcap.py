@@ -203,7 +203,7 @@ def _issued(document: IntelCollateral) -> datetime:
 def _date(text: object) -> datetime:
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the first and the last day have no time in every zone
         return datetime.fromtimestamp(0, UTC)
 
 
