@@ -9,7 +9,6 @@ from tests.cli.test_tee_registry import policy_text
 from tests.tee.support import BUILD, MEASUREMENT, SimulatedAttester, vendor
 
 from confide.aggregation import Receipt
-from confide.aggregation.enclave.wire import expected_of
 from confide.computation import read_plan
 from confide.engines import EnclaveHost, simulate
 from confide.tee import read_policy
@@ -31,21 +30,11 @@ def run(folder):
     (folder / "plan.toml").write_text(text)
     plan, computation = read_plan(text, "plan.toml")
     host = EnclaveHost(SimulatedAttester(at=datetime.now(UTC)), BUILD, relying)
-    launched = []
-
-    class Host(EnclaveHost):
-        def launch(self, plan, random):
-            launched.append(host.launch(plan, random))
-            return launched[0]
-
     data = {name: table_of(i) for i, name in enumerate(NAMES)}
-    ran = simulate(plan, data, computation=computation, enclave=Host(host.attester, BUILD, relying))
+    ran = simulate(plan, data, computation=computation, enclave=host)
     for number, result in enumerate(ran.totals):
         (folder / f"receipt-{number}").write_bytes(result.receipt or b"")
-    nonce = relying.nonce()
-    answer = launched[0].workload.answer(nonce, relying.clock())
-    relying.verify(answer.to_bytes(), expected_of(ran.plan, nonce))
-    (folder / "evidence").write_bytes(answer.to_bytes())
+    (folder / "evidence").write_bytes(ran.evidence or b"")
     return folder
 
 
@@ -86,3 +75,12 @@ def test_evidence_of_another_build_is_refused(run, confide):
     done = verified(confide, "receipt-0")
     assert done.code == 10
     assert "nothing that the policy accepts" in done.err
+
+
+def test_each_evidence_has_its_time(run, confide):
+    done = confide(
+        "tee", "receipts", "plan.toml", "receipt-0", "--evidence", "evidence", "--evidence",
+        "evidence", "--policy", "policy.toml", "--at", "2026-11-24T12:00:00Z",
+    )  # fmt: skip
+    assert done.code == 3
+    assert "2 times --evidence and 1 times --at: one for each" in done.err

@@ -93,6 +93,7 @@ class Run:
         state: The public state after the last round.
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
+        evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
         replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
             replayed, as tests do. Then nothing of the run is private, whatever the plan says.
     """
@@ -101,6 +102,7 @@ class Run:
     state: State
     rounds: tuple[Mapping[str, Any], ...]
     totals: tuple[RoundResult, ...] = field(repr=False)
+    evidence: bytes | None = field(default=None, repr=False)
     replayable: bool = False
 
     @property
@@ -212,6 +214,7 @@ def simulate(
         state=state,
         rounds=tuple(history),
         totals=tuple(results),
+        evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
 

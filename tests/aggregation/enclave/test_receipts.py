@@ -11,19 +11,21 @@ from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
 from confide import canonical
 from confide.aggregation import Aggregator, Receipt, check_chain, verify_receipts
 from confide.aggregation.enclave import EnclaveCoordinator
-from confide.aggregation.enclave.receipts import inputs_root
+from confide.aggregation.enclave.receipts import hash_of_evidence, inputs_root
 from confide.errors import AttestationError, ProtocolError, VerificationError
 from confide.plan import Clear
-from confide.tee import Collateral, Evidence
+from confide.tee import Collateral
+from confide.tee.counters import FileCounter
+from confide.tee.sealing import SealedState, Sealer
 
 
 @pytest.fixture(scope="module")
 def released():
-    """Three rounds: the federation, its receipts, and one party's evidence."""
+    """Three rounds: the federation, its receipts, and the enclave's evidence."""
     federation = Federation(attested_plan(Clear()))
-    evidence = enclave_of(federation.attempt().until("contribution"))._evidence["p000"]
-    receipts = [receipt_of(federation.attempt(number, 1).finish()) for number in range(3)]
-    return federation, receipts, Evidence.from_bytes(evidence)
+    receipts = [receipt_of(federation.attempt(number).finish()) for number in range(3)]
+    assert federation.aggregator is not None
+    return federation, receipts, federation.aggregator.evidence
 
 
 def enclave_of(attempt):
@@ -33,7 +35,7 @@ def enclave_of(attempt):
 
 def verify(released, receipts, **changes):
     federation, _, evidence = released
-    arguments = {"evidence": evidence, "policy": relying_party().policy, "at": NOW, **changes}
+    arguments = {"evidence": [(evidence, NOW)], "policy": relying_party().policy, **changes}
     verify_receipts(receipts, federation.plan, collateral=Collateral(), **arguments)
 
 
@@ -61,6 +63,7 @@ def test_of_one_round_twice_are_found(released):
     [
         {"totals": bytes(32)},
         {"inputs": bytes(32)},
+        {"instance": bytes(32)},
         {"epsilon": "0.1"},
         {"assurance": "hardware"},
         {"survivors": ("p000",)},
@@ -83,9 +86,34 @@ def test_of_an_enclave_that_the_reader_refuses_do_not_verify(released):
 
 def test_with_the_evidence_of_another_instance_do_not_verify(released):
     plan = released[0].plan
-    other = Aggregator(plan, SimulatedAttester(), BUILD, clock=lambda: NOW)
+    other = Aggregator(plan, SimulatedAttester(), BUILD, clock=lambda: NOW).evidence
+    with pytest.raises(VerificationError, match=r"names evidence .* which is not given"):
+        verify(released, released[1], evidence=[(other, NOW)])
+    renamed = [replace(receipt, evidence=hash_of_evidence(other)) for receipt in released[1]]
     with pytest.raises(VerificationError, match="not signed by the enclave"):
-        verify(released, released[1], evidence=other.workload.answer(bytes(32), NOW))
+        verify(released, renamed, evidence=[(other, NOW)])
+
+
+def test_with_what_was_answered_to_a_party_do_not_verify(released):
+    answer = released[0].aggregator.workload.answer(bytes(32), NOW)
+    with pytest.raises(AttestationError, match="the nonce, which another question asked"):
+        verify(released, released[1], evidence=[(answer, NOW)])
+
+
+def test_of_an_instance_that_started_again_verify_with_the_evidence_of_both_starts(tmp_path):
+    federation = Federation(attested_plan(Clear()))
+    counter = FileCounter(tmp_path / "counter", federation.plan.hash)
+    sealer = Sealer(b"s" * 16, "tests")
+    receipts, evidence = [], []
+    for number in range(2):
+        state = SealedState(tmp_path / "state", sealer, counter, federation.plan.hash)
+        federation.aggregator = federation.launch(state=state)
+        receipts.append(receipt_of(federation.attempt(number).finish()))
+        evidence.append((federation.aggregator.evidence, NOW))
+    policy = relying_party().policy
+    verify_receipts(receipts, federation.plan, evidence, policy, collateral=Collateral())
+    with pytest.raises(VerificationError, match="which is not given"):
+        verify_receipts(receipts, federation.plan, evidence[1:], policy, collateral=Collateral())
 
 
 def test_are_read_back_as_they_were(released):

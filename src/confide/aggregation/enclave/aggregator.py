@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from confide.aggregation.enclave.memory import Memory
-from confide.aggregation.enclave.receipts import Receipt, hash_of_totals, inputs_root
+from confide.aggregation.enclave.receipts import (
+    Receipt,
+    hash_of_evidence,
+    hash_of_totals,
+    inputs_root,
+    own_nonce,
+)
 from confide.aggregation.enclave.wire import PURPOSE
 from confide.aggregation.envelope import Round
 from confide.aggregation.register import RoundRegister
@@ -42,9 +48,14 @@ class Aggregator:
             which parties see in its claims and receipts.
         new_epoch: Begin anew although there is a state: after it was lost or set back.
 
+    Attributes:
+        evidence: What it answered to its own question when it started, for whoever verifies its
+            receipts later.
+
     Raises:
         PlanError: If the plan has no enclave.
         VerificationError: If the state was set back, or is another build's.
+        AttestationError: If the hardware gives no evidence.
     """
 
     def __init__(
@@ -77,6 +88,9 @@ class Aggregator:
             epoch=self._memory.epoch,
             lifetime=lifetime,
         )
+        nonce = own_nonce(plan, self._memory.instance)
+        self.evidence = self.workload.answer(nonce, clock())
+        self._evidence_hash = hash_of_evidence(self.evidence)
 
     def _remember(self, state: SealedState | None, *, new_epoch: bool) -> Memory:
         """The memory of the instance before, or that of a new one, sealed at once."""
@@ -124,6 +138,7 @@ class Aggregator:
             met=tuple(met),
             inputs=inputs_root(inputs),
             totals=hash_of_totals(totals),
+            evidence=self._evidence_hash,
             epsilon=epsilon,
             delta=delta,
             assurance="simulated" if self.protection.simulated else "hardware",

@@ -26,7 +26,15 @@ from confide.plan.plan import Plan
 from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
 from confide.tee.merkle import leaf_hash, root_of
 
-__all__ = ["Receipt", "check_chain", "hash_of_totals", "inputs_root", "verify_receipts"]
+__all__ = [
+    "Receipt",
+    "check_chain",
+    "hash_of_evidence",
+    "hash_of_totals",
+    "inputs_root",
+    "own_nonce",
+    "verify_receipts",
+]
 
 _DOMAIN: Final = b"confide receipt 1\0"
 _MAX_BYTES: Final = 64 << 20
@@ -49,6 +57,8 @@ class Receipt:
         met: Each survivor's signature on the instance that it verified, in the same order.
         inputs: Root of the Merkle tree over what the survivors sent (RFC 9162, §2.1.1).
         totals: SHA-256 of what was released.
+        evidence: SHA-256 of what the instance answered to its own question when it started
+            (`Aggregator.evidence`): what whoever was not there verifies it by.
         epsilon: ε of all rounds of the plan up to this one, also those that an instance before may
             have released, as a decimal text; 'inf' without noise.
         delta: δ at which it is stated, as a decimal text.
@@ -67,6 +77,7 @@ class Receipt:
     met: tuple[bytes, ...]
     inputs: bytes
     totals: bytes
+    evidence: bytes
     epsilon: str
     delta: str
     assurance: str
@@ -176,31 +187,49 @@ def check_chain(receipts: Sequence[Receipt]) -> None:
 def verify_receipts(
     receipts: Sequence[Receipt],
     plan: Plan,
-    evidence: Evidence,
+    evidence: Sequence[tuple[Evidence, datetime]],
     policy: Policy,
     *,
     collateral: Collateral,
-    at: datetime,
 ) -> None:
     """Verifies a chain of receipts as somebody who was not there: evidence, signatures, order.
 
     Args:
         receipts: Of one instance, from its first on.
         plan: The plan.
-        evidence: What the instance answered to any party at the time.
+        evidence: What the instance answered to its own question, each time that it started, and
+            the time to verify it at: certificates and claims may have ended since.
         policy: What the verifier asks of it.
-        collateral: What is at hand of the vendors.
-        at: The time of the evidence: certificates and claims may have ended since.
+        collateral: What is at hand of the vendors, of that time.
 
     Raises:
         AttestationError: If the evidence does not hold.
-        VerificationError: If a receipt does not.
+        VerificationError: If a receipt does not, or names evidence that is not given.
     """
-    nonce = evidence.claims.nonce if evidence.claims else b""
-    peer = verify_peer(evidence, policy, expected_of(plan, nonce), collateral=collateral, at=at)
+    claims = {}
+    for answer, at in evidence:
+        nonce = own_nonce(plan, answer.claims.instance) if answer.claims else b""
+        expected = expected_of(plan, nonce)
+        peer = verify_peer(answer, policy, expected, collateral=collateral, at=at)
+        claims[hash_of_evidence(answer)] = peer.claims
     for receipt in receipts:
-        receipt.verify(plan, peer.claims)
+        if receipt.evidence not in claims:
+            raise VerificationError(
+                f"the receipt of round {receipt.number} names evidence {receipt.evidence.hex()}, "
+                "which is not given"
+            )
+        receipt.verify(plan, claims[receipt.evidence])
     check_chain(receipts)
+
+
+def own_nonce(plan: Plan, instance: bytes) -> bytes:
+    """What an instance asks itself when it starts, so that nobody's answer passes for this one."""
+    return canonical.sha256(["confide receipts 1", plan.hash, instance])
+
+
+def hash_of_evidence(evidence: Evidence) -> bytes:
+    """SHA-256 of evidence with its claims, by which receipts name it."""
+    return hashlib.sha256(evidence.to_bytes()).digest()
 
 
 def hash_of_totals(totals: Integers) -> bytes:

@@ -23,9 +23,15 @@ def receipts(
         list[Path], typer.Argument(metavar="RECEIPT", help="Files, from the instance's first on.")
     ],
     *,
-    evidence: Annotated[Path, typer.Option(help="What the instance answered to any party.")],
+    evidence: Annotated[
+        list[Path],
+        typer.Option(help="What the instance answered to itself; once for each of its starts."),
+    ],
     policy: Annotated[Path, typer.Option(help="What is asked of it.")],
-    at: Annotated[str, typer.Option(help="The time of the evidence (ISO 8601, or seconds).")],
+    at: Annotated[
+        list[str],
+        typer.Option(help="The time of the evidence (ISO 8601, or seconds); one for each."),
+    ],
     collateral: Annotated[
         list[Path] | None,
         typer.Option(help="The vendor's certificates and lists of that time; repeatable."),
@@ -37,16 +43,20 @@ def receipts(
 
     if len(files) > _MAX_RECEIPTS:
         raise DataError(f"{len(files):,} receipts; at most {_MAX_RECEIPTS:,} are read at once")
+    if len(evidence) != len(at):
+        raise DataError(f"{len(evidence)} times --evidence and {len(at)} times --at: one for each")
     plan, _ = load_plan(plan_file)
     chain = [Receipt.from_bytes(read_evidence(file)) for file in files]
     asked = read_policy(policy)
     verify_receipts(
         chain,
         plan,
-        Evidence.from_bytes(read_evidence(evidence)),
+        [
+            (Evidence.from_bytes(read_evidence(file)), time_of(time))
+            for file, time in zip(evidence, at, strict=True)
+        ],
         asked,
         collateral=Collateral.read(collateral or []),
-        at=time_of(at),
     )
     for receipt in chain:
         output.print(
