@@ -200,7 +200,9 @@ class TestVerify:
         answer = workload(task=task).answer(NONCE, NOW)
         command = written(claims=True)
         (folder / "evidence").write_bytes(answer.to_bytes())
-        for shown in (confide(*command), confide("tee", "inspect", "evidence")):
+        refused, held = confide(*command), confide(*command, "--task", task)
+        assert (refused.code, held.code) == (10, 0)
+        for shown in (refused, held, confide("tee", "inspect", "evidence")):
             assert "\x1b" not in shown.out
             assert "[bold]" in shown.out
             assert not any(line.startswith("holds[/]") for line in shown.out.splitlines())
