@@ -26,6 +26,7 @@ from confide_sim import Event
 INSTRUMENTED = ["confide.canonical", "confide.tee", "confide.aggregation.enclave.receipts"]
 
 with atheris.instrument_imports(include=INSTRUMENTED):
+    from tests.aggregation.support import Federation, attested_plan, receipt_of
     from tests.fuzzing import Change, Changer, in_bytes, in_cbor, in_json, run
     from tests.tee.providers.devices import certificate_table
     from tests.tee.registry.support import Machine, enrolled, found, key
@@ -35,6 +36,7 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from confide import canonical
     from confide.aggregation import Receipt
     from confide.errors import ConfideError
+    from confide.plan import Clear
     from confide.randomness import SystemRandom
     from confide.tee import (
         Claims,
@@ -244,11 +246,7 @@ def statements(folder: Path, peer: PeerKind) -> Iterator[Kind]:
     yield Kind(text, in_json(text), read_release)
     release = RELEASE.to_bytes()
     yield Kind(release, in_cbor(release), same(Release.from_bytes))
-    receipt = Receipt(
-        plan=bytes(32), number=1, attempt=0, instance=bytes(32), epoch=1, sequence=1,
-        previous=bytes(32), survivors=("a", "b"), met=(bytes(64),) * 2, inputs=bytes(32),
-        totals=bytes(32), epsilon="1.5", delta="0", assurance="simulated", signature=bytes(64),
-    ).to_bytes()  # fmt: skip
+    receipt = receipt_of(Federation(attested_plan(Clear())).attempt().finish()).to_bytes()
     yield Kind(receipt, in_cbor(receipt), same(Receipt.from_bytes))
     registry = found(folder / "registry.db")
     enrolled(registry, Machine(registry))
