@@ -2,7 +2,7 @@
 
 import typer
 
-from confide.cli.tee import attest, receipts, registry, verify
+from confide.cli.tee import attest, build, receipts, registry, verify
 
 __all__ = ["app"]
 
@@ -14,6 +14,10 @@ app = typer.Typer(
 app.command("verify")(verify.verify)
 app.command("inspect")(verify.inspect)
 app.command("policy")(verify.show_policy)
+app.command("build")(build.build)
+app.command("diff")(build.diff)
+app.command("lint")(build.lint)
+app.command("sign")(build.sign)
 app.command("attest")(attest.attest)
 app.command("receipts")(receipts.receipts)
 app.add_typer(registry.app, name="registry")
