@@ -25,7 +25,7 @@ from confide.tee.attestation import Assurance, Attestation, Binding, Platform, T
 from confide.tee.certificates import Certificate, RevocationList, name_of
 from confide.tee.reader import Reader
 
-__all__ = ["REPORT_BYTES", "SnpReport", "authenticate", "parse"]
+__all__ = ["LEVELS", "REPORT_BYTES", "SnpReport", "authenticate", "parse"]
 
 REPORT_BYTES: Final = 1184
 _SIGNED_BYTES: Final = 0x2A0
@@ -35,7 +35,7 @@ _ECDSA_P384_SHA384: Final = 1
 _SIGNERS: Final = {0: "VCEK", 1: "VLEK"}
 _ONE_BIT, _MIGRATION_BIT, _DEBUG_BIT, _POLICY_BITS = 17, 18, 19, 26
 
-_LEVELS: Final = {
+LEVELS: Final = {
     "Milan": {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7},
     "Genoa": {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7},
     "Turin": {"fmc": 0, "bootloader": 1, "tee": 2, "snp": 3, "microcode": 7},
@@ -196,7 +196,7 @@ def _leaf_of(report: SnpReport, collateral: Iterable[Certificate]) -> tuple[Cert
     signers = [c for c in collateral if name_of(c) == f"'SEV-{report.signer}'"]
     for certificate in signers:
         product = _product(certificate)
-        if product in _LEVELS and _is_of(certificate, product, report):
+        if product in LEVELS and _is_of(certificate, product, report):
             return certificate, product
     what = f"{report.signer} certificate of this chip at the TCB that it reports"
     found = f"{len(signers)} of others are" if signers else "none is"
@@ -207,7 +207,7 @@ def _leaf_of(report: SnpReport, collateral: Iterable[Certificate]) -> tuple[Cert
 
 def _is_of(certificate: Certificate, product: str, report: SnpReport) -> bool:
     reported = report.tcbs[0]
-    for component, place in _LEVELS[product].items():
+    for component, place in LEVELS[product].items():
         if _integer(certificate, _LEVEL[component]) != reported[place]:
             return False
     if report.signer == "VLEK":
@@ -263,7 +263,7 @@ def _least_levels(report: SnpReport, product: str) -> dict[str, int]:
     reported, _, committed, launch = report.tcbs
     return {
         component: min(tcb[place] for tcb in (reported, committed, launch))
-        for component, place in _LEVELS[product].items()
+        for component, place in LEVELS[product].items()
     }
 
 

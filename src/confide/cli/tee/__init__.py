@@ -2,7 +2,7 @@
 
 import typer
 
-from confide.cli.tee import attest, build, receipts, registry, verify
+from confide.cli.tee import attest, build, collateral, receipts, registry, verify
 
 __all__ = ["app"]
 
@@ -21,3 +21,4 @@ app.command("sign")(build.sign)
 app.command("attest")(attest.attest)
 app.command("receipts")(receipts.receipts)
 app.add_typer(registry.app, name="registry")
+app.add_typer(collateral.app, name="collateral")
