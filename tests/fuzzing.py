@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import atheris
 
@@ -21,6 +21,22 @@ from confide import canonical
 __all__ = ["Change", "Changer", "in_bytes", "in_cbor", "in_json", "run"]
 
 MOST = 1 << 24
+ODD: Final = (
+    *(
+        sign * ((1 << bits) + more)
+        for bits in (31, 32, 53, 63)
+        for sign in (1, -1)
+        for more in (0, 1)
+    ),
+    (1 << 64) - 1,
+    "0001-01-01T00:00:00+23:00",
+    "9999-12-31T23:59:59-23:00",
+    "2026-02-30T00:00:00Z",
+    "nan",
+    "",
+    b"",
+)
+"""Where readers of numbers, dates and texts end, which chance finds too late."""
 
 
 class Changer:
@@ -63,18 +79,19 @@ class Changer:
     def anything(self, depth: int = 0) -> Any:
         """Any value that canonical CBOR has."""
         given = self.given
-        kind = given.ConsumeIntInRange(0, 7 if depth < 4 else 5)
-        if kind == 6:
-            return [self.anything(depth + 1) for _ in range(given.ConsumeIntInRange(0, 3))]
+        kind = given.ConsumeIntInRange(0, 8 if depth < 4 else 6)
         if kind == 7:
+            return [self.anything(depth + 1) for _ in range(given.ConsumeIntInRange(0, 3))]
+        if kind == 8:
             return {self.text(8): self.anything(depth + 1)}
         draw = (
             lambda: None,
             given.ConsumeBool,
-            lambda: given.ConsumeInt(8),
+            lambda: given.ConsumeInt(given.ConsumeIntInRange(1, 8)),
             lambda: self.text(20),
             lambda: given.ConsumeBytes(40),
             lambda: given.ConsumeIntInRange(-3, 70),
+            lambda: given.PickValueInList(list(ODD)),
         )[kind]
         return draw()
 

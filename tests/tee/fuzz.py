@@ -195,7 +195,14 @@ class PeerKind:
         found = peer.attestation
         assert found.measurements == self.peer.attestation.measurements, "another build is accepted"
         assert found.node == self.peer.attestation.node, "another machine is accepted"
-        assert found.binding == self.peer.attestation.binding
+        assert found.binding == self.peer.attestation.binding, "other report data are accepted"
+        assert order_of(data) == order_of(self.valid), "a log of something else is accepted"
+
+
+def order_of(data: bytes) -> list[tuple[int, bytes]]:
+    """What the event log in evidence extends, in its order."""
+    log = Evidence.from_bytes(data).event_log
+    return [(event.register, event.digest) for event in event_log.parse(log or b"[]")]
 
 
 def accepting(platform: Platform) -> RelyingParty:
@@ -240,7 +247,7 @@ def replayed(data: bytes) -> None:
 def statements(folder: Path, peer: PeerKind) -> Iterator[Kind]:
     """What parties, enclaves and logs write."""
     claims, evidence = peer.claims.to_bytes(), peer.valid
-    yield Kind(claims, in_cbor(claims), same(Claims.from_bytes))
+    yield Kind(claims, in_cbor(claims), read_claims)
     yield Kind(evidence, in_cbor(evidence), read_evidence)
     text = signed(*KEYS).to_json().encode()
     yield Kind(text, in_json(text), read_release)
@@ -300,6 +307,12 @@ class Zeros:
 
     def bytes(self, count: int) -> bytes:
         return b"\0" * count
+
+
+def read_claims(data: bytes) -> None:
+    claims = Claims.from_bytes(data)
+    assert claims.to_bytes() == data, "it reads, and is not written so"
+    assert claims.expires_at.timestamp() == claims.expires
 
 
 def read_evidence(data: bytes) -> None:
