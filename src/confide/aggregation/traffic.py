@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from confide import canonical
-from confide.aggregation.enclave.wire import header
+from confide.aggregation.enclave.wire import header, join
 from confide.aggregation.encrypted.parameters import parameters_of
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce
 from confide.aggregation.masked.graph import COIN_BYTES
@@ -63,7 +63,7 @@ def _sealed(plan: Plan, name: str, size: int, step: int) -> int:
     """Bytes of a message of so many, sealed to an enclave."""
     met = b"" if step else bytes(SIGNATURE_BYTES)
     message = framed(header(Round(plan, 0), name, step), chunks=size)
-    return len(canonical.encode(["sealed", name, message, met]))
+    return len(join(name, met, message))
 
 
 Messages = tuple[list[tuple[str, bytes]], list[bytes]]

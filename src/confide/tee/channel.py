@@ -28,7 +28,8 @@ from confide.tee.verification import AttestedPeer
 
 __all__ = ["CHUNK_BYTES", "framed", "open_sealed", "seal", "sealed_bytes"]
 
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 8 << 20
+"""One chunk holds most contributions, and then nothing is cut up and put together again."""
 _KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 16
 _NUMBER_BYTES: Final = 11

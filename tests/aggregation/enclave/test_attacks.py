@@ -12,7 +12,7 @@ from tests.tee.support import BUILD, NOW, SimulatedAttester, enclave, relying_pa
 from confide import canonical
 from confide.aggregation import Aggregator, Receipt, Round, coordinator_session, party_session
 from confide.aggregation.enclave import EnclaveCoordinator, EnclaveParty
-from confide.aggregation.enclave.wire import header
+from confide.aggregation.enclave.wire import header, join, split
 from confide.aggregation.envelope import announce, fields_of, read_announcement
 from confide.errors import (
     AttestationError,
@@ -141,7 +141,7 @@ class TestRelayedEvidence:
             claims.append(replace(evidence.claims, hpke_key=public))
             return replace(evidence, claims=claims[0])
 
-        _, _, sealed, _ = canonical.decode(self.relayed(attempt, change), 1 << 20)
+        _, _, sealed = split(self.relayed(attempt, change), 1 << 20)
         opened = open_sealed(
             own, claims[0], header(attempt.round_, VICTIM, 0), sealed, max_bytes=1 << 20
         )
@@ -156,7 +156,7 @@ class TestRelayedEvidence:
         words = np.asarray(vector, "<i8").tobytes()
         assert words[:8] not in answer
         claims = attempt.coordinator._claims[VICTIM]
-        _, _, sealed, _ = canonical.decode(answer, 1 << 20)
+        _, _, sealed = split(answer, 1 << 20)
         with pytest.raises(VerificationError, match="does not open"):
             open_sealed(
                 X25519PrivateKey.generate(),
@@ -219,9 +219,9 @@ class TestSealedMessages:
     def test_of_one_party_do_not_open_as_anothers(self):
         attempt = asked(federation_of())
         answers = {name: attempt.answer(name) for name in ("p000", "p001")}
-        _, _, sealed, met = canonical.decode(answers["p000"], 1 << 20)
+        _, met, sealed = split(answers["p000"], 1 << 20)
         with pytest.raises(ProtocolError):
-            attempt.coordinator.receive(canonical.encode(["sealed", "p001", sealed, met]))
+            attempt.coordinator.receive(join("p001", met, sealed))
 
     def test_of_one_round_do_not_open_in_another(self):
         federation = federation_of()

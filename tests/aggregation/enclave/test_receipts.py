@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,11 @@ from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
 from confide import canonical
 from confide.aggregation import Aggregator, Receipt, check_chain, verify_receipts
 from confide.aggregation.enclave import EnclaveCoordinator
-from confide.aggregation.enclave.receipts import hash_of_evidence, inputs_root
+from confide.aggregation.enclave.receipts import (
+    hash_of_evidence,
+    hash_of_totals,
+    inputs_root,
+)
 from confide.errors import AttestationError, ProtocolError, VerificationError
 from confide.plan import Clear
 from confide.tee import Collateral
@@ -128,6 +133,25 @@ def test_of_another_form_are_not_read(released, change):
     values = canonical.decode(released[1][0].to_bytes(), 1 << 20)
     with pytest.raises(ProtocolError, match="a receipt"):
         Receipt.from_bytes(canonical.encode({**values, **change}))
+
+
+class TestHashOfTotals:
+    @given(st.lists(st.integers(-(2**62), 2**62), max_size=9), st.data())
+    def test_changes_with_every_number_and_width(self, numbers, data):
+        totals = np.array(numbers, np.int64)
+        hashed = hash_of_totals(totals)
+        assert hash_of_totals(totals.copy()) == hashed
+        assert hash_of_totals(np.append(totals, 0)) != hashed
+        if numbers:
+            place = data.draw(st.integers(0, len(numbers) - 1))
+            bit = data.draw(st.integers(0, 62))
+            changed = totals.copy()
+            changed[place] ^= 1 << bit
+            assert hash_of_totals(changed) != hashed
+
+    def test_of_numbers_that_wrap_to_the_same_32_bits_differs(self):
+        small = np.array([5, -5], np.int64)
+        assert hash_of_totals(small) != hash_of_totals(small + 2**32)
 
 
 class TestInputsRoot:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from confide import canonical
 from confide.aggregation.enclave.aggregator import Aggregator
 from confide.aggregation.enclave.robust import RobustCoordinator
-from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes
+from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
 from confide.aggregation.inner import inner_coordinator
 from confide.aggregation.session import CoordinatorSession, RoundResult
@@ -19,8 +19,7 @@ from confide.tee.claims import Claims
 
 __all__ = ["EnclaveCoordinator"]
 
-_FRAME_BYTES = 512
-_FRAME_ITEMS = 5
+_NAME_BYTES = 200
 
 
 class EnclaveCoordinator:
@@ -130,12 +129,8 @@ class EnclaveCoordinator:
         return RobustCoordinator(self._round, self._state_hash, asked, rule)
 
     def _take(self, message: bytes, inner: CoordinatorSession) -> None:
-        size = sealed_bytes(self._limit, len(header(self._round, "", self._step)) + 200)
-        match canonical.decode(message, size + _FRAME_BYTES, _FRAME_ITEMS):
-            case ["sealed", str(sender), bytes(sealed), bytes(met)]:
-                pass
-            case _:
-                raise ProtocolError("a message to the enclave that is not sealed")
+        most = sealed_bytes(self._limit, len(header(self._round, "", self._step)) + _NAME_BYTES)
+        sender, met, sealed = split(message, most)
         claims = self._claims.get(sender)
         if claims is None:
             raise ProtocolError(f"a sealed message of {sender[:80]!r}, who did not ask before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confide import canonical
 from confide.aggregation.enclave.receipts import Receipt
-from confide.aggregation.enclave.wire import MET, expected_of, header
+from confide.aggregation.enclave.wire import MET, expected_of, header, join
 from confide.aggregation.envelope import Round, fields_of, read_announcement
 from confide.aggregation.inner import inner_party
 from confide.aggregation.session import Contribution, Identity, RoundResult
@@ -108,7 +108,7 @@ class EnclaveParty:
             random=self._identity.random,
         )
         met = b"" if self._step else self._round.sign(key, name, MET, peer.claims.instance)
-        return canonical.encode(["sealed", name, sealed, met])
+        return join(name, met, sealed)
 
 
 def _relying(round_: Round, identity: Identity) -> RelyingParty:

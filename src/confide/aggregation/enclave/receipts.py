@@ -233,8 +233,15 @@ def hash_of_evidence(evidence: Evidence) -> bytes:
 
 
 def hash_of_totals(totals: Integers) -> bytes:
-    """SHA-256 of released lattice integers, as 64-bit little-endian numbers."""
-    return hashlib.sha256(np.ascontiguousarray(totals, "<i8").tobytes()).digest()
+    """SHA-256 of released lattice integers: their width in bytes, then all of them, little-endian.
+
+    The width is 4 if all fit, else 8: half of the bytes is half of the time.
+    """
+    narrow = totals.astype("<i4")
+    width, numbers = (4, narrow) if np.array_equal(narrow, totals) else (8, totals.astype("<i8"))
+    digest = hashlib.sha256(bytes([width]))
+    digest.update(np.ascontiguousarray(numbers).data)
+    return digest.digest()
 
 
 def inputs_root(inputs: Iterable[bytes]) -> bytes:

@@ -10,11 +10,21 @@ from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import TAG_BYTES
+from confide.errors import ProtocolError
 from confide.plan.plan import Plan
 from confide.plan.protection import Clear, Encrypted
 from confide.tee.verification import Expected
 
-__all__ = ["CHALLENGE_BYTES", "MET", "PURPOSE", "expected_of", "header", "inner_bytes"]
+__all__ = [
+    "CHALLENGE_BYTES",
+    "MET",
+    "PURPOSE",
+    "expected_of",
+    "header",
+    "inner_bytes",
+    "join",
+    "split",
+]
 
 PURPOSE: Final = "aggregate"
 """What the enclave's claims say that it is for."""
@@ -24,6 +34,8 @@ MET: Final = "met"
 
 CHALLENGE_BYTES: Final = 256
 _OVERHEAD: Final = 4096
+_FRONT_SIZE: Final = 2
+_MAX_FRONT: Final = 512
 
 
 def expected_of(plan: Plan, nonce: bytes) -> Expected:
@@ -42,6 +54,33 @@ def header(round_: Round, sender: str, step: int) -> bytes:
     return canonical.encode(
         ["confide sealed 1", round_.plan.hash, round_.number, round_.attempt, sender, step]
     )
+
+
+def join(sender: str, met: bytes, sealed: bytes) -> bytes:
+    """A party's message to its enclave: who sends it, and which instance it met, before the seal.
+
+    The sealed part stands by itself at the end, and is not copied into a frame and out again.
+    """
+    front = canonical.encode(["sealed", sender, met])
+    return b"".join((len(front).to_bytes(_FRONT_SIZE, "big"), front, sealed))
+
+
+def split(message: bytes, most_sealed: int) -> tuple[str, bytes, bytes]:
+    """What `join` put together.
+
+    Raises:
+        ProtocolError: If it is something else, or the sealed part is larger.
+    """
+    size = _FRONT_SIZE + int.from_bytes(message[:_FRONT_SIZE], "big")
+    if len(message) < size or len(message) - size > most_sealed:
+        raise ProtocolError(
+            f"a message to the enclave of {len(message):,} bytes; {most_sealed:,} may be sealed"
+        )
+    match canonical.decode(message[_FRONT_SIZE:size], _MAX_FRONT, max_items=4):
+        case ["sealed", str(sender), bytes(met)]:
+            return sender, met, message[size:]
+        case _:
+            raise ProtocolError("a message to the enclave that is not sealed")
 
 
 def inner_bytes(round_: Round) -> int:
