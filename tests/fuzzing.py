@@ -67,6 +67,9 @@ class Changer:
             return [*value[:at], self.changed(value[at], depth + 1), *value[at + 1 :]]
         if isinstance(value, bytes | str) and value and given.ConsumeBool():
             return self.spliced(value)
+        alike = [odd for odd in ODD if type(odd) is type(value)]
+        if alike and given.ConsumeBool():
+            return given.PickValueInList(alike)
         return self.anything(depth)
 
     def spliced(self, value: Any) -> Any:
@@ -79,10 +82,10 @@ class Changer:
     def anything(self, depth: int = 0) -> Any:
         """Any value that canonical CBOR has."""
         given = self.given
-        kind = given.ConsumeIntInRange(0, 8 if depth < 4 else 6)
-        if kind == 7:
+        kind = given.ConsumeIntInRange(0, 7 if depth < 4 else 5)
+        if kind == 6:
             return [self.anything(depth + 1) for _ in range(given.ConsumeIntInRange(0, 3))]
-        if kind == 8:
+        if kind == 7:
             return {self.text(8): self.anything(depth + 1)}
         draw = (
             lambda: None,
@@ -91,7 +94,6 @@ class Changer:
             lambda: self.text(20),
             lambda: given.ConsumeBytes(40),
             lambda: given.ConsumeIntInRange(-3, 70),
-            lambda: given.PickValueInList(list(ODD)),
         )[kind]
         return draw()
 
