@@ -48,9 +48,11 @@ check: $(READY) ## format, lint, types, layers and public names
 	$(step) 'Public names (pytest)'
 	@$(BIN)/pytest -q tests/test_public_names.py
 
-fuzz: $(READY) ## a minute of hostile bytes for what reads ciphertexts and keys
-	$(step) 'Fuzzing (atheris)'
-	@$(BIN)/python -m tests.he.fuzz --seconds 60
+fuzz: $(READY) ## hostile bytes for what reads ciphertexts, keys and evidence (90 seconds)
+	$(step) 'Fuzzing ciphertexts and keys (atheris)'
+	@$(BIN)/python -m tests.he.fuzz --seconds 30
+	$(step) 'Fuzzing evidence (atheris)'
+	@$(BIN)/python -m tests.tee.fuzz --seconds 60
 
 bench: $(READY) ## measure, one JSON line per run, with the peers (about 15 minutes)
 	@$(BIN)/python -m benchmarks peers flower
