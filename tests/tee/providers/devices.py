@@ -33,8 +33,8 @@ def certificate_table(*certificates: bytes) -> bytes:
 class Configfs(PosixPath):
     """A folder of configfs-tsm: folders made in it have attributes, and go with them.
 
-    Linux, `drivers/virt/coco/tsm.c` (from 6.17 on `guest/report.c`): each write of an attribute
-    raises `generation`, and there is no `outblob` before `inblob`.
+    Linux, *Documentation/ABI/testing/configfs-tsm-report*: each write of an attribute raises
+    `generation`, `inblob` takes 64 bytes at most, and there is no `outblob` before it.
     """
 
     def mkdir(self, mode=0o777, parents=False, exist_ok=False):
@@ -51,7 +51,7 @@ class Configfs(PosixPath):
     def write_bytes(self, data):
         if self.name != "inblob":
             return super().write_bytes(data)
-        if not 32 <= len(data) <= 64:
+        if len(data) > 64:
             raise OSError(22, "Invalid argument")
         written = super().write_bytes(data)
         self.parent._written(data)
