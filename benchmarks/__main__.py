@@ -17,8 +17,9 @@ from benchmarks.noise import NOISE
 from benchmarks.record import Record
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
+from benchmarks.tee import TEE
 
-SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, HE)}
+SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, HE, TEE)}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)

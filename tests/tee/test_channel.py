@@ -51,11 +51,19 @@ def opened(sealed, header=HEADER, copy=0, max_bytes=8 * CHUNK_BYTES):
 
 
 def parts_of(sealed):
-    return canonical.decode(sealed, 1 << 30)
+    end = 2 + int.from_bytes(sealed[:2], "big")
+    return {**canonical.decode(sealed[2:end], 1 << 30), "chunks": sealed[end:]}
+
+
+def framed_of(front, chunks=b""):
+    """A message whose front is this value, whatever it is."""
+    encoded = canonical.encode(front)
+    return len(encoded).to_bytes(2, "big") + encoded + chunks
 
 
 def altered(sealed, **parts):
-    return canonical.encode({**parts_of(sealed), **parts})
+    front = {**parts_of(sealed), **parts}
+    return framed_of(front, front.pop("chunks"))
 
 
 def chunks_of(sealed):
@@ -99,7 +107,9 @@ class TestSizes:
 
     def test_above_the_limit_are_not_even_decrypted(self):
         refused(sealed_of(bytes(11)), "of more than 10 bytes", ProtocolError, max_bytes=10)
-        refused(bytes(1 << 20), "at most", ProtocolError, max_bytes=10)
+        large = framed(HEADER, bytes(80), bytes(1 << 20))
+        refused(large, "of more than 10 bytes", ProtocolError, max_bytes=10)
+        refused(framed(bytes(1 << 10)), "at most", ProtocolError)
 
     @given(st.binary(max_size=300), st.binary(max_size=60))
     def test_and_headers_of_all_kinds_open(self, payload, header):
@@ -226,12 +236,15 @@ class TestForms:
         "message",
         [
             b"",
-            b"\xa0",
-            canonical.encode([HEADER, bytes(80), bytes(16)]),
-            canonical.encode({"header": HEADER, "key": bytes(80)}),
-            canonical.encode({"header": HEADER, "key": "text", "chunks": bytes(16)}),
-            canonical.encode({"header": HEADER, "key": bytes(80), "chunks": []}),
-            canonical.encode({"header": "text", "key": bytes(80), "chunks": bytes(16)}),
+            b"\0",
+            b"\0\0",
+            b"\0\5\xa0",
+            framed_of({}),
+            framed_of([HEADER, bytes(80)]),
+            framed_of({"header": HEADER}),
+            framed_of({"header": HEADER, "key": "text"}, bytes(16)),
+            framed_of({"header": "text", "key": bytes(80)}, bytes(16)),
+            framed_of({"header": HEADER, "key": bytes(80), "chunks": bytes(16)}),
         ],
     )
     def test_that_are_none_are_refused(self, message):
@@ -263,6 +276,8 @@ class TestPeer:
         peer, _ = attested()
         with pytest.raises(TypeError, match="made by verify_peer"):
             AttestedPeer(peer.claims, peer.attestation, NOW, bytes(32), object())
+        with pytest.raises(ValueError, match="must be specified"):
+            replace(peer, claims=replace(peer.claims, hpke_key=bytes(range(32))))
 
     def test_that_claims_a_key_for_everybody_is_sent_nothing(self):
         claims = replace(attested()[0].claims, hpke_key=bytes(32))

@@ -141,7 +141,7 @@ class TestRefuses:
         [
             ("max_collateral_age_days = 0", "'max_collateral_age_days' is 0"),
             ("max_collateral_age_days = -1", "'max_collateral_age_days' is -1"),
-            ("max_collateral_age_days = 1e-300", "an age that is not above zero"),
+            ("max_collateral_age_days = 1e-300", "it is above zero"),
             ("max_collateral_age_days = 3651", "'max_collateral_age_days' is 3651"),
             ("max_collateral_age_days = inf", "'max_collateral_age_days' is inf"),
             ("max_collateral_age_days = nan", "'max_collateral_age_days' is nan"),

@@ -34,8 +34,9 @@ _KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 16
 _NUMBER_BYTES: Final = 11
 _WRAPPED_BYTES: Final = 32 + _KEY_BYTES + _TAG_BYTES
+_SIZE_BYTES: Final = 2
 _FRAME_BYTES: Final = 64
-"""Room for the CBOR around header, wrapped key and chunks."""
+"""Room for what stands around header, wrapped key and chunks."""
 
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
@@ -73,7 +74,11 @@ def seal(
 
 
 def open_sealed(
-    key: X25519PrivateKey, claims: Claims, header: bytes, sealed: bytes, max_bytes: int
+    key: X25519PrivateKey,
+    claims: Claims,
+    header: bytes,
+    sealed: bytes | memoryview,
+    max_bytes: int,
 ) -> bytes:
     """Decrypts a message of the one header that is expected.
 
@@ -88,11 +93,7 @@ def open_sealed(
         ProtocolError: If it is malformed, too large or of another header.
         VerificationError: If it was encrypted to other claims or altered.
     """
-    match canonical.decode(sealed, sealed_bytes(max_bytes, len(header)), max_items=7):
-        case {"header": bytes(found), "key": bytes(wrapped), "chunks": bytes(chunks)}:
-            pass
-        case _:
-            raise ProtocolError("a message to the enclave that is no header, key and chunks")
+    found, wrapped, chunks = _parts(sealed, len(header))
     if found != header:
         raise ProtocolError("a message to the enclave that is of another step, round or party")
     if len(chunks) > _encrypted_bytes(max_bytes):
@@ -111,6 +112,9 @@ def open_sealed(
 def framed(header: bytes, wrapped: bytes | None = None, chunks: bytes | int = b"") -> bytes:
     """A message as it travels; without a key, one of the right size for a payload of so many bytes.
 
+    Two bytes say how long header and key are in deterministic CBOR, which follow; the chunks are
+    the rest, so that what is large is not copied into a structure and out again.
+
     Args:
         header: What the message is.
         wrapped: The data key, encrypted.
@@ -119,7 +123,22 @@ def framed(header: bytes, wrapped: bytes | None = None, chunks: bytes | int = b"
     if isinstance(chunks, int):
         chunks = bytes(_encrypted_bytes(chunks))
     key = bytes(_WRAPPED_BYTES) if wrapped is None else wrapped
-    return canonical.encode({"header": header, "key": key, "chunks": chunks})
+    front = canonical.encode({"header": header, "key": key})
+    return b"".join((len(front).to_bytes(_SIZE_BYTES, "big"), front, chunks))
+
+
+def _parts(sealed: bytes | memoryview, header: int) -> tuple[bytes, bytes, memoryview]:
+    """Header, wrapped key and chunks of a message whose header has at most so many bytes."""
+    view = memoryview(sealed)
+    end = _SIZE_BYTES + int.from_bytes(view[:_SIZE_BYTES], "big")
+    if len(view) < max(end, _SIZE_BYTES):
+        raise ProtocolError(f"a message to the enclave that ends after {len(view):,} bytes")
+    most = header + _WRAPPED_BYTES + _FRAME_BYTES
+    match canonical.decode(bytes(view[_SIZE_BYTES:end]), most, max_items=5):
+        case {"header": bytes(found), "key": bytes(wrapped)}:
+            return found, wrapped, view[end:]
+        case _:
+            raise ProtocolError("a message to the enclave that is no header, key and chunks")
 
 
 def sealed_bytes(payload: int, header: int) -> int:
@@ -152,7 +171,7 @@ def _chunks(size: int) -> Iterator[tuple[bytes, int]]:
         yield k.to_bytes(_NUMBER_BYTES, "big") + bytes([last]), k * CHUNK_BYTES
 
 
-def _decrypted(cipher: AESGCM, chunks: bytes, bound: bytes) -> Iterator[bytes]:
+def _decrypted(cipher: AESGCM, chunks: memoryview, bound: bytes) -> Iterator[bytes]:
     size, step = len(chunks), CHUNK_BYTES + _TAG_BYTES
     payload = size - _TAG_BYTES * -(-size // step)
     if payload < 0 or _encrypted_bytes(payload) != size:

@@ -27,6 +27,7 @@ INTEL_STATUSES: Final = (
 )
 """Intel's words for TCB levels that a policy may accept. 'Revoked' is none of them."""
 
+_LONGEST_AGE: Final = timedelta(days=3650)
 _LARGEST_EVALUATION: Final = 1 << 32
 _LARGEST_LEVEL: Final = 255
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -81,8 +82,12 @@ class Policy:
             raise PlanError(
                 f"minimum_evaluation {self.minimum_evaluation}; it is a number from 0 to 2^32"
             )
-        if self.max_collateral_age <= timedelta(0) or self.max_evidence_age <= timedelta(0):
-            raise PlanError("a policy with an age that is not above zero accepts nothing")
+        for what in ("max_collateral_age", "max_evidence_age"):
+            if not timedelta(0) < getattr(self, what) <= _LONGEST_AGE:
+                raise PlanError(
+                    f"{what} is {getattr(self, what)}; it is above zero, and at most "
+                    f"{_LONGEST_AGE.days:,} days"
+                )
         if self.allow_simulated != bool(self.roots.simulated):
             raise PlanError(
                 "a simulator's evidence is accepted only with both allow_simulated = true and its "

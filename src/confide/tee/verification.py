@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import InitVar, dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from confide.errors import AttestationError, Step
@@ -62,10 +62,10 @@ class AttestedPeer:
     attestation: Attestation
     verified_at: datetime
     evidence_hash: bytes
-    _made: object
+    _made: InitVar[object]
 
-    def __post_init__(self) -> None:
-        if self._made is not _MADE_HERE:
+    def __post_init__(self, _made: object) -> None:
+        if _made is not _MADE_HERE:
             raise TypeError("an AttestedPeer is made by verify_peer, of evidence that holds")
 
     @property
@@ -382,4 +382,4 @@ def _tcb_in_words(attestation: Attestation) -> str:
 
 
 def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

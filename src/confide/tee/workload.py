@@ -136,6 +136,8 @@ class Workload:
         quoted = self.attester.attest(claims.report_data, nonce, claims.hpke_key)
         return Evidence(quoted.document, claims, quoted.event_log, quoted.collateral)
 
-    def open(self, claims: Claims, header: bytes, sealed: bytes, max_bytes: int) -> bytes:
+    def open(
+        self, claims: Claims, header: bytes, sealed: bytes | memoryview, max_bytes: int
+    ) -> bytes:
         """Decrypts a message to claims of this instance: see `channel.open_sealed`."""
         return open_sealed(self.keys.hpke, claims, header, sealed, max_bytes)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
 
-import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -38,7 +37,7 @@ __all__ = [
 
 _DOMAIN: Final = b"confide receipt 1\0"
 _MAX_BYTES: Final = 64 << 20
-_SIGNATURE_BYTES: Final = 64
+_BLOCK: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -237,10 +236,12 @@ def hash_of_totals(totals: Integers) -> bytes:
 
     The width is 4 if all fit, else 8: half of the bytes is half of the time.
     """
-    narrow = totals.astype("<i4")
-    width, numbers = (4, narrow) if np.array_equal(narrow, totals) else (8, totals.astype("<i8"))
-    digest = hashlib.sha256(bytes([width]))
-    digest.update(np.ascontiguousarray(numbers).data)
+    fits = not len(totals) or (totals.min() >= -(1 << 31) and totals.max() < 1 << 31)
+    digest = hashlib.sha256(b"\4" if fits else b"\10")
+    # In blocks that stay in the processor's cache.
+    for start in range(0, len(totals), _BLOCK):
+        block = totals[start : start + _BLOCK].astype("<i4" if fits else "<i8")
+        digest.update(block.data)
     return digest.digest()
 
 

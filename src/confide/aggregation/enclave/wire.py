@@ -65,7 +65,7 @@ def join(sender: str, met: bytes, sealed: bytes) -> bytes:
     return b"".join((len(front).to_bytes(_FRONT_SIZE, "big"), front, sealed))
 
 
-def split(message: bytes, most_sealed: int) -> tuple[str, bytes, bytes]:
+def split(message: bytes, most_sealed: int) -> tuple[str, bytes, memoryview]:
     """What `join` put together.
 
     Raises:
@@ -78,7 +78,7 @@ def split(message: bytes, most_sealed: int) -> tuple[str, bytes, bytes]:
         )
     match canonical.decode(message[_FRONT_SIZE:size], _MAX_FRONT, max_items=4):
         case ["sealed", str(sender), bytes(met)]:
-            return sender, met, message[size:]
+            return sender, met, memoryview(message)[size:]
         case _:
             raise ProtocolError("a message to the enclave that is not sealed")
 
