@@ -62,9 +62,10 @@ def load_certificate(der: bytes) -> Certificate:
             _ = certificate.subject, certificate.issuer, certificate.public_key()
             _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             _ = certificate.extensions, certificate.serial_number
-            return certificate
     except Exception as error:
         raise AttestationError(Step.PARSE, "a certificate that is no X.509 in DER") from error
+    _require_whole_signature(der, certificate.signature, "a certificate")
+    return certificate
 
 
 def load_revocation_list(der: bytes) -> RevocationList:
@@ -77,9 +78,10 @@ def load_revocation_list(der: bytes) -> RevocationList:
     try:
         revoked = x509.load_der_x509_crl(der)
         _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
-        return revoked
     except Exception as error:
         raise AttestationError(Step.PARSE, "a revocation list that is no CRL in DER") from error
+    _require_whole_signature(der, revoked.signature, "a revocation list")
+    return revoked
 
 
 def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -189,6 +191,14 @@ def _require_size(der: bytes, what: str) -> None:
     if len(der) > _MAX_BYTES:
         raise AttestationError(
             Step.PARSE, f"{what} of {len(der):,} bytes; at most {_MAX_BYTES:,} are read"
+        )
+
+
+def _require_whole_signature(der: bytes, signature: bytes, what: str) -> None:
+    """That the bit string at the end is whole bytes: DER could say the same in other ways."""
+    if not der.endswith(b"\0" + signature):
+        raise AttestationError(
+            Step.PARSE, f"{what} whose signature is not written as whole bytes at its end"
         )
 
 

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from confide.errors import AttestationError, Step
 from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
-from confide.tee.certificates import Certificate, name_of
+from confide.tee.certificates import Certificate, load_revocation_list, name_of, pem_blocks
 from confide.tee.collateral import IntelCollateral
 from confide.tee.quote import Quote, parse
 
@@ -73,6 +72,7 @@ def authenticate(
     """
     root, assurance = _root_of(quote, roots)
     document = _document_for(quote, collateral)
+    _check_chains(quote, document, root)
     claims = _verified(evidence, document, root, at)
     _check_parsers_agree(quote, claims)
     _check_age(document, at, max_age)
@@ -137,6 +137,28 @@ def _document_for(quote: Quote, collateral: Sequence[IntelCollateral]) -> IntelC
     return max(fitting, key=lambda document: str(document.tcb_info.get("issueDate")))
 
 
+def _check_chains(quote: Quote, document: IntelCollateral, root: Certificate) -> None:
+    """What the library does not read of the chains beside statements and lists: all is to be so."""
+    pinned = root.public_bytes(Encoding.DER)
+    for key in ("tcb_info_issuer_chain", "qe_identity_issuer_chain"):
+        ders = _ders(document, key)
+        if len(ders) != 2 or ders[1] != pinned:
+            raise AttestationError(
+                Step.ROOT, f"the collateral's {key} is not one certificate and {name_of(root)}"
+            )
+    issuers = [certificate.public_bytes(Encoding.DER) for certificate in quote.chain[1:]]
+    if _ders(document, "pck_crl_issuer_chain") != issuers:
+        raise AttestationError(
+            Step.ROOT,
+            f"the collateral's list of revoked platforms is not of {name_of(quote.chain[1])}, who "
+            "issued the quote's key",
+        )
+
+
+def _ders(document: IntelCollateral, key: str) -> list[bytes]:
+    return [der for _, der in pem_blocks(str(json.loads(document.text)[key]).encode())]
+
+
 def _verified(
     evidence: bytes, document: IntelCollateral, root: Certificate, at: datetime
 ) -> Mapping[str, Any]:
@@ -194,8 +216,8 @@ def _issued(document: IntelCollateral) -> datetime:
     for key in ("root_ca_crl", "pck_crl"):
         try:
             der = bytes.fromhex(str(json.loads(document.text)[key]))
-            dates.append(x509.load_der_x509_crl(der).last_update_utc)
-        except ValueError:
+            dates.append(load_revocation_list(der).last_update_utc)
+        except (ValueError, AttestationError):
             continue
     return max(dates)
 

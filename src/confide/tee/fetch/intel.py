@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from confide.errors import AttestationError, DataError
 from confide.tee.attestation import Platform
+from confide.tee.certificates import load_revocation_list
 from confide.tee.collateral import IntelCollateral
 from confide.tee.fetch.http import Client, Response
 from confide.tee.quote import Quote
@@ -130,7 +131,7 @@ def _check(text: str, quote: Quote) -> None:
     try:
         found = IntelCollateral.read(text)
         for key in ("root_ca_crl", "pck_crl"):
-            x509.load_der_x509_crl(bytes.fromhex(json.loads(text)[key]))
+            load_revocation_list(bytes.fromhex(json.loads(text)[key]))
     except (AttestationError, ValueError) as error:
         raise DataError(f"what the service sends is no collateral: {error}") from error
     family = str(found.tcb_info.get("fmspc")).upper()

@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 
 from confide.errors import AttestationError
-from confide.tee.certificates import name_of
+from confide.tee.certificates import load_revocation_list, name_of
 from confide.tee.collateral import Collateral
 
 __all__ = ["Listed", "listed"]
@@ -81,7 +81,11 @@ def _in_file(path: Path, at: datetime, max_age: timedelta) -> Iterator[Listed]:
             yield Listed(path.name, kind, name, issued, due, warning)
         text = json.loads(document.text)
         for key in ("pck_crl", "root_ca_crl"):
-            revoked = x509.load_der_x509_crl(bytes.fromhex(text[key]))
+            try:
+                revoked = load_revocation_list(bytes.fromhex(text[key]))
+            except (ValueError, TypeError, AttestationError) as error:
+                yield Listed(path.name, "unreadable", f"{key}: {error}", None, None, "take it away")
+                continue
             yield _list(path.name, revoked, at)
 
 
