@@ -420,3 +420,32 @@ class TestPolicy:
 def read(name):
     with open(name, "rb") as file:  # noqa: PTH123 - in the working folder, as the command does
         return file.read()
+
+
+@pytest.mark.parametrize(
+    ("platform", "case", "warning"),
+    [
+        (Platform.SGX, {"attributes": 0x07}, "DEBUG"),
+        (Platform.TDX, {"td_attributes": 1 << 28 | 1}, "DEBUG"),
+        (Platform.TDX, {"td_attributes": 1 << 28 | 1 << 29}, "MIGRATION"),
+        (Platform.SNP, {"policy": 1 << 19 | 1 << 17}, "DEBUG"),
+        (Platform.SNP, {"policy": 1 << 18 | 1 << 17}, "MIGRATION"),
+        (Platform.NITRO, {"debug": True}, "DEBUG"),
+    ],
+)
+def test_inspecting_an_open_workload_says_so_aloud(folder, confide, platform, case, warning):
+    (folder / "open").write_bytes(asked(platform, **case).emitted.evidence)
+    done = confide("tee", "inspect", "open")
+    assert done.code == 0
+    assert warning in done.err
+    assert warning in json.loads(confide("tee", "inspect", "open", "--json").out)["warnings"][0]
+
+
+@pytest.mark.parametrize("platform", list(Platform))
+def test_inspecting_a_closed_workload_warns_of_nothing_but_that_it_is_not_verified(
+    folder, confide, platform
+):
+    (folder / "closed").write_bytes(asked(platform).emitted.evidence)
+    done = confide("tee", "inspect", "closed")
+    assert done.err.strip() == "nothing of this is verified: anybody can write it"
+    assert json.loads(confide("tee", "inspect", "closed", "--json").out)["warnings"] == []

@@ -14,7 +14,7 @@ from confide.tee.policy import Policy
 from confide.tee.policyfile import read_policy
 from confide.tee.release import Reference, Release, SignedRelease
 from confide.tee.roots import Roots
-from confide.tee.verification import AttestedPeer, Expected, inspect, verify, verify_peer
+from confide.tee.verification import AttestedPeer, Expected, inspect, verify, verify_peer, warnings
 
 __all__ = [
     "Assurance",
@@ -38,4 +38,5 @@ __all__ = [
     "read_policy",
     "verify",
     "verify_peer",
+    "warnings",
 ]

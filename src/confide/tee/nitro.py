@@ -75,6 +75,16 @@ class NitroDocument:
     bundle: Sequence[Certificate]
     binding: Binding
 
+    @property
+    def zeros(self) -> list[str]:
+        """The measurements of code that are zero, or missing."""
+        return [name for name in _CODE_PCRS if not any(self.pcrs.get(name, b""))]
+
+    @property
+    def debug(self) -> bool:
+        """Whether it runs in debug mode, whose sign the zeros are."""
+        return bool(self.zeros)
+
 
 def parse(evidence: bytes) -> NitroDocument:
     """Reads a COSE_Sign1 structure without a tag, as the hypervisor writes it.
@@ -143,7 +153,7 @@ def authenticate(
     # against it.
     for time in (document.made, max(document.made, at)):
         certificates.check_dates([*chain, root], time)
-    zeros = [name for name in _CODE_PCRS if not any(document.pcrs.get(name, b""))]
+    zeros = ", ".join(document.zeros)
     return Attestation(
         platform=Platform.NITRO,
         assurance=assurance,
@@ -151,7 +161,7 @@ def authenticate(
         binding=document.binding,
         node=document.module.partition("-enc")[0],
         tcb=Tcb(),
-        debug=f"{', '.join(zeros)} are zero, as in debug mode" if zeros else "",
+        debug=f"{zeros} are zero, as in debug mode" if zeros else "",
         migratable=False,
         expires=min(c.not_valid_after_utc for c in [*chain, root]),
     )

@@ -80,6 +80,16 @@ class SnpReport:
     chip: bytes
     tcbs: tuple[bytes, bytes, bytes, bytes]
 
+    @property
+    def debug(self) -> bool:
+        """Whether the guest's owner lets the host look inside."""
+        return bool(self.policy >> _DEBUG_BIT & 1)
+
+    @property
+    def migratable(self) -> bool:
+        """Whether a migration agent may move it."""
+        return bool(self.policy >> _MIGRATION_BIT & 1)
+
 
 def parse(evidence: bytes) -> SnpReport:
     """Reads a report of version 2 to 5.
@@ -185,8 +195,8 @@ def authenticate(
         binding=Binding(report.report_data),
         node=report.chip.hex() if any(report.chip) else None,
         tcb=Tcb(levels=_least_levels(report, product)),
-        debug="the guest's policy allows debugging" if report.policy >> _DEBUG_BIT & 1 else "",
-        migratable=bool(report.policy >> _MIGRATION_BIT & 1),
+        debug="the guest's policy allows debugging" if report.debug else "",
+        migratable=report.migratable,
         expires=expires,
     )
 

@@ -17,7 +17,7 @@ from confide.tee.evidence import Evidence
 from confide.tee.policy import Policy
 from confide.tee.release import Reference
 
-__all__ = ["AttestedPeer", "Expected", "Passed", "inspect", "verify", "verify_peer"]
+__all__ = ["AttestedPeer", "Expected", "Passed", "inspect", "verify", "verify_peer", "warnings"]
 
 Passed = Callable[[Step, str], None]
 """Is told of each step that held, and what was found."""
@@ -160,6 +160,21 @@ def inspect(document: bytes) -> tuple[Platform, dict[str, str]]:
             given = {name: value for name, value in own.items() if value is not None}
             said = {**parsed.pcrs, **given, "user_data": parsed.binding.report_data}
     return platform, {name: value.hex() for name, value in said.items()}
+
+
+def warnings(document: bytes) -> list[str]:
+    """What must not be overlooked in a document, unverified: that its workload is open to others.
+
+    Raises:
+        AttestationError: If no reader knows it.
+    """
+    _, parsed = _parse(document, tuple(Platform))
+    found = []
+    if parsed.debug:
+        found.append("DEBUG: whoever runs the machine can read what it computes")
+    if not isinstance(parsed, nitro.NitroDocument) and parsed.migratable:
+        found.append("MIGRATION: an agent that the evidence does not show may move it")
+    return found
 
 
 _Parsed = quote.Quote | snp.SnpReport | nitro.NitroDocument

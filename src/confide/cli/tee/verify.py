@@ -79,19 +79,22 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
 ) -> None:
     """Say what evidence states, without verifying any of it."""
-    from confide.tee import Evidence, inspect
+    from confide.tee import Evidence, inspect, warnings
 
     evidence = Evidence.from_bytes(read_evidence(evidence_file))
     platform, said = inspect(evidence.document)
+    loud = warnings(evidence.document)
     claims = {
         name: claim.hex() if isinstance(claim, bytes) else claim
         for name, claim in (vars(evidence.claims) if evidence.claims else {}).items()
     }
     if as_json:
-        stated = {"verified": False, "platform": platform.value, **said, "claims": claims or None}
-        typer.echo(json.dumps(stated, indent=1))
+        stated = {"verified": False, "warnings": loud, "platform": platform.value, **said}
+        typer.echo(json.dumps({**stated, "claims": claims or None}, indent=1))
         return
     errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
+    for warning in loud:
+        errors.print(warning, style="bold white on red")
     output.print(f"platform        {platform.value}", markup=False)
     for name, value in said.items():
         output.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
