@@ -56,7 +56,7 @@ def header(round_: Round, sender: str, step: int) -> bytes:
     )
 
 
-def join(sender: str, met: bytes, sealed: bytes) -> bytes:
+def join(sender: str, met: bytes, sealed: bytes | memoryview) -> bytes:
     """A party's message to its enclave: who sends it, and which instance it met, before the seal.
 
     The sealed part stands by itself at the end, and is not copied into a frame and out again.
