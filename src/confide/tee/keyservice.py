@@ -15,19 +15,19 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from confide import canonical
-from confide.errors import PlanError, ProtocolError, VerificationError
+from confide.errors import PlanError, ProtocolError
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.attestation import REQUIRED_MEASUREMENTS
 from confide.tee.channel import seal
 from confide.tee.claims import NONCE_BYTES
 from confide.tee.evidence import MAX_EVIDENCE_BYTES
 from confide.tee.relying import RelyingParty, system_clock
+from confide.tee.signatures import check_signature
 from confide.tee.verification import AttestedPeer, Expected
 from confide.tee.workload import Attester, Workload, WorkloadKeys
 
@@ -43,6 +43,10 @@ _MAX_WAITING: Final = 1024
 _PATIENCE: Final = timedelta(minutes=5)
 _MAX_REQUEST: Final = MAX_EVIDENCE_BYTES + 256
 _MAX_REPLY: Final = 4096
+_NOT_THE_SERVICE: Final = (
+    "the secret to seal with is not from the key service that this enclave knows: its host may "
+    "have served one of its own"
+)
 
 
 class Bound(Enum):
@@ -183,7 +187,7 @@ class KeyClient:
         reply = self._send(["secret", nonce, evidence.to_bytes()])
         match canonical.decode(reply, _MAX_REPLY, max_items=3):
             case [bytes(sealed), bytes(signature)]:
-                self._check_signed(signature, _covered(nonce, sealed))
+                check_signature(self.service, signature, _covered(nonce, sealed), _NOT_THE_SERVICE)
             case _:
                 raise ProtocolError("the key service answers with something that is no secret")
         return workload.open(evidence.claims, _header(nonce), sealed, _SECRET_BYTES)
@@ -206,15 +210,6 @@ class KeyClient:
             return self.ask(canonical.encode(request))
         except OSError as error:
             raise ProtocolError(f"the key service does not answer: {error}") from error
-
-    def _check_signed(self, signature: bytes, covered: bytes) -> None:
-        try:
-            Ed25519PublicKey.from_public_bytes(self.service).verify(signature, covered)
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                "the secret to seal with is not from the key service that this enclave knows: its "
-                "host may have served one of its own"
-            ) from error
 
 
 def _header(nonce: bytes) -> bytes:

@@ -18,13 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import ProtocolError, VerificationError
 from confide.tee import merkle
 from confide.tee.relying import system_clock
+from confide.tee.signatures import check_signature
 
 __all__ = ["MAX_BODY_BYTES", "Entry", "Inclusion", "LogHead", "TransparencyLog", "check_heads"]
 
@@ -110,12 +110,12 @@ class LogHead:
         Raises:
             VerificationError: If it is another's.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(self.signature, self._covered())
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                f"the head of {self.size} entries is not signed by {key.hex()[:16]}…"
-            ) from error
+        check_signature(
+            key,
+            self.signature,
+            self._covered(),
+            f"the head of {self.size} entries is not signed by {key.hex()[:16]}…",
+        )
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""

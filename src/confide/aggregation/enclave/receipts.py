@@ -12,8 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.aggregation.enclave.wire import MET, expected_of
@@ -24,6 +23,7 @@ from confide.errors import ProtocolError, VerificationError
 from confide.plan.plan import Plan
 from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
 from confide.tee.merkle import leaf_hash, root_of
+from confide.tee.signatures import check_signature
 
 __all__ = [
     "Receipt",
@@ -96,13 +96,8 @@ class Receipt:
         Raises:
             VerificationError: If it is another enclave's, or a contributor met another instance.
         """
-        try:
-            key = Ed25519PublicKey.from_public_bytes(claims.signing_key)
-            key.verify(self.signature, self._covered())
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                "the receipt is not signed by the enclave that was verified"
-            ) from error
+        otherwise = "the receipt is not signed by the enclave that was verified"
+        check_signature(claims.signing_key, self.signature, self._covered(), otherwise)
         named = (self.plan, self.instance, self.epoch)
         if named != (plan.hash, claims.instance, claims.epoch):
             raise VerificationError("the receipt is of another plan, instance or epoch")

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import ProtocolError, VerificationError
@@ -20,6 +19,7 @@ from confide.tee import merkle
 from confide.tee.counters.counter import LARGEST
 from confide.tee.counters.quorum import Ask
 from confide.tee.log import Entry, Inclusion, LogHead, TransparencyLog
+from confide.tee.signatures import check_signature
 
 __all__ = ["LogCounter", "LogKeeper", "check_answer"]
 
@@ -226,9 +226,5 @@ def _count(entry: Entry, name: bytes) -> int:
 
 
 def _verify(key: bytes, signature: bytes, said: bytes) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, _DOMAIN + said)
-    except (InvalidSignature, ValueError) as error:
-        raise VerificationError(
-            f"the answer about a counter is not signed by the log of {key.hex()[:16]}…"
-        ) from error
+    otherwise = f"the answer about a counter is not signed by the log of {key.hex()[:16]}…"
+    check_signature(key, signature, _DOMAIN + said, otherwise)

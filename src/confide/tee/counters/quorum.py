@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.counters.counter import MonotonicCounter
+from confide.tee.signatures import check_signature
 
 __all__ = ["Ask", "CounterPeer", "QuorumCounter"]
 
@@ -137,10 +137,6 @@ class QuorumCounter:
             case _:
                 raise ProtocolError("a peer's answer for the counter that is none")
         signed = canonical.encode([verb, self.name, nonce, value])
-        try:
-            Ed25519PublicKey.from_public_bytes(public).verify(signature, _DOMAIN + signed)
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                f"peer {public.hex()[:16]}… did not sign what is said of its counter"
-            ) from error
+        otherwise = f"peer {public.hex()[:16]}… did not sign what is said of its counter"
+        check_signature(public, signature, _DOMAIN + signed, otherwise)
         return value

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
-from confide.errors import ProtocolError, VerificationError
+from confide.errors import ProtocolError
+from confide.tee.signatures import check_signature
 
 __all__ = ["Heartbeat", "Heartbeats"]
 
@@ -58,13 +58,13 @@ class Heartbeat:
         Raises:
             VerificationError: If it is another one's.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(self.signature, self._covered())
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                f"the heartbeat of {self.node!r} is not from the instance that was attested last: "
-                "it started again, or somebody else gives it; attest it"
-            ) from error
+        check_signature(
+            key,
+            self.signature,
+            self._covered(),
+            f"the heartbeat of {self.node!r} is not from the instance that was attested last: it "
+            "started again, or somebody else gives it; attest it",
+        )
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""

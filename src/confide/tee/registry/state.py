@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from confide.errors import ProtocolError, VerificationError
+from confide.errors import ProtocolError
 from confide.tee.log import Entry
 from confide.tee.registry.statements import (
     Attested,
@@ -23,6 +20,7 @@ from confide.tee.registry.statements import (
     Withdrawn,
 )
 from confide.tee.release import SignedRelease
+from confide.tee.signatures import check_signature
 
 __all__ = ["Proposal", "State", "Subject"]
 
@@ -182,7 +180,11 @@ class State:
         if proposal.withdrawn is not None or proposal.settled:
             raise ProtocolError(f"{proposal.title} was settled; propose it anew")
         if fact.accepted and isinstance(proposal.subject, BuildProposed):
-            _check_signed(proposal.subject, self.members[by].key, fact.signature, by)
+            otherwise = (
+                f"{by!r} accepts a build without signing its release: no policy would take it"
+            )
+            key, release = self.members[by].key, proposal.subject.release
+            check_signature(key, fact.signature, release, otherwise)
         elif fact.signature:
             raise ProtocolError("a signature on a release with what accepts no build")
         if isinstance(proposal.subject, MemberProposed):
@@ -253,12 +255,3 @@ def _same(one: Subject, other: Subject) -> bool:
             return other.name == one.name or other.identifier == one.identifier
         case _:
             return False
-
-
-def _check_signed(subject: BuildProposed, key: bytes, signature: bytes, by: str) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, subject.release)
-    except (InvalidSignature, ValueError) as error:
-        raise VerificationError(
-            f"{by!r} accepts a build without signing its release: no policy would take it"
-        ) from error

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.tee.attestation import Assurance, Platform
 from confide.tee.log import MAX_BODY_BYTES
 from confide.tee.release import Release
+from confide.tee.signatures import check_signature
 
 __all__ = [
     "Attested",
@@ -288,12 +288,8 @@ class Statement:
         Raises:
             VerificationError: If the key did not sign it.
         """
-        try:
-            Ed25519PublicKey.from_public_bytes(key).verify(self.signature, self._covered())
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError(
-                f"{self.by!r} did not sign what the registry has it say ({self.kind})"
-            ) from error
+        otherwise = f"{self.by!r} did not sign what the registry has it say ({self.kind})"
+        check_signature(key, self.signature, self._covered(), otherwise)
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""
