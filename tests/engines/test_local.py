@@ -210,6 +210,12 @@ class TestAllProtectionsAgree:
         inside = simulate(attested, everybody(), drops=[Drop("elm", 0, at=step)], enclave=SIMULATED)
         assert [len(result.survivors) for result in inside.totals] == [4, 5, 5]
 
+    def test_in_an_enclave_whose_history_says_what_stood_behind_it(self):
+        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
+        run = simulate(attested, everybody(), enclave=SIMULATED)
+        assert set(run.history["assurance"]) == {"simulated"}
+        assert "assurance" not in simulate(plan_of(training()), everybody()).history
+
     def test_in_an_enclave_that_must_be_there(self):
         with pytest.raises(PlanError, match="enclave="):
             simulate(plan_of(training(), aggregation=enclave(), threat=SOUND), everybody())

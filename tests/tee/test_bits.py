@@ -57,7 +57,7 @@ def flipped(data, place, bit):
 
 def survivors(data, check, *, places=None, every_bit=False):
     """Where one bit can be changed and `check` does not find that nobody signed that."""
-    found = []
+    found: list[tuple[int, int, Step | None]] = []
     draw = random.Random(20261124)
     for place in range(len(data)) if places is None else places:
         for bit in range(8) if every_bit else (draw.randrange(8),):

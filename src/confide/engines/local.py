@@ -16,7 +16,15 @@ from typing import Any
 
 import pandas as pd
 
-from confide.aggregation import Aggregator, Identity, Round, RoundResult, Traffic, release
+from confide.aggregation import (
+    Aggregator,
+    Identity,
+    Receipt,
+    Round,
+    RoundResult,
+    Traffic,
+    release,
+)
 from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
 from confide.computation import (
     Account,
@@ -329,4 +337,12 @@ def _entry(
         "bytes_sent_per_party": max(traffic.sent.values()),
         "bytes_received_per_party": max(traffic.received.values()),
         "seconds": round(seconds, 4),
+        **_attested(result),
     }
+
+
+def _attested(result: RoundResult) -> dict[str, Any]:
+    """What stood behind the enclave, as its receipt says, where there was one."""
+    if result.receipt is None:
+        return {}
+    return {"assurance": Receipt.from_bytes(result.receipt).assurance}

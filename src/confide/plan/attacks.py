@@ -355,7 +355,8 @@ def _forked(plan: Plan) -> Verdict:
         return _NO_ENCLAVE
     return Outcome.DEFEATED, (
         "receipts name the instance that each contributor verified, signed by the contributor: "
-        "two of them in one round do not verify"
+        "two of them in one round do not verify; and of two started from one sealed state, the "
+        "first to release stops the other"
     )
 
 
