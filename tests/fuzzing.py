@@ -18,7 +18,7 @@ import atheris
 
 from confide import canonical
 
-__all__ = ["Change", "Changer", "in_bytes", "in_cbor", "in_json", "run"]
+__all__ = ["MOST", "Change", "Changer", "in_bytes", "in_cbor", "in_json", "run"]
 
 MOST = 1 << 24
 ODD: Final = (

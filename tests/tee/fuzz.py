@@ -27,7 +27,7 @@ INSTRUMENTED = ["confide.canonical", "confide.tee", "confide.aggregation.enclave
 
 with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.aggregation.support import Federation, attested_plan, receipt_of
-    from tests.fuzzing import Change, Changer, in_bytes, in_cbor, in_json, run
+    from tests.fuzzing import MOST, Change, Changer, in_bytes, in_cbor, in_json, run
     from tests.tee.providers.devices import certificate_table
     from tests.tee.registry.support import Machine, enrolled, found, key
     from tests.tee.support import BUILD, NOW, SimulatedAttester, asked, relying_party
@@ -120,6 +120,22 @@ PARSERS: dict[Platform, Callable[[bytes], Any]] = {
     Platform.SNP: snp.parse,
     Platform.NITRO: nitro.parse,
 }
+
+
+def in_frame(sealed: bytes) -> Change:
+    """A sealed message: two bytes of length, header and key in CBOR, and chunks."""
+    end = 2 + int.from_bytes(sealed[:2], "big")
+    parts = [canonical.decode(sealed[2:end], MOST), sealed[end:]]
+
+    def change(changer: Changer) -> bytes:
+        match changer.changed(parts):
+            case [front, bytes(chunks)]:
+                encoded = canonical.encode(front)
+                return len(encoded).to_bytes(2, "big") + encoded + chunks
+            case _:
+                raise TypeError("no frame")
+
+    return change
 
 
 def in_collateral(item: bytes) -> Change:
@@ -288,7 +304,7 @@ def messages(folder: Path, peer: PeerKind) -> Iterator[Kind]:
         peer.workload.open(peer.claims, HEADER, data, 100)
         assert data == sealed, "a message that was altered opens"
 
-    yield Kind(sealed, in_cbor(sealed), read)
+    yield Kind(sealed, in_frame(sealed), read)
     keeper = CounterPeer(FileCounter(folder / "counter.db", b"name"), KEY, b"name")
     request = canonical.encode(["read", b"name", bytes(32), 0])
     yield Kind(request, in_cbor(request), keeper.answer)

@@ -38,6 +38,9 @@ _START: Final = canonical.encode([_KIND, b"", 0])[:-2]
 class LogKeeper:
     """Who keeps the log, and counters for anybody in it.
 
+    Whoever may ask can raise a counter, and so stop the enclave that it is for: who may ask is for
+    the channel to decide.
+
     Attributes:
         log: The log, which may have other entries as well.
         key: Signs answers and heads.
