@@ -28,6 +28,8 @@ __all__ = [
     "check_dates",
     "check_list_dates",
     "check_not_revoked",
+    "is_issued_by",
+    "is_list_of",
     "load_certificate",
     "load_revocation_list",
     "name_of",
@@ -72,15 +74,22 @@ def load_revocation_list(der: bytes) -> RevocationList:
     """Reads one list of revoked certificates.
 
     Raises:
-        AttestationError: If it is none, or too large.
+        AttestationError: If it is none, is too large, or names only a part of what is revoked.
     """
     _require_size(der, "a revocation list")
     try:
         revoked = x509.load_der_x509_crl(der)
         _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
+        critical = [e.oid.dotted_string for e in revoked.extensions if e.critical]
     except Exception as error:
         raise AttestationError(Step.PARSE, "a revocation list that is no CRL in DER") from error
     _require_whole_signature(der, revoked.signature, "a revocation list")
+    if critical:
+        # Differences to another list, and lists of some certificates alone (RFC 5280, §5.2.4-5).
+        raise AttestationError(
+            Step.PARSE,
+            f"a revocation list with a critical extension, {critical[0]}: it is not whole",
+        )
     return revoked
 
 
@@ -115,13 +124,20 @@ def check_chain(chain: Sequence[Certificate], root: Certificate) -> None:
         AttestationError: If a signature, a name or a constraint does not hold.
     """
     for depth, (issued, issuer) in enumerate(zip(chain, [*chain[1:], root], strict=True)):
-        try:
-            issued.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        if not is_issued_by(issued, issuer):
             raise AttestationError(
                 Step.ROOT, f"{name_of(issued)} is not signed by {name_of(issuer)}"
-            ) from error
+            )
         _require_authority(issuer, depth)
+
+
+def is_issued_by(issued: Certificate, issuer: Certificate) -> bool:
+    """Whether a certificate names another one as its issuer, and is signed by it."""
+    try:
+        issued.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def check_dates(certificates: Iterable[Certificate], at: datetime) -> None:
@@ -148,14 +164,22 @@ def check_not_revoked(
     Raises:
         AttestationError: If the issuer did not sign the list, or a certificate is on it.
     """
-    key = issuer.public_key()
-    if revoked.issuer != issuer.subject or not revoked.is_signature_valid(key):  # type: ignore[arg-type]
+    if not is_list_of(revoked, issuer):
         raise AttestationError(Step.ROOT, f"the revocation list is not signed by {name_of(issuer)}")
     for certificate in chain:
         if certificate.issuer == revoked.issuer and _is_on(certificate, revoked):
             raise AttestationError(
                 Step.ROOT, f"the certificate {name_of(certificate)} is revoked by its vendor"
             )
+
+
+def is_list_of(revoked: RevocationList, issuer: Certificate) -> bool:
+    """Whether an issuer signed a revocation list."""
+    key = issuer.public_key()
+    try:
+        return revoked.issuer == issuer.subject and revoked.is_signature_valid(key)  # type: ignore[arg-type]
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def check_list_dates(revoked: RevocationList, issuer: Certificate, at: datetime) -> None:

@@ -7,7 +7,7 @@ online.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -48,11 +48,13 @@ class IntelCollateral:
 
     Attributes:
         text: The JSON document that `dcap-qvl` reads.
+        fields: Its fields, all of them texts.
         tcb_info: Intel's statement about TCB levels; its signature is not verified yet.
         qe_identity: Intel's statement about the quoting enclave; the same.
     """
 
     text: str
+    fields: Mapping[str, str]
     tcb_info: dict[str, object]
     qe_identity: dict[str, object]
 
@@ -69,11 +71,29 @@ class IntelCollateral:
             raise AttestationError(
                 Step.PARSE, f"Intel's collateral lacks, or should not have: {', '.join(odd)}"
             )
+        fields = {key: value for key, value in outer.items() if isinstance(value, str)}
+        if odd := sorted(outer.keys() - fields.keys()):
+            raise AttestationError(
+                Step.PARSE, f"Intel's collateral has what is no text: {', '.join(odd)}"
+            )
         return cls(
             text,
+            fields,
             _object(outer["tcb_info"], "Intel's TCB information"),
             _object(outer["qe_identity"], "Intel's identity of the quoting enclave"),
         )
+
+    def revocation_list(self, key: str) -> RevocationList:
+        """One of the two lists: 'pck_crl' of the platforms' issuer, 'root_ca_crl' of the root.
+
+        Raises:
+            AttestationError: If it is none in DER, written in hexadecimal.
+        """
+        try:
+            der = bytes.fromhex(self.fields[key])
+        except ValueError as error:
+            raise AttestationError(Step.PARSE, f"{key} in Intel's collateral is no hex") from error
+        return load_revocation_list(der)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from confide.errors import AttestationError, Step
+from confide.tee import statements
 from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
-from confide.tee.certificates import Certificate, load_revocation_list, name_of, pem_blocks
+from confide.tee.certificates import Certificate, name_of
 from confide.tee.collateral import IntelCollateral
 from confide.tee.quote import Quote, parse
 
@@ -71,11 +72,12 @@ def authenticate(
         AttestationError: At the steps `root`, `freshness` and `debug`.
     """
     root, assurance = _root_of(quote, roots)
-    document = _document_for(quote, collateral)
-    _check_chains(quote, document, root)
+    document = statements.document_for(quote, collateral, root)
+    statements.check_chains(quote, document, root)
+    statements.check_not_revoked(quote, collateral)
     claims = _verified(evidence, document, root, at)
     _check_parsers_agree(quote, claims)
-    _check_age(document, at, max_age)
+    statements.check_age(document, at, max_age)
     pck = claims["platform"]["pck"]
     node = pck["platform_instance_id"] or pck["ppid"]
     tcb = claims["tcb"]
@@ -110,55 +112,6 @@ def _root_of(
     )
 
 
-def _document_for(quote: Quote, collateral: Sequence[IntelCollateral]) -> IntelCollateral:
-    """The newest document for the platform's family (FMSPC) and kind of quote."""
-    import dcap_qvl
-
-    leaf = quote.chain[0].public_bytes(Encoding.PEM)
-    try:
-        family = dcap_qvl.parse_pck_extension_from_pem(leaf).fmspc.hex().upper()
-    except ValueError as error:
-        raise AttestationError(
-            Step.ROOT, f"{name_of(quote.chain[0])} is no certificate of a platform's key"
-        ) from error
-    kind = quote.platform.value.upper()
-    fitting = [
-        document
-        for document in collateral
-        if str(document.tcb_info.get("fmspc")).upper() == family
-        and document.tcb_info.get("id") == kind
-    ]
-    if not fitting:
-        raise AttestationError(
-            Step.ROOT,
-            f"no collateral is given for Intel's platforms {family}, {kind}; fetch it with "
-            "'confide tee collateral fetch'",
-        )
-    return max(fitting, key=lambda document: str(document.tcb_info.get("issueDate")))
-
-
-def _check_chains(quote: Quote, document: IntelCollateral, root: Certificate) -> None:
-    """What the library does not read of the chains beside statements and lists: all is to be so."""
-    pinned = root.public_bytes(Encoding.DER)
-    for key in ("tcb_info_issuer_chain", "qe_identity_issuer_chain"):
-        ders = _ders(document, key)
-        if len(ders) != 2 or ders[1] != pinned:
-            raise AttestationError(
-                Step.ROOT, f"the collateral's {key} is not one certificate and {name_of(root)}"
-            )
-    issuers = [certificate.public_bytes(Encoding.DER) for certificate in quote.chain[1:]]
-    if _ders(document, "pck_crl_issuer_chain") != issuers:
-        raise AttestationError(
-            Step.ROOT,
-            f"the collateral's list of revoked platforms is not of {name_of(quote.chain[1])}, who "
-            "issued the quote's key",
-        )
-
-
-def _ders(document: IntelCollateral, key: str) -> list[bytes]:
-    return [der for _, der in pem_blocks(str(json.loads(document.text)[key]).encode())]
-
-
 def _verified(
     evidence: bytes, document: IntelCollateral, root: Certificate, at: datetime
 ) -> Mapping[str, Any]:
@@ -181,7 +134,7 @@ def _step_of(
     try:
         chain = parse(evidence).chain
         began = max(certificate.not_valid_before_utc for certificate in chain)
-        _claims(evidence, document, root, max(began, _issued(document)))
+        _claims(evidence, document, root, max(began, statements.issued(document)))
     except ValueError as then:
         return Step.FRESHNESS if _is_not_sealed(then) else Step.ROOT
     return Step.FRESHNESS
@@ -208,38 +161,6 @@ def _claims(
         dcap_qvl.QuotePolicy.claims_only(now),
     )
     return json.loads(claims.to_json())  # type: ignore[no-any-return]
-
-
-def _issued(document: IntelCollateral) -> datetime:
-    """When the last of the document's statements was made; 1970 if it does not say so."""
-    dates = [_date(s.get("issueDate")) for s in (document.tcb_info, document.qe_identity)]
-    for key in ("root_ca_crl", "pck_crl"):
-        try:
-            der = bytes.fromhex(str(json.loads(document.text)[key]))
-            dates.append(load_revocation_list(der).last_update_utc)
-        except (ValueError, AttestationError):
-            continue
-    return max(dates)
-
-
-def _date(text: object) -> datetime:
-    try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except (ValueError, OverflowError):  # the first and the last day have no time in every zone
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _check_age(document: IntelCollateral, at: datetime, max_age: timedelta) -> None:
-    statements = {"TCB levels": document.tcb_info, "quoting enclave": document.qe_identity}
-    for what, statement in statements.items():
-        issued = _date(statement.get("issueDate"))
-        if at - issued > max_age:
-            raise AttestationError(
-                Step.FRESHNESS,
-                f"Intel's statement about the {what} is of {issued:%Y-%m-%d %H:%M} UTC, "
-                f"{(at - issued).days} days old; at most {max_age.days} are allowed: fetch a new "
-                "one",
-            )
 
 
 def _check_parsers_agree(quote: Quote, claims: Mapping[str, Any]) -> None:

@@ -70,8 +70,9 @@ def replay(events: list[Event], registers: Mapping[str, bytes]) -> dict[str, byt
         registers: Of the verified quote: 'rtmr0' to 'rtmr3'.
 
     Returns:
-        The contents of applications' events, by 'event:NAME'; names that occur twice are left out,
-        because a reference could mean either.
+        The contents of applications' events, by 'event:NAME'. Names that occur twice are left out,
+        because a reference could mean either, and names with a colon, because a digest does not
+        bind where such a name ends and its contents begin.
 
     Raises:
         AttestationError: If the log does not lead to the registers, at the step `measurement`.
@@ -90,9 +91,9 @@ def replay(events: list[Event], registers: Mapping[str, bytes]) -> dict[str, byt
 
 
 def _binds_contents(event: Event) -> bool:
-    return event.kind == APPLICATION_EVENT and event.digest == application_digest(
-        event.kind, event.name, event.contents
-    )
+    if event.kind != APPLICATION_EVENT or ":" in event.name:
+        return False
+    return event.digest == application_digest(event.kind, event.name, event.contents)
 
 
 def _event(entry: Any) -> Event:

@@ -42,6 +42,9 @@ LEVELS: Final = {
 }
 """By product, the byte of TCB_VERSION in which each component's level stands."""
 
+_MOST_TRIED: Final = 16
+"""Of certificates that fit by what they say of themselves."""
+
 _AMD: Final = "1.3.6.1.4.1.3704.1."
 _PRODUCT: Final = ObjectIdentifier(_AMD + "2")
 _CHIP: Final = ObjectIdentifier(_AMD + "4")
@@ -171,22 +174,26 @@ def authenticate(
     Raises:
         AttestationError: At the steps `root` and `freshness`.
     """
-    leaf, product = _leaf_of(report, certificates_)
+    given = tuple(certificates_)
+    leaf, product = _leaf_of(report, given)
     if product not in roots:
         raise AttestationError(
             Step.ROOT, f"no root is pinned for AMD's product {product!r}: {', '.join(roots)} are"
         )
-    chain = [leaf, _issuer_of(leaf, certificates_)]
+    chain = [leaf, _issuer_of(leaf, given, roots[product])]
     root, assurance = _root_of(chain, roots[product])
     certificates.check_chain(chain, root)
     _check_signature(report, leaf)
     dated = [leaf, chain[1], root]
     expires = min(c.not_valid_after_utc for c in dated)
+    latest = _heed(lists, chain, root)
     if revocation:
-        revoked = _latest(lists, root)
-        certificates.check_not_revoked(chain, root, revoked)
-        certificates.check_list_dates(revoked, root, at)
-        expires = min(expires, revoked.next_update_utc or expires)
+        if latest is None:
+            raise AttestationError(
+                Step.ROOT, f"the collateral has no revocation list that {name_of(root)} signed"
+            )
+        certificates.check_list_dates(latest, root, at)
+        expires = min(expires, latest.next_update_utc or expires)
     certificates.check_dates(dated, at)
     return Attestation(
         platform=Platform.SNP,
@@ -201,13 +208,22 @@ def authenticate(
     )
 
 
-def _leaf_of(report: SnpReport, collateral: Iterable[Certificate]) -> tuple[Certificate, str]:
-    """The certificate of the key that must have signed, and the product it is of."""
-    signers = [c for c in collateral if name_of(c) == f"'SEV-{report.signer}'"]
-    for certificate in signers:
-        product = _product(certificate)
-        if product in LEVELS and _is_of(certificate, product, report):
+def _leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certificate, str]:
+    """The certificate of the key that signed, or of one that might have, and the product it is of.
+
+    Providers' keys of one level are told apart by nothing but what they signed.
+    """
+    signers = [c for c in given if name_of(c) == f"'SEV-{report.signer}'"]
+    fitting = [
+        (certificate, product)
+        for certificate in signers
+        if (product := _product(certificate)) in LEVELS and _is_of(certificate, product, report)
+    ]
+    for certificate, product in fitting[:_MOST_TRIED]:
+        if _has_signed(certificate, report):
             return certificate, product
+    if fitting:
+        return fitting[0]
     what = f"{report.signer} certificate of this chip at the TCB that it reports"
     found = f"{len(signers)} of others are" if signers else "none is"
     raise AttestationError(
@@ -226,10 +242,20 @@ def _is_of(certificate: Certificate, product: str, report: SnpReport) -> bool:
     return bool(chip) and any(chip) and report.chip == chip.ljust(len(report.chip), b"\0")
 
 
-def _issuer_of(leaf: Certificate, collateral: Iterable[Certificate]) -> Certificate:
-    for certificate in collateral:
-        if certificate.subject == leaf.issuer:
+def _issuer_of(
+    leaf: Certificate,
+    given: Iterable[Certificate],
+    roots: Sequence[tuple[Certificate, Assurance]],
+) -> Certificate:
+    """Of the certificates with the issuer's name the one that stands between leaf and a root."""
+    named = [c for c in given if c.subject == leaf.issuer]
+    for certificate in named[:_MOST_TRIED]:
+        if certificates.is_issued_by(leaf, certificate) and any(
+            certificates.is_issued_by(certificate, root) for root, _ in roots
+        ):
             return certificate
+    if named:
+        return named[0]
     raise AttestationError(
         Step.ROOT, f"the collateral lacks {leaf.issuer.rfc4514_string()}, who issued the chip's key"
     )
@@ -247,25 +273,42 @@ def _root_of(
     )
 
 
-def _latest(lists: Iterable[RevocationList], root: Certificate) -> RevocationList:
-    own = [revoked for revoked in lists if revoked.issuer == root.subject]
-    if not own:
-        raise AttestationError(
-            Step.ROOT, f"the collateral has no revocation list of {name_of(root)}"
-        )
-    return max(own, key=lambda revoked: revoked.last_update_utc)
+def _heed(
+    lists: Iterable[RevocationList], chain: Sequence[Certificate], root: Certificate
+) -> RevocationList | None:
+    """Heeds all lists that the chain's issuers signed; returns the root's latest.
+
+    Whoever is verified may pass on an older one, which does not undo what a newer one revokes.
+    """
+    latest = None
+    for revoked in lists:
+        for issuer in (chain[1], root):
+            if certificates.is_list_of(revoked, issuer):
+                certificates.check_not_revoked(chain, issuer, revoked)
+                if issuer is root and (
+                    latest is None or revoked.last_update_utc > latest.last_update_utc
+                ):
+                    latest = revoked
+    return latest
 
 
 def _check_signature(report: SnpReport, leaf: Certificate) -> None:
+    if not _has_signed(leaf, report):
+        raise AttestationError(
+            Step.ROOT,
+            "the SEV-SNP report is not signed by the chip's key, of curve P-384: it was altered",
+        )
+
+
+def _has_signed(leaf: Certificate, report: SnpReport) -> bool:
     key = leaf.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise AttestationError(Step.ROOT, f"the key of {name_of(leaf)} is not of curve P-384")
+        return False
     try:
         key.verify(encode_dss_signature(*report.signature), report.signed, ec.ECDSA(SHA384()))
-    except InvalidSignature as error:
-        raise AttestationError(
-            Step.ROOT, "the SEV-SNP report is not signed by the chip's key: it was altered"
-        ) from error
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _least_levels(report: SnpReport, product: str) -> dict[str, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 from cryptography import x509
 
 from confide.errors import AttestationError
-from confide.tee.certificates import load_revocation_list, name_of
+from confide.tee.certificates import name_of
 from confide.tee.collateral import Collateral
 
 __all__ = ["Listed", "listed"]
@@ -77,16 +76,18 @@ def _in_file(path: Path, at: datetime, max_age: timedelta) -> Iterator[Listed]:
             name = str(statement.get("fmspc") or statement.get("id"))
             warning = _ending(due, at)
             if issued is not None and at - issued > max_age:
-                warning = f"older than {max_age.days} days, which policies refuse: fetch it anew"
+                warning = _too_old(max_age)
             yield Listed(path.name, kind, name, issued, due, warning)
-        text = json.loads(document.text)
         for key in ("pck_crl", "root_ca_crl"):
             try:
-                revoked = load_revocation_list(bytes.fromhex(text[key]))
-            except (ValueError, TypeError, AttestationError) as error:
+                revoked = document.revocation_list(key)
+            except AttestationError as error:
                 yield Listed(path.name, "unreadable", f"{key}: {error}", None, None, "take it away")
                 continue
-            yield _list(path.name, revoked, at)
+            found = _list(path.name, revoked, at)
+            if key == "pck_crl" and at - revoked.last_update_utc > max_age:
+                found = replace(found, warning=_too_old(max_age))
+            yield found
 
 
 def _list(file: str, revoked: x509.CertificateRevocationList, at: datetime) -> Listed:
@@ -94,6 +95,10 @@ def _list(file: str, revoked: x509.CertificateRevocationList, at: datetime) -> L
     name = repr(str(names[0].value)) if names else revoked.issuer.rfc4514_string()
     since, until = revoked.last_update_utc, revoked.next_update_utc
     return Listed(file, "revocation list", name, since, until, _ending(until, at))
+
+
+def _too_old(max_age: timedelta) -> str:
+    return f"older than {max_age.days} days, which policies refuse: fetch it anew"
 
 
 def _ending(until: datetime | None, at: datetime) -> str:
