@@ -207,15 +207,34 @@ class TestQuorum(CounterConformance):
             second.advance(1)
 
     def test_finds_a_peer_that_answers_with_another_value(self, peers):
-        """An honest peer stands where it was just raised to."""
+        """An honest peer answers with what it was just raised to."""
 
-        class Jumps(FileCounter):
-            def advance(self, to):
-                super().advance(to + 1)
+        def lying(request):
+            verb, name, nonce, to = canonical.decode(request, 1000)
+            said = canonical.encode([verb, name, nonce, to, to + 1])
+            return canonical.encode([to + 1, key(1).sign(b"confide counter 1\0" + said)])
 
-        jumping = replace(peers[1], counter=Jumps(peers[1].counter.path, NAME))
         with pytest.raises(VerificationError, match="peers stand at 6 where 5 was asked for"):
-            quorum_of(peers, p1=jumping.answer).advance(5)
+            quorum_of(peers, p1=lying).advance(5)
+
+    def test_of_two_instances_only_one_is_told_that_a_value_is_its_own(self, peers):
+        """The host rewrites one's question, and has the other's served before it is answered."""
+        peer = peers[0]
+
+        class Overtaken(FileCounter):
+            def advance(self, to):
+                super().advance(to)
+                if to == 5:
+                    super().advance(6)
+
+        slow = replace(peer, counter=Overtaken(peer.counter.path, NAME))
+
+        def rewritten(request):
+            verb, name, nonce, to = canonical.decode(request, 1000)
+            return slow.answer(canonical.encode([verb, name, nonce, to - (verb == "advance")]))
+
+        with pytest.raises(VerificationError, match="did not sign what is said"):
+            QuorumCounter(NAME, {key(0).public_key().public_bytes_raw(): rewritten}, 0).advance(6)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +375,7 @@ class TestPeer:
             peer.answer(canonical.encode(["advance", NAME, nonce, 3])), 1000
         )
         assert value == 3
-        covered = canonical.encode(["advance", NAME, nonce, 3])
+        covered = canonical.encode(["advance", NAME, nonce, 3, 3])
         key(0).public_key().verify(signature, b"confide counter 1\0" + covered)
 
     def test_shows_no_key(self, peer):

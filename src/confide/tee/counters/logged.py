@@ -1,13 +1,15 @@
-"""A counter that an external log keeps: who sets it back signs a contradiction.
+"""A counter that an external log keeps: who sets it back says so in public.
 
-Every value is an entry of a transparency log. The log's keeper could answer with an older value, as
-any keeper could; but the answer is signed with its nonce and the log's size, so it and the log
-convict the keeper, and no other copy of the log can be shown to those who keep its heads.
+Every answer *is* an entry of a transparency log, with the nonce that was asked with, so an answer
+is as new as its question. A keeper could answer with an older value, as any keeper could; but then
+its log holds a value below one that stands before it, for everybody who reads it (`check_log`), and
+another log can be shown to nobody who keeps a head of this one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,40 +21,68 @@ from confide.tee import merkle
 from confide.tee.counters.counter import LARGEST
 from confide.tee.counters.quorum import Ask
 from confide.tee.log import Entry, Inclusion, LogHead, TransparencyLog
-from confide.tee.signatures import check_signature
 
-__all__ = ["LogCounter", "LogKeeper", "check_answer"]
+__all__ = ["LogCounter", "LogKeeper", "check_log"]
 
-_DOMAIN: Final = b"confide log counter 1\0"
 _KIND: Final = "confide counter 1"
+_READ, _ADVANCE = "read", "advance"
 _NONCE_BYTES: Final = 32
 _MAX_NAME: Final = 256
 _MAX_REQUEST: Final = 1024
 _MAX_REPLY: Final = 16 << 10
 _LONGEST_PROOF: Final = 64
-_START: Final = canonical.encode([_KIND, b"", 0])[:-2]
+_START: Final = canonical.encode([_KIND, "", b"", b"", 0])[:-4]
 """How the entries of counters begin, whatever comes after."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What an entry says of a counter: that it was read or raised, and stood at a value then."""
+
+    verb: str
+    name: bytes
+    nonce: bytes
+    value: int
+
+    def to_bytes(self) -> bytes:
+        return canonical.encode([_KIND, self.verb, self.name, self.nonce, self.value])
+
+    @classmethod
+    def in_entry(cls, entry: Entry) -> _Said | None:
+        """What it says; None of entries of others."""
+        if not entry.body.startswith(_START) or len(entry.body) > _MAX_REQUEST:
+            return None
+        try:
+            values = canonical.decode(entry.body, _MAX_REQUEST, max_items=6)
+        except ProtocolError:
+            return None
+        match values:
+            case [str(), str(verb), bytes(name), bytes(nonce), int(value)]:
+                return cls(verb, name, nonce, value)
+            case _:
+                return None
 
 
 @dataclass
 class LogKeeper:
     """Who keeps the log, and counters for anybody in it.
 
-    Whoever may ask can raise a counter, and so stop the enclave that it is for: who may ask is for
-    the channel to decide.
+    Whoever may ask can raise a counter, and so stop the enclave that it is for, and makes the log
+    longer: who may ask is for the channel to decide.
 
     Attributes:
         log: The log, which may have other entries as well.
-        key: Signs answers and heads.
+        key: Signs heads.
     """
 
     log: TransparencyLog
     key: Ed25519PrivateKey = field(repr=False)
     _seen: int = field(default=0, init=False, repr=False)
-    _newest: dict[bytes, Entry] = field(default_factory=dict, init=False, repr=False)
+    _values: dict[bytes, int] = field(default_factory=dict, init=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def answer(self, request: bytes) -> bytes:
-        """Reads or raises a counter, and signs what it stands at.
+        """Reads or raises a counter, and shows the entry that says so.
 
         Args:
             request: A list of 'read' or 'advance', the counter's name, a nonce of 32 bytes, the
@@ -64,7 +94,7 @@ class LogKeeper:
         """
         match canonical.decode(request, _MAX_REQUEST, max_items=6):
             case [str(verb), bytes(name), bytes(nonce), int(to), int(size)] if (
-                verb in ("read", "advance")
+                verb in (_READ, _ADVANCE)
                 and len(nonce) == _NONCE_BYTES
                 and 0 < len(name) <= _MAX_NAME
                 and 0 <= to <= LARGEST
@@ -72,44 +102,28 @@ class LogKeeper:
                 pass
             case _:
                 raise ProtocolError("a request to a log that keeps counters, and it is none")
-        if verb == "advance":
-            self._advance(name, to)
-        self.log.refresh()
-        self._take_in()
-        return self._signed(verb, name, nonce, size)
+        with self._lock:
+            number = self._log(verb, name, nonce, to)
+            shown = self.log.inclusion(number, self.key)
+            grew = list(self.log.consistency(size)) if size else []
+        return canonical.encode([shown.to_bytes(), grew])
 
-    def _advance(self, name: bytes, to: int) -> None:
+    def _log(self, verb: str, name: bytes, nonce: bytes, to: int) -> int:
+        """Appends what is answered, alone with the log; returns the entry's number."""
         with self.log.appending() as append:
-            self._take_in()
-            newest = self._newest.get(name)
-            value = _count(newest, name) if newest else 0
-            if value >= to:
-                raise VerificationError(
-                    f"the counter stands at {value}, at or above {to}: another instance raised it"
-                )
-            append(_body(name, to))
-
-    def _take_in(self) -> None:
-        for entry in self.log.entries(self._seen):
-            name = _name_in(entry)
-            if name is not None:
-                self._newest[name] = entry
-            self._seen = entry.number + 1
-
-    def _signed(self, verb: str, name: bytes, nonce: bytes, size: int) -> bytes:
-        head, shown, value = b"", b"", 0
-        path: tuple[bytes, ...] = ()
-        newest = self._newest.get(name)
-        if newest is not None:
-            inclusion = self.log.inclusion(newest.number, self.key)
-            value, path = _count(newest, name), inclusion.path
-            head, shown = inclusion.head.to_bytes(), newest.to_bytes()
-        elif len(self.log):
-            head = self.log.head(self.key).to_bytes()
-        grew = list(self.log.consistency(size)) if size else []
-        said = canonical.encode([verb, name, nonce, value, head])
-        signature = self.key.sign(_DOMAIN + said)
-        return canonical.encode([value, head, shown, list(path), grew, signature])
+            for entry in self.log.entries(self._seen):
+                if said := _Said.in_entry(entry):
+                    self._values[said.name] = said.value
+                self._seen = entry.number + 1
+            value = self._values.get(name, 0)
+            if verb == _ADVANCE:
+                if value >= to:
+                    raise VerificationError(
+                        f"the counter stands at {value}, at or above {to}: another instance "
+                        "raised it"
+                    )
+                value = to
+            return append(_Said(verb, name, nonce, value).to_bytes()).number
 
 
 @dataclass
@@ -134,13 +148,13 @@ class LogCounter:
         """See `confide.tee.counters.MonotonicCounter.read`.
 
         Raises:
-            VerificationError: If the keeper did not sign it, or the log is another one than before.
+            VerificationError: If the log does not show it, or is another one than before.
         """
-        return self._ask("read", 0)
+        return self._ask(_READ, 0)
 
     def advance(self, to: int) -> None:
         """See `confide.tee.counters.MonotonicCounter.advance`."""
-        value = self._ask("advance", to)
+        value = self._ask(_ADVANCE, to)
         if value != to:
             raise VerificationError(
                 f"the log's counter stands at {value} where {to} was asked for: another instance "
@@ -154,80 +168,41 @@ class LogCounter:
             reply = self.ask(canonical.encode([verb, self.name, nonce, to, size]))
         except OSError as error:
             raise ProtocolError(f"the log does not answer: {error}") from error
-        match canonical.decode(reply, _MAX_REPLY, max_items=2 * _LONGEST_PROOF + 7):
-            case [int(value), bytes(head), bytes(shown), list(path), list(grew), bytes(signature)]:
-                said = canonical.encode([verb, self.name, nonce, value, head])
+        match canonical.decode(reply, _MAX_REPLY, max_items=_LONGEST_PROOF + 3):
+            case [bytes(shown), list(grew)] if all(isinstance(step, bytes) for step in grew):
+                inclusion = Inclusion.from_bytes(shown)
             case _:
                 raise ProtocolError("an answer of a log that keeps counters, and it is none")
-        _verify(self.key, signature, said)
-        if not all(isinstance(step, bytes) for step in [*path, *grew]):
-            raise ProtocolError("an answer of a log with a proof that is none")
-        if not head:
-            if value or self.head:
-                raise VerificationError("the log says that it is empty, and it was not")
-            return 0
-        newest = LogHead.from_bytes(head)
-        newest.verify(self.key)
+        said = _Said.in_entry(inclusion.verify(self.key))
+        if said is None or (said.verb, said.name, said.nonce) != (verb, self.name, nonce):
+            raise VerificationError("the log answers with an entry that is none to this question")
+        newest = inclusion.head
         if self.head is not None:
-            merkle.check_consistency(self.head.size, self.head.root, newest.size, newest.root, grew)
-        if value:
-            self._check_shown(value, Inclusion(Entry.from_bytes(shown), tuple(path), newest))
+            known = self.head
+            merkle.check_consistency(known.size, known.root, newest.size, newest.root, grew)
         self.head = newest
-        return value
-
-    def _check_shown(self, value: int, shown: Inclusion) -> None:
-        if shown.verify(self.key).body != _body(self.name, value):
-            raise VerificationError(
-                f"the log does not show the entry that raised the counter to {value}"
-            )
+        return said.value
 
 
-def check_answer(answer: bytes, request: bytes, log: TransparencyLog, key: bytes) -> None:
-    """Holds a keeper to what it answered, by the log that it shows to others.
+def check_log(log: TransparencyLog) -> None:
+    """Holds a keeper to its answers: values grow when raised, and are as before when read.
 
     Args:
-        answer: What it answered, as it came.
-        request: What was asked.
-        log: A copy of its log, at least as long as the answer says that it was.
-        key: Its public key.
+        log: A copy of its log, which a head that others have stands for.
 
     Raises:
-        VerificationError: If it lied, or the answer is not its own.
+        VerificationError: Naming the first entry that is a lie.
     """
-    verb, name, nonce, *_ = canonical.decode(request, _MAX_REQUEST, max_items=6)
-    value, head, *_, signature = canonical.decode(answer, _MAX_REPLY)
-    _verify(key, signature, canonical.encode([verb, name, nonce, value, head]))
-    size = LogHead.from_bytes(head).size if head else 0
-    values = [_count(e, name) for e in log.entries() if e.number < size and _name_in(e) == name]
-    truth = values[-1] if values else 0
-    if truth != value:
-        raise VerificationError(
-            f"the keeper of {log} said that a counter stood at {value}, and by its first {size} "
-            f"entries it stood at {truth}"
-        )
-
-
-def _body(name: bytes, value: int) -> bytes:
-    return canonical.encode([_KIND, name, value])
-
-
-def _name_in(entry: Entry) -> bytes | None:
-    """Whose counter an entry raised; None for entries of others."""
-    if not entry.body.startswith(_START) or len(entry.body) > _MAX_REQUEST:
-        return None
-    match canonical.decode(entry.body, _MAX_REQUEST, max_items=4):
-        case [str(), bytes(name), int()]:
-            return name
-        case _:
-            return None
-
-
-def _count(entry: Entry, name: bytes) -> int:
-    _, found, value = canonical.decode(entry.body, _MAX_REQUEST, max_items=4)
-    assert found == name  # noqa: S101 - only such entries are asked
-    return int(value)
-
-
-def _verify(key: bytes, signature: bytes, said: bytes) -> None:
-    otherwise = f"the answer about a counter is not signed by the log of {key.hex()[:16]}…"
-    check_signature(key, signature, _DOMAIN + said, otherwise)
+    values: dict[bytes, int] = {}
+    for entry in log.entries():
+        said = _Said.in_entry(entry)
+        if said is None:
+            continue
+        before = values.get(said.name, 0)
+        true = said.value > before if said.verb == _ADVANCE else said.value == before
+        if not true:
+            raise VerificationError(
+                f"entry {entry.number} of {log} says that a counter stood at {said.value}, and it "
+                f"stood at {before}: the keeper set it back"
+            )
+        values[said.name] = said.value

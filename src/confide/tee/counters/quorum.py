@@ -58,10 +58,12 @@ class CounterPeer:
             raise ProtocolError(
                 "a request for another counter, to do something else, or with a nonce that is none"
             )
+        # What this request raised it to, and not where another one may have raised it since: two
+        # instances must not both be told that one value is theirs.
         if verb == "advance":
             self.counter.advance(to)
-        value = self.counter.read()
-        signed = canonical.encode([verb, name, nonce, value])
+        value = to if verb == "advance" else self.counter.read()
+        signed = canonical.encode([verb, name, nonce, to, value])
         return canonical.encode([value, self.key.sign(_DOMAIN + signed)])
 
 
@@ -119,7 +121,7 @@ class QuorumCounter:
             nonce = self.random.bytes(_NONCE_BYTES)
             try:
                 reply = ask(canonical.encode([verb, self.name, nonce, to]))
-                values.append(self._verified(reply, public, verb, nonce))
+                values.append(self._verified(reply, public, verb, nonce, to))
             except (ProtocolError, OSError) as error:
                 problems.append(error)
         if len(values) < self.quorum:
@@ -130,13 +132,13 @@ class QuorumCounter:
             )
         return values
 
-    def _verified(self, reply: bytes, public: bytes, verb: str, nonce: bytes) -> int:
+    def _verified(self, reply: bytes, public: bytes, verb: str, nonce: bytes, to: int) -> int:
         match canonical.decode(reply, _MAX_REPLY, max_items=3):
             case [int(value), bytes(signature)]:
                 pass
             case _:
                 raise ProtocolError("a peer's answer for the counter that is none")
-        signed = canonical.encode([verb, self.name, nonce, value])
+        signed = canonical.encode([verb, self.name, nonce, to, value])
         otherwise = f"peer {public.hex()[:16]}… did not sign what is said of its counter"
         check_signature(public, signature, _DOMAIN + signed, otherwise)
         return value
