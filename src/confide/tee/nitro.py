@@ -31,6 +31,7 @@ _ES384: Final = b"\xa1\x01\x38\x22"
 """The protected header, {1: -35}: nothing else is signed by these keys."""
 
 _SIGNATURE_BYTES: Final = 96
+_OPEN_MAP, _BREAK = b"\xbf", b"\xff"
 _PCR_BYTES: Final = 48
 _CODE_PCRS: Final = ("pcr0", "pcr1", "pcr2")
 _LONGEST_CHAIN: Final = 8
@@ -100,11 +101,12 @@ def parse(evidence: bytes) -> NitroDocument:
         raise _error("has a payload or a signature that is no byte string")
     if len(signature) != _SIGNATURE_BYTES or cbor2.dumps(outer) != evidence:
         raise _error("is not the shortest form of itself")
-    fields = _fields_of(_decode(payload))
+    values = _decode(payload)
+    fields = _fields_of(values)
     certificate_list = fields["cabundle"]
     if not 1 <= len(certificate_list) <= _LONGEST_CHAIN:
         raise _error(f"has a chain of {len(certificate_list)}; 1 to {_LONGEST_CHAIN} are read")
-    return NitroDocument(
+    document = NitroDocument(
         signed=cbor2.dumps(["Signature1", _ES384, b"", payload]),
         signature=signature,
         module=fields["module_id"],
@@ -114,6 +116,9 @@ def parse(evidence: bytes) -> NitroDocument:
         bundle=[load_certificate(_bytes(der)) for der in certificate_list],
         binding=Binding(fields["user_data"] or b"", fields["nonce"], fields["public_key"]),
     )
+    # After all values are known to be plain ones: what nests deeply cannot be written out again.
+    _require_shortest(payload, cbor2.dumps(values))
+    return document
 
 
 def authenticate(
@@ -180,6 +185,15 @@ def _decode(data: bytes) -> Any:
     return value
 
 
+def _require_shortest(payload: bytes, written: bytes) -> None:
+    """That a map has no key twice and nothing is written longer than it need be.
+
+    The hypervisor leaves the map's length open, so that it ends with a break.
+    """
+    if payload != written and payload != _OPEN_MAP + written[1:] + _BREAK:
+        raise _error("has a payload that is not the shortest form of itself")
+
+
 def _fields_of(payload: object) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise _error("has a payload that is no map")
@@ -197,7 +211,7 @@ def _fields_of(payload: object) -> dict[str, Any]:
 
 def _pcrs(values: dict[Any, Any]) -> dict[str, bytes]:
     for index, value in values.items():
-        if not isinstance(index, int) or not 0 <= index < 32 or len(_bytes(value)) != _PCR_BYTES:
+        if type(index) is not int or not 0 <= index < 32 or len(_bytes(value)) != _PCR_BYTES:
             raise _error("has a PCR that is no hash of 48 bytes with a number below 32")
     return {f"pcr{index}": values[index] for index in sorted(values)}
 
