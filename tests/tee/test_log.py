@@ -195,6 +195,35 @@ def test_what_is_no_log_is_refused(tmp_path):
         empty.head(KEY)
 
 
+_ENDLESS_VIEW = """
+CREATE VIEW confide_log AS WITH RECURSIVE t(number) AS
+(SELECT 1 UNION ALL SELECT number + 1 FROM t) SELECT number, x'' AS data FROM t
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE confide_log (number INTEGER PRIMARY KEY, data)",
+        "CREATE TABLE confide_log (number INTEGER PRIMARY KEY, data BLOB)",
+        _ENDLESS_VIEW,
+    ],
+)
+def test_a_file_that_is_laid_out_to_exhaust_its_reader_is_refused(path, statement):
+    """A number in the place of bytes would be as many zeros; a view may never end."""
+    rewrite(path, statement)
+    with pytest.raises(ProtocolError, match=r"laid out otherwise|cannot use the log"):
+        TransparencyLog(path)
+
+
+def test_an_entry_of_no_date_is_refused(log, path):
+    last = list(log.entries())[-1]
+    late = Entry(7, 1 << 60, last.hash, b"later than any date")
+    rewrite(path, "INSERT INTO confide_log VALUES (?, ?)", 7, late.to_bytes())
+    with pytest.raises(ProtocolError, match="an entry of a log that is none"):
+        TransparencyLog(path)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x80", b"\x84\x00\x00\x40", bytes(40)])
 def test_an_entry_that_is_none_is_refused(data):
     with pytest.raises(ProtocolError):

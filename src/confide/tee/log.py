@@ -26,16 +26,26 @@ from confide.tee import merkle
 from confide.tee.relying import system_clock
 from confide.tee.signatures import check_signature
 
-__all__ = ["MAX_BODY_BYTES", "Entry", "Inclusion", "LogHead", "TransparencyLog", "check_heads"]
+__all__ = [
+    "LAST_TIME",
+    "MAX_BODY_BYTES",
+    "Entry",
+    "Inclusion",
+    "LogHead",
+    "TransparencyLog",
+    "check_heads",
+]
 
 MAX_BODY_BYTES: Final = 1 << 20
+LAST_TIME: Final = 253_402_300_799
+"""The last second that has a date in four digits, 9999-12-31T23:59:59Z."""
+
 _DOMAIN: Final = b"confide log head 1\0"
 _FIRST: Final = bytes(32)
 _HASH_BYTES: Final = 32
 _LONGEST_PROOF: Final = 64
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS confide_log (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT
-"""
+_MADE: Final = "CREATE TABLE confide_log (number INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT"
+_TABLE: Final = _MADE.replace("TABLE", "TABLE IF NOT EXISTS", 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Entry:
             ProtocolError: If it is anything else.
         """
         match canonical.decode(data, MAX_BODY_BYTES + 256, max_items=5):
-            case [int(number), int(time), bytes(previous), bytes(body)]:
+            case [int(number), int(time), bytes(previous), bytes(body)] if 0 <= time <= LAST_TIME:
                 return cls(number, time, previous, body)
             case _:
                 raise ProtocolError("an entry of a log that is none")
@@ -206,6 +216,11 @@ class TransparencyLog:
         with self._connected() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(_TABLE)
+            made = connection.execute(
+                "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'confide_log'"
+            ).fetchone()
+        if made is None or made[0] != _MADE:
+            raise VerificationError(f"{self} is laid out otherwise than a log: another made it")
         self.refresh()
 
     def __str__(self) -> str:
@@ -357,6 +372,7 @@ class TransparencyLog:
         except sqlite3.Error as error:
             raise ProtocolError(f"cannot open {self}: {error}") from error
         try:
+            connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA fullfsync=ON")
             yield connection
@@ -383,7 +399,7 @@ def check_heads(heads: Sequence[LogHead]) -> None:
 def _rows(connection: sqlite3.Connection, start: int) -> Iterator[bytes]:
     query = "SELECT data FROM confide_log WHERE number >= ? ORDER BY number"
     for (data,) in connection.execute(query, (start,)):
-        yield bytes(data)
+        yield data
 
 
 def _following(last: Entry | None, data: bytes) -> Entry:

@@ -122,6 +122,11 @@ class TestManifest:
         base = f'[base]\nimage = "b"\ndigest = "sha256:{"0" * 64}"\n'
         assert Manifest.of(described(folder, text + base)).base is not None
 
+    @pytest.mark.parametrize("pattern", ["/etc/*", "../*", "x/../../*"])
+    def test_patterns_stay_in_their_folder(self, folder, pattern):
+        with pytest.raises(DataError, match=r"leaves .*; name a folder of its own"):
+            Manifest.of(described(folder, IMAGE + f'include = ["{pattern}"]\n'))
+
     def test_nothing_is_no_image(self, folder):
         with pytest.raises(DataError, match="has no file that"):
             Manifest.of(described(folder, IMAGE + 'include = ["*.none"]\n'))
@@ -151,6 +156,11 @@ class TestDescription:
             (IMAGE.replace("entrypoint", "entry"), "unknown key 'entry'"),
             (IMAGE.replace('"/app"', '"app"'), "no path from the root"),
             (IMAGE.replace('"/app"', '"/app/../etc"'), "no path from the root"),
+            (IMAGE.replace('"/app"', '"//app"'), "no path from the root"),
+            (IMAGE.replace('"/app"', '"/"'), "no path from the root"),
+            (IMAGE + SGX + 'sealed = [{path = "/app", key = "_sgx_mrsigner"}]', "would hide"),
+            (IMAGE + SGX + 'sealed = [{path = "/app/run/x", key = "_sgx_mrsigner"}]', "would hide"),
+            (IMAGE + SNP.replace("{workload}", "none"), "does not name {workload}"),
             ('environment = {"A-B" = "1"}\n' + IMAGE, "which no variable is called"),
             (IMAGE + SGX.replace("512M", "500M"), "is a power of two, as 512M or 2G"),
             (IMAGE + SGX.replace("512M", "big"), "is a power of two, as 512M or 2G"),

@@ -1,7 +1,9 @@
 """Gramine's manifests: what is made opens nothing, and what opens an enclave is found."""
 
+import json
 import tomllib
 
+import jinja2
 import pytest
 from tests.tee.build.test_build import IMAGE, SGX, described, folder
 
@@ -69,6 +71,17 @@ def test_what_is_made_is_clean_toml_once_gramine_fills_it_in(text):
         ('sgx.trusted_files = [\n', 'sgx.trusted_files = [\n  "file:app/other",\n',
          "sgx.trusted_files"),
         ("3a6eb0790f39", "3A6EB0790F39", "sgx.trusted_files"),
+        ('sgx.trusted_files = [\n', 'sgx.trusted_files = [\n  "file:gramine/other",\n',
+         "sgx.trusted_files"),
+        ("sgx.isvsvn", "sys.allowed_ioctls = [{ request_code = 1 }]\nsgx.isvsvn",
+         "sys.allowed_ioctls"),
+        ("fs.mounts = [\n", 'fs.mounts = [\n  { type = "untrusted_shm", path = "/s" },\n',
+         "fs.mounts"),
+        ("fs.mounts = [\n", 'fs.mounts = [\n  { path = "/d", uri = "dev:/dev/x" },\n', "fs.mounts"),
+        ("_sgx_mrenclave", "hosts", "fs.mounts"),
+        ("# gramine-manifest", "# {{ '' }} gramine-manifest", "template"),
+        ("sgx.isvsvn", 'loader.env.B = "{% if x %}"\nsgx.isvsvn', "template"),
+        ("sgx.isvsvn", 'loader.env.B = "{# #}"\nsgx.isvsvn', "template"),
     ],
 )  # fmt: skip
 def test_what_opens_an_enclave_is_found_where_it_stands(text, old, new, key):
@@ -78,12 +91,30 @@ def test_what_opens_an_enclave_is_found_where_it_stands(text, old, new, key):
     assert [finding.key for finding in findings] == [key]
     (finding,) = findings
     if finding.line:
-        where = changed.splitlines()[finding.line - 1]
-        assert (
-            key.split(".")[-2 if "passthrough" in key else -1] in where
-            or "sha256" in where
-            or ("file:app/other" in where)
-        )
+        changed_lines = set(changed.splitlines()) - set(text.splitlines())
+        assert changed.splitlines()[finding.line - 1] in changed_lines
+
+
+def test_nothing_of_a_description_runs_when_gramine_renders_the_template(folder):
+    """gramine-manifest renders with Jinja: an argument must stay an argument."""
+    evil = '{{ \'"]\nsgx.allowed_files = ["file:x"]\nx = ["\' }}{% if 1 %}{# #}'
+    image = IMAGE.replace('version = "1"', f"version = {json.dumps(evil)}").replace(
+        'entrypoint = "/app/run"', f'entrypoint = "/app/run"\narguments = [{json.dumps(evil)}]'
+    )
+    made = build(described(folder, f"environment = {{ A = {json.dumps(evil)} }}\n{image}{SGX}"))
+    assert made.gramine is not None
+
+    class Gramine:
+        libos = "/g/libos"
+
+        def runtimedir(self):
+            return "/g/lib"
+
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    rendered = tomllib.loads(template.from_string(made.gramine).render(gramine=Gramine()))
+    assert rendered["loader"]["argv"] == ["/app/run", evil]
+    assert rendered["loader"]["env"] == {"A": evil}
+    assert "allowed_files" not in rendered["sgx"]
 
 
 def test_a_manifest_without_trusted_files_runs_nothing(text):

@@ -1,6 +1,8 @@
 """The registry: who may say what, what follows from it, and that nobody can say it for others."""
 
+import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.tee.registry.support import (
@@ -16,7 +18,7 @@ from tests.tee.registry.support import (
     key,
     public,
 )
-from tests.tee.support import LEAST, relying_party
+from tests.tee.support import LEAST, NOW, relying_party
 
 from confide.errors import (
     AttestationError,
@@ -261,6 +263,26 @@ class TestMembers:
         (signed,) = registry.releases()
         assert set(signed.signatures) == {public("alder"), public("cedar's new key")}
 
+    def test_a_rejection_settles_nothing(self, registry):
+        """A party that was put out and came back has no old word, and a no is no yes."""
+
+        def settled(name, role):
+            made = registry.propose(MemberProposed(name, public(name), role), key("operator"))
+            for by in ("alder", "cedar"):
+                registry.accept(made, key(by))
+
+        twin = registry.propose(MemberProposed("edna", public("dora"), "party"), key("operator"))
+        registry.accept(twin, key("birch"))
+        settled("birch", "operator")
+        registry.accept(twin, key("alder"))
+        settled("dora", "party")
+        settled("birch", "party")
+        registry.reject(twin, key("cedar"), "no")
+        assert "edna" not in registry.state.members
+        assert status(registry, twin) == "pending"
+        with pytest.raises(ProtocolError, match="the key of another member"):
+            registry.accept(twin, key("birch"))
+
     def test_enough_parties_stay(self, registry):
         out = [MemberProposed(name, public(name), "none") for name in ("birch", "cedar")]
         first = registry.propose(out[0], key("alder"))
@@ -332,7 +354,7 @@ class TestNodes:
 
     def test_must_be_attested_again(self, registry, machine, clock):
         node = enrolled(registry, machine)
-        clock.pass_(seconds=DAY + 1)
+        clock.pass_(seconds=DAY + 2)
         (health,) = registry.nodes()
         assert health.problems == ("its attestation is overdue",)
         relying = relying_at(clock)
@@ -361,6 +383,31 @@ class TestNodes:
         (health,) = registry.nodes()
         assert "failed at parse" in health.problems[0]
 
+    def test_one_answer_attests_once(self, registry, machine, clock):
+        """A member that records old evidence again renews nothing."""
+        node = enrolled(registry, machine)
+        (_, fact), *_ = registry.state.proposals[node.id].attestations
+        clock.pass_(seconds=DAY)
+        again = registry.next_statement(replace(fact, time=fact.time + DAY), "operator")
+        with pytest.raises(ProtocolError, match="was attested with this nonce before"):
+            registry.record(again.signed(key("operator")))
+
+    def test_the_time_is_the_members_and_not_the_keepers(self, registry, machine, clock):
+        """A keeper whose clock is ahead dates an entry later; the attestation counts from when."""
+        registry.log._clock = lambda: NOW + timedelta(days=300)
+        enrolled(registry, machine)
+        clock.pass_(days=2)
+        (health,) = registry.nodes()
+        assert health.attested == int(relying_party().clock().timestamp())
+        assert health.problems == ("its attestation is overdue",)
+
+    def test_an_attestation_of_the_future_counts_for_nothing(self, registry, machine, clock):
+        node = enrolled(registry, machine)
+        (_, fact), *_ = registry.state.proposals[node.id].attestations
+        later = replace(fact, time=fact.time + 100 * DAY, nonce=b"n" * 32)
+        registry.record(registry.next_statement(later, "operator").signed(key("operator")))
+        assert "its attestation is of the future" in registry.nodes()[0].problems
+
     def test_another_machine_under_the_same_name_is_refused(self, registry, machine):
         node = enrolled(registry, machine)
         relying = relying_party()
@@ -386,7 +433,7 @@ class TestNodes:
             registry.node("node-1")
 
     def test_a_build_is_not_attested(self, registry, build):
-        fact = Attested(build.id, bytes(32), bytes(32), bytes(32), "parse", "", "", b"", b"", 0)
+        fact = Attested(build.id, 0, bytes(32), bytes(32), bytes(32), "parse", "", "", b"", b"", 0)
         said = registry.next_statement(fact, "operator").signed(key("operator"))
         with pytest.raises(ProtocolError, match="is no node, and cannot be attested"):
             registry.record(said)
@@ -458,6 +505,37 @@ class TestHeartbeats:
         with pytest.raises(ProtocolError):
             registry.heartbeat(b"\x80")
 
+    @pytest.mark.parametrize("what", ["nothing", "another's", "a later time"])
+    def test_that_the_keeper_of_the_file_wrote_keeps_no_node_alive(
+        self, registry, machine, clock, what, tmp_path
+    ):
+        enrolled(registry, machine)
+        registry.heartbeat(self.beat(registry, machine))
+        clock.pass_(hours=5)
+        forged = {
+            "nothing": b"",
+            "another's": self.beat(registry, Machine(registry)),
+            "a later time": replace(
+                Heartbeat.from_bytes(self.beat(registry, machine)), time=int(NOW.timestamp()) + 9
+            ).to_bytes(),
+        }[what]
+        with sqlite3.connect(tmp_path / "registry.db") as connection:
+            connection.execute(
+                "UPDATE confide_heartbeats SET time = ?, message = ?",
+                (int(clock().timestamp()), forged),
+            )
+        connection.close()
+        assert not registry.nodes()[0].usable
+
+    def test_of_the_instance_before_does_not_count_for_the_next(self, registry, machine):
+        node = enrolled(registry, machine)
+        registry.heartbeat(self.beat(registry, machine))
+        relying = relying_party()
+        nonce = relying.nonce()
+        again = Machine(registry)
+        registry.attest(node, again.answer(nonce), relying, nonce, key("operator"))
+        assert registry.nodes()[0].problems == ("it never gave a sign of life",)
+
 
 class TestTheFile:
     def test_what_is_read_again_is_the_same(self, registry, build, machine, tmp_path):
@@ -527,7 +605,9 @@ class TestStatements:
             lambda: MemberProposed("x", bytes(32), "emperor"),
             lambda: NodeProposed("x", "abacus", "id"),
             lambda: Decided(bytes(32), True, "y" * 501),
-            lambda: Attested(bytes(32), b"", b"", b"", "", "", "hardware", b"", b"", 0),
+            lambda: Attested(bytes(32), 0, b"", b"", b"", "", "", "hardware", b"", b"", 0),
+            lambda: Attested(bytes(32), -1, b"", b"", b"", "parse", "", "", b"", b"", 0),
+            lambda: Attested(bytes(32), 0, b"", b"", b"", "parse", "", "", b"", b"", 1 << 60),
         ],
     )
     def test_nobody_may_make(self, bad):

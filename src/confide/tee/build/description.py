@@ -38,7 +38,7 @@ class Base(Literal):
 
 
 class Source(Literal):
-    """Files that go into the image.
+    """Files that go into the image; patterns reach nothing beside their folder.
 
     Attributes:
         source: A file or folder, relative to the description.
@@ -203,17 +203,32 @@ class Description:
         for name in self.environment:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise PlanError(f"environment names {name!r}, which no variable is called")
+        if self.snp is not None and WORKLOAD not in self.snp.command_line:
+            raise PlanError(
+                f"snp.command_line does not name {WORKLOAD}: nothing would bind the files to what "
+                "is measured"
+            )
         if self.sgx is None:
             return
         _ = self.sgx.enclave_bytes
         for sealed in self.sgx.sealed:
             _require_absolute(sealed.path)
+            for target in (self.entrypoint, *(source.target for source in self.files)):
+                if _overlap(sealed.path, target):
+                    raise PlanError(
+                        f"sgx.sealed path {sealed.path} and the measured {target} lie in each "
+                        "other: what is sealed there would hide what is measured"
+                    )
             if sealed.key not in _SEALING_KEYS:
                 known = " or ".join(_SEALING_KEYS)
                 raise PlanError(f"sgx.sealed key {sealed.key!r}; it is {known}")
 
 
 def _require_absolute(path: str) -> None:
-    parts = path.split("/")
-    if not path.startswith("/") or ".." in parts or "." in parts or not path.isprintable():
-        raise PlanError(f"{path!r} is no path from the root of the image, without '..'")
+    first, *parts = path.split("/")
+    if first or not parts or {"", ".", ".."} & set(parts) or not path.isprintable():
+        raise PlanError(f"{path!r} is no path from the root of the image, without '..' and '//'")
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

@@ -20,7 +20,12 @@ from confide.tee.build.manifest import Manifest
 __all__ = ["Finding", "lint", "render"]
 
 _MAX_CHARACTERS: Final = 64 << 20
-_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+_GRAMINES: Final = ("{{ gramine.libos }}", "{{ gramine.runtimedir() }}")
+"""The places that gramine-manifest fills in; any other mark of Jinja's would run when it does."""
+
+_MARKS: Final = ("{{", "{%", "{#")
+_TRUSTED: Final = tuple(f"file:{mark}{end}" for mark, end in zip(_GRAMINES, ("", "/"), strict=True))
+_KEYS: Final = ("_sgx_mrenclave", "_sgx_mrsigner")
 
 _HEADER: Final = """\
 # Gramine's manifest of {name} {version}, made by `confide tee build`; the hash of manifest.json is
@@ -56,14 +61,14 @@ def render(manifest: Manifest, sgx: Sgx) -> str:
     lines = [
         _HEADER.format(
             name=manifest.name,
-            version=manifest.version,
+            version=_text(manifest.version),
             workload=manifest.hash.hex(),
             base=_BASE.format(**manifest.base) if manifest.base else "",
         ),
         'loader.entrypoint.uri = "file:{{ gramine.libos }}"',
         'loader.log_level = "error"',
         f"libos.entrypoint = {_text(manifest.entrypoint)}",
-        f"loader.argv = {json.dumps([manifest.entrypoint, *manifest.arguments])}",
+        f"loader.argv = [{', '.join(map(_text, (manifest.entrypoint, *manifest.arguments)))}]",
         *(f"loader.env.{n} = {_text(v)}" for n, v in sorted(manifest.environment.items())),
         "",
         "sgx.debug = false",
@@ -104,10 +109,16 @@ def lint(text: str) -> list[Finding]:
     if len(text) > _MAX_CHARACTERS:
         return [Finding("file", f"{len(text):,} characters; at most {_MAX_CHARACTERS:,}", 0)]
     try:
-        given = tomllib.loads(_TEMPLATE.sub("gramine", text))
+        given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return [Finding("file", f"no TOML: {error}", 0)]
-    findings = [*_required(given, text), *_forbidden(given, text), *_files(given, text)]
+    findings = [
+        *_templates(text),
+        *_required(given, text),
+        *_forbidden(given, text),
+        *_mounts(given, text),
+        *_files(given, text),
+    ]
     return sorted(findings, key=lambda finding: (finding.line, finding.key))
 
 
@@ -117,6 +128,37 @@ _WANTED: Final[tuple[tuple[str, object, str], ...]] = (
 )
 _NEVER: Final = re.compile(r"(^|\.)insecure__")
 _PASSED: Final = "passthrough"
+
+
+def _templates(text: str) -> Iterator[Finding]:
+    """Marks of Jinja's, in comments too: what they become is not in the text that is read here."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        rest = line
+        for mark in _GRAMINES:
+            rest = rest.replace(mark, "")
+        if any(mark in rest for mark in _MARKS):
+            known = " and ".join(_GRAMINES)
+            yield Finding(
+                "template", f"a mark that is none of {known}: write out what it is", number
+            )
+
+
+def _mounts(given: dict[str, Any], text: str) -> Iterator[Finding]:
+    mounts = _at(given, "fs.mounts")
+    for mount in mounts if isinstance(mounts, list) else []:
+        if not isinstance(mount, dict):
+            yield Finding("fs.mounts", f"{mount!r} is no mount", _line(text, "fs.mounts"))
+            continue
+        kind, path = mount.get("type", "chroot"), str(mount.get("path"))
+        line = _line(text, path)
+        if kind not in ("chroot", "encrypted", "tmpfs"):
+            problem = f"{path} is of type {kind!r}: the host reads or writes it; leave it out"
+            yield Finding("fs.mounts", problem, line)
+        if str(mount.get("uri", "")).startswith("dev:"):
+            yield Finding("fs.mounts", f"{path} is a device of the host's; leave it out", line)
+        if kind == "encrypted" and mount.get("key_name") not in _KEYS:
+            problem = f"{path} is encrypted under a key that somebody gives; use {_KEYS[0]!r}"
+            yield Finding("fs.mounts", problem, line)
 
 
 def _required(given: dict[str, Any], text: str) -> Iterator[Finding]:
@@ -147,6 +189,9 @@ def _forbidden(given: dict[str, Any], text: str) -> Iterator[Finding]:
     if policy not in (None, "strict"):
         problem = f"is {policy!r}: files of the host's pass; leave it out, it is 'strict'"
         yield Finding("sgx.file_check_policy", problem, _line(text, "sgx.file_check_policy"))
+    if _at(given, "sys.allowed_ioctls"):
+        problem = "calls go to the host and come back as it likes; leave them out"
+        yield Finding("sys.allowed_ioctls", problem, _line(text, "sys.allowed_ioctls"))
     if _at(given, "sgx.allowed_files"):
         problem = "the host may change these; trust them by hash, or mount them encrypted"
         yield Finding("sgx.allowed_files", problem, _line(text, "sgx.allowed_files"))
@@ -162,7 +207,7 @@ def _files(given: dict[str, Any], text: str) -> Iterator[Finding]:
             if not re.fullmatch(r"[0-9a-f]{64}", str(item["sha256"])):
                 problem = f"{item.get('uri')!r} has a hash that is none"
                 yield Finding("sgx.trusted_files", problem, _line(text, str(item["sha256"])))
-        elif "gramine" not in str(item):
+        elif item not in _TRUSTED:
             problem = (
                 f"{item!r} has no hash here: it is measured as it lies on the machine that signs; "
                 "name its sha256"
@@ -199,5 +244,8 @@ def _uri(path: str) -> str:
 
 
 def _text(value: str) -> str:
-    """A TOML basic string; JSON's escapes are among TOML's."""
-    return json.dumps(value)
+    """A TOML basic string; JSON's escapes are among TOML's.
+
+    Braces are escaped, so that gramine-manifest, which renders the text with Jinja, sees no mark.
+    """
+    return json.dumps(value).replace("{", "\\u007b")

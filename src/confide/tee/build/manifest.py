@@ -165,6 +165,9 @@ def file_hash(path: Path) -> tuple[str, int]:
 def _entries(folder: Path, source: Source) -> Iterator[FileEntry]:
     root = folder / source.source
     if root.is_dir() and not root.is_symlink():
+        for pattern in (*source.include, *source.exclude):
+            if pattern.startswith("/") or ".." in pattern.split("/"):
+                raise DataError(f"the pattern {pattern!r} leaves {root}; name a folder of its own")
         chosen = {p for pattern in source.include for p in root.glob(pattern)}
         chosen -= {p for pattern in source.exclude for p in root.glob(pattern)}
         found = sorted(p for p in chosen if p.is_symlink() or not p.is_dir())

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import ProtocolError
+from confide.tee.log import LAST_TIME
 from confide.tee.signatures import check_signature
 
 __all__ = ["Heartbeat", "Heartbeats"]
@@ -78,7 +79,9 @@ class Heartbeat:
             ProtocolError: If it is anything else.
         """
         match canonical.decode(data, _MAX_BYTES, max_items=5):
-            case [bytes(registry), str(node), int(time), bytes(signature)]:
+            case [bytes(registry), str(node), int(time), bytes(signature)] if (
+                0 <= time <= LAST_TIME
+            ):
                 return cls(registry, node, time, signature)
             case _:
                 raise ProtocolError("a heartbeat that is none")
@@ -114,13 +117,29 @@ class Heartbeats:
         if not changed:
             raise ProtocolError(f"a heartbeat of {beat.node!r} that came before, or an older one")
 
-    def last(self, node: str) -> int | None:
-        """When a node last gave a sign of life; None if never."""
+    def last(self, registry: bytes, node: str, key: bytes) -> int | None:
+        """When an instance last gave a sign of life for a node; None if it never did.
+
+        What is in the file is what its keeper put there: only what the instance signed counts.
+
+        Args:
+            registry: Hash of the registry's founding statement.
+            node: The node's name.
+            key: That heartbeats of the instance are signed with.
+        """
         with self._connected() as connection:
             row = connection.execute(
-                "SELECT time FROM confide_heartbeats WHERE node = ?", (node,)
+                "SELECT message FROM confide_heartbeats WHERE node = ? AND length(message) <= ?",
+                (node, _MAX_BYTES),
             ).fetchone()
-        return int(row[0]) if row else None
+        try:
+            beat = Heartbeat.from_bytes(row[0]) if row and isinstance(row[0], bytes) else None
+            if beat is None or (beat.registry, beat.node) != (registry, node):
+                return None
+            beat.verify(key)
+        except ProtocolError:
+            return None
+        return beat.time
 
     def _connected(self) -> closing[sqlite3.Connection]:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from confide.tee.attestation import Assurance
 from confide.tee.registry.statements import NodeProposed
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from confide.tee.registry.state import Proposal, State
 
 __all__ = ["NodeHealth", "health_of"]
+
+_SKEW_SECONDS: Final = 60
+"""By how much clocks may differ."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ def health_of(state: State, proposal: Proposal, heartbeat: int | None, time: int
     assert isinstance(proposal.subject, NodeProposed)  # noqa: S101 - callers choose nodes
     assert state.founded is not None  # noqa: S101 - a registry has been founded
     subject, status = proposal.subject, state.status(proposal)
-    good = [(at, fact) for at, fact in proposal.attestations if not fact.failed]
-    attested, fact = good[-1] if good else (None, None)
+    good = [fact for _, fact in proposal.attestations if not fact.failed]
+    fact = good[-1] if good else None
+    attested = fact.time if fact else None
     due = None
     problems = [] if status == "accepted" else [f"it is {status}"]
     if attested is None or fact is None:
@@ -70,6 +74,8 @@ def health_of(state: State, proposal: Proposal, heartbeat: int | None, time: int
         due = min(attested + state.founded.reattest_seconds, fact.expires)
         if time > due:
             problems.append("its attestation is overdue")
+        if attested > time + _SKEW_SECONDS:
+            problems.append("its attestation is of the future")
     last = proposal.attestations[-1][1] if proposal.attestations else None
     if last is not None and last.failed:
         problems.append(f"its last attestation failed at {last.failed}: {last.reason}")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.errors import AttestationError, DataError, ProtocolError, Step, VerificationError
 from confide.tee.evidence import Evidence
-from confide.tee.log import Entry, LogHead, TransparencyLog, check_heads
+from confide.tee.log import LAST_TIME, Entry, LogHead, TransparencyLog, check_heads
 from confide.tee.registry.heartbeat import Heartbeat, Heartbeats
 from confide.tee.registry.nodes import NodeHealth, health_of
 from confide.tee.registry.state import Proposal, State
@@ -228,10 +228,15 @@ class Registry:
         state = self.state
         time = int((at or self.clock()).timestamp())
         return [
-            health_of(state, proposal, self._heartbeats.last(proposal.subject.name), time)
+            health_of(state, proposal, self._alive(proposal, proposal.subject.name), time)
             for proposal in state.proposals.values()
             if isinstance(proposal.subject, NodeProposed) and proposal.withdrawn is None
         ]
+
+    def _alive(self, node: Proposal, name: str) -> int | None:
+        """When the instance that was attested last gave a sign of life."""
+        good = [fact for _, fact in node.attestations if not fact.failed]
+        return self._heartbeats.last(self.id, name, good[-1].signing_key) if good else None
 
     def node(self, name: str) -> Proposal:
         """The node of a name that is proposed or accepted.
@@ -356,6 +361,7 @@ def _require_machine(peer: AttestedPeer, subject: NodeProposed) -> None:
 def _held(node: bytes, nonce: bytes, relying: RelyingParty, peer: AttestedPeer) -> Attested:
     return Attested(
         node=node,
+        time=int(relying.clock().timestamp()),
         nonce=nonce,
         evidence=peer.evidence_hash,
         policy=relying.policy.hash,
@@ -364,7 +370,7 @@ def _held(node: bytes, nonce: bytes, relying: RelyingParty, peer: AttestedPeer) 
         assurance=peer.assurance.value,
         instance=peer.claims.instance,
         signing_key=peer.claims.signing_key,
-        expires=int(peer.attestation.expires.timestamp()),
+        expires=min(int(peer.attestation.expires.timestamp()), LAST_TIME),
     )
 
 
@@ -377,6 +383,7 @@ def _failed(
         digest = bytes(32)
     return Attested(
         node=node,
+        time=int(relying.clock().timestamp()),
         nonce=nonce,
         evidence=digest,
         policy=relying.policy.hash,

@@ -108,7 +108,7 @@ class State:
             case Withdrawn() as fact:
                 self._withdraw(statement.by, fact)
             case Attested() as fact:
-                self._node(fact.node).attestations.append((entry.time, fact))
+                self._attest(entry.time, fact)
         self.said[statement.by] = statement.sequence + 1
 
     @property
@@ -128,7 +128,9 @@ class State:
         """
         if proposal.withdrawn is not None:
             return "withdrawn"
-        if proposal.settled or len(proposal.accepting(self.parties)) >= self.threshold:
+        enough = len(proposal.accepting(self.parties)) >= self.threshold
+        # What a member is, it is once it was settled; words alone make none.
+        if proposal.settled or (enough and not isinstance(proposal.subject, MemberProposed)):
             return "accepted"
         against = sum(not d.accepted for n, d in proposal.decisions.items() if n in self.parties)
         return "rejected" if len(self.parties) - against < self.threshold else "pending"
@@ -198,15 +200,15 @@ class State:
         if fact.accepted:
             self._check_members(subject)
         proposal.decisions[by] = fact
-        if len(proposal.accepting(self.parties)) >= self.threshold:
+        if fact.accepted and len(proposal.accepting(self.parties)) >= self.threshold:
             proposal.settled = True
             self._settle(subject)
 
     def _settle(self, subject: MemberProposed) -> None:
-        """Gives a member its key and role; what it signed with another key it has to sign again."""
+        """Gives a member its key and role; what it said as another it has to say again."""
         before = self.members.get(subject.name)
         self.members[subject.name] = subject.member
-        if before is not None and before.key != subject.key:
+        if before is not None and before != subject.member:
             for proposal in self.proposals.values():
                 proposal.decisions.pop(subject.name, None)
 
@@ -217,6 +219,14 @@ class State:
         if proposal.withdrawn is not None or proposal.settled:
             raise ProtocolError(f"{proposal.title} was settled already")
         proposal.withdrawn = fact.reason
+
+    def _attest(self, time: int, fact: Attested) -> None:
+        node = self._node(fact.node)
+        if any(known.nonce == fact.nonce for _, known in node.attestations if not known.failed):
+            raise ProtocolError(
+                f"{node.title} was attested with this nonce before: ask it with another one"
+            )
+        node.attestations.append((time, fact))
 
     def _check_members(self, subject: MemberProposed) -> None:
         """That the registry could go on with such a member."""

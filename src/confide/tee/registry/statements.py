@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.tee.attestation import Assurance, Platform
-from confide.tee.log import MAX_BODY_BYTES
+from confide.tee.log import LAST_TIME, MAX_BODY_BYTES
 from confide.tee.release import Release
 from confide.tee.signatures import check_signature
 
@@ -201,7 +201,8 @@ class Attested:
 
     Attributes:
         node: Hash of the entry that proposed it.
-        nonce: What the member asked with.
+        time: When the member verified it, seconds since 1970, by its clock.
+        nonce: What the member asked with, which counts once.
         evidence: SHA-256 of the vendor's document.
         policy: Hash of the policy that it was verified under.
         failed: The step that did not hold, or empty.
@@ -213,6 +214,7 @@ class Attested:
     """
 
     node: bytes
+    time: int
     nonce: bytes
     evidence: bytes
     policy: bytes
@@ -225,6 +227,8 @@ class Attested:
 
     def __post_init__(self) -> None:
         _reasoned(self.reason)
+        if not (0 <= self.time <= LAST_TIME and 0 <= self.expires <= LAST_TIME):
+            raise PlanError(f"an attestation at {self.time}, until {self.expires}: no such dates")
         if self.failed:
             return
         _one_of(self.assurance, Assurance, "an assurance")
