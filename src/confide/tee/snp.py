@@ -32,6 +32,7 @@ _SIGNED_BYTES: Final = 0x2A0
 _VERSIONS: Final = (2, 3, 4, 5)
 _ECDSA_P384_SHA384: Final = 1
 
+_PRIVILEGE_LEVELS: Final = range(4)
 _SIGNERS: Final = {0: "VCEK", 1: "VLEK"}
 _ONE_BIT, _MIGRATION_BIT, _DEBUG_BIT, _POLICY_BITS = 17, 18, 19, 26
 
@@ -128,6 +129,9 @@ def parse(evidence: bytes) -> SnpReport:
         raise reader.error("is signed by neither VCEK nor VLEK")
     if not policy >> _ONE_BIT & 1 or policy >> _POLICY_BITS:
         raise reader.error(f"has the policy {policy:#x}, which the specification does not know")
+    if vmpl not in _PRIVILEGE_LEVELS:
+        # The host may ask too, at 0xffffffff; what it gets is not of the guest's making.
+        raise reader.error(f"was asked for at privilege level {vmpl:#x}; a guest has 0 to 3")
     fields = {
         "measurement": measurement,
         "host_data": host_data,
@@ -136,7 +140,7 @@ def parse(evidence: bytes) -> SnpReport:
         "family_id": family,
         "image_id": image,
         "guest_svn": guest_svn[::-1],
-        "vmpl": bytes([vmpl]) if vmpl < 256 else b"\xff",
+        "vmpl": bytes([vmpl]),
         "platform_info": platform_info[::-1],
     }
     return SnpReport(
