@@ -216,8 +216,9 @@ class TestLeaf:
     @pytest.mark.parametrize(
         "value",
         [
-            b"", b"\x16", b"\x16\x05Mila", b"\x16\x04Milan", der.ia5_string("Siena-B0"), der.ia5_string("Milan2"),
-            der.ia5_string(""), b"\x0c\x05Milan", der.ia5_string("milan"), b"\x16\x06\xffMilan",
+            b"", b"\x16", b"\x16\x05Mila", b"\x16\x04Milan", b"\x0c\x05Milan", b"\x16\x06\xffMilan",
+            der.ia5_string("Siena-B0"), der.ia5_string("Milan2"),
+            der.ia5_string(""), der.ia5_string("milan"),
         ],
     )  # fmt: skip
     def test_of_an_odd_product(self, amd, value):
