@@ -122,6 +122,12 @@ class TestLengths:
         refused(written(document, at, number(document, at, 4) + more, 4))
 
     @intel
+    def test_bytes_between_what_certifies_the_key_and_the_signatures_end(self, platform):
+        document, at = good(platform), BODY_END[platform]
+        longer = written(document, at, number(document, at, 4) + 3, 4)
+        refused(longer + b"\1\2\3", "has 3 bytes after its end")
+
+    @intel
     def test_of_everything_too_little(self, platform):
         document = good(platform)
         for size in (*range(0, 700, 7), *range(700, len(document), 191), len(document) - 1):
