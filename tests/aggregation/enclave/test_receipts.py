@@ -121,6 +121,21 @@ def test_of_an_instance_that_started_again_verify_with_the_evidence_of_both_star
         verify_receipts(receipts, federation.plan, evidence[1:], policy, collateral=Collateral())
 
 
+def test_that_expand_in_memory_are_not_read():
+    """An empty list takes one byte, and seventy where it was read."""
+    with pytest.raises(ProtocolError):
+        Receipt.from_bytes(canonical.encode({"survivors": [[]] * 100_000}))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t[:, None], lambda t: t.astype(np.int32), lambda t: t.astype(float)]
+)
+def test_of_sums_that_are_no_vector_of_whole_numbers_are_refused(released, change):
+    receipt = released[1][-1]
+    with pytest.raises(VerificationError, match="one vector of int64"):
+        receipt.check_totals(change(np.zeros(3, np.int64)))
+
+
 def test_are_read_back_as_they_were(released):
     for receipt in released[1]:
         assert Receipt.from_bytes(receipt.to_bytes()) == receipt

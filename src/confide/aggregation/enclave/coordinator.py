@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Mapping
 
 from confide import canonical
+from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave.aggregator import Aggregator
 from confide.aggregation.enclave.robust import RobustCoordinator
 from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
 from confide.aggregation.inner import inner_coordinator
 from confide.aggregation.session import CoordinatorSession, RoundResult
-from confide.errors import DropoutError, PlanError, ProtocolError
+from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
 from confide.plan.protection import Rule
 from confide.tee.channel import sealed_bytes
 from confide.tee.claims import Claims
@@ -141,7 +142,16 @@ class EnclaveCoordinator:
         expected = header(self._round, sender, self._step)
         opened = self._aggregator.workload.open(claims, expected, sealed, self._limit)
         contributes = inner.awaits == "contribution"
-        inner.receive(opened)
+        try:
+            inner.receive(opened)
+        except VerificationError:
+            if not isinstance(inner, ClearCoordinator):
+                raise
+            # In clear the error names the party's number, which the host is not to learn.
+            raise VerificationError(
+                f"{sender!r} sealed a contribution that the enclave refuses: its signature is "
+                "another's, it is of another state, or beyond the range that the plan declares"
+            ) from None
         if met:
             self._met[sender] = met
         if contributes:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Self
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.aggregation.enclave.wire import MET, expected_of
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import Round
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round
 from confide.aggregation.witness import Link
 from confide.errors import ProtocolError, VerificationError
 from confide.plan.plan import Plan
@@ -111,8 +112,13 @@ class Receipt:
         """Checks that these sums are what was released.
 
         Raises:
-            VerificationError: If they are others.
+            VerificationError: If they are others, or no vector of lattice integers.
         """
+        if totals.dtype != np.int64 or totals.ndim != 1:
+            raise VerificationError(
+                f"sums of shape {totals.shape} and type {totals.dtype}; what an enclave releases "
+                "is one vector of int64"
+            )
         if hash_of_totals(totals) != self.totals:
             raise VerificationError(
                 f"the sums of round {self.number} are not those that the enclave released: "
@@ -141,8 +147,10 @@ class Receipt:
         Raises:
             ProtocolError: If it is anything else.
         """
-        values = canonical.decode(data, _MAX_BYTES)
         kinds = {f.name: f.type for f in fields(cls)}
+        # A survivor is two values, a name and a signature, of which the second has 64 bytes.
+        most = 1 + 2 * len(kinds) + 2 * (len(data) // SIGNATURE_BYTES)
+        values = canonical.decode(data, _MAX_BYTES, max_items=most)
         if not isinstance(values, dict) or values.keys() != kinds.keys():
             raise ProtocolError("a receipt that lacks a field, or has another one")
         for name, kind in kinds.items():
