@@ -112,20 +112,30 @@ def check_not_revoked(quote: Quote, collateral: Sequence[IntelCollateral]) -> No
 
 
 def check_age(document: IntelCollateral, at: datetime, max_age: timedelta) -> None:
-    """Checks how old the statements and the list of revoked platforms are, once they are verified.
+    """Checks how old the statements and the lists are, once they are verified.
 
-    The root's list is not of an age: Intel renews it once in a year.
+    The root's list may be older: Intel renews it once in a year.
 
     Raises:
-        AttestationError: If one is too old, at the step `freshness`.
+        AttestationError: If one is too old or not made yet, at the step `freshness`.
     """
-    dates = {
-        "statement about the TCB levels": _date(document.tcb_info.get("issueDate")),
-        "statement about the quoting enclave": _date(document.qe_identity.get("issueDate")),
-        "list of revoked platforms": document.revocation_list(_PCK_LIST).last_update_utc,
-    }
-    for what, made in dates.items():
-        if at - made > max_age:
+    levels, identity = (
+        _date(s.get("issueDate")) for s in (document.tcb_info, document.qe_identity)
+    )
+    pck, root = (document.revocation_list(key).last_update_utc for key in (_PCK_LIST, _ROOT_LIST))
+    for what, made, oldest in (
+        ("statement about the TCB levels", levels, max_age),
+        ("statement about the quoting enclave", identity, max_age),
+        ("list of revoked platforms", pck, max_age),
+        ("list of revoked issuers", root, None),
+    ):
+        if made > at:
+            raise AttestationError(
+                Step.FRESHNESS,
+                f"Intel's {what} is of {made:%Y-%m-%d %H:%M} UTC, which comes after "
+                f"{at:%Y-%m-%d %H:%M}: look at the clock",
+            )
+        if oldest is not None and at - made > oldest:
             raise AttestationError(
                 Step.FRESHNESS,
                 f"Intel's {what} is of {made:%Y-%m-%d %H:%M} UTC, {(at - made).days} days old; at "
