@@ -1,0 +1,198 @@
+"""The event log of a TDX domain: it leads to the registers, or says nothing at all."""
+
+import hashlib
+import itertools
+import json
+from typing import Any
+
+import pytest
+from confide_sim import Event as Measured
+from confide_sim.events import extended, to_json
+from hypothesis import given
+from hypothesis import strategies as st
+
+from confide.errors import AttestationError, Step
+from confide.tee import event_log
+
+START = (bytes(48),) * 4
+TWO = (Measured("app", b"1"), Measured("key", b"2"))
+BOOT = (
+    Measured("firmware", b"f", 0, 0x8000000A),
+    Measured("kernel", b"k", 1, 0x80000003),
+    Measured("command line", b"c", 2, 0x6),
+)
+
+
+def registers_of(events):
+    return {f"rtmr{k}": value for k, value in enumerate(extended(START, events))}
+
+
+def replayed(events, log=None):
+    text = to_json(events) if log is None else json.dumps(log).encode()
+    return event_log.replay(event_log.parse(text), registers_of(events))
+
+
+def not_the_registers(events, log, register=3):
+    with pytest.raises(AttestationError, match=f"to what RTMR{register} holds") as raised:
+        replayed(events, log)
+    assert raised.value.step is Step.MEASUREMENT
+
+
+def entries(*events):
+    return json.loads(to_json(events))
+
+
+def test_a_digest_is_dstacks():
+    """SHA-384(type, little-endian ‖ ':' ‖ name ‖ ':' ‖ contents), written out once more."""
+    expected = hashlib.sha384(bytes.fromhex("01000008") + b":app:\x00\xff").digest()
+    assert event_log.application_digest(event_log.APPLICATION_EVENT, "app", b"\x00\xff") == expected
+
+
+def test_a_register_is_extended_as_the_module_does_it():
+    """Written out by hand: SHA-384(register ‖ digest), from zeros."""
+    first, second = (hashlib.sha384(b"\x01\0\0\x08:" + t).digest() for t in (b"a:1", b"b:2"))
+    value = hashlib.sha384(hashlib.sha384(bytes(48) + first).digest() + second).digest()
+    assert registers_of((Measured("a", b"1"), Measured("b", b"2")))["rtmr3"] == value
+    log = event_log.parse(to_json((Measured("a", b"1"), Measured("b", b"2"))))
+    registers = {f"rtmr{k}": bytes(48) for k in range(3)} | {"rtmr3": value}
+    assert event_log.replay(log, registers) == {"event:a": b"1", "event:b": b"2"}
+
+
+class TestReplay:
+    def test_contents_come_by_name(self):
+        assert replayed((*BOOT, *TWO)) == {"event:app": b"1", "event:key": b"2"}
+
+    def test_no_events_lead_to_zeros(self):
+        assert replayed(()) == {}
+        not_the_registers(TWO, [])
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
+    def test_the_order_counts(self, order):
+        events = (*TWO, Measured("more", b"3"))
+        not_the_registers(events, [entries(*events)[k] for k in order])
+
+    @pytest.mark.parametrize("left_out", range(5))
+    def test_each_event_counts(self, left_out):
+        events = (*BOOT, *TWO)
+        log = entries(*events)
+        register = log.pop(left_out)["imr"]
+        not_the_registers(events, log, register)
+
+    @pytest.mark.parametrize("at", range(6))
+    @pytest.mark.parametrize("register", range(4))
+    def test_one_more_does_not_go_unseen(self, at, register):
+        events = (*BOOT, *TWO)
+        log = entries(*events)
+        log[at:at] = entries(Measured("more", b"", register))
+        not_the_registers(events, log, register)
+
+    @pytest.mark.parametrize("register", [0, 1, 2])
+    def test_in_another_register(self, register):
+        log = entries(*TWO)
+        log[0]["imr"] = register
+        not_the_registers(TWO, log, register)
+
+    def test_events_of_registers_interleave(self):
+        """The order is kept within a register; which of two was first, nothing measures."""
+        mixed = [entries(*BOOT, *TWO)[k] for k in (3, 0, 2, 4, 1)]
+        assert replayed((*BOOT, *TWO), mixed) == {"event:app": b"1", "event:key": b"2"}
+
+
+class TestWhatIsTaken:
+    def without(self, name, *events):
+        """What is said of a log in which this name is of no account."""
+        said = replayed((*TWO, *events))
+        assert f"event:{name}" not in said
+        return said
+
+    @pytest.mark.parametrize("register", [0, 1, 2])
+    def test_only_from_the_applications_register(self, register):
+        """Firmware and kernel extend the others, of whose events nothing is known."""
+        assert len(self.without("odd", Measured("odd", b"3", register))) == 2
+
+    @pytest.mark.parametrize("kind", [0, 1, 0x08000000, 0x08000002, 0xFFFFFFFF])
+    def test_only_of_the_applications_kind(self, kind):
+        assert len(self.without("odd", Measured("odd", b"3", 3, kind))) == 2
+
+    def test_not_of_a_kind_that_was_changed_to_the_applications(self):
+        """Whose digest is of the contents alone, so that any name would do."""
+        events = (*TWO, Measured("odd", b"3", 3, 5))
+        log = entries(*events)
+        log[2]["event_type"] = event_log.APPLICATION_EVENT
+        assert "event:odd" not in replayed(events, log)
+
+    @pytest.mark.parametrize("other", [Measured("app", b"1"), Measured("app", b"other")])
+    def test_not_of_names_that_occur_twice(self, other):
+        assert self.without("app", other) == {"event:key": b"2"}
+
+    def test_not_of_a_name_that_another_kind_has_too(self):
+        assert self.without("app", Measured("app", b"3", 3, 7)) == {"event:key": b"2"}
+
+    @pytest.mark.parametrize(
+        ("key", "value"), [("event", "other"), ("event_payload", "33"), ("event", "App")]
+    )
+    def test_not_of_what_the_digest_does_not_bind(self, key, value):
+        log = entries(*TWO)
+        log[0][key] = value
+        assert replayed(TWO, log) == {"event:key": b"2"}
+
+    def test_not_where_a_name_ends_and_contents_begin_at_the_relays_will(self):
+        """'a:b' with 'c' and 'a' with 'b:c' have one digest, and the log is nobody's word."""
+        honest = (Measured("a", b"b:c"),)
+        assert replayed(honest) == {"event:a": b"b:c"}
+        moved = entries(*honest)
+        moved[0] |= {"event": "a:b", "event_payload": b"c".hex()}
+        assert replayed(honest, moved) == {}
+
+    @given(st.lists(st.tuples(st.text(max_size=4), st.binary(max_size=4)), max_size=6))
+    def test_what_was_measured_and_nothing_else(self, pairs):
+        said = replayed(tuple(Measured(name, contents) for name, contents in pairs))
+        names = [name for name, _ in pairs]
+        assert said == {f"event:{n}": c for n, c in pairs if ":" not in n and names.count(n) == 1}
+
+
+class TestForm:
+    def refused(self, data, match="the event log"):
+        with pytest.raises(AttestationError, match=match) as raised:
+            event_log.parse(data)
+        assert raised.value.step is Step.PARSE
+
+    @pytest.mark.parametrize("data", [b"", b"\xff", b"nul", b"[" * 100_000, b"[1", b"\0", b"[]x"])
+    def test_that_is_no_json(self, data):
+        self.refused(data, "is no JSON")
+
+    @pytest.mark.parametrize("data", [b"{}", b"1", b'"[]"', b"null"])
+    def test_that_is_no_list(self, data):
+        self.refused(data, "is no list")
+
+    @pytest.mark.parametrize("entry", [b"1", b"[]", b"null", b"{}", b'{"imr": 3}'])
+    def test_an_entry_that_is_no_such_map(self, entry):
+        self.refused(b"[" + entry + b"]", "no map of imr, event_type, digest")
+
+    @pytest.mark.parametrize("key", ["imr", "event_type", "digest", "event", "event_payload"])
+    def test_an_entry_with_one_key_less_or_of_another_type(self, key):
+        whole = entries(Measured("app"))[0]
+        less = {k: v for k, v in whole.items() if k != key}
+        self.refused(json.dumps([less]).encode(), "is no map of")
+        self.refused(json.dumps([{**whole, "more": 1}]).encode(), "is no map of")
+        other: Any = 3 if isinstance(whole[key], str) else "3"
+        for value in (None, True, 1.0, [], {}, other):
+            odd = json.dumps([{**whole, key: value}]).encode()
+            self.refused(odd, f"whose {key} is of another type")
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("imr", 4), ("imr", -1), ("event_type", -1), ("event_type", 1 << 32), ("digest", ""),
+            ("digest", "00" * 32), ("digest", "00" * 49), ("digest", "0g" * 48),
+            ("event_payload", "0"), ("event_payload", "zz"), ("event", "\ud800"),
+        ],
+    )  # fmt: skip
+    def test_a_value_that_cannot_be(self, key, value):
+        self.refused(json.dumps([{**entries(Measured("app"))[0], key: value}]).encode())
+
+    def test_of_too_many_events_or_bytes(self):
+        whole = entries(Measured("a"))
+        assert len(event_log.parse(json.dumps(whole * 4096).encode())) == 4096
+        self.refused(json.dumps(whole * 4097).encode(), "at most 4,096 events")
+        self.refused(b"[]" + b" " * (1 << 20), "at most 1,048,576 are read")
