@@ -114,6 +114,13 @@ class TestWhatIsTaken:
     def test_only_of_the_applications_kind(self, kind):
         assert len(self.without("odd", Measured("odd", b"3", 3, kind))) == 2
 
+    def test_not_of_another_kind_even_if_its_digest_is_made_as_applications_are(self):
+        digest = event_log.application_digest(5, "odd", b"3")
+        log = [{**entries(Measured("odd", b"3", 3, 5))[0], "digest": digest.hex()}]
+        registers = {f"rtmr{k}": bytes(48) for k in range(3)}
+        registers["rtmr3"] = hashlib.sha384(bytes(48) + digest).digest()
+        assert event_log.replay(event_log.parse(json.dumps(log).encode()), registers) == {}
+
     def test_not_of_a_kind_that_was_changed_to_the_applications(self):
         """Whose digest is of the contents alone, so that any name would do."""
         events = (*TWO, Measured("odd", b"3", 3, 5))
@@ -175,8 +182,8 @@ class TestForm:
         less = {k: v for k, v in whole.items() if k != key}
         self.refused(json.dumps([less]).encode(), "is no map of")
         self.refused(json.dumps([{**whole, "more": 1}]).encode(), "is no map of")
-        other: Any = 3 if isinstance(whole[key], str) else "3"
-        for value in (None, True, 1.0, [], {}, other):
+        others: list[Any] = [None, True, 1.0, [], {}, 3 if isinstance(whole[key], str) else "3"]
+        for value in others:
             odd = json.dumps([{**whole, key: value}]).encode()
             self.refused(odd, f"whose {key} is of another type")
 
