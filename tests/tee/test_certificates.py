@@ -217,7 +217,8 @@ class TestList:
 
     def test_that_is_not_of_the_issuer_revokes_nobody(self, root, middle):
         leaf = issued(root)
-        for by in (pki.forger_of(root, key()), middle, pki.found("root", key())):
+        renamed = pki.found("other", root.key)
+        for by in (pki.forger_of(root, key()), middle, pki.found("root", key()), renamed):
             revoked = load_revocation_list(listed(by, leaf.serial_number))
             assert not certificates.is_list_of(revoked, root.certificate)
             with pytest.raises(AttestationError, match="not signed by 'root'"):

@@ -25,6 +25,7 @@ __all__ = ["MAX_COLLATERAL_BYTES", "Collateral", "IntelCollateral"]
 
 MAX_COLLATERAL_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 256
+_BEGIN: Final = b"-----BEGIN "
 
 _INTEL_KEYS: Final = frozenset(
     {
@@ -131,7 +132,7 @@ class Collateral:
                 )
             if item[:1] == b"{":
                 intel.append(IntelCollateral.read(_text(item)))
-            elif b"-----BEGIN " in item[:4096]:
+            elif _BEGIN in item[:4096]:
                 _sort_pem(item, certificates, lists)
             else:
                 _sort_der(item, certificates, lists)
@@ -163,7 +164,12 @@ def _contents(path: Path) -> bytes:
 
 
 def _sort_pem(item: bytes, certificates: list[Certificate], lists: list[RevocationList]) -> None:
-    for label, der in pem_blocks(item):
+    blocks = list(pem_blocks(item))
+    if len(blocks) != item.count(_BEGIN):
+        raise AttestationError(
+            Step.PARSE, "collateral with a PEM block that has no end, or is no PEM in between"
+        )
+    for label, der in blocks:
         if label == "CERTIFICATE":
             certificates.append(load_certificate(der))
         elif label == "X509 CRL":
