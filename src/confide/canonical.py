@@ -17,7 +17,7 @@ import cbor2
 
 from confide.errors import ProtocolError
 
-__all__ = ["TAG", "decode", "encode", "heads", "sha256"]
+__all__ = ["TAG", "decode", "encode", "has_encoding", "heads", "sha256"]
 
 _MAX_DEPTH: Final = 32
 _PLAIN: Final = frozenset({str, bytes, bool, type(None)})
@@ -79,6 +79,15 @@ def decode(data: bytes, max_bytes: int, max_items: int | None = None) -> Any:
     if canonical != data:
         raise ProtocolError("a message whose bytes are not the deterministic form of its value")
     return value
+
+
+def has_encoding(text: str) -> bool:
+    """Whether a text can be encoded: JSON can hold half of a character, which UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def heads(data: bytes) -> Iterator[tuple[int, int]]:

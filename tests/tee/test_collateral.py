@@ -1,6 +1,7 @@
 """Collateral as files: what is read, of which kind it is, and what is too much."""
 
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -109,7 +110,7 @@ class TestIntel:
         assert Collateral.of([text_of({**intel(), "pck_certificate_chain": ""})]).intel
 
     @pytest.mark.parametrize("key", sorted(intel()))
-    @pytest.mark.parametrize("value", [None, 1, True, ["x"], {"x": "y"}])
+    @pytest.mark.parametrize("value", [None, 1, True, ["x"], {"x": "y"}, "\ud800", "x\udfff"])
     def test_each_field_is_a_text(self, key, value):
         refused(text_of({**intel(), key: value}), match=f"what is no text: {key}")
 
@@ -167,6 +168,19 @@ class TestFiles:
     def test_what_is_not_there(self, tmp_path):
         with pytest.raises(AttestationError, match=r"cannot read the collateral .*gone") as raised:
             Collateral.read([tmp_path / "gone"])
+        assert raised.value.step is Step.PARSE
+
+    def test_a_folder_that_cannot_be_listed(self, tmp_path, monkeypatch):
+        """By a user without rights; who runs tests may be root, who has them all."""
+
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        with pytest.raises(
+            AttestationError, match=r"cannot list the collateral .*denied"
+        ) as raised:
+            Collateral.read([tmp_path])
         assert raised.value.step is Step.PARSE
 
     def test_more_than_256_files(self, tmp_path):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, Final
 
+from confide import canonical
 from confide.errors import PlanError
 
 __all__ = ["Value"]
@@ -87,17 +88,8 @@ def _is(declared: Any, value: object) -> bool:
         item, _ = typing.get_args(declared)
         return isinstance(value, tuple) and all(_is(item, v) for v in value)
     if type(value) is str and declared is str:
-        return _has_utf8(value)
+        return canonical.has_encoding(value)
     return type(value) is declared
-
-
-def _has_utf8(text: str) -> bool:
-    """Whether a text can be hashed: one with a lone surrogate cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _described(declared: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from confide import canonical
 from confide.errors import AttestationError, Step
 from confide.tee.certificates import (
     Certificate,
@@ -72,7 +73,11 @@ class IntelCollateral:
             raise AttestationError(
                 Step.PARSE, f"Intel's collateral lacks, or should not have: {', '.join(odd)}"
             )
-        fields = {key: value for key, value in outer.items() if isinstance(value, str)}
+        fields = {
+            key: value
+            for key, value in outer.items()
+            if isinstance(value, str) and canonical.has_encoding(value)
+        }
         if odd := sorted(outer.keys() - fields.keys()):
             raise AttestationError(
                 Step.PARSE, f"Intel's collateral has what is no text: {', '.join(odd)}"
@@ -147,12 +152,19 @@ class Collateral:
         """
         files: list[Path] = []
         for path in paths:
-            files += sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+            files += _files(path)
         if len(files) > _MAX_FILES:
             raise AttestationError(
                 Step.PARSE, f"{len(files)} files of collateral; at most {_MAX_FILES} are read"
             )
         return cls.of(_contents(file) for file in files)
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    except OSError as error:
+        raise AttestationError(Step.PARSE, f"cannot list the collateral {path}: {error}") from error
 
 
 def _contents(path: Path) -> bytes:

@@ -65,8 +65,8 @@ def authenticate(
         collateral: Intel's documents; the one for this platform is picked.
         roots: The pinned roots.
         at: The time of the verification, with a time zone.
-        max_age: How old Intel's statements may be. Intel signs them for thirty days, in which a
-            revocation could be hidden by giving an older one.
+        max_age: How old Intel's statements, and its list of revoked platforms, may be. Intel signs
+            them for thirty days, in which a revocation could be hidden by giving an older one.
 
     Raises:
         AttestationError: At the steps `root`, `freshness` and `debug`. What is open to debugging

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from confide import canonical
 from confide.errors import AttestationError, Step
 
 __all__ = ["APPLICATION_EVENT", "Event", "application_digest", "parse", "replay"]
@@ -104,9 +105,10 @@ def _event(entry: Any) -> Event:
             raise _error(f"has an entry whose {key} is of another type")
     try:
         digest, contents = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["event_payload"])
-        entry["event"].encode()  # JSON can write halves of characters, which have no digest
     except ValueError as error:
-        raise _error("has an entry that is no hex, or whose name is no text") from error
+        raise _error("has an entry that is no hex") from error
+    if not canonical.has_encoding(entry["event"]):
+        raise _error("has an entry whose name is no text")
     register, kind = entry["imr"], entry["event_type"]
     if not 0 <= register < _REGISTERS or not 0 <= kind < 1 << 32 or len(digest) != _DIGEST_BYTES:
         raise _error("has an entry of no register, no kind or a digest that is not SHA-384")

@@ -47,7 +47,8 @@ class Policy:
         advisories: Names of Intel's advisories that are accepted.
         minimum_evaluation: The least number of Intel's evaluation of TCB levels.
         minimum_levels: AMD's least security patch levels, by product, and in it of each component.
-        max_collateral_age: How old Intel's signed statements may be.
+        max_collateral_age: How old Intel's signed statements may be, and its list of platforms'
+            revoked keys.
         max_evidence_age: How old a Nitro document may be; the others carry no time.
         revocation_lists: Whether AMD's chains need a revocation list.
         allow_simulated: Whether evidence of a simulator is accepted, which protects nothing.

@@ -252,7 +252,8 @@ def _bytes(measured: Any) -> dict[str, bytes]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= 200:
         raise TypeError("a name of 1 to 200 characters is expected")
-    value.encode()  # JSON can write halves of characters, which nothing that is signed can hold
+    if not canonical.has_encoding(value):
+        raise TypeError(f"a name is expected, not {value!r}, which holds half of a character")
     return value
 
 

@@ -136,7 +136,7 @@ def _check(text: str, quote: Quote) -> None:
         raise DataError(f"what the service sends is no collateral: {error}") from error
     family = str(found.tcb_info.get("fmspc")).upper()
     if family != family_of(quote):
-        raise DataError(f"the service sends TCB levels of {family}, not of {family_of(quote)}")
+        raise DataError(f"the service sends TCB levels of {family!r}, not of {family_of(quote)}")
 
 
 def _name(name: x509.Name) -> str:
