@@ -27,7 +27,7 @@ __all__ = [
     "check_chain",
     "check_dates",
     "check_list_dates",
-    "check_not_revoked",
+    "heed",
     "is_issued_by",
     "is_list_of",
     "load_certificate",
@@ -156,21 +156,23 @@ def check_dates(certificates: Iterable[Certificate], at: datetime) -> None:
             )
 
 
-def check_not_revoked(
-    chain: Iterable[Certificate], issuer: Certificate, revoked: RevocationList
-) -> None:
-    """Checks a revocation list's signature, and that it names no certificate of a chain.
+def heed(revoked: RevocationList, issuer: Certificate, chain: Iterable[Certificate]) -> bool:
+    """Heeds what a revocation list says of a chain, if the issuer signed it.
+
+    Returns:
+        Whether the issuer signed it; nothing is believed of any other.
 
     Raises:
-        AttestationError: If the issuer did not sign the list, or a certificate is on it.
+        AttestationError: If a certificate of the chain is on it, at the step `root`.
     """
     if not is_list_of(revoked, issuer):
-        raise AttestationError(Step.ROOT, f"the revocation list is not signed by {name_of(issuer)}")
+        return False
     for certificate in chain:
         if certificate.issuer == revoked.issuer and _is_on(certificate, revoked):
             raise AttestationError(
                 Step.ROOT, f"the certificate {name_of(certificate)} is revoked by its vendor"
             )
+    return True
 
 
 def is_list_of(revoked: RevocationList, issuer: Certificate) -> bool:

@@ -187,7 +187,6 @@ def authenticate(
     chain = [leaf, _issuer_of(leaf, given, roots[product])]
     root, assurance = _root_of(chain, roots[product])
     certificates.check_chain(chain, root)
-    _check_signature(report, leaf)
     dated = [leaf, chain[1], root]
     expires = min(c.not_valid_after_utc for c in dated)
     latest = _heed(lists, chain, root)
@@ -213,7 +212,7 @@ def authenticate(
 
 
 def _leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certificate, str]:
-    """The certificate of the key that signed, or of one that might have, and the product it is of.
+    """The certificate of the key that signed, and the product it is of.
 
     Providers' keys of one level are told apart by nothing but what they signed.
     """
@@ -227,7 +226,10 @@ def _leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certifica
         if _has_signed(certificate, report):
             return certificate, product
     if fitting:
-        return fitting[0]
+        raise AttestationError(
+            Step.ROOT,
+            "the SEV-SNP report is not signed by the chip's key, of curve P-384: it was altered",
+        )
     what = f"{report.signer} certificate of this chip at the TCB that it reports"
     found = f"{len(signers)} of others are" if signers else "none is"
     raise AttestationError(
@@ -251,8 +253,13 @@ def _issuer_of(
     given: Iterable[Certificate],
     roots: Sequence[tuple[Certificate, Assurance]],
 ) -> Certificate:
-    """Of the certificates with the issuer's name the one that stands between leaf and a root."""
+    """Of the certificates with the issuer's name the one that stands between leaf and a root.
+
+    Where only one has the name, or none fits, `check_chain` says what does not hold.
+    """
     named = [c for c in given if c.subject == leaf.issuer]
+    if len(named) == 1:
+        return named[0]
     for certificate in named[:_MOST_TRIED]:
         if certificates.is_issued_by(leaf, certificate) and any(
             certificates.is_issued_by(certificate, root) for root, _ in roots
@@ -287,21 +294,10 @@ def _heed(
     latest = None
     for revoked in lists:
         for issuer in (chain[1], root):
-            if certificates.is_list_of(revoked, issuer):
-                certificates.check_not_revoked(chain, issuer, revoked)
-                if issuer is root and (
-                    latest is None or revoked.last_update_utc > latest.last_update_utc
-                ):
-                    latest = revoked
+            if certificates.heed(revoked, issuer, chain) and issuer is root:
+                newer = latest is None or revoked.last_update_utc > latest.last_update_utc
+                latest = revoked if newer else latest
     return latest
-
-
-def _check_signature(report: SnpReport, leaf: Certificate) -> None:
-    if not _has_signed(leaf, report):
-        raise AttestationError(
-            Step.ROOT,
-            "the SEV-SNP report is not signed by the chip's key, of curve P-384: it was altered",
-        )
 
 
 def _has_signed(leaf: Certificate, report: SnpReport) -> bool:

@@ -107,8 +107,7 @@ def check_not_revoked(quote: Quote, collateral: Sequence[IntelCollateral]) -> No
     for document in collateral:
         for key, issuer in ((_PCK_LIST, quote.chain[1]), (_ROOT_LIST, quote.chain[2])):
             for revoked in _readable(document, key):
-                if certificates.is_list_of(revoked, issuer):
-                    certificates.check_not_revoked(quote.chain[:2], issuer, revoked)
+                certificates.heed(revoked, issuer, quote.chain[:2])
 
 
 def check_age(document: IntelCollateral, at: datetime, max_age: timedelta) -> None:
