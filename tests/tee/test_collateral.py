@@ -192,6 +192,14 @@ class TestFiles:
         with pytest.raises(AttestationError, match="257 files of collateral; at most 256"):
             Collateral.read([tmp_path])
 
+    def test_the_file_that_does_not_read_is_named(self, tmp_path):
+        for name, item in zip(("a", "b"), amd(), strict=False):
+            (tmp_path / name).write_bytes(item)
+        (tmp_path / "notes.txt").write_bytes(b"mine")
+        with pytest.raises(AttestationError, match=r"notes\.txt: collateral that is ne") as raised:
+            Collateral.read([tmp_path])
+        assert raised.value.step is Step.PARSE
+
     def test_a_large_file_is_not_read_to_its_end(self, tmp_path):
         """A sparse file of a tebibyte, which no memory holds."""
         path = tmp_path / "large"

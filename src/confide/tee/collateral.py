@@ -43,6 +43,8 @@ _INTEL_KEYS: Final = frozenset(
 )
 _OPTIONAL_INTEL_KEYS: Final = frozenset({"pck_certificate_chain"})
 
+_Sorted = tuple[tuple[Certificate, ...], tuple[RevocationList, ...]]
+
 
 @dataclass(frozen=True)
 class IntelCollateral:
@@ -126,29 +128,14 @@ class Collateral:
         Raises:
             AttestationError: If one is none of these, or too large.
         """
-        certificates: list[Certificate] = []
-        lists: list[RevocationList] = []
-        intel: list[IntelCollateral] = []
-        for item in items:
-            if len(item) > MAX_COLLATERAL_BYTES:
-                raise AttestationError(
-                    Step.PARSE,
-                    f"collateral of {len(item):,} bytes; at most {MAX_COLLATERAL_BYTES:,} are read",
-                )
-            if item[:1] == b"{":
-                intel.append(IntelCollateral.read(_text(item)))
-            elif _BEGIN in item[:4096]:
-                _sort_pem(item, certificates, lists)
-            else:
-                _sort_der(item, certificates, lists)
-        return cls(tuple(certificates), tuple(lists), tuple(intel))
+        return cls._joined(cls._of_one(item) for item in items)
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Self:
         """Reads files, and all files in folders.
 
         Raises:
-            AttestationError: If one cannot be read, or there are too many.
+            AttestationError: Naming the file that cannot be read; or if there are too many.
         """
         files: list[Path] = []
         for path in paths:
@@ -157,7 +144,35 @@ class Collateral:
             raise AttestationError(
                 Step.PARSE, f"{len(files)} files of collateral; at most {_MAX_FILES} are read"
             )
-        return cls.of(_contents(file) for file in files)
+        return cls._joined(cls._of_file(file) for file in files)
+
+    @classmethod
+    def _of_file(cls, path: Path) -> Self:
+        contents = _contents(path)
+        try:
+            return cls._of_one(contents)
+        except AttestationError as error:
+            raise AttestationError(error.step, f"{path}: {error}") from error
+
+    @classmethod
+    def _of_one(cls, item: bytes) -> Self:
+        if len(item) > MAX_COLLATERAL_BYTES:
+            raise AttestationError(
+                Step.PARSE,
+                f"collateral of {len(item):,} bytes; at most {MAX_COLLATERAL_BYTES:,} are read",
+            )
+        if item[:1] == b"{":
+            return cls(intel=(IntelCollateral.read(_text(item)),))
+        return cls(*(_from_pem(item) if _BEGIN in item[:4096] else _from_der(item)))
+
+    @classmethod
+    def _joined(cls, parts: Iterable[Self]) -> Self:
+        every = list(parts)
+        return cls(
+            tuple(c for part in every for c in part.certificates),
+            tuple(r for part in every for r in part.revocation_lists),
+            tuple(i for part in every for i in part.intel),
+        )
 
 
 def _files(path: Path) -> list[Path]:
@@ -175,12 +190,14 @@ def _contents(path: Path) -> bytes:
         raise AttestationError(Step.PARSE, f"cannot read the collateral {path}: {error}") from error
 
 
-def _sort_pem(item: bytes, certificates: list[Certificate], lists: list[RevocationList]) -> None:
+def _from_pem(item: bytes) -> _Sorted:
     blocks = list(pem_blocks(item))
     if len(blocks) != item.count(_BEGIN):
         raise AttestationError(
             Step.PARSE, "collateral with a PEM block that has no end, or is no PEM in between"
         )
+    certificates: list[Certificate] = []
+    lists: list[RevocationList] = []
     for label, der in blocks:
         if label == "CERTIFICATE":
             certificates.append(load_certificate(der))
@@ -188,14 +205,15 @@ def _sort_pem(item: bytes, certificates: list[Certificate], lists: list[Revocati
             lists.append(load_revocation_list(der))
         else:
             raise AttestationError(Step.PARSE, f"collateral with a PEM block {label!r}")
+    return tuple(certificates), tuple(lists)
 
 
-def _sort_der(item: bytes, certificates: list[Certificate], lists: list[RevocationList]) -> None:
+def _from_der(item: bytes) -> _Sorted:
     try:
-        certificates.append(load_certificate(item))
+        return (load_certificate(item),), ()
     except AttestationError:
         try:
-            lists.append(load_revocation_list(item))
+            return (), (load_revocation_list(item),)
         except AttestationError:
             raise AttestationError(
                 Step.PARSE,
