@@ -52,6 +52,14 @@ def refused(read, data, match=None):
     assert raised.value.step is Step.PARSE
 
 
+def renumbered(data, first):
+    """A certificate's bytes with another first byte of its number."""
+    number = x509.load_der_x509_certificate(data).serial_number
+    own = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    assert data.count(own) == 1
+    return data.replace(own, bytes([first]) + own[1:])
+
+
 def unwrapped(outer):
     """The three parts of a certificate or a list, each whole: contents, algorithm, signature."""
     parts, _ = _contents(outer)
@@ -222,6 +230,12 @@ class TestList:
             revoked = load_revocation_list(listed(by, leaf.serial_number))
             assert not certificates.is_list_of(revoked, root.certificate)
             assert not certificates.heed(revoked, root.certificate, [leaf])
+
+    def test_a_negative_number_is_on_no_list(self, root):
+        """Looking it up in a list raises what is no refusal, so a certificate has none."""
+        data = pki.der(issued(root))
+        assert load_certificate(renumbered(data, 0x40)).serial_number > 0
+        refused(load_certificate, renumbered(data, 0x80), "no X.509 in DER")
 
     def test_numbers_are_the_issuers_own(self, root, middle):
         """Two issuers may give the same number."""

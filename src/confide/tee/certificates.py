@@ -63,7 +63,9 @@ def load_certificate(der: bytes) -> Certificate:
             # These are read when asked for; what is wrong with them is to come out here.
             _ = certificate.subject, certificate.issuer, certificate.public_key()
             _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-            _ = certificate.extensions, certificate.serial_number
+            _ = certificate.extensions
+            if certificate.serial_number < 0:
+                raise ValueError("no list of revoked certificates can hold a negative number")
     except Exception as error:
         raise AttestationError(Step.PARSE, "a certificate that is no X.509 in DER") from error
     _require_whole_signature(der, certificate.signature, "a certificate")
