@@ -158,7 +158,7 @@ def test_the_audit_is_a_table_and_json(run):
 def test_a_head_finds_what_was_taken_away(registry, run, files, confide):
     run("propose", "release.json", "--key", "operator.key")
     (files / "head").write_text(run("head", "--key", "keeper.key").out)
-    assert "2 entries" in run("verify", "--head", "head", "--keeper", "keeper.pem").out
+    assert "entries: 2, each" in run("verify", "--head", "head", "--keeper", "keeper.pem").out
     assert "without --head" in run("verify").err
     registry.unlink()
     members = [part for name in NAMES[:3] for part in ("--party", f"{name}={name}.pem")]
@@ -197,7 +197,7 @@ def test_members_change_by_the_parties_word(run, files, confide, registry):
     ("command", "code", "message"),
     [
         (("queue", "absent.db"), 3, "there is no registry at absent.db"),
-        (("accept", "r.db", "ffff", "--key", "alder.key"), 3, "0 proposals begin with 'ffff'"),
+        (("accept", "r.db", "ffff", "--key", "alder.key"), 3, "no proposals begin with 'ffff'"),
         (("head", "r.db", "--key", "absent.key"), 3, "cannot read absent.key"),
         (("propose", "r.db", "plan.toml", "--key", "operator.key"), 10, "cannot be read"),
         (("propose", "r.db", "release.json", "--key", "alder.pem"), 3, "holds no private key"),
@@ -206,10 +206,14 @@ def test_members_change_by_the_parties_word(run, files, confide, registry):
         (("verify", "r.db", "--head", "plan.toml", "--keeper", "keeper.pem"), 3, "no hexadecimal"),
         (("member", "r.db", "x", "alder.key", "--role", "party", "--key", "alder.key"), 3,
          "holds no public key"),
+        (("verify", "r.db", "--head", "none", "--keeper", "keeper.pem"), 3,
+         "none holds no head of a registry"),
+        (("check-proof", "none", "--keeper", "keeper.pem"), 3, "none holds no proof of a registry"),
         (("prove", "r.db", "9", "--key", "alder.key"), 5, "has no entry 9"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_clear_line(registry, refused, command, code, message):
+    registry.with_name("none").write_text("00")
     assert message in refused("tee", "registry", *command, code=code)
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_private_key, load_public_key, named_files, read_text
 from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_evidence
-from confide.errors import AttestationError, DataError, Step
+from confide.errors import AttestationError, DataError, ProtocolError, Step
 
 if TYPE_CHECKING:
     from confide.tee.registry import Proposal, Registry
     from confide.tee.relying import RelyingParty
 
 __all__ = ["app"]
+
+_Message = TypeVar("_Message")
 
 app = typer.Typer(
     help="Keep the builds and machines that the parties accept, and the record of it.",
@@ -301,7 +303,7 @@ def releases(
     typer.echo(f"signers = {json.dumps(signers)}\nthreshold = {state.threshold}")
     if not (names and usable):
         errors.print(
-            f"{len(names)} builds and {len(usable)} machines: a policy needs one of each",
+            f"builds: {len(names)}, machines: {len(usable)}; a policy needs one of each",
             style="bold yellow",
         )
 
@@ -343,7 +345,7 @@ def check_proof(
     from confide.tee.log import Inclusion
     from confide.tee.registry import Statement
 
-    shown = Inclusion.from_bytes(hexadecimal(read_text(proof), "the proof"))
+    shown = _printed(proof, "proof", Inclusion.from_bytes)
     said = Statement.from_bytes(shown.verify(load_public_key(keeper)).body)
     output.print(
         f"entry {shown.entry.number} of {shown.head.size}, {_time(shown.entry.time)}: "
@@ -366,15 +368,22 @@ def verify(
     registry = _open(file)
     if heads and keeper is None:
         raise DataError("a head is by whoever signed it: give --keeper, whose public key it is")
-    kept = [LogHead.from_bytes(hexadecimal(read_text(path), f"the head {path}"))
-            for path in heads or []]  # fmt: skip
+    kept = [_printed(path, "head", LogHead.from_bytes) for path in heads or []]
     registry.verify(kept, load_public_key(keeper) if keeper else None)
-    output.print(f"{len(registry.log)} entries, each as its member signed it")
+    output.print(f"entries: {len(registry.log)}, each as its member signed it")
     if not kept:
         errors.print(
             "without --head, entries cut off at the end and a restored backup cannot be seen",
             soft_wrap=True,
         )
+
+
+def _printed(path: Path, what: str, read: Callable[[bytes], _Message]) -> _Message:
+    """What another command printed into a file, in hexadecimal."""
+    try:
+        return read(hexadecimal(read_text(path), f"the {what} {path}"))
+    except ProtocolError as error:
+        raise DataError(f"{path} holds no {what} of a registry: {error}") from error
 
 
 def _open(file: Path) -> Registry:
@@ -426,9 +435,9 @@ def _print_status(registry: Registry) -> None:
     state = registry.state
     assert state.founded is not None  # noqa: S101 - a registry has been founded
     output.print(
-        f"registry {plain(state.founded.name)} {registry.id.hex()[:16]}…: {len(registry.log)} "
-        f"entries, {len(state.parties)} parties of which {state.threshold} accept, "
-        f"{len(registry.queue())} proposals wait",
+        f"registry {plain(state.founded.name)} {registry.id.hex()[:16]}…, entries: "
+        f"{len(registry.log)}, parties: {len(state.parties)}, of whom {state.threshold} accept, "
+        f"proposals that wait: {len(registry.queue())}",
         soft_wrap=True,
     )
     for signed in registry.releases():

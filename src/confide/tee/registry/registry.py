@@ -277,8 +277,9 @@ class Registry:
         """
         found = [p for p in self.state.proposals.values() if p.id.hex().startswith(prefix.lower())]
         if len(found) != 1 or len(prefix) < 4:
+            count = len(found) or "no"
             raise DataError(
-                f"{len(found)} proposals begin with {prefix!r}; give at least 4 digits of one"
+                f"{count} proposals begin with {prefix!r}; give 4 digits or more of one"
             )
         return found[0]
 
