@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+import warnings
 from datetime import timedelta
 
 import pytest
@@ -236,6 +237,23 @@ class TestList:
         data = pki.der(issued(root))
         assert load_certificate(renumbered(data, 0x40)).serial_number > 0
         refused(load_certificate, renumbered(data, 0x80), "no X.509 in DER")
+
+    def test_of_an_issuer_whose_name_breaks_its_own_rules(self, root):
+        """Of which the library only warns: here, a country of more than two letters."""
+        data, name, country = listed(root, 5), b"\x06\x03\x55\x04\x03", b"\x06\x03\x55\x04\x06"
+        assert data.count(name) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            refused(load_revocation_list, data.replace(name, country), "no CRL in DER")
+
+    @pytest.mark.parametrize("number", [0, 0x80])
+    def test_may_hold_numbers_that_break_the_rules(self, root, number):
+        """As AMD's certificates have them; of whatever else it holds, nothing is lost."""
+        data = listed(root, 5, 7)
+        before = b"\x02\x01\x05\x17"
+        assert data.count(before) == 1
+        revoked = load_revocation_list(data.replace(before, bytes([2, 1, number, 0x17])))
+        assert revoked.get_revoked_certificate_by_serial_number(7) is not None
 
     def test_numbers_are_the_issuers_own(self, root, middle):
         """Two issuers may give the same number."""

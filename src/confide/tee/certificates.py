@@ -11,6 +11,7 @@ import binascii
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -54,11 +55,7 @@ def load_certificate(der: bytes) -> Certificate:
     """
     _require_size(der, "a certificate")
     try:
-        with warnings.catch_warnings():
-            # Names that break their own rules are refused. AMD gives the keys of its chips the
-            # serial number 0, which breaks RFC 5280, and which is not.
-            warnings.simplefilter("error", UserWarning)
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        with _strict():
             certificate = x509.load_der_x509_certificate(der)
             # These are read when asked for; what is wrong with them is to come out here.
             _ = certificate.subject, certificate.issuer, certificate.public_key()
@@ -80,9 +77,10 @@ def load_revocation_list(der: bytes) -> RevocationList:
     """
     _require_size(der, "a revocation list")
     try:
-        revoked = x509.load_der_x509_crl(der)
-        _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
-        critical = [e.oid.dotted_string for e in revoked.extensions if e.critical]
+        with _strict():
+            revoked = x509.load_der_x509_crl(der)
+            _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
+            critical = [e.oid.dotted_string for e in revoked.extensions if e.critical]
     except Exception as error:
         raise AttestationError(Step.PARSE, "a revocation list that is no CRL in DER") from error
     _require_whole_signature(der, revoked.signature, "a revocation list")
@@ -209,10 +207,21 @@ def name_of(certificate: Certificate) -> str:
 
 
 def _is_on(certificate: Certificate, revoked: RevocationList) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    with _strict():
         serial = certificate.serial_number
-    return revoked.get_revoked_certificate_by_serial_number(serial) is not None
+        return revoked.get_revoked_certificate_by_serial_number(serial) is not None
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """Names that break their own rules are refused, and numbers that break RFC 5280 are not.
+
+    AMD gives the keys of its chips the serial number 0.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
 
 
 def _require_size(der: bytes, what: str) -> None:
