@@ -303,6 +303,12 @@ class TestTooManyDropouts:
             )
         assert list(tmp_path.iterdir()) == []
 
+    def test_before_they_asked_the_enclave(self):
+        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
+        drops = [Drop(name, 0, at="challenge") for name in ("birch", "elm")]
+        with pytest.raises(DropoutError, match="3 of 5 parties asked the enclave in round 0"):
+            simulate(attested, everybody(), drops=drops, enclave=SIMULATED)
+
     def test_leave_the_rounds_before_to_resume_from(self, tmp_path, protection):
         plan, path = plan_of(training(), protection), tmp_path / "run"
         with pytest.raises(DropoutError, match="round 1, attempt 0"):

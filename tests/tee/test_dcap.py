@@ -91,6 +91,14 @@ class TestAge:
         assert found.expires == NOW + 29 * DAY
 
 
+@every
+def test_of_other_machines_or_of_none_is_no_collateral(platform):
+    case = asked(platform)
+    (other,) = {Platform.SGX, Platform.TDX} - {platform}
+    assert step_of(case) is Step.ROOT
+    assert step_of(case, given(asked(other))) is Step.ROOT
+
+
 class TestRevocation:
     @every
     def test_of_the_machines_key(self, platform):

@@ -119,6 +119,21 @@ class TestForm:
             items = [(k, inner if k == name else v) for k, v in items_of(good())]
             refused(resigned(open_map(items)), "the Nitro document")
 
+    @pytest.mark.parametrize("number", [1, 24, 28, 35, 258, 55799])
+    def test_tags_which_a_decoder_would_act_upon(self, number):
+        """Of the whole document, and of a value in it."""
+        refused(cbor2.dumps(cbor2.CBORTag(number, cbor2.loads(good()))), "has CBOR tags")
+        tagged = b"\xd9" + number.to_bytes(2, "big") + b"\x41\x00"
+        items = [(k, tagged if k == "user_data" else v) for k, v in items_of(good())]
+        refused(resigned(open_map(items)), "has CBOR tags")
+
+    @pytest.mark.parametrize("place", [2, 3])
+    @pytest.mark.parametrize("value", [None, 7, "text", [], {}])
+    def test_a_payload_or_a_signature_that_is_none(self, place, value):
+        outer = cbor2.loads(good())
+        outer[place] = value
+        refused(cbor2.dumps(outer), "is no byte string")
+
     def test_a_header_beside_the_algorithm(self):
         protected = cbor2.dumps({1: -35, 4: b"kid"})
         document = cbor2.dumps([protected, *cbor2.loads(good())[1:]])

@@ -9,7 +9,8 @@ from confide_sim import Tcb, der, pki, signing
 from confide_sim.amd import _extension, _extensions
 from confide_sim.snp_report import Report, finished
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.tee.support import NOW
@@ -253,9 +254,18 @@ class TestLeaf:
         provider.refused("no VCEK certificate", report)
         amd.refused("no VLEK certificate", amd.report(vlek=True))
 
-    def test_a_key_of_another_curve(self, amd):
-        key = ec.generate_private_key(ec.SECP256R1())
+    @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP521R1()])
+    def test_a_key_of_another_curve(self, amd, curve):
+        """Even if the report is signed by it."""
+        key = ec.generate_private_key(curve)
+        signed = amd.report()[:0x2A0]
+        signature = decode_dss_signature(key.sign(signed, ec.ECDSA(SHA384())))
         leaf = amd.leaf(key=key)
+        report = finished(signed, signature)
+        amd.refused("of curve P-384", report, certificates=[leaf, amd.ask.certificate])
+
+    def test_a_key_of_another_kind(self, amd):
+        leaf = amd.leaf(key=ed25519.Ed25519PrivateKey.generate())
         amd.refused("of curve P-384", certificates=[leaf, amd.ask.certificate])
 
     def test_of_a_provider_holds_with_and_without_a_chip(self, provider):

@@ -224,6 +224,28 @@ class TestSealedMessages:
         with pytest.raises(ProtocolError):
             attempt.coordinator.receive(join("p001", met, sealed))
 
+    def test_say_which_instance_their_party_met(self):
+        """What the host takes away, the receipt would lack."""
+        attempt = asked(federation_of())
+        answer = attempt.answer(VICTIM)
+        _, met, sealed = split(answer, 1 << 20)
+        for less in (b"", met[:-1]):
+            with pytest.raises(ProtocolError, match="does not say once which instance"):
+                attempt.coordinator.receive(join(VICTIM, less, sealed))
+        attempt.coordinator.receive(answer)
+
+    def test_say_it_once(self):
+        attempt = federation_of(over=Masked()).attempt()
+        attempt.step()
+        attempt.step()
+        _, met, _ = split(attempt.answers["sealed", VICTIM], 1 << 20)
+        answer = attempt.answer(VICTIM)
+        _, none, sealed = split(answer, 1 << 20)
+        assert none == b""
+        with pytest.raises(ProtocolError, match="does not say once which instance"):
+            attempt.coordinator.receive(join(VICTIM, met, sealed))
+        attempt.coordinator.receive(answer)
+
     def test_of_one_round_do_not_open_in_another(self):
         federation = federation_of()
         first = asked(federation)
