@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.aggregation.support import Federation, attested_plan, receipt_of
+from tests.aggregation.support import Federation, attested_plan, plan_of, receipt_of
 from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
 
 from confide import canonical
@@ -17,7 +17,7 @@ from confide.aggregation.enclave.receipts import (
     hash_of_totals,
     inputs_root,
 )
-from confide.errors import AttestationError, ProtocolError, VerificationError
+from confide.errors import AttestationError, PlanError, ProtocolError, VerificationError
 from confide.plan import Clear
 from confide.tee import Collateral
 from confide.tee.counters import FileCounter
@@ -81,6 +81,30 @@ def test_that_were_changed_do_not_verify(released, change):
     changed = replace(released[1][0], **change)
     with pytest.raises(VerificationError, match="not signed by the enclave"):
         verify(released, [changed])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"plan": bytes(32)}, "another plan, instance or epoch"),
+        ({"instance": bytes(32)}, "another plan, instance or epoch"),
+        ({"epoch": 7}, "another plan, instance or epoch"),
+        ({"met": ()}, "which instance each survivor met"),
+    ],
+    ids=["plan", "instance", "epoch", "met"],
+)
+def test_of_something_else_do_not_verify_though_the_enclave_signed_them(released, change, reason):
+    """As one would that has the same key for two plans, or goes on in another epoch."""
+    federation, receipts, evidence = released
+    other = replace(receipts[0], **change).signed(federation.aggregator.workload.keys.signing)
+    receipts[0].verify(federation.plan, evidence.claims)
+    with pytest.raises(VerificationError, match=reason):
+        other.verify(federation.plan, evidence.claims)
+
+
+def test_are_of_a_plan_with_an_enclave():
+    with pytest.raises(PlanError, match="has no enclave; give it aggregation Enclave"):
+        Aggregator(plan_of(), SimulatedAttester(), BUILD)
 
 
 def test_of_an_enclave_that_the_reader_refuses_do_not_verify(released):
