@@ -48,7 +48,7 @@ def verified(confide, *receipts):
 def test_says_what_was_released(run, confide):
     done = verified(confide, "receipt-0", "receipt-1")
     assert done.code == 0, done.err
-    assert "round 0: 5 parties (alder, birch, cedar, dogwood, elm), ε = inf at δ = 0" in done.out
+    assert "round 0: 5 parties (alder, birch, cedar, dogwood, elm), without noise" in done.out
     assert "2 receipts of one enclave, none missing" in done.out
     assert "simulated" in done.out
     assert "SIMULATED" in done.err

@@ -77,8 +77,8 @@ def _attested(seed: int) -> None:
     last = found.receipts[-1]
     output.print(
         f"{len(found.receipts)} receipts, each signed by the enclave and naming the one before; "
-        f"the last says: round {last.number}, {len(last.survivors)} lenders, ε = "
-        f"{last.epsilon}, {last.assurance} hardware\n",
+        f"the last says: round {last.number}, {len(last.survivors)} lenders, "
+        f"{last.spent}, {last.assurance} hardware\n",
         soft_wrap=True,
     )
     output.print("what else was tried:")

@@ -366,6 +366,7 @@ class TestReleasedSums:
         assert result.totals.tolist() != exact
         receipt = Receipt.from_bytes(result.receipt)
         assert 0 < float(receipt.epsilon) < 20
+        assert receipt.spent == f"ε = {receipt.epsilon} at δ = {receipt.delta} so far"
         assert receipt.delta == "1e-06"
 
 

@@ -126,6 +126,13 @@ class Receipt:
             )
 
     @property
+    def spent(self) -> str:
+        """What all rounds up to this one spent, in words."""
+        if self.epsilon == "inf":
+            return "without noise"
+        return f"ε = {self.epsilon} at δ = {self.delta} so far"
+
+    @property
     def hash(self) -> bytes:
         """SHA-256 of the whole receipt, which the next one names."""
         return hashlib.sha256(self.to_bytes()).digest()

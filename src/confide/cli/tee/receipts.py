@@ -61,8 +61,8 @@ def receipts(
     for receipt in chain:
         output.print(
             f"round {receipt.number}: {len(receipt.survivors)} parties "
-            f"({plain(', '.join(receipt.survivors))}), ε = {receipt.epsilon} at δ = "
-            f"{receipt.delta} so far, {receipt.assurance}",
+            f"({plain(', '.join(receipt.survivors))}), {plain(receipt.spent)}, "
+            f"{receipt.assurance}",
             soft_wrap=True,
         )
     output.print(f"{len(chain)} receipts of one enclave, none missing, each signed by it")
