@@ -106,6 +106,16 @@ class TestRoot:
         """The root is not the vendor's, and nothing else about it is wrong."""
         assert refused_at(case_of(platform), allow_simulated=False, roots=Roots()) is Step.ROOT
 
+    @every
+    def test_simulated_evidence_meets_a_second_lock(self, platform):
+        """Whoever got a simulator's root past the policy's own check still needs the permission."""
+        case = case_of(platform)
+        policy = policy_of(reference_of(platform, case.evidence.document))
+        object.__setattr__(policy, "allow_simulated", False)
+        with pytest.raises(AttestationError, match="is simulated, which the policy") as raised:
+            verify(case.evidence, policy, case.carried, collateral=case.collateral, at=NOW)
+        assert raised.value.step is Step.ROOT
+
     def test_one_of_root_and_permission_is_refused_in_the_policy_itself(self):
         case = case_of(Platform.SNP)
         with pytest.raises(PlanError, match="the policy has one of them"):

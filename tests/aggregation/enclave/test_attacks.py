@@ -234,6 +234,14 @@ class TestSealedMessages:
                 attempt.coordinator.receive(join(VICTIM, less, sealed))
         attempt.coordinator.receive(answer)
 
+    def test_of_more_than_the_plan_needs_are_not_looked_at(self):
+        answer = asked(federation_of()).answer(VICTIM)
+        _, _, sealed = split(answer, 1 << 20)
+        assert split(answer, len(sealed))[0] == VICTIM
+        for message, most in ((answer, len(sealed) - 1), (answer[:2], 1 << 20)):
+            with pytest.raises(ProtocolError, match="may be sealed"):
+                split(message, most)
+
     def test_say_it_once(self):
         attempt = federation_of(over=Masked()).attempt()
         attempt.step()

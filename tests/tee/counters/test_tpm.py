@@ -295,6 +295,23 @@ def test_what_is_no_answer_of_a_tpm_is_refused(tpm, key, answer):
         tpm.counter(key, 0, between(tpm, lambda command, transmit: answer)).read()
 
 
+def test_a_connection_that_ends_within_an_answer_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            stream, _ = server.accept()
+            with stream:
+                stream.recv(4096)
+                stream.sendall(b"\x80\x01\0\0")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connect = tpm_socket("127.0.0.1", server.getsockname()[1])
+        with connect() as transmit, pytest.raises(OSError, match="ended within an answer"):
+            transmit(b"a command")
+        thread.join()
+
+
 def test_keys_and_places_that_are_none(tpm, key):
     other = ec.generate_private_key(ec.SECP384R1()).public_key()
     with pytest.raises(PlanError, match="use one on P-256"):
