@@ -266,6 +266,26 @@ class TestRelease:
         with pytest.raises(AttestationError, match=reason):
             replace(RELEASE, **change)
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"more": 1},
+            {"format": "confide release 2"},
+            {"name": ""},
+            {"name": 7},
+            {"measurements": {"snp": 7}},
+            {"measurements": {"snp": {"measurement": "text"}}},
+            {"measurements": {"sev": {"measurement": b""}}},
+        ],
+        ids=str,
+    )
+    def test_reads_from_its_bytes_and_from_no_others(self, change):
+        assert Release.from_bytes(RELEASE.to_bytes()) == RELEASE
+        values = canonical.decode(RELEASE.to_bytes(), 1 << 16)
+        with pytest.raises(AttestationError) as raised:
+            Release.from_bytes(canonical.encode({**values, **change}))
+        assert raised.value.step is Step.MEASUREMENT
+
     def test_is_signed_as_these_bytes(self):
         assert RELEASE.to_bytes() == canonical.encode(
             {

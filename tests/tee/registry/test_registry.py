@@ -29,6 +29,7 @@ from confide.errors import (
     VerificationError,
 )
 from confide.tee import Policy, SignedRelease
+from confide.tee.log import TransparencyLog
 from confide.tee.registry import (
     BuildProposed,
     Heartbeat,
@@ -171,6 +172,18 @@ class TestBuilds:
                 registry.record(said.signed(key("alder")))
         assert status(registry, build) == "pending"
         assert len(registry.log) == 2
+
+    def test_what_accepts_no_build_comes_without_a_signature(self, registry, build):
+        signature = key("alder").sign(RELEASE.to_bytes())
+        said = registry.next_statement(Decided(build.id, False, "no", signature), "alder")
+        with pytest.raises(ProtocolError, match="a signature on a release with what accepts no"):
+            registry.record(said.signed(key("alder")))
+
+    def test_that_nobody_proposed_is_not_decided_on(self, registry, build):
+        said = registry.next_statement(Decided(bytes(32), False, "no"), "alder")
+        with pytest.raises(ProtocolError, match="has no proposal 0000000000000000…"):
+            registry.record(said.signed(key("alder")))
+        assert status(registry, build) == "pending"
 
     def test_is_found_by_the_beginning_of_its_identifier(self, registry, build):
         assert registry.find(build.id.hex()[:8]).id == build.id
@@ -538,6 +551,11 @@ class TestHeartbeats:
 
 
 class TestTheFile:
+    def test_of_a_log_that_is_no_registry(self, tmp_path):
+        TransparencyLog(tmp_path / "other.db")
+        with pytest.raises(DataError, match=r"other\.db holds no registry"):
+            Registry(tmp_path / "other.db")
+
     def test_what_is_read_again_is_the_same(self, registry, build, machine, tmp_path):
         registry.accept(build, key("alder"))
         enrolled(registry, machine)
