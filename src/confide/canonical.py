@@ -17,7 +17,7 @@ import cbor2
 
 from confide.errors import ProtocolError
 
-__all__ = ["TAG", "decode", "encode", "has_encoding", "heads", "sha256"]
+__all__ = ["TAG", "are_integers", "decode", "encode", "has_encoding", "heads", "sha256"]
 
 _MAX_DEPTH: Final = 32
 _PLAIN: Final = frozenset({str, bytes, bool, type(None)})
@@ -79,6 +79,11 @@ def decode(data: bytes, max_bytes: int, max_items: int | None = None) -> Any:
     if canonical != data:
         raise ProtocolError("a message whose bytes are not the deterministic form of its value")
     return value
+
+
+def are_integers(*values: object) -> bool:
+    """Whether all are integers, and no truth values, which `int()` in a pattern matches too."""
+    return all(type(value) is int for value in values)
 
 
 def has_encoding(text: str) -> bool:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from confide import canonical
 from confide.errors import ProtocolError, VerificationError
 from confide.tee.log import Entry, Inclusion, LogHead, TransparencyLog, check_heads
 
@@ -228,6 +229,19 @@ def test_an_entry_of_no_date_is_refused(log, path):
 def test_an_entry_that_is_none_is_refused(data):
     with pytest.raises(ProtocolError):
         Entry.from_bytes(data)
+
+
+def test_a_number_is_no_truth_value(log):
+    """Which is equal to 1 and has other bytes."""
+    head = log.head(KEY)
+    for reads, written in (
+        (Entry, [True, 1, bytes(32), b""]),
+        (Entry, [1, True, bytes(32), b""]),
+        (LogHead, [True, head.root, head.last, head.time, head.key, head.signature]),
+        (LogHead, [head.size, head.root, head.last, True, head.key, head.signature]),
+    ):
+        with pytest.raises(ProtocolError, match="that is none"):
+            reads.from_bytes(canonical.encode(written))
 
 
 APPENDING = """

@@ -92,8 +92,9 @@ def test_a_list_that_grew_is_told_from_one_that_was_changed(count):
                 merkle.check_consistency(size, wrong, count, root, proof)
         with pytest.raises(VerificationError):
             merkle.check_consistency(size, old, count, bytes(32), proof)
-        with pytest.raises(VerificationError):
-            merkle.check_consistency(size, old, count, root, [*proof, bytes(32)])
+        for other in ([*proof, bytes(32)], [] if proof else [bytes(32)]):
+            with pytest.raises(VerificationError):
+                merkle.check_consistency(size, old, count, root, other)
         if proof:
             with pytest.raises(VerificationError):
                 merkle.check_consistency(size, old, count, root, proof[1:])

@@ -76,7 +76,9 @@ class Entry:
             ProtocolError: If it is anything else.
         """
         match canonical.decode(data, MAX_BODY_BYTES + 256, max_items=5):
-            case [int(number), int(time), bytes(previous), bytes(body)] if 0 <= time <= LAST_TIME:
+            case [int(number), int(time), bytes(previous), bytes(body)] if (
+                canonical.are_integers(number, time) and 0 <= time <= LAST_TIME
+            ):
                 return cls(number, time, previous, body)
             case _:
                 raise ProtocolError("an entry of a log that is none")
@@ -139,7 +141,9 @@ class LogHead:
             ProtocolError: If it is anything else.
         """
         match canonical.decode(data, 1024, max_items=7):
-            case [int(size), bytes(root), bytes(last), int(time), bytes(key), bytes(signature)]:
+            case [int(size), bytes(root), bytes(last), int(time), bytes(key), bytes(signature)] if (
+                canonical.are_integers(size, time)
+            ):
                 return cls(size, root, last, time, key, signature)
             case _:
                 raise ProtocolError("a head of a log that is none")

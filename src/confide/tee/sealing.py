@@ -174,7 +174,7 @@ class SealedState:
         except OSError as error:
             raise ProtocolError(f"cannot read the sealed state {self.path}: {error}") from error
         match canonical.decode(data, _MAX_BYTES, max_items=5):
-            case {"counter": int(found), "state": bytes(sealed)}:
+            case {"counter": int(found), "state": bytes(sealed)} if canonical.are_integers(found):
                 return found, sealed
             case _:
                 raise ProtocolError(f"{self.path} is no sealed state")

@@ -205,6 +205,8 @@ def test_another_log_with_another_key_is_refused(keeper):
         b"",
         canonical.encode(["read", b"name", bytes(31), 0, 0]),
         canonical.encode(["read", b"", bytes(32), 0, 0]),
+        canonical.encode(["read", b"name", bytes(32), False, 0]),
+        canonical.encode(["read", b"name", bytes(32), 0, False]),
         canonical.encode(["delete", b"name", bytes(32), 0, 0]),
         canonical.encode(["advance", b"name", bytes(32), -1, 0]),
         canonical.encode(["advance", b"name", bytes(32), (1 << 53) + 1, 0]),

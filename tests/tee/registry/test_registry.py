@@ -20,6 +20,7 @@ from tests.tee.registry.support import (
 )
 from tests.tee.support import LEAST, NOW, relying_party
 
+from confide import canonical
 from confide.errors import (
     AttestationError,
     DataError,
@@ -514,9 +515,10 @@ class TestHeartbeats:
         with pytest.raises(ProtocolError, match="attest it first"):
             registry.heartbeat(self.beat(registry, machine))
 
-    def test_that_is_none(self, registry):
-        with pytest.raises(ProtocolError):
-            registry.heartbeat(b"\x80")
+    @pytest.mark.parametrize("data", [b"\x80", canonical.encode([bytes(32), "node-1", True, b""])])
+    def test_that_is_none(self, registry, data):
+        with pytest.raises(ProtocolError, match="a heartbeat that is none"):
+            registry.heartbeat(data)
 
     @pytest.mark.parametrize("what", ["nothing", "another's", "a later time"])
     def test_that_the_keeper_of_the_file_wrote_keeps_no_node_alive(
@@ -631,6 +633,27 @@ class TestStatements:
     def test_nobody_may_make(self, bad):
         with pytest.raises(PlanError):
             bad()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"more": 1},
+            {"said": {}},
+            {"said": {"proposal": bytes(32), "accepted": True, "reason": "fine"}},
+            {"said": {"proposal": 7, "accepted": True, "reason": "fine", "signature": b""}},
+            {"said": {"proposal": bytes(32), "accepted": 1, "reason": "fine", "signature": b""}},
+            {"kind": "wished"},
+            {"sequence": True},
+            {"by": b"alder"},
+        ],
+        ids=str,
+    )
+    def test_say_what_they_say_and_nothing_more(self, change):
+        said = Statement(bytes(32), "alder", 1, Decided(bytes(32), True, "fine", bytes(64)))
+        values = canonical.decode(said.to_bytes(), 1 << 16)
+        assert Statement.from_bytes(canonical.encode(values)) == said
+        with pytest.raises(ProtocolError):
+            Statement.from_bytes(canonical.encode({**values, **change}))
 
     def test_a_false_build_is_no_statement(self):
         said = Statement(bytes(32), "alder", 0, BuildProposed(RELEASE.to_bytes()))

@@ -57,7 +57,9 @@ class _Said:
         except ProtocolError:
             return None
         match values:
-            case [str(), str(verb), bytes(name), bytes(nonce), int(value)]:
+            case [str(), str(verb), bytes(name), bytes(nonce), int(value)] if (
+                canonical.are_integers(value)
+            ):
                 return cls(verb, name, nonce, value)
             case _:
                 return None
@@ -94,7 +96,8 @@ class LogKeeper:
         """
         match canonical.decode(request, _MAX_REQUEST, max_items=6):
             case [str(verb), bytes(name), bytes(nonce), int(to), int(size)] if (
-                verb in (_READ, _ADVANCE)
+                canonical.are_integers(to, size)
+                and verb in (_READ, _ADVANCE)
                 and len(nonce) == _NONCE_BYTES
                 and 0 < len(name) <= _MAX_NAME
                 and 0 <= to <= LARGEST

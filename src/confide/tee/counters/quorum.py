@@ -50,7 +50,7 @@ class CounterPeer:
             VerificationError: If the value is that or larger already.
         """
         match canonical.decode(request, _MAX_REPLY, max_items=5):
-            case [str(verb), bytes(name), bytes(nonce), int(to)]:
+            case [str(verb), bytes(name), bytes(nonce), int(to)] if canonical.are_integers(to):
                 pass
             case _:
                 raise ProtocolError("a request to a counter that is none")
@@ -134,7 +134,7 @@ class QuorumCounter:
 
     def _verified(self, reply: bytes, public: bytes, verb: str, nonce: bytes, to: int) -> int:
         match canonical.decode(reply, _MAX_REPLY, max_items=3):
-            case [int(value), bytes(signature)]:
+            case [int(value), bytes(signature)] if canonical.are_integers(value):
                 pass
             case _:
                 raise ProtocolError("a peer's answer for the counter that is none")

@@ -80,7 +80,7 @@ class Heartbeat:
         """
         match canonical.decode(data, _MAX_BYTES, max_items=5):
             case [bytes(registry), str(node), int(time), bytes(signature)] if (
-                0 <= time <= LAST_TIME
+                canonical.are_integers(time) and 0 <= time <= LAST_TIME
             ):
                 return cls(registry, node, time, signature)
             case _:

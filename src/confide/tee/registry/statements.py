@@ -314,7 +314,7 @@ class Statement:
                 "kind": str(kind),
                 "said": dict(said),
                 "signature": bytes(signature),
-            } if kind in _KINDS:
+            } if kind in _KINDS and canonical.are_integers(sequence):
                 pass
             case _:
                 raise ProtocolError("an entry of a registry that is no statement")
