@@ -21,7 +21,7 @@ table = cf.Table(features=("age", "dose"), label="cured")
 model = cf.GeneralisedLinearModel(family=cf.Bernoulli(), n_features=2)
 training = cf.fed_avg(model, table, weight_cap=500, clip_norm_l2=2.0)
 
-plan = training.plan(parties=list(data), rounds=10, dropouts=1, aggregation=cf.Masked())
+plan = training.plan(parties=list(data), rounds=10, dropouts=1, crowd=cf.FixedCrowd(), aggregation=cf.Masked())
 report = cf.views(plan)
 print(report.promise)
 for seen in report.view("coordinator").observations:

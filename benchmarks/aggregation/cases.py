@@ -15,6 +15,7 @@ from confide.plan import (
     Plan,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Threat,
     Unit,
@@ -88,19 +89,7 @@ class Case:
         return Plan(
             name="benchmark",
             parties=tuple(Party.simulation(f"party-{i:04}") for i in range(self.parties)),
-            task=Task.of("fed-avg", learning_rate=0.5),
-            code=Code(package="confide", version=__version__, digest=bytes(32)),
-            sums=SumGroup(
-                (
-                    Sum(
-                        name="update",
-                        shape=(self.coordinates,),
-                        unit=Unit.PARTY,
-                        unit_bound=5.0,
-                        capacity=1,
-                    ),
-                )
-            ),
+            stages=(self._stage(),),
             dropouts=self.dropping,
             threat=Threat(
                 confidentiality=Adversary(
@@ -108,6 +97,16 @@ class Case:
                 )
             ),
             seed=SEED,
+        )
+
+    def _stage(self) -> Sums:
+        update = Sum(
+            name="update", shape=(self.coordinates,), unit=Unit.PARTY, unit_bound=5.0, capacity=1
+        )
+        return Sums(
+            task=Task.of("fed-avg", learning_rate=0.5),
+            code=Code(package="confide", version=__version__, digest=bytes(32)),
+            sums=SumGroup((update,)),
         )
 
 

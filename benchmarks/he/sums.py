@@ -36,6 +36,7 @@ from confide.plan import (
     Plan,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Unit,
 )
@@ -101,9 +102,13 @@ def _plan_of(size: int, aggregation: Aggregation, capacity: int) -> Plan:
     return Plan(
         name="benchmark",
         parties=tuple(Party.simulation(f"party-{i}") for i in range(_PARTIES)),
-        task=Task("benchmark"),
-        code=Code(package="confide", version=__version__, digest=bytes(32)),
-        sums=SumGroup((update,)),
+        stages=(
+            Sums(
+                task=Task("benchmark"),
+                code=Code(package="confide", version=__version__, digest=bytes(32)),
+                sums=SumGroup((update,)),
+            ),
+        ),
         dropouts=_DROPOUTS,
         aggregation=aggregation,
     )

@@ -38,6 +38,7 @@ from confide.plan import (
     Plan,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Threat,
     Unit,
@@ -105,9 +106,13 @@ def _plan(size: int, aggregation: Aggregation) -> Plan:
     return Plan(
         name="benchmark",
         parties=tuple(Party.simulation(f"party-{i}") for i in range(_PARTIES)),
-        task=Task("benchmark"),
-        code=Code(package="confide", version=__version__, digest=bytes(32)),
-        sums=SumGroup((update,)),
+        stages=(
+            Sums(
+                task=Task("benchmark"),
+                code=Code(package="confide", version=__version__, digest=bytes(32)),
+                sums=SumGroup((update,)),
+            ),
+        ),
         dropouts=0,
         aggregation=aggregation,
         threat=Threat(confidentiality=trusted, hardware=Hardware.ASSUMED_SOUND),

@@ -19,6 +19,7 @@ __all__ = [
     "EncryptionError",
     "LedgerError",
     "NotFittedError",
+    "OpeningError",
     "PlanError",
     "ProtocolError",
     "Step",
@@ -73,6 +74,15 @@ class VerificationError(ProtocolError):
     """A signature, commitment or ciphertext does not verify: somebody is lying or mistaken."""
 
     exit_code = 6
+
+
+class OpeningError(ProtocolError):
+    """A sum whose opening, beside those opened before, would tell few parties apart.
+
+    Nothing was opened, and nothing of the round was revealed.
+    """
+
+    exit_code = 11
 
 
 class Step(Enum):

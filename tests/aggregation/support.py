@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from tests.plan.examples import staged
 from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 
 from confide import canonical
@@ -28,6 +29,7 @@ from confide.plan import (
     Clear,
     Code,
     Corruption,
+    FixedCrowd,
     Hardware,
     Masking,
     Party,
@@ -62,7 +64,7 @@ def threat(colluding: int, corruption: Corruption = Corruption.MALICIOUS) -> Thr
 def plan_of(parties: int = 5, *, size: int = 3, **fields) -> Plan:
     """A plan over simulated parties p000, p001, … that sums one vector of `size` numbers."""
     vector = Sum(name="vector", shape=(size,), unit=Unit.PARTY, unit_bound=5.0, capacity=1)
-    return Plan(
+    return staged(
         **{
             "name": "test",
             "parties": tuple(Party.simulation(f"p{i:03}") for i in range(parties)),
@@ -71,6 +73,7 @@ def plan_of(parties: int = 5, *, size: int = 3, **fields) -> Plan:
             "sums": SumGroup((vector,)),
             "rounds": 3,
             "dropouts": 1,
+            "crowd": FixedCrowd(),
             **fields,
         }
     )

@@ -33,7 +33,7 @@ FEW = 18
 
 
 def few_rounds(plan: Plan) -> Plan:
-    return replace(plan, rounds=FEW)
+    return plan.with_stage(rounds=FEW)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Plans to test with: one to vary by hand, and hypothesis strategies for any that can be made."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    Coordinator,
     Corruption,
     Enclave,
     Encrypted,
@@ -31,12 +33,15 @@ from confide.plan import (
     Sampling,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Threat,
     Unit,
 )
 
 PARTIES = tuple(Party(f"party-{i:02}", bytes([i]) * 32) for i in range(40))
+COORDINATOR_KEY = Coordinator(b"\xc0" * 32)
+STAGE_FIELDS = {"task", "code", "sums", "rounds", "sampling", "release"}
 TRUSTED = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
 
 
@@ -50,11 +55,24 @@ def make_plan(**changes):
     fields: dict[str, Any] = {
         "name": "example",
         "parties": PARTIES[:5],
+        "coordinator": COORDINATOR_KEY,
         "task": Task("task"),
         "code": Code(package="package", version="1.0", digest=bytes(32)),
         "sums": SumGroup((make_sum(),)),
     }
-    return Plan(**fields | changes)
+    return staged(**fields | changes)
+
+
+def staged(**fields):
+    """A plan of one stage from fields of both."""
+    own = {name: fields.pop(name) for name in STAGE_FIELDS & fields.keys()}
+    return Plan(stages=(Sums(**own),), **fields)
+
+
+def changed(plan, **changes):
+    """A plan of one stage with changes to fields of either."""
+    own = {name: changes.pop(name) for name in STAGE_FIELDS & changes.keys()}
+    return replace(plan, stages=(replace(plan.stage, **own),), **changes)
 
 
 def make_plan_with_sums(*sums, **changes):
@@ -171,11 +189,12 @@ def plans(draw):
     sampling = draw(st.one_of(samplings))
     rounds = draw(st.integers(1, 50))
     recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
-    return Plan(
+    return staged(
         name=draw(texts),
         parties=draw(
             st.lists(parties, min_size=least, max_size=12, unique_by=lambda party: party.name)
         ),
+        coordinator=draw(st.just(COORDINATOR_KEY)),
         neighbours=protected,
         task=draw(tasks),
         code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),

@@ -13,6 +13,7 @@ from confide.plan import (
     Adversary,
     Clear,
     Corruption,
+    FixedCrowd,
     Party,
     Plan,
     Sum,
@@ -63,7 +64,7 @@ def plan_of(parties: int = 7, *, computation: Computation | None = None, **field
     """A masked plan of three rounds over p000, p001, …"""
     names: list[Party | str] = [f"p{i:03}" for i in range(parties)]
     made = computation or totals()
-    return made.plan(parties=names, **{"rounds": 3, "dropouts": 1, **fields})
+    return made.plan(parties=names, **{"rounds": 3, "dropouts": 1, "crowd": FixedCrowd(), **fields})
 
 
 def clear_plan(parties: int = 7, **fields: Any) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given, settings
 from jinja2 import UndefinedError
-from tests.plan.examples import plans
+from tests.plan.examples import changed, plans
 from tests.report.support import Page, clear_plan, plan_of, rows_of, sparse_plan, squeezed
 
 from confide.plan import (
@@ -162,7 +162,7 @@ class TestHostileNames:
     def report(self, name):
         value = PublicValue(name=name, digest=bytes(32), meaning=name, rows=1)
         group = SumGroup((Sum(name="total", unit_bound=1.0, capacity=5, meaning=name),))
-        return views(replace(plan_of(), name=name, public=(value,), sums=group))
+        return views(changed(plan_of(), name=name, public=(value,), sums=group))
 
     def test_add_nothing_to_a_page(self, name):
         harmless, hostile = (Page(views_html(self.report(n))) for n in ("harmless", name))

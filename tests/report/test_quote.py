@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.plan.examples import changed
 from tests.report.support import (
     CURIOUS,
     against,
@@ -82,7 +83,7 @@ class TestBytes:
 
     @every_plan
     def test_are_the_same_in_every_round(self, plan):
-        one, many = quoted(replace(plan, rounds=1)), quoted(replace(plan, rounds=17))
+        one, many = quoted(changed(plan, rounds=1)), quoted(changed(plan, rounds=17))
         assert many.rounds == 17
         assert many.bytes_sent_per_party == 17 * one.bytes_sent_per_party
         assert many.bytes_received_per_party == 17 * one.bytes_received_per_party
@@ -124,7 +125,7 @@ class TestSecondsAndMemory:
 
     @every_plan
     def test_of_time_grow_with_rounds_and_of_memory_do_not(self, plan):
-        one, many = quoted(replace(plan, rounds=1)), quoted(replace(plan, rounds=20))
+        one, many = quoted(changed(plan, rounds=1)), quoted(changed(plan, rounds=20))
         for field in ESTIMATES:
             times = 20 if "seconds" in field else 1
             assert getattr(many, field) == pytest.approx(times * getattr(one, field))

@@ -19,7 +19,7 @@ from tests.aggregation.adversary import (
     signature_of,
 )
 from tests.aggregation.encrypted.loot import Loot as KeyLoot
-from tests.plan.examples import plans
+from tests.plan.examples import changed, plans
 from tests.report.support import (
     CURIOUS,
     HONEST,
@@ -248,7 +248,7 @@ class TestSums:
     @every_plan
     def test_come_with_the_state_that_follows_from_them(self, plan):
         for observer in ("p000", "coordinator"):
-            once = seen_by(replace(plan, rounds=1), observer)
+            once = seen_by(changed(plan, rounds=1), observer)
             assert "the state after each round" in seen_by(plan, observer)
             assert "the state after each round" not in once
             assert "the result" in once
@@ -256,7 +256,7 @@ class TestSums:
     @every_plan
     def test_are_seen_as_often_as_there_are_rounds(self, plan):
         for rounds, words in ((1, "once"), (3, "in each of 3 rounds"), (40, "40 rounds")):
-            for observation in views(replace(plan, rounds=rounds)).view("coordinator").observations:
+            for observation in views(changed(plan, rounds=rounds)).view("coordinator").observations:
                 assert words in observation.when or "pair of" in observation.when
 
     @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
@@ -612,7 +612,7 @@ class TestSumFacts:
 
     def test_name_a_sum_without_meaning_by_its_name(self):
         group = SumGroup((Sum(name="cell_counts", unit_bound=1.0, capacity=5),))
-        (facts,) = views(replace(plan_of(), sums=group)).sums
+        (facts,) = views(changed(plan_of(), sums=group)).sums
         assert facts.meaning == "cell counts"
 
 

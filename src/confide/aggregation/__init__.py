@@ -14,6 +14,7 @@ from confide.aggregation.rounds import (
     run_round,
 )
 from confide.aggregation.session import (
+    Announcer,
     Contribution,
     CoordinatorSession,
     Identity,
@@ -24,6 +25,7 @@ from confide.aggregation.session import (
 __all__ = [
     "Accumulator",
     "Aggregator",
+    "Announcer",
     "Contribution",
     "CoordinatorSession",
     "DurableRegister",

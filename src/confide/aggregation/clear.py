@@ -15,13 +15,12 @@ from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import (
     PAYLOAD_ITEMS,
     Round,
-    announce,
     fields_of,
-    read_announcement,
 )
 from confide.aggregation.modular import Layout
-from confide.aggregation.session import Contribution, Identity, RoundResult
+from confide.aggregation.session import Announcer, Contribution, Identity, RoundResult
 from confide.errors import DropoutError, ProtocolError, VerificationError
+from confide.plan.openings import Opening
 
 __all__ = ["ClearCoordinator", "ClearParty"]
 
@@ -44,12 +43,13 @@ class ClearParty:
         if self._over:
             raise ProtocolError(f"a message after the end of {self._round}")
         self._over = True
-        (state_hash,) = fields_of(read_announcement(message, "open", _OPEN_BYTES), state=bytes)
+        said = self._round.read_announcement(message, "open", _OPEN_BYTES)
+        (state_hash,) = fields_of(said, state=bytes)
         if state_hash != self._state_hash:
             raise VerificationError(
                 f"the coordinator opens {self._round} with another state than ours"
             )
-        layout = Layout.of_contribution(self._round.plan)
+        layout = Layout.of_contribution(self._round.part)
         self._identity.register.spend(self._round)
         vector = layout.pack(layout.to_words(self._contribution()))
         payload = canonical.encode({"state": state_hash, "vector": vector})
@@ -63,16 +63,24 @@ class ClearParty:
 class ClearCoordinator:
     """The coordinator's side: see `confide.aggregation.session.CoordinatorSession`."""
 
-    def __init__(self, round_: Round, state_hash: bytes, invited: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        announcer: Announcer | None = None,
+    ) -> None:
+        self._announcer = announcer or Announcer()
         self._round, self._state_hash, self._invited = round_, state_hash, invited
-        self._layout = Layout.of_contribution(round_.plan)
+        self._layout = Layout.of_contribution(round_.part)
         self._total = np.zeros(self._layout.size, np.int64)
         self._seen: set[str] = set()
         self._over = False
 
     def open(self) -> Mapping[str, bytes]:
         """Asks every invited party for its contribution."""
-        return dict.fromkeys(self._invited, announce("open", state=self._state_hash))
+        said = self._round.announce(self._announcer.key, "open", state=self._state_hash)
+        return dict.fromkeys(self._invited, said)
 
     def receive(self, message: bytes) -> None:
         """Adds a contribution."""
@@ -107,6 +115,13 @@ class ClearCoordinator:
         return "contribution"
 
     @property
+    def opening(self) -> Opening | None:
+        """Whose contributions were added up, once the round is over."""
+        if not self._over:
+            return None
+        return Opening(self._round.number, self._round.attempt, tuple(sorted(self._seen)))
+
+    @property
     def result(self) -> RoundResult:
         """The sum over those who contributed."""
         if not self._over:
@@ -124,7 +139,7 @@ class ClearCoordinator:
 
     def _check_range(self, sender: str, integers: Integers) -> None:
         start = 0
-        for declared in self._round.plan.sums.sums:
+        for declared in self._round.part.sums.sums:
             part = integers[start : start + declared.size]
             limit = declared.lattice.party_range
             if int(np.abs(part).max(initial=0)) > limit:

@@ -1,8 +1,10 @@
-"""Signed messages from parties, and plain ones from the coordinator.
+"""Signed messages, of parties and of the coordinator.
 
-A party signs (plan hash, round, attempt, kind, its name, payload hash). An envelope therefore means
-nothing in another round, another attempt, another step or under another plan. The coordinator has
-no key in the plan: parties trust nothing it says that the other parties have not signed.
+Whoever sends signs (plan hash, round, attempt, kind, its name, payload hash). A message therefore
+means nothing in another round, another attempt, another step or under another plan. The
+coordinator's signature keeps the network from speaking in its name, and two announcements that
+contradict each other are evidence against it (`confide.aggregation.evidence`). Parties still trust
+nothing it says that the other parties have not signed.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
+from confide.plan.parties import COORDINATOR
 from confide.plan.plan import Plan
 
 __all__ = [
@@ -24,9 +28,7 @@ __all__ = [
     "SIGNATURE_BYTES",
     "Envelope",
     "Round",
-    "announce",
     "fields_of",
-    "read_announcement",
 ]
 
 SIGNATURE_BYTES: Final = 64
@@ -63,19 +65,27 @@ class Round:
 
     Attributes:
         plan: The plan.
-        number: The round, from zero.
+        number: The round, counted through the plan from zero.
         attempt: From zero; an attempt repeats a round with fresh keys and masks.
+        announcer: Whose signature announcements carry, as a raw Ed25519 public key: the
+            coordinator's, unless an enclave with a key of its own announces.
     """
 
     plan: Plan
     number: int
     attempt: int = 0
+    announcer: bytes | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.number < self.plan.rounds:
             raise ProtocolError(f"round {self.number} of a plan of {self.plan.rounds} rounds")
         if not 0 <= self.attempt < _MOST_ATTEMPTS:
             raise ProtocolError(f"attempt {self.attempt}; attempts count from 0 to below 2^31")
+
+    @cached_property
+    def part(self) -> Plan:
+        """The round's stage as a plan of its own: its sums, lattices and noise."""
+        return self.plan.stage_plans[self.plan.stage_of(self.number)]
 
     def __str__(self) -> str:
         return f"round {self.number}, attempt {self.attempt} of plan {self.plan.short_hash}"
@@ -111,7 +121,7 @@ class Round:
             VerificationError: If the sender is not in the plan or did not sign this here.
         """
         try:
-            key = Ed25519PublicKey.from_public_bytes(self.plan.party(sender).key)
+            key = Ed25519PublicKey.from_public_bytes(self._key_of(sender))
             key.verify(signature, self.signed_bytes(sender, kind, payload))
         except PlanError as error:
             raise VerificationError(
@@ -122,6 +132,61 @@ class Round:
                 f"the signature of {sender!r} on its {kind!r} message does not verify for {self}: "
                 "another key, another round or altered content"
             ) from error
+
+    def announce(self, key: Ed25519PrivateKey | None, kind: str, **values: object) -> bytes:
+        """An announcement.
+
+        Args:
+            key: The key that signs it; None for what proves itself by evidence.
+            kind: What is announced.
+            **values: Its fields.
+        """
+        payload = canonical.encode(values)
+        signature = b"" if key is None else self.sign(key, COORDINATOR, kind, payload)
+        return canonical.encode([kind, payload, signature])
+
+    def read_announcement(
+        self,
+        data: bytes,
+        kind: str,
+        max_bytes: int,
+        max_listed: int = 0,
+        *,
+        signed: bool = True,
+    ) -> Mapping[str, Any]:
+        """Reads an announcement of the one kind accepted.
+
+        Args:
+            data: The message.
+            kind: The only kind accepted.
+            max_bytes: Its most bytes.
+            max_listed: How many values its lists hold at most.
+            signed: Whether it carries a signature.
+
+        Raises:
+            ProtocolError: If it is malformed, too large or of another kind.
+            VerificationError: If the coordinator did not sign this here.
+        """
+        match canonical.decode(data, max_bytes + _ENVELOPE_BYTES, _ENVELOPE_ITEMS):
+            case [str(found), bytes(payload), bytes(signature)]:
+                pass
+            case _:
+                raise ProtocolError("a message that is not an announcement")
+        if found != kind:
+            raise ProtocolError(
+                f"the coordinator says {_short(found)} where this step takes {kind!r}"
+            )
+        if signed:
+            self.verify(COORDINATOR, kind, payload, signature)
+        values = canonical.decode(payload, max_bytes, _ANNOUNCEMENT_ITEMS + max_listed)
+        if not isinstance(values, dict):
+            raise ProtocolError(f"the announcement {kind!r} has no fields")
+        return values
+
+    def _key_of(self, sender: str) -> bytes:
+        if sender == COORDINATOR:
+            return self.announcer or self.plan.coordinator.key
+        return self.plan.party(sender).key
 
     def signed_bytes(self, sender: str, kind: str, payload: bytes) -> bytes:
         """What a signature covers."""
@@ -136,6 +201,8 @@ class Round:
                 pass
             case _:
                 raise ProtocolError("a message that is no envelope")
+        if sender == COORDINATOR:
+            raise VerificationError("a party's message in the coordinator's name")
         if found != kind:
             raise ProtocolError(
                 f"a {_short(found)} message from {_short(sender)} in {self}; this step takes "
@@ -144,35 +211,6 @@ class Round:
         if len(payload) > max_payload:
             raise ProtocolError(f"a payload of {len(payload):,} bytes; at most {max_payload:,}")
         return sender, payload, signature
-
-
-def announce(kind: str, **values: object) -> bytes:
-    """A message of the coordinator."""
-    return canonical.encode([kind, values])
-
-
-def read_announcement(
-    data: bytes, kind: str, max_bytes: int, max_listed: int = 0
-) -> Mapping[str, Any]:
-    """Reads a coordinator's message of the one kind accepted.
-
-    Args:
-        data: The message.
-        kind: The only kind accepted.
-        max_bytes: Its most bytes.
-        max_listed: How many values its lists hold at most.
-
-    Raises:
-        ProtocolError: If it is malformed, too large or of another kind.
-    """
-    match canonical.decode(data, max_bytes, _ANNOUNCEMENT_ITEMS + max_listed):
-        case [str(found), dict(values)]:
-            pass
-        case _:
-            raise ProtocolError("a message that is no announcement")
-    if found != kind:
-        raise ProtocolError(f"the coordinator says {_short(found)} where this step takes {kind!r}")
-    return values
 
 
 def _short(text: str) -> str:

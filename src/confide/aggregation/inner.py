@@ -9,13 +9,19 @@ from confide.aggregation.clear import ClearCoordinator, ClearParty
 from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
 from confide.aggregation.envelope import Round
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty
-from confide.aggregation.session import Contribution, CoordinatorSession, Identity, PartySession
+from confide.aggregation.session import (
+    Announcer,
+    Contribution,
+    CoordinatorSession,
+    Identity,
+    PartySession,
+)
 from confide.plan.protection import Clear, Encrypted, Masked
 
 __all__ = ["inner_coordinator", "inner_party"]
 
 PartyFactory = Callable[[Round, Identity, bytes, Contribution], PartySession]
-CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...]], CoordinatorSession]
+CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...], Announcer], CoordinatorSession]
 
 _SESSIONS: Final[Mapping[type, tuple[PartyFactory, CoordinatorFactory]]] = {
     Clear: (ClearParty, ClearCoordinator),
@@ -32,7 +38,7 @@ def inner_party(
 
 
 def inner_coordinator(
-    round_: Round, state_hash: bytes, invited: tuple[str, ...]
+    round_: Round, state_hash: bytes, invited: tuple[str, ...], announcer: Announcer
 ) -> CoordinatorSession:
     """A coordinator's session under what protects contributions by itself."""
-    return _SESSIONS[type(round_.plan.inner)][1](round_, state_hash, invited)
+    return _SESSIONS[type(round_.plan.inner)][1](round_, state_hash, invited, announcer)

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
+from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 
 __all__ = ["DurableRegister", "RoundRegister"]
@@ -31,6 +32,7 @@ class RoundRegister:
     def __init__(self, spent: Iterable[int] = ()) -> None:
         self._latest: tuple[int, int] = (-1, 0)
         self._spent: set[int] = set(spent)
+        self._openings: list[Opening] = []
         self._lock = Lock()
 
     def claim(self, round_: Round) -> None:
@@ -51,6 +53,29 @@ class RoundRegister:
         """
         with self._lock:
             self._spend(round_)
+
+    def consent(self, round_: Round, survivors: tuple[str, ...]) -> None:
+        """Marks a round as spent and its sum as opened over these survivors.
+
+        Called before a signature on them leaves. Whatever becomes of the round, its sum counts as
+        opened from then on.
+
+        Args:
+            round_: The attempt.
+            survivors: Names of the parties in the sum, in order.
+
+        Raises:
+            ProtocolError: As `spend`.
+        """
+        with self._lock:
+            self._spend(round_)
+            self._openings.append(Opening(round_.number, round_.attempt, survivors))
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """The openings that this party consented to, in order."""
+        with self._lock:
+            return tuple(self._openings)
 
     def _claim(self, round_: Round) -> None:
         if round_.number in self._spent:

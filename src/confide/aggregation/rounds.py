@@ -10,6 +10,7 @@ from confide.aggregation.enclave import Aggregator, EnclaveCoordinator, EnclaveP
 from confide.aggregation.envelope import Round
 from confide.aggregation.inner import inner_coordinator, inner_party
 from confide.aggregation.session import (
+    Announcer,
     Contribution,
     CoordinatorSession,
     Identity,
@@ -55,6 +56,7 @@ def coordinator_session(
     state_hash: bytes,
     invited: tuple[str, ...],
     aggregator: Aggregator | None = None,
+    announcer: Announcer | None = None,
 ) -> CoordinatorSession:
     """A coordinator's session under the plan's protection.
 
@@ -63,18 +65,20 @@ def coordinator_session(
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
         aggregator: What runs in the enclave, for a plan that has one.
+        announcer: Who signs announcements, with the openings so far; simulated if omitted.
 
     Raises:
         PlanError: If the plan has an enclave and no aggregator is given.
     """
     if not round_.plan.attested:
-        return inner_coordinator(round_, state_hash, invited)
+        return inner_coordinator(round_, state_hash, invited, announcer or Announcer())
     if aggregator is None:
         raise PlanError(
             f"plan {round_.plan.name!r} is aggregated in an enclave, and none is given: launch an "
             "Aggregator for the plan"
         )
-    return EnclaveCoordinator(round_, state_hash, invited, aggregator)
+    history = announcer.history if announcer else ()
+    return EnclaveCoordinator(round_, state_hash, invited, aggregator, history)
 
 
 def message_kinds(plan: Plan) -> tuple[str, ...]:

@@ -23,11 +23,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide.aggregation.encoding import Integers
 from confide.aggregation.register import RoundRegister
 from confide.aggregation.witness import Witness
-from confide.plan.parties import simulation_key
+from confide.plan.openings import Opening
+from confide.plan.parties import COORDINATOR, simulation_key
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.relying import RelyingParty
 
-__all__ = ["CoordinatorSession", "Identity", "PartySession", "RoundResult"]
+__all__ = ["Announcer", "CoordinatorSession", "Identity", "PartySession", "RoundResult"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ class CoordinatorSession(Protocol):
         """The kind of message that this step takes; the one with data in it is 'contribution'."""
 
     @property
+    def opening(self) -> Opening | None:
+        """The survivors of this attempt as they were announced, or None before that.
+
+        From the announcement on, the sum counts as opened, whatever becomes of the attempt.
+        """
+
+    @property
     def result(self) -> RoundResult:
         """What is released.
 
@@ -126,6 +134,19 @@ class Identity:
     ) -> Identity:
         """A simulated party, with the key that everybody can make from its name."""
         return cls(name, simulation_key(name), random=random or SystemRandom(), relying=relying)
+
+
+@dataclass(frozen=True)
+class Announcer:
+    """Who announces: the key it signs with, and the sums that were opened before.
+
+    Attributes:
+        key: Signs announcements.
+        history: The openings of the run so far, in order: every set of survivors announced.
+    """
+
+    key: Ed25519PrivateKey = field(default_factory=lambda: simulation_key(COORDINATOR), repr=False)
+    history: tuple[Opening, ...] = ()
 
 
 Contribution = Callable[[], Integers]

@@ -10,7 +10,7 @@ from typing import Final
 from confide import canonical
 from confide.aggregation.enclave.wire import header, join
 from confide.aggregation.encrypted.parameters import parameters_of
-from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
@@ -52,7 +52,8 @@ def round_bytes(plan: Plan) -> RoundBytes:
     received = sum(map(len, announcements))
     if plan.attested:
         challenge = canonical.encode({"nonce": bytes(NONCE_BYTES)})
-        asked = len(announce("ask")) + len(announce("attested", evidence=b"", message=b""))
+        asked = len(_announced("ask")) + len(_announced("attested", evidence=b"", message=b""))
+        asked -= 2 * SIGNATURE_BYTES  # These two prove themselves, or need no proof.
         received += asked + EVIDENCE_BYTES
         sealed = (_sealed(plan, name, size, step) for step, size in enumerate(sizes))
         sizes = [_envelope(name, "challenge", challenge), *sealed]
@@ -74,10 +75,14 @@ def _envelope(name: str, kind: str, payload: bytes) -> int:
     return len(canonical.encode([kind, name, payload, bytes(SIGNATURE_BYTES)]))
 
 
+def _announced(kind: str, **values: object) -> bytes:
+    return canonical.encode([kind, canonical.encode(values), bytes(SIGNATURE_BYTES)])
+
+
 def _clear(plan: Plan, _: str) -> Messages:
     vector = bytes(Layout.of_contribution(plan).wire_bytes)
     payload = canonical.encode({"state": bytes(32), "vector": vector})
-    return [("contribution", payload)], [announce("open", state=bytes(32))]
+    return [("contribution", payload)], [_announced("open", state=bytes(32))]
 
 
 def _masked(plan: Plan, name: str) -> Messages:
@@ -102,7 +107,7 @@ def _masked(plan: Plan, name: str) -> Messages:
     if not masking.complete:
         answers.append(("reveal", bytes(COIN_BYTES)))
         commitments = bytes(32)
-        said.append(announce("roster", present=_members(plan), commitments=commitments))
+        said.append(_announced("roster", present=_members(plan), commitments=commitments))
     return answers, said
 
 
@@ -144,18 +149,18 @@ def _shared(
         else {"reveals": bytes(COIN_BYTES * masking.parties)}
     )
     said = [
-        announce("open"),
-        announce("neighbours", adverts=[advertised] * masking.degree, **met),
-        announce("deliver", sharers=members, ciphertexts=shares),
+        _announced("open", history=b""),
+        _announced("neighbours", adverts=[advertised] * masking.degree, **met),
+        _announced("deliver", sharers=members, ciphertexts=shares),
     ]
     opening = "decrypt" if isinstance(plan.inner, Encrypted) else "unmask"
     if not masking.quorum:
-        return answers, [*said, announce(opening, survivors=members)]
+        return answers, [*said, _announced(opening, survivors=members)]
     also = {} if confirmations is None else {"confirmations": bytes(confirmations)}
     signatures = bytes(SIGNATURE_BYTES * masking.parties)
     said += [
-        announce("survivors", survivors=members, **also),
-        announce(opening, signers=members, signatures=signatures),
+        _announced("survivors", survivors=members, **also),
+        _announced(opening, signers=members, signatures=signatures),
     ]
     return [*answers, ("consent", bytes(32))], said
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from confide.errors import DataError
-from confide.plan import CentralNoise, FullBatch, NoNoise, Plan, Recipients
+from confide.plan import CentralNoise, FullBatch, NoNoise, Plan
 from confide.privacy.guarantee import guarantee
 
 if TYPE_CHECKING:
@@ -135,8 +135,9 @@ class Charges:
 
 def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request]:
     """Who sees what of a party: one request for each group of observers that sees the same."""
-    others = frozenset(p.name for p in plan.parties if p.name != party)
-    released = others if plan.release.to is Recipients.EVERYONE else frozenset()
+    released = frozenset(
+        p.name for p in plan.parties if p.name != party and plan.release.reaches(p.name)
+    )
     trusted = not plan.threat.confidentiality.coordinator.corrupt
     if isinstance(plan.noise, NoNoise):
         yield _Request(_unbounded(), released | {_COORDINATOR})

@@ -8,6 +8,7 @@ over the network, and its view report follows from its declaration.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.computation.code import code_of
 from confide.errors import PlanError
-from confide.plan import Party, Plan, SumGroup, Task, Unit
+from confide.plan import Party, Plan, SumGroup, Sums, Task, Unit
 
 __all__ = ["Computation", "Contribute", "Data", "State", "Totals", "Update", "as_parties"]
 
@@ -32,6 +33,9 @@ Totals = Mapping[str, NDArray[np.float64]]
 
 Contribute = Callable[[State, Data, np.random.Generator], Mapping[str, ArrayLike]]
 Update = Callable[[State, Totals], State]
+
+_STAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Sums)) - {"name"}
+"""What `Computation.plan` gives to the stage; the rest is the plan's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +90,27 @@ class Computation:
 
         Args:
             parties: The parties; a bare name stands for a simulated party.
-            **fields: Further fields of `confide.plan.Plan`, such as `rounds` and `aggregation`.
+            **fields: Further fields of `confide.plan.Plan`, such as `aggregation`, and of its one
+                stage (`confide.plan.Sums`), such as `rounds`.
 
         Raises:
             PlanError: If the plan must not be made.
         """
-        named = {"name": self.task.name, "code": code_of(self.contribute, self.update), **fields}
-        return Plan(parties=as_parties(parties), task=self.task, sums=self.sums, **named)
+        own = {key: fields.pop(key) for key in _STAGE_FIELDS & fields.keys()}
+        named = {"name": self.task.name, **fields}
+        return Plan(parties=as_parties(parties), stages=(self.stage(**own),), **named)
+
+    def stage(self, **fields: Any) -> Sums:
+        """A stage that runs this computation, for a plan of several.
+
+        Args:
+            **fields: Further fields of `confide.plan.Sums`, such as `name`, `rounds` and `budget`.
+
+        Raises:
+            PlanError: If the stage must not be made.
+        """
+        code = code_of(self.contribute, self.update)
+        return Sums(**{"task": self.task, "code": code, "sums": self.sums, **fields})
 
     def check_plan(self, plan: Plan) -> None:
         """Refuses a plan that is not for this computation or this code.

@@ -17,14 +17,18 @@ from confide.plan import (
     Aggregation,
     CentralNoise,
     Clear,
+    Coordinator,
     Corruption,
+    Crowd,
     Enclave,
     Encrypted,
+    FixedCrowd,
     FullBatch,
     Hardware,
     Masked,
     Neighbours,
     NoiseShares,
+    OpenCrowd,
     Party,
     Plan,
     PoissonSampling,
@@ -50,17 +54,26 @@ _AGGREGATIONS: Mapping[str, Clear | Masked | Encrypted] = {
     "encrypted": Encrypted(),
     "masked": Masked(),
 }
+_CROWDS: Mapping[str, Crowd] = {"fixed": FixedCrowd(), "open": OpenCrowd()}
 _KEY_DIGITS = 64
 
 
 class _PartyLiteral(Literal):
     name: str
     key: str | None = None
+    group: str | None = None
 
     def party(self) -> Party:
         if self.key is None:
-            return Party.simulation(self.name)
-        return Party(self.name, _bytes(self.key, f"key of party {self.name!r}"))
+            return Party.simulation(self.name, self.group)
+        return Party(self.name, _bytes(self.key, f"key of party {self.name!r}"), group=self.group)
+
+
+class _CoordinatorLiteral(Literal):
+    key: str
+
+    def coordinator(self) -> Coordinator:
+        return Coordinator(_bytes(self.key, "key of the coordinator"))
 
 
 class _NeighboursLiteral(Literal):
@@ -129,6 +142,12 @@ class _SamplingLiteral(Literal):
 
 class _ReleaseLiteral(Literal):
     to: Recipients = Recipients.EVERYONE
+    parties: list[str] | None = None
+    not_before: str | None = None
+
+    def release(self) -> Release:
+        named = None if self.parties is None else tuple(self.parties)
+        return Release(to=self.to, parties=named, not_before=self.not_before)
 
 
 class _PublicLiteral(Literal):
@@ -163,6 +182,7 @@ class _PlanLiteral(Literal):
     task: dict[str, Any]
     rounds: int = 1
     dropouts: int = 0
+    crowd: str = "open"
     aggregation: str = "masked"
     seed: int = 0
     chunk_records: int = 4096
@@ -173,6 +193,12 @@ class _PlanLiteral(Literal):
     release: _ReleaseLiteral = _ReleaseLiteral()
     public: list[_PublicLiteral] = Field(default_factory=list)
     enclave: _EnclaveLiteral | None = None
+    coordinator: _CoordinatorLiteral | None = None
+
+    def announcer(self) -> Coordinator:
+        """Who coordinates: simulated unless a key is given."""
+        given = self.coordinator
+        return Coordinator.simulation() if given is None else given.coordinator()
 
     def protection(self, where: str) -> Aggregation:
         """What the plan says of aggregation, in one word and for an enclave in a section."""
@@ -212,7 +238,9 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
         parties=[p.party() for p in literal.party],
         neighbours=Neighbours(**literal.neighbours.model_dump()),
         rounds=literal.rounds,
+        coordinator=literal.announcer(),
         dropouts=literal.dropouts,
+        crowd=_crowd(literal.crowd, where),
         aggregation=literal.protection(where),
         sampling=literal.sampling.sampling(),
         threat=Threat(
@@ -220,7 +248,7 @@ def read_plan(text: str, where: str) -> tuple[Plan, Computation]:
             integrity=Adversary(**literal.threat.integrity.model_dump()),
             hardware=literal.threat.hardware,
         ),
-        release=Release(to=literal.release.to),
+        release=literal.release.release(),
         public=tuple(p.value() for p in literal.public),
         seed=literal.seed,
         chunk_records=literal.chunk_records,
@@ -232,6 +260,12 @@ def _aggregation(name: str, where: str) -> Clear | Masked | Encrypted:
     if name not in _AGGREGATIONS:
         raise PlanError(f"{where} {name!r}; {nearest(name, [*_AGGREGATIONS, _ENCLAVE])}")
     return _AGGREGATIONS[name]
+
+
+def _crowd(name: str, where: str) -> Crowd:
+    if name not in _CROWDS:
+        raise PlanError(f"{where}: crowd {name!r}; {nearest(name, _CROWDS)}")
+    return _CROWDS[name]
 
 
 def _computation(task: Mapping[str, Any], where: str) -> Computation:
@@ -259,6 +293,9 @@ STARTER = """\
 name = "my first federation"
 rounds = 20             # each round releases one group of sums to everybody
 dropouts = 1            # how many parties may be missing at the end of a round
+crowd = "fixed"         # who misses the first round stays out, a later loss ends the run. "open":
+                        # each round's sum is over whoever is there (for a coordinator that is not
+                        # malicious, or with noise per ownership group)
 aggregation = "masked"  # or "encrypted": only sums open. "clear": an honest coordinator reads all.
                         # "enclave", with a section [enclave]: hardware that parties verify first
 # seed = 0              # public: dithering and the order of mini-batches

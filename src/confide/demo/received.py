@@ -20,7 +20,7 @@ from confide.aggregation import (
 )
 from confide.computation import Participant, checked_state, find_computation, state_hash
 from confide.demo.lenders import Market
-from confide.plan import Clear, Plan
+from confide.plan import Clear, Opening, Plan
 
 __all__ = ["contribution_as_received"]
 
@@ -47,6 +47,10 @@ class _Recorder:
     @property
     def awaits(self) -> str:
         return self._inner.awaits
+
+    @property
+    def opening(self) -> Opening | None:
+        return self._inner.opening
 
     @property
     def result(self) -> RoundResult:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from confide.aggregation import (
     Aggregator,
+    Announcer,
     Identity,
     Receipt,
     Round,
@@ -39,7 +40,7 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import CoinError, DataError, PlanError
-from confide.plan import Plan
+from confide.plan import Opening, Plan
 from confide.plan.codec import nearest
 from confide.plan.masking import MAX_ATTEMPTS
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
@@ -200,11 +201,18 @@ def simulate(
         plan.hash, 0, checked_state(computation.init()), ()
     )
     state, history, results = start.state, list(start.history), []
+    openings: list[Opening] = []
     with _charged(participants, plan.rounds - start.next_round, resume=start.next_round > 0):
         for number in range(start.next_round, plan.rounds):
             began = time.perf_counter()
             result, traffic = _round(
-                plan, number, participants, state, drops=drops, aggregator=aggregator
+                plan,
+                number,
+                participants,
+                state,
+                drops=drops,
+                aggregator=aggregator,
+                history=openings,
             )
             result = release(plan, result, drawn_from["coordinator"])
             state = next_state(computation, state, result.totals)
@@ -248,14 +256,18 @@ def _round(
     *,
     drops: Sequence[Drop],
     aggregator: Aggregator | None,
+    history: list[Opening],
 ) -> tuple[RoundResult, Traffic]:
     """One round: again, without who withheld a share of the coin, until one goes through."""
     kinds = message_kinds(plan)
     gone = {d.party: d.at if d.at in kinds else "contribution" for d in drops if d.covers(number)}
     invited, traffic = tuple(participants), Traffic()
+    if plan.fixed_crowd and history:
+        invited = history[0].survivors
     for attempt in range(MAX_ATTEMPTS):
         round_ = Round(plan, number, attempt)
-        coordinator = coordinator_session(round_, state_hash(state), invited, aggregator)
+        announcer = Announcer(history=tuple(history))
+        coordinator = coordinator_session(round_, state_hash(state), invited, aggregator, announcer)
         sessions = {name: participants[name].session(round_, state) for name in invited}
         try:
             result = run_round(
@@ -266,6 +278,8 @@ def _round(
             )
             for name in result.survivors:
                 sessions[name].accept(result)
+            assert coordinator.opening is not None  # noqa: S101 - the round is over
+            history.append(coordinator.opening)
             return result, traffic
         except CoinError as error:
             invited = tuple(name for name in invited if name not in error.absent)

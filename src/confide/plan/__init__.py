@@ -3,31 +3,43 @@
 from confide.plan.attacks import ATTACKS, Aim, Finding, Outcome
 from confide.plan.lattice import Lattice
 from confide.plan.masking import Masking, derive_masking
-from confide.plan.parties import Neighbours, Party, Relation, Unit, simulation_key
+from confide.plan.openings import Opening
+from confide.plan.parties import (
+    COORDINATOR,
+    Coordinator,
+    Neighbours,
+    Party,
+    Relation,
+    Unit,
+    simulation_key,
+)
 from confide.plan.plan import SCHEMA_VERSION, Plan
 from confide.plan.protection import (
     Aggregation,
     CentralNoise,
     Clear,
+    Crowd,
     Enclave,
     Encrypted,
+    FixedCrowd,
     FullBatch,
     Masked,
     Noise,
     NoiseShares,
     NoNoise,
+    OpenCrowd,
     PoissonSampling,
-    Recipients,
-    Release,
     Rule,
     Sampling,
 )
+from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Norm, Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Adversary, Corruption, Hardware, Threat
 
 __all__ = [
     "ATTACKS",
+    "COORDINATOR",
     "SCHEMA_VERSION",
     "Adversary",
     "Aggregation",
@@ -35,10 +47,13 @@ __all__ = [
     "CentralNoise",
     "Clear",
     "Code",
+    "Coordinator",
     "Corruption",
+    "Crowd",
     "Enclave",
     "Encrypted",
     "Finding",
+    "FixedCrowd",
     "FullBatch",
     "Hardware",
     "Lattice",
@@ -49,6 +64,8 @@ __all__ = [
     "Noise",
     "NoiseShares",
     "Norm",
+    "OpenCrowd",
+    "Opening",
     "Outcome",
     "Party",
     "Plan",
@@ -59,8 +76,10 @@ __all__ = [
     "Release",
     "Rule",
     "Sampling",
+    "Stage",
     "Sum",
     "SumGroup",
+    "Sums",
     "Task",
     "Threat",
     "Unit",

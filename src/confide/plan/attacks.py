@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
 from confide.plan.masking import check_quorum, check_survivors
+from confide.plan.parties import fewest_owners
 from confide.plan.protection import (
     CentralNoise,
     Enclave,
@@ -23,7 +24,6 @@ from confide.plan.protection import (
     Masked,
     NoiseShares,
     NoNoise,
-    Recipients,
     Rule,
 )
 from confide.plan.threat import Corruption, Hardware
@@ -79,8 +79,31 @@ _NO_ENCLAVE: Final = (Outcome.ABSENT, "the plan has no enclave")
 
 
 def assess(plan: Plan) -> tuple[Finding, ...]:
-    """Judges a plan by the whole table."""
-    return tuple(Finding(name, aim, *judge(plan), source) for name, aim, judge, source in ATTACKS)
+    """Judges a plan by the whole table: each stage, and what they tell together."""
+    return tuple(
+        Finding(name, aim, *_worst(plan, judge), source) for name, aim, judge, source in ATTACKS
+    )
+
+
+_WORST_FIRST: Final = (
+    Outcome.BROKEN,
+    Outcome.REPORTED,
+    Outcome.ASSUMED,
+    Outcome.DEFEATED,
+    Outcome.ABSENT,
+)
+
+
+def _worst(plan: Plan, judge: Judge) -> Verdict:
+    """What an attack comes to in the stage where it comes to most."""
+    if judge in _OVER_STAGES or len(plan.stages) == 1:
+        return judge(plan)
+    verdicts = [(stage.name, *judge(alone))
+                for stage, alone in zip(plan.stages, plan.stage_plans, strict=True)]  # fmt: skip
+    name, outcome, reason = min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict[1]))
+    if len({verdict[1:] for verdict in verdicts}) == 1:
+        return outcome, reason
+    return outcome, f"in stage {name!r}: {reason}"
 
 
 def _read_contributions(plan: Plan) -> Verdict:
@@ -128,12 +151,19 @@ def _insider_subtraction(plan: Plan) -> Verdict:
         check_survivors(len(plan.parties), plan.dropouts, plan.colluding)
     except PlanError as error:
         return Outcome.BROKEN, str(error)
+    left, least = fewest_owners(plan.parties, plan.dropouts), plan.colluding_owners + 2
+    if left < least:
+        return Outcome.BROKEN, (
+            f"insider subtraction: with {plan.dropouts} parties missing, the others may belong to "
+            f"{left} ownership groups, and it takes {least} (colluding + 2) for two to hide in "
+            "each other: invite other owners, or allow fewer dropouts or colluders"
+        )
     hidden = plan.min_survivors - plan.colluding
     return Outcome.DEFEATED, f"at least {hidden} others stay in every sum"
 
 
 def _equivocation(plan: Plan) -> Verdict:
-    if not plan.quorum_needed:
+    if not plan.coordinator_may_lie:
         return _NOBODY
     if plan.attested and not plan.only_sums_open:
         return Outcome.DEFEATED, (
@@ -162,7 +192,7 @@ def _pooled_shares(plan: Plan) -> Verdict:
 
 
 def _forged_messages(plan: Plan) -> Verdict:
-    if not plan.quorum_needed:
+    if not plan.coordinator_may_lie:
         return _NOBODY
     return Outcome.DEFEATED, (
         "every message is signed over plan, round, attempt and payload by a key in the plan; "
@@ -171,7 +201,7 @@ def _forged_messages(plan: Plan) -> Verdict:
 
 
 def _split_model(plan: Plan) -> Verdict:
-    if not plan.quorum_needed:
+    if not plan.coordinator_may_lie:
         return _NOBODY
     if plan.attested and not plan.only_sums_open:
         return Outcome.DEFEATED, "a party refuses another state than the one it computed itself"
@@ -237,14 +267,69 @@ def _wiretap(plan: Plan) -> Verdict:
 def _round_differences(plan: Plan) -> Verdict:
     if not _somebody_sees_sums(plan):
         return _NOBODY
-    if plan.rounds == 1 or plan.dropouts == 0:
-        return Outcome.ABSENT, "every released sum of this plan is over the same parties"
-    if not isinstance(plan.noise, NoNoise):
-        return Outcome.REPORTED, "differences of sums are as noisy as the sums"
+    if same := _same_crowd(plan):
+        return Outcome.DEFEATED, same
+    if plan.keeps_classes:
+        return Outcome.BROKEN, (
+            "differences of opened sums: the coordinator announces a false sum that leaves the "
+            "state as it was, so that parties contribute what they contributed before, then calls "
+            f"one of up to {plan.dropouts} missing and subtracts: what is left is that party's own "
+            "contribution. Take crowd 'fixed' (who misses the first sum stays out, a later loss "
+            "ends the run), or dropouts = 0, or noise per ownership group (neighbours.unit = "
+            "'party' with noise in shares), or call the coordinator 'curious' if it follows the "
+            "protocol"
+        )
+    noise = "" if isinstance(plan.noise, NoNoise) else ", beyond the noise of each of the sums"
     return Outcome.REPORTED, (
-        "if one party is in one round's sum and not in another's, the difference tells what that "
-        "party contributed, up to how much the others changed between the rounds; only noise "
-        "bounds this"
+        "once a party is missing from a sum and not from another, the difference is what it "
+        f"contributed, up to how much the others changed between the rounds{noise}. NOT PRIVATE "
+        "for that party as a whole"
+    )
+
+
+def _same_crowd(plan: Plan) -> str:
+    """Why differences of opened sums single nobody out; empty if they do."""
+    if plan.rounds == 1:
+        return (
+            "the plan opens one sum; each party's store lets its data into exact sums of other "
+            "plans with the same parties only"
+        )
+    if plan.firms_covered:
+        return "the noise covers each ownership group's whole contribution"
+    if plan.dropouts == 0:
+        return "every sum is over all parties"
+    if plan.fixed_crowd:
+        return (
+            "every sum is over the parties of the first one: who misses it stays out, and a later "
+            "loss ends the run"
+        )
+    return ""
+
+
+def _chosen_state(plan: Plan) -> Verdict:
+    if plan.rounds == 1:
+        return Outcome.ABSENT, "the one round asks about the state that the plan begins with"
+    if not plan.coordinator_may_lie:
+        return _NOBODY
+    if plan.firms_covered:
+        return Outcome.DEFEATED, (
+            "whatever state it chooses, the noise covers each ownership group's contribution"
+        )
+    liars = plan.threat.confidentiality
+    if plan.attested and plan.threat.hardware is Hardware.ASSUMED_SOUND:
+        if not (liars.colluding_parties and liars.parties is Corruption.MALICIOUS):
+            return Outcome.ASSUMED, (
+                "the enclave computes each sum, signs it, and its hardware is assumed sound"
+            )
+        return Outcome.REPORTED, (
+            "a lying party moves each sum, as far as the enclave's check of its range lets it, and "
+            "so the state that the next round asks about"
+        )
+    return Outcome.REPORTED, (
+        "the coordinator announces the sums that it likes, and so chooses the state that the "
+        "parties are asked about: a model made for it shows single records in the sum of the "
+        "updates. NOT PRIVATE against a coordinator that lies; only noise per ownership group "
+        "bounds it"
     )
 
 
@@ -379,8 +464,7 @@ def _simulated(plan: Plan) -> bool:
 
 
 def _somebody_sees_sums(plan: Plan) -> bool:
-    to_parties = plan.release.to is Recipients.EVERYONE
-    return to_parties or plan.threat.confidentiality.coordinator.corrupt
+    return plan.to_parties or plan.threat.confidentiality.coordinator.corrupt
 
 
 ATTACKS: Final[tuple[tuple[str, Aim, Judge, str], ...]] = (
@@ -405,6 +489,8 @@ ATTACKS: Final[tuple[tuple[str, Aim, Judge, str], ...]] = (
     ("wiretap", Aim.CONFIDENTIALITY, _wiretap, "Rescorla 2018, RFC 8446"),
     ("differences across rounds", Aim.CONFIDENTIALITY, _round_differences,
      "So et al. 2023, Securing Secure Aggregation"),
+    ("state of the coordinator's choice", Aim.CONFIDENTIALITY, _chosen_state,
+     "Fowl et al. 2022, Robbing the Fed"),
     ("another build in the enclave", Aim.CONFIDENTIALITY, _other_build,
      "Costan and Devadas 2016, Intel SGX Explained, §5.8"),
     ("relayed evidence", Aim.CONFIDENTIALITY, _relayed_evidence,
@@ -427,3 +513,6 @@ ATTACKS: Final[tuple[tuple[str, Aim, Judge, str], ...]] = (
      "Xu et al. 2019, VerifyNet"),
 )  # fmt: skip
 """Name, aim, judge and source of every attack, in the order in which the views list them."""
+
+_OVER_STAGES: Final = frozenset({_round_differences, _chosen_state})
+"""What opened sums tell together is judged over all stages at once."""

@@ -1,8 +1,9 @@
 """Plan values to plain values and back, by their declared fields.
 
 A frozen value becomes a map of its fields plus its `type`, an enumeration its text, a real number
-its shortest decimal text, a tuple a list. Reading is strict: a field too many, a field too few or a
-value of another type is an error, never a guess.
+its shortest decimal text, a tuple a list. A field that is None is absent and leaves no bytes, so a
+later release adds optional fields without changing the bytes of plans that do not use them. Reading
+is strict: a field too many, a field too few or a value of another type is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any
 
 from confide.errors import PlanError
 
-__all__ = ["from_plain", "nearest", "to_plain"]
+__all__ = ["from_plain", "nearest", "optional", "to_plain"]
 
 
 def to_plain(value: object) -> Any:
     """Turns a frozen value into maps, lists, texts, whole numbers and bytes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        fields = {name: to_plain(item) for name, item in given.items() if item is not None}
         return {"type": type(value).__name__, **fields}
     if isinstance(value, Enum):
         return value.value
@@ -70,7 +72,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint}known here: {', '.join(choices)}"
 
 
+def optional(declared: Any) -> bool:
+    """Whether a declared type allows a value to be absent."""
+    return type(None) in typing.get_args(declared)
+
+
 def _union(members: tuple[Any, ...], plain: object, where: str) -> Any:
+    members = tuple(m for m in members if m is not type(None))
+    if len(members) == 1:
+        return from_plain(members[0], plain, where)
     kinds = {member.__name__: member for member in members}
     tag = _expect(dict, plain, where).get("type")
     if not isinstance(tag, str) or tag not in kinds:
@@ -85,11 +95,11 @@ def _value(declared: type, plain: object, where: str) -> Any:
     hints = typing.get_type_hints(declared)
     names = [f.name for f in dataclasses.fields(declared)]
     check_keys(given, names, where)
-    missing = [name for name in names if name not in given]
+    missing = [n for n in names if n not in given and not optional(hints[n])]
     if missing:
         raise PlanError(f"{where} lacks {', '.join(missing)}")
-    values = {name: from_plain(hints[name], given[name], f"{where}.{name}") for name in names}
-    return declared(**values)
+    values = {n: from_plain(hints[n], given[n], f"{where}.{n}") for n in names if n in given}
+    return declared(**{n: values.get(n) for n in names})
 
 
 def check_keys(given: Mapping[str, object], known: Iterable[str], where: str) -> None:

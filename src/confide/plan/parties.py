@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -13,14 +15,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide.errors import PlanError
 from confide.plan.value import Value
 
-__all__ = ["Neighbours", "Party", "Relation", "Unit", "simulation_key"]
+__all__ = [
+    "COORDINATOR",
+    "Coordinator",
+    "Neighbours",
+    "Party",
+    "Relation",
+    "Unit",
+    "fewest_owners",
+    "largest_owners",
+    "simulation_key",
+]
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
 _KEY_BYTES: Final = 32
 
+COORDINATOR: Final = "coordinator"
+"""The coordinator's name in messages; no party may have it."""
+
 
 class Unit(Enum):
-    """The unit of privacy: what one neighbour has more, less or other. From fine to coarse."""
+    """The unit of privacy: what one neighbour has more, less or other. From fine to coarse.
+
+    A party stands for its ownership group: all parties of one owner together.
+    """
 
     RECORD = "record"
     PERSON = "person"
@@ -79,42 +97,102 @@ class Party(Value):
         key: The raw Ed25519 public key, 32 bytes.
         simulated: True if the key was made from the name by `Party.simulation`; anybody knows the
             private half, so no network service accepts such a party.
+        group: The ownership group, for parties that one owner controls: they count as one colluder
+            and hide in a sum as one. Omitted, the party is a group by itself.
     """
 
     name: str
     key: bytes
     simulated: bool = False
+    group: str | None = None
 
     def _check(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise PlanError(
-                f"a party named {self.name!r}; a name has 1 to 64 of a-z, 0-9, '_', '.', '-' and "
-                "begins and ends with a letter or digit"
-            )
-        if len(self.key) != _KEY_BYTES:
-            raise PlanError(
-                f"party {self.name!r} has a key of {len(self.key)} bytes; an Ed25519 public key "
-                f"has {_KEY_BYTES}"
-            )
-        simulated = self.key == _public(simulation_key(self.name))
-        if self.simulated and not simulated:
-            raise PlanError(f"party {self.name!r} is marked simulated, but its key is not")
-        if simulated and not self.simulated:
-            raise PlanError(
-                f"party {self.name!r} has the key that anybody can make from its name: give it one "
-                "of its own, or use Party.simulation"
-            )
+        for what, text in (("party", self.name), ("ownership group", self.group)):
+            if text is not None and not _NAME.fullmatch(text):
+                raise PlanError(
+                    f"a {what} named {text!r}; a name has 1 to 64 of a-z, 0-9, '_', '.', '-' and "
+                    "begins and ends with a letter or digit"
+                )
+        if self.name == COORDINATOR:
+            raise PlanError(f"a party named {self.name!r}; that name is the coordinator's own")
+        _check_key(f"party {self.name!r}", self.name, self.key, simulated=self.simulated)
+
+    @property
+    def owner(self) -> str:
+        """The ownership group, or the party's own name."""
+        return self.name if self.group is None else self.group
 
     @classmethod
-    def simulation(cls, name: str) -> Party:
+    def simulation(cls, name: str, group: str | None = None) -> Party:
         """A party for simulations, with the key that everybody can make from its name."""
-        return cls(name, _public(simulation_key(name)), simulated=True)
+        return cls(name, _public(simulation_key(name)), simulated=True, group=group)
+
+
+@dataclass(frozen=True)
+class Coordinator(Value):
+    """Who relays, adds up and announces: the key that signs its announcements.
+
+    Attributes:
+        key: The raw Ed25519 public key, 32 bytes.
+        simulated: True if anybody can make the private half: good for simulations only.
+    """
+
+    key: bytes
+    simulated: bool = False
+
+    def _check(self) -> None:
+        _check_key("the coordinator", COORDINATOR, self.key, simulated=self.simulated)
+
+    @classmethod
+    def simulation(cls) -> Coordinator:
+        """A coordinator for simulations, with a key that everybody can make."""
+        return cls(_public(simulation_key(COORDINATOR)), simulated=True)
+
+
+def fewest_owners(parties: Iterable[Party], missing: int) -> int:
+    """How many ownership groups are left at least when so many parties are missing.
+
+    Args:
+        parties: All parties.
+        missing: How many of them are missing, whichever they are.
+    """
+    left = missing
+    sizes = sorted(Counter(p.owner for p in parties).values())
+    for gone, size in enumerate(sizes):
+        left -= size
+        if left < 0:
+            return len(sizes) - gone
+    return 0
+
+
+def largest_owners(parties: Iterable[Party], owners: int) -> int:
+    """How many parties so many ownership groups have at most."""
+    return sum(n for _, n in Counter(p.owner for p in parties).most_common(owners))
 
 
 def simulation_key(name: str) -> Ed25519PrivateKey:
-    """The private key of a simulated party. It is no secret: it follows from the name."""
+    """The private key of a simulated party or coordinator. It is no secret: it is made of a name.
+
+    Args:
+        name: The party's name, or `COORDINATOR`.
+    """
     seed = hashlib.sha256(b"confide simulation key, known to all\0" + name.encode()).digest()
     return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _check_key(who: str, name: str, key: bytes, *, simulated: bool) -> None:
+    if len(key) != _KEY_BYTES:
+        raise PlanError(
+            f"{who} has a key of {len(key)} bytes; an Ed25519 public key has {_KEY_BYTES}"
+        )
+    known = key == _public(simulation_key(name))
+    if simulated and not known:
+        raise PlanError(f"{who} is marked simulated, but its key is not")
+    if known and not simulated:
+        raise PlanError(
+            f"{who} has the key that anybody can make from its name: give it one of its own, or "
+            "use the class method simulation(…)"
+        )
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:

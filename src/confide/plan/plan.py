@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from confide import canonical
 from confide.errors import PlanError
@@ -14,32 +15,37 @@ from confide.plan.attacks import Finding, Outcome, assess
 from confide.plan.codec import from_plain, to_plain
 from confide.plan.masking import COMPLETE_UP_TO, Masking, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
-from confide.plan.parties import Neighbours, Party, Unit
+from confide.plan.openings import least_owners
+from confide.plan.parties import Coordinator, Neighbours, Party, Unit, largest_owners
 from confide.plan.protection import (
     Aggregation,
     CentralNoise,
     Clear,
+    Crowd,
     Enclave,
     Encrypted,
-    FullBatch,
+    FixedCrowd,
     Masked,
     Noise,
     NoiseShares,
     NoNoise,
-    Recipients,
-    Release,
+    OpenCrowd,
     Rule,
     Sampling,
 )
+from confide.plan.stages import Recipients, Release, Stage
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Corruption, Threat
 from confide.plan.value import Value
 
-__all__ = ["MAX_PLAN_BYTES", "SCHEMA_VERSION", "Plan"]
+__all__ = ["MAX_PLAN_BYTES", "MIGRATED_VERSION", "SCHEMA_VERSION", "Plan"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """The version of the plan's fields and their meaning; a meaning never changes within a version."""
+
+MIGRATED_VERSION: Final = 2
+"""The version that `confide plan migrate` reads (`confide.plan.migration`)."""
 
 MAX_PLAN_BYTES: Final = 64 << 20
 _MAX_PARTIES: Final = 1_000_000
@@ -52,20 +58,21 @@ class Plan(Value):
 
     Making a plan checks all of it. Its hash is what each party signs.
 
+    A plan of one stage answers for it: `task`, `code`, `sums`, `sampling` and `release` are those
+    of its stage. Of several stages each is a plan by itself, `stage_plans`, from which follows what
+    belongs to the stage alone: its lattices, its noise, its bytes.
+
     Attributes:
         name: For people.
         parties: Who contributes, in order of their names.
+        coordinator: Who relays, adds up and announces.
         neighbours: What is protected: the unit of privacy and the neighbouring relation.
-        task: What is computed, by name.
-        code: Which installed package computes it.
-        sums: What leaves a party in each round.
-        rounds: How many rounds.
+        stages: What is done, in order.
         dropouts: How many parties may be missing at the end of a round.
+        crowd: Whether the parties in the sums may change from round to round.
         aggregation: How contributions are protected on their way into the sums.
         noise: What noise is added, and by whom.
-        sampling: Which units contribute to a round.
         threat: Who is trusted with what.
-        release: To whom the sums go.
         public: What the parties agree is public.
         seed: Public seed of dithering and of mini-batch order; no secret depends on it.
         chunk_records: Records that a party's contribution is computed from at a time.
@@ -78,17 +85,14 @@ class Plan(Value):
 
     name: str
     parties: tuple[Party, ...]
+    coordinator: Coordinator = field(default_factory=Coordinator.simulation)
     neighbours: Neighbours = Neighbours()
-    task: Task
-    code: Code
-    sums: SumGroup
-    rounds: int = 1
+    stages: tuple[Stage, ...]
     dropouts: int = 0
+    crowd: Crowd = OpenCrowd()
     aggregation: Aggregation = Masked()
     noise: Noise = NoNoise()
-    sampling: Sampling = FullBatch()
     threat: Threat = Threat()
-    release: Release = Release()
     public: tuple[PublicValue, ...] = ()
     seed: int = 0
     chunk_records: int = 4096
@@ -98,7 +102,7 @@ class Plan(Value):
         object.__setattr__(self, "parties", tuple(sorted(self.parties)))
         self._check_values()
         self._check_parties()
-        self._check_sums()
+        self._check_stages()
         broken = [f for f in self.findings if f.outcome is Outcome.BROKEN]
         if broken:
             raise PlanError(
@@ -107,7 +111,7 @@ class Plan(Value):
             )
         if self.min_survivors < 1:
             raise PlanError(
-                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; bear fewer"
+                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; allow fewer"
             )
         if isinstance(self.inner, Encrypted) and len(self.parties) > COMPLETE_UP_TO:
             raise PlanError(
@@ -117,20 +121,14 @@ class Plan(Value):
 
     def _check_values(self) -> None:
         _check_version(self.schema_version)
-        for field, value, least in (
-            ("rounds", self.rounds, 1),
+        for what, value, least in (
             ("dropouts", self.dropouts, 0),
             ("chunk_records", self.chunk_records, 1),
         ):
             if value < least:
-                raise PlanError(f"{field} is {value}; it is at least {least}")
+                raise PlanError(f"{what} is {value}; it is at least {least}")
         if not 0 <= self.seed < 1 << 64:
             raise PlanError(f"seed is {self.seed}; it is at least 0 and below 2^64")
-        if self.rounds > 1 and self.release.to is not Recipients.EVERYONE:
-            raise PlanError(
-                f"{self.rounds} rounds with a release to the coordinator alone; the parties need "
-                "each round's sums for the next state: release to 'everyone', or run one round"
-            )
 
     def _check_parties(self) -> None:
         if not 2 <= len(self.parties) <= _MAX_PARTIES:
@@ -139,8 +137,49 @@ class Plan(Value):
                 "least 3 for anybody to hide)"
             )
         _refuse_repeated("parties share the name", [p.name for p in self.parties])
-        _refuse_repeated("parties share the key", [p.key.hex() for p in self.parties])
+        keys = [p.key.hex() for p in self.parties]
+        _refuse_repeated("parties share the key", keys)
+        if self.coordinator.key.hex() in keys:
+            raise PlanError(
+                "the coordinator has a party's key; whoever holds both signs in two roles: give "
+                "the coordinator a key of its own"
+            )
+        if self.coordinator.simulated and not all(p.simulated for p in self.parties):
+            raise PlanError(
+                "the coordinator has the simulated key that anybody can make, and parties have "
+                "keys of their own: anybody could announce in its name. Give the coordinator a "
+                "key, Plan(coordinator=Coordinator(…)), in a file [coordinator] key"
+            )
+        for party in self.parties:
+            other = self._by_name.get(party.owner)
+            if other is not None and other.owner != party.owner:
+                raise PlanError(
+                    f"party {party.name!r} is of ownership group {party.group!r}, and party "
+                    f"{other.name!r} of that name is not: call the group something else"
+                )
         _refuse_repeated("public values share the name", [p.name for p in self.public])
+
+    def _check_stages(self) -> None:
+        if not self.stages:
+            raise PlanError("a plan without stages; say what is computed")
+        _refuse_repeated("stages share the name", [s.name for s in self.stages])
+        if not math.isclose(total := sum(s.budget for s in self.stages), 1.0, abs_tol=1e-9):
+            raise PlanError(
+                f"the stages use {total:g} of the noise budget together; their shares add up to 1"
+            )
+        for stage in self.stages:
+            for name in stage.release.parties or ():
+                self.party(name)
+        for stage in self.stages[:-1]:
+            if stage.release.to is not Recipients.EVERYONE:
+                raise PlanError(
+                    f"stage {stage.name!r} releases to {stage.release.to.value!r}, and later "
+                    "stages read the state that follows from it: release to 'everyone'"
+                )
+        if len(self.stages) > 1:
+            _ = self.stage_plans
+        else:
+            self._check_sums()
 
     def _check_sums(self) -> None:
         if not self.sums.unit.covers(self.neighbours.unit):
@@ -148,19 +187,6 @@ class Plan(Value):
                 f"the sums are bounded per {self.sums.unit.value}, but the plan protects a "
                 f"{self.neighbours.unit.value}: declare the sums per {self.neighbours.unit.value} "
                 "or coarser"
-            )
-        if self.sums.unit is Unit.PARTY and not isinstance(self.sampling, FullBatch):
-            raise PlanError(
-                "the sums are over parties, and everybody sees which parties take part: sampling "
-                "them hides nothing. Leave sampling out, or declare the sums per record or person"
-            )
-        if len({s.capacity for s in self.sums.sums}) > 1 and not isinstance(
-            self.sampling, FullBatch
-        ):
-            raise PlanError(
-                "sampling over sums with capacities "
-                + ", ".join(f"{s.capacity:,} ({s.name})" for s in self.sums.sums)
-                + "; a sampled batch is cut to one capacity before it is drawn: give them the same"
             )
         check_noise(self)
         self._check_enclave()
@@ -190,11 +216,146 @@ class Plan(Value):
                 "would be there without it. Take noise in shares, which is in the sums already"
             )
 
+    # --- stages ----------------------------------------------------------------------------------
+
+    @property
+    def stage(self) -> Stage:
+        """The only stage.
+
+        Raises:
+            PlanError: If there are several; ask one of `stage_plans`.
+        """
+        if len(self.stages) != 1:
+            raise PlanError(
+                f"plan {self.name!r} has {len(self.stages)} stages; ask one of plan.stage_plans"
+            )
+        return self.stages[0]
+
+    @cached_property
+    def stage_plans(self) -> tuple[Plan, ...]:
+        """Each stage as a plan of its own, with its share of the noise.
+
+        In Gaussian terms a round of noise multiplier z tells 1/z² (μ²), so T rounds of a stage with
+        the share b of the budget have z² = z₀²·T/(b·T₀), where z₀ is the plan's multiplier and T₀
+        its number of rounds. Only the hash differs from the plan's: never sign that of a part.
+        """
+        if len(self.stages) == 1:
+            return (self,)
+        return tuple(self._alone(stage) for stage in self.stages)
+
+    def _alone(self, stage: Stage) -> Plan:
+        noise = self.noise
+        if not isinstance(noise, NoNoise):
+            factor = math.sqrt(stage.rounds / (stage.budget * self.rounds))
+            noise = replace(noise, noise_multiplier=noise.noise_multiplier * factor)
+        try:
+            return replace(self, stages=(replace(stage, budget=1.0),), noise=noise)
+        except PlanError as error:
+            raise PlanError(f"stage {stage.name!r}: {error}") from error
+
+    def with_stage(self, **changes: Any) -> Plan:
+        """The plan with changes to its only stage."""
+        return replace(self, stages=(replace(self.stage, **changes),))
+
+    def stage_of(self, number: int) -> int:
+        """The place of the stage that a round belongs to.
+
+        Args:
+            number: The round, counted through the plan from 0 to below `rounds`.
+        """
+        for place, stage in enumerate(self.stages):
+            if number < stage.rounds:
+                return place
+            number -= stage.rounds
+        raise PlanError(f"a round beyond the {self.rounds} of plan {self.name!r}")
+
+    @property
+    def task(self) -> Task:
+        """The task of the only stage."""
+        return self.stage.task
+
+    @property
+    def task_names(self) -> str:
+        """The names of all stages' tasks, in order."""
+        return ", ".join(stage.task.name for stage in self.stages)
+
+    @property
+    def code(self) -> Code:
+        """The code of the only stage."""
+        return self.stage.code
+
+    @property
+    def sums(self) -> SumGroup:
+        """The sums of the only stage."""
+        return self.stage.sums
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling of the only stage."""
+        return self.stage.sampling
+
+    @property
+    def release(self) -> Release:
+        """The release of the only stage."""
+        return self.stage.release
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of all stages together."""
+        return sum(stage.rounds for stage in self.stages)
+
+    @property
+    def to_parties(self) -> bool:
+        """Whether a party receives a result of any stage."""
+        return any(stage.release.to is not Recipients.COORDINATOR for stage in self.stages)
+
+    # --- who and how many ------------------------------------------------------------------------
+
+    @property
+    def colluding_owners(self) -> int:
+        """c, the ownership groups that count as colluders; a receiver of sums is one by itself."""
+        stated = self.threat.confidentiality.colluding_parties
+        return max(stated, 1) if self.to_parties else stated
+
     @property
     def colluding(self) -> int:
-        """c, the parties that count as colluders; each receiver of the sums is one by itself."""
-        stated = self.threat.confidentiality.colluding_parties
-        return max(stated, 1) if self.release.to is Recipients.EVERYONE else stated
+        """The parties of the colluding ownership groups, as many as they can be."""
+        return largest_owners(self.parties, self.colluding_owners)
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """The ownership group of each party, by the party's name."""
+        return {party.name: party.owner for party in self.parties}
+
+    @property
+    def least_class(self) -> int:
+        """How many ownership groups stay together in every combination of opened sums."""
+        return least_owners(self.threat.confidentiality.colluding_parties)
+
+    @property
+    def keeps_classes(self) -> bool:
+        """Whether parties refuse openings that would tell few ownership groups apart.
+
+        They do where the coordinator may lie and no noise covers what an ownership group
+        contributes as a whole.
+        """
+        return self.coordinator_may_lie and not self.firms_covered
+
+    @property
+    def firms_covered(self) -> bool:
+        """Whether noise covers an ownership group's whole contribution, against all who see sums.
+
+        Noise per record or person does not: a firm's total lies far outside it.
+        """
+        if self.neighbours.unit is not Unit.PARTY:
+            return False
+        in_enclave = self.attested and isinstance(self.noise, CentralNoise)
+        return in_enclave or isinstance(self.noise, NoiseShares)
+
+    @property
+    def fixed_crowd(self) -> bool:
+        """Whether all sums are over the same parties."""
+        return isinstance(self.crowd, FixedCrowd)
 
     @property
     def min_survivors(self) -> int:
@@ -203,8 +364,10 @@ class Plan(Value):
 
     @property
     def reach(self) -> int:
-        """At how many parties one unit may have data."""
-        return len(self.parties) if self.neighbours.person_at_several_parties else 1
+        """At how many parties one unit may have data: for an owner, at each of its own."""
+        if self.neighbours.person_at_several_parties:
+            return len(self.parties)
+        return largest_owners(self.parties, 1) if self.neighbours.unit is Unit.PARTY else 1
 
     @property
     def joint_sensitivity(self) -> float:
@@ -224,7 +387,7 @@ class Plan(Value):
     def masking(self) -> Masking:
         """Threshold, quorum and graph of what hides contributions, for these parties."""
         return derive_masking(
-            len(self.parties), self.dropouts, self.colluding, malicious=self.quorum_needed
+            len(self.parties), self.dropouts, self.colluding, malicious=self.coordinator_may_lie
         )
 
     @property
@@ -243,10 +406,13 @@ class Plan(Value):
         return isinstance(self.aggregation, Enclave)
 
     @property
-    def quorum_needed(self) -> bool:
-        """Whether somebody may lie about survivors: the coordinator, or a network posing as it."""
-        adversary = self.threat.confidentiality
-        return Corruption.MALICIOUS in (adversary.coordinator, adversary.network)
+    def coordinator_may_lie(self) -> bool:
+        """Whether the coordinator is malicious.
+
+        It signs what it announces with its key in the plan, so nobody lies in its name: a malicious
+        network withholds announcements, and so chooses who is missing, and cannot forge one.
+        """
+        return self.threat.confidentiality.coordinator is Corruption.MALICIOUS
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -284,9 +450,13 @@ class Plan(Value):
 
     def simulated(self) -> Plan:
         """The plan with simulated keys: itself, unless a party has a key of its own."""
-        if all(p.simulated for p in self.parties):
+        if self.coordinator.simulated and all(p.simulated for p in self.parties):
             return self
-        return replace(self, parties=tuple(Party.simulation(p.name) for p in self.parties))
+        return replace(
+            self,
+            parties=tuple(Party.simulation(p.name, p.group) for p in self.parties),
+            coordinator=Coordinator.simulation(),
+        )
 
     def canonical(self) -> bytes:
         """The plan's deterministic CBOR."""
@@ -320,20 +490,25 @@ class Plan(Value):
         return plan
 
     def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{f.name}={getattr(self, f.name)!r}"
-            for f in fields(self)
-            if f.name in ("name", "task", "rounds", "aggregation", "noise")
+        tasks = ", ".join(f"{s.task.name} × {s.rounds}" for s in self.stages)
+        return (
+            f"Plan(name={self.name!r}, {tasks}, aggregation={self.aggregation!r}, "
+            f"noise={self.noise!r}, {len(self.parties)} parties, hash={self.short_hash}…)"
         )
-        return f"Plan({shown}, {len(self.parties)} parties, hash={self.short_hash}…)"
 
 
 def _check_version(version: object) -> None:
-    if version != SCHEMA_VERSION:
-        raise PlanError(
-            f"a plan of schema_version {version}; this release reads {SCHEMA_VERSION}: use the "
-            "release it was made with, or make it anew"
+    if version == SCHEMA_VERSION:
+        return
+    fix = "use the release that it was made with, or make it anew"
+    if version == MIGRATED_VERSION:
+        fix = (
+            "its parties signed another hash, so write it anew and sign that: confide plan migrate "
+            "OLD NEW"
         )
+    raise PlanError(
+        f"a plan of schema_version {version}; this release reads {SCHEMA_VERSION}: {fix}"
+    )
 
 
 def _refuse_repeated(what: str, values: list[str]) -> None:

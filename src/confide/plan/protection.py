@@ -19,16 +19,17 @@ __all__ = [
     "Aggregation",
     "CentralNoise",
     "Clear",
+    "Crowd",
     "Enclave",
     "Encrypted",
+    "FixedCrowd",
     "FullBatch",
     "Masked",
     "NoNoise",
     "Noise",
     "NoiseShares",
+    "OpenCrowd",
     "PoissonSampling",
-    "Recipients",
-    "Release",
     "Rule",
     "Sampling",
 ]
@@ -120,6 +121,27 @@ Aggregation = Clear | Masked | Encrypted | Enclave
 
 
 @dataclass(frozen=True)
+class OpenCrowd(Value):
+    """Each round's sum is over whoever is there, up to the plan's dropouts.
+
+    Two sums over different parties differ by what those parties contributed. So exact sums over an
+    open crowd are for a coordinator that is not malicious.
+    """
+
+
+@dataclass(frozen=True)
+class FixedCrowd(Value):
+    """All sums are over the parties of the first one.
+
+    Who misses the first sum stays out, and a later loss ends the run. Then sums differ only by what
+    the same parties contributed in different rounds (So et al. 2023, Securing Secure Aggregation).
+    """
+
+
+Crowd = OpenCrowd | FixedCrowd
+
+
+@dataclass(frozen=True)
 class NoNoise(Value):
     """Exact sums are released: ε = ∞."""
 
@@ -193,22 +215,3 @@ class PoissonSampling(Value):
 
 
 Sampling = FullBatch | PoissonSampling
-
-
-class Recipients(Enum):
-    """Who receives the sums. The coordinator always does: it computes them."""
-
-    COORDINATOR = "coordinator"
-    EVERYONE = "everyone"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release(Value):
-    """To whom the sums go, after each round.
-
-    Attributes:
-        to: The coordinator alone, or all parties as well. A plan of several rounds releases to
-            everyone, because each next state follows from the sums.
-    """
-
-    to: Recipients = Recipients.EVERYONE

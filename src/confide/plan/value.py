@@ -63,6 +63,13 @@ def _normalised(declared: Any, value: object) -> object:
             return value
         item, _ = typing.get_args(declared)
         return tuple(_normalised(item, v) for v in value)
+    given = [member for member in typing.get_args(declared) if member is not type(None)]
+    if len(given) == 1 and value is not None:
+        return _normalised(given[0], value)
+    return _number(declared, value)
+
+
+def _number(declared: Any, value: object) -> object:
     if isinstance(value, bool):
         return value
     if declared is float and isinstance(value, Real):
@@ -95,5 +102,5 @@ def _is(declared: Any, value: object) -> bool:
 def _described(declared: Any) -> str:
     if typing.get_origin(declared) is tuple:
         return f"a tuple of {_described(typing.get_args(declared)[0])}"
-    members = typing.get_args(declared)
+    members = [m for m in typing.get_args(declared) if m is not type(None)]
     return " or ".join(m.__name__ for m in members) if members else declared.__name__

@@ -18,7 +18,6 @@ from confide.plan import (
     NoiseShares,
     Plan,
     PublicValue,
-    Recipients,
     Sum,
     Unit,
 )
@@ -467,7 +466,7 @@ def _threshold_view(plan: Plan) -> View:
 
 def _released(plan: Plan, audience: Audience) -> Iterator[Observation]:
     """The sums as those receive them to whom they are released."""
-    if plan.release.to is Recipients.EVERYONE:
+    if plan.to_parties:
         yield from _sums_seen(plan, audience)
 
 

@@ -11,6 +11,8 @@ import textwrap
 from functools import cache
 from pathlib import Path
 
+from tests.plan.examples import staged
+
 from confide.plan import (
     Adversary,
     Clear,
@@ -24,7 +26,6 @@ from confide.plan import (
     NoiseShares,
     Norm,
     Party,
-    Plan,
     PublicValue,
     Recipients,
     Relation,
@@ -56,7 +57,7 @@ def _clear():
         evaluator=Corruption.HONEST,
         network=Corruption.CURIOUS,
     )
-    return Plan(
+    return staged(
         name="clear",
         parties=tuple(Party.simulation(name) for name in ("north", "south", "west")),
         task=Task.of("histogram", edges=[0, 0.5, 1]),
@@ -70,7 +71,7 @@ def _clear():
 
 def _lenders():
     """Five lenders that trust nobody."""
-    return Plan(
+    return staged(
         name="lenders · Kreditgeber",
         parties=tuple(Party(f"lender-{i}", _digest(f"key of lender {i}")) for i in range(5)),
         task=Task.of("fed-avg", learning_rate=0.1, local_epochs=2, model="logistic"),
@@ -105,7 +106,7 @@ def _lenders():
 def _patients():
     """Four hospitals that count persons, with shares of noise."""
     curious = Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
-    return Plan(
+    return staged(
         name="patients",
         parties=tuple(Party(f"hospital.{i}", _digest(f"key of hospital {i}")) for i in range(4)),
         task=Task("survey"),
@@ -133,7 +134,7 @@ def _patients():
 
 def _sealed():
     """Three parties that encrypt, and of which nobody may drop out."""
-    return Plan(
+    return staged(
         name="sealed",
         parties=tuple(Party(f"ward-{i}", _digest(f"key of ward {i}")) for i in range(3)),
         task=Task("survey"),
@@ -145,7 +146,7 @@ def _sealed():
 
 def _attested():
     """Four parties before an enclave that reads what they contribute."""
-    return Plan(
+    return staged(
         name="attested",
         parties=tuple(Party(f"bank-{i}", _digest(f"key of bank {i}")) for i in range(4)),
         task=Task("survey"),

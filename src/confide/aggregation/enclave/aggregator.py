@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -83,7 +82,7 @@ class Aggregator:
             purpose=PURPOSE,
             build=build,
             plan=plan.hash,
-            task=plan.task.name,
+            task=plan.task_names,
             instance=self._memory.instance,
             epoch=self._memory.epoch,
             lifetime=lifetime,
@@ -122,7 +121,7 @@ class Aggregator:
         self.register.spend(round_)
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
-            totals = totals + draw_noise(self.plan, self._random)
+            totals = totals + draw_noise(round_.part, self._random)
         memory = self._memory
         # Of all rounds up to this one, whoever released them: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)
@@ -156,5 +155,5 @@ class Aggregator:
             return "inf", "0"
         from confide.privacy.guarantee import statement
 
-        stated = statement(replace(self.plan, rounds=rounds))
+        stated = statement(self.plan.with_stage(rounds=rounds))
         return f"{stated.epsilon:.6g}", f"{self.plan.noise.delta:g}"

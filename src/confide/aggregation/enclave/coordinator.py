@@ -10,10 +10,11 @@ from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave.aggregator import Aggregator
 from confide.aggregation.enclave.robust import RobustCoordinator
 from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes, split
-from confide.aggregation.envelope import SIGNATURE_BYTES, Round, announce, fields_of
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.inner import inner_coordinator
-from confide.aggregation.session import CoordinatorSession, RoundResult
+from confide.aggregation.session import Announcer, CoordinatorSession, RoundResult
 from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
+from confide.plan.openings import Opening
 from confide.plan.protection import Rule
 from confide.tee.channel import sealed_bytes
 from confide.tee.claims import Claims
@@ -31,6 +32,7 @@ class EnclaveCoordinator:
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
         aggregator: What lives in the enclave.
+        history: The openings of the run so far, in order.
 
     Raises:
         PlanError: If the aggregator is for another plan.
@@ -42,6 +44,7 @@ class EnclaveCoordinator:
         state_hash: bytes,
         invited: tuple[str, ...],
         aggregator: Aggregator,
+        history: tuple[Opening, ...] = (),
     ) -> None:
         if aggregator.plan.hash != round_.plan.hash:
             raise PlanError(
@@ -50,7 +53,7 @@ class EnclaveCoordinator:
             )
         aggregator.register.claim(round_)
         self._round, self._state_hash, self._invited = round_, state_hash, invited
-        self._aggregator = aggregator
+        self._aggregator, self._history = aggregator, history
         self._claims: dict[str, Claims] = {}
         self._evidence: dict[str, bytes] = {}
         self._inner: CoordinatorSession | None = None
@@ -62,7 +65,7 @@ class EnclaveCoordinator:
 
     def open(self) -> Mapping[str, bytes]:
         """Lets every invited party ask."""
-        return dict.fromkeys(self._invited, announce("ask"))
+        return dict.fromkeys(self._invited, self._round.announce(None, "ask"))
 
     def receive(self, message: bytes) -> None:
         """Takes a party's question, and later what it sealed."""
@@ -89,6 +92,11 @@ class EnclaveCoordinator:
     def awaits(self) -> str:
         """The kind of message that this step takes, as the inner protection calls it."""
         return "challenge" if self._inner is None else self._inner.awaits
+
+    @property
+    def opening(self) -> Opening | None:
+        """The survivors of this attempt, once they are fixed."""
+        return None if self._inner is None else self._inner.opening
 
     @property
     def result(self) -> RoundResult:
@@ -119,15 +127,19 @@ class EnclaveCoordinator:
         asked = tuple(name for name in self._invited if name in self._claims)
         self._inner = self._inner_session(asked)
         return {
-            name: announce("attested", evidence=self._evidence[name], message=opening)
+            name: self._round.announce(
+                None, "attested", evidence=self._evidence[name], message=opening
+            )
             for name, opening in self._inner.open().items()
         }
 
     def _inner_session(self, asked: tuple[str, ...]) -> CoordinatorSession:
         rule = self._aggregator.protection.rule
+        key = self._aggregator.workload.keys.signing
+        announcer = Announcer(key, self._history)
         if rule is Rule.SUM:
-            return inner_coordinator(self._round, self._state_hash, asked)
-        return RobustCoordinator(self._round, self._state_hash, asked, rule)
+            return inner_coordinator(self._round, self._state_hash, asked, announcer)
+        return RobustCoordinator(self._round, self._state_hash, asked, rule, announcer)
 
     def _take(self, message: bytes, inner: CoordinatorSession) -> None:
         most = sealed_bytes(self._limit, len(header(self._round, "", self._step)) + _NAME_BYTES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from confide import canonical
 from confide.aggregation.enclave.receipts import Receipt
 from confide.aggregation.enclave.wire import MET, expected_of, header, join
-from confide.aggregation.envelope import Round, fields_of, read_announcement
+from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.inner import inner_party
-from confide.aggregation.session import Contribution, Identity, RoundResult
+from confide.aggregation.session import Contribution, Identity, PartySession, RoundResult
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.plan.protection import Enclave
 from confide.tee.channel import seal
@@ -24,7 +26,8 @@ class EnclaveParty:
     """A party's side: see `confide.aggregation.session.PartySession`.
 
     Args:
-        round_: The attempt; it is claimed from the identity's register at once.
+        round_: The attempt; it is claimed from the identity's register once the enclave is
+            verified.
         identity: Name, key, register and randomness of the party, and how it verifies an enclave.
         state_hash: Hash of the state that the party itself computed and contributes to.
         contribution: Called once, when the vector is due, and after the enclave was verified.
@@ -38,8 +41,9 @@ class EnclaveParty:
         self, round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
     ) -> None:
         self._relying = _relying(round_, identity)
-        self._inner = inner_party(round_, identity, state_hash, contribution)
         self._round, self._identity = round_, identity
+        self._state_hash, self._contribution = state_hash, contribution
+        self._inner: PartySession | None = None
         self._nonce = b""
         self._peer: AttestedPeer | None = None
         self._step = -1
@@ -60,9 +64,9 @@ class EnclaveParty:
         try:
             if not self._nonce:
                 return self._challenge(message)
-            if self._peer is None:
+            if self._inner is None:
                 message = self._verify(message)
-            return self._sealed(self._inner.receive(message), self._peer)
+            return self._sealed(message)
         except BaseException:
             self._over = True
             raise
@@ -84,20 +88,27 @@ class EnclaveParty:
 
     def _challenge(self, message: bytes) -> bytes:
         """Asks the enclave with a nonce."""
-        fields_of(read_announcement(message, "ask", _ASK_BYTES))
+        fields_of(self._round.read_announcement(message, "ask", _ASK_BYTES, signed=False))
         self._nonce = self._relying.nonce()
         payload = canonical.encode({"nonce": self._nonce})
         return self._round.seal(self._identity.key, self._identity.name, "challenge", payload)
 
     def _verify(self, message: bytes) -> bytes:
         """Verifies the enclave's answer; what comes with it begins the inner protocol."""
-        said = read_announcement(message, "attested", 2 * MAX_EVIDENCE_BYTES)
+        most = 2 * MAX_EVIDENCE_BYTES
+        said = self._round.read_announcement(message, "attested", most, signed=False)
         evidence, opening = fields_of(said, evidence=bytes, message=bytes)
         self._peer = self._relying.verify(evidence, expected_of(self._round.plan, self._nonce))
+        # From here on the enclave announces, with the key that its evidence vouches for.
+        inner = replace(self._round, announcer=self._peer.claims.signing_key)
+        self._inner = inner_party(inner, self._identity, self._state_hash, self._contribution)
         return bytes(opening)
 
-    def _sealed(self, answer: bytes, peer: AttestedPeer | None) -> bytes:
-        assert peer is not None  # noqa: S101 - `receive` verified it, or raised
+    def _sealed(self, message: bytes) -> bytes:
+        """The inner protocol's answer, encrypted to the enclave."""
+        peer, inner = self._peer, self._inner
+        assert peer is not None and inner is not None  # noqa: S101, PT018 - `_verify` made both
+        answer = inner.receive(message)
         self._step += 1
         name, key = self._identity.name, self._identity.key
         sealed = seal(

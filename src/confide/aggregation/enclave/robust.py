@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round
+from confide.aggregation.session import Announcer
 from confide.plan.protection import Rule
 
 __all__ = ["RobustCoordinator", "geometric_median", "krum", "median", "trimmed_mean"]
@@ -34,12 +35,18 @@ class RobustCoordinator(ClearCoordinator):
         state_hash: Hash of the state.
         invited: Names of the parties to ask.
         rule: How it combines them.
+        announcer: Who signs announcements.
     """
 
     def __init__(
-        self, round_: Round, state_hash: bytes, invited: tuple[str, ...], rule: Rule
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        rule: Rule,
+        announcer: Announcer | None = None,
     ) -> None:
-        super().__init__(round_, state_hash, invited)
+        super().__init__(round_, state_hash, invited, announcer)
         self._rule = rule
         self._contributions: dict[str, Integers] = {}
         self._liars = round_.plan.threat.integrity.colluding_parties

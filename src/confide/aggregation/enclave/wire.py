@@ -40,7 +40,7 @@ _MAX_FRONT: Final = 512
 
 def expected_of(plan: Plan, nonce: bytes) -> Expected:
     """What an enclave must claim to a party that asked with a nonce."""
-    return Expected(nonce, PURPOSE, plan.hash, plan.task.name)
+    return Expected(nonce, PURPOSE, plan.hash, plan.task_names)
 
 
 def header(round_: Round, sender: str, step: int) -> bytes:
@@ -85,7 +85,7 @@ def split(message: bytes, most_sealed: int) -> tuple[str, bytes, memoryview]:
 
 def inner_bytes(round_: Round) -> int:
     """The most bytes that a message of the inner protection has."""
-    plan = round_.plan
+    plan = round_.part
     if isinstance(plan.inner, Clear):
         return Layout.of_contribution(plan).wire_bytes + _OVERHEAD
     if isinstance(plan.inner, Encrypted):

@@ -9,6 +9,7 @@ from confide.aggregation.encoding import Integers
 from confide.aggregation.encrypted.opening import combine, open_sum
 from confide.aggregation.encrypted.parameters import DEGREE, ROW, Residues, parameters_of
 from confide.aggregation.envelope import Round, fields_of
+from confide.aggregation.session import Announcer
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
 from confide.aggregation.sharing.keys import TAG_BYTES, check_public_key
@@ -23,17 +24,25 @@ class EncryptedCoordinator(SharingCoordinator):
         round_: The attempt.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
+        announcer: Who signs announcements, with the openings so far; simulated if omitted.
     """
 
     protocol = "encrypted"
-    opening = "decrypt"
+    asks_to_open = "decrypt"
 
-    def __init__(self, round_: Round, state_hash: bytes, invited: tuple[str, ...]) -> None:
-        self._parameters = parameters_of(round_.plan)
+    def __init__(
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        announcer: Announcer | None = None,
+    ) -> None:
+        self._parameters = parameters_of(round_.part)
         super().__init__(
             round_,
             state_hash,
             invited,
+            announcer,
             sealed_bytes=self._parameters.polynomial_bytes + TAG_BYTES,
             vector_bytes=self._parameters.vector_bytes,
         )

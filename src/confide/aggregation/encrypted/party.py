@@ -45,12 +45,12 @@ class EncryptedParty(SharingParty[_Secrets]):
     """
 
     protocol = "encrypted"
-    opening = "decrypt"
+    asks_to_open = "decrypt"
 
     def __init__(
         self, round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
     ) -> None:
-        self._parameters = parameters_of(round_.plan)
+        self._parameters = parameters_of(round_.part)
         _ = self._parameters.ring  # Without the kernels, say so before the attempt is claimed.
         super().__init__(
             round_,
@@ -61,7 +61,7 @@ class EncryptedParty(SharingParty[_Secrets]):
         )
 
     def _advertise(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
-        fields_of(said)
+        self._read_history(said)
         self._secrets = secrets = _Secrets(self._parameters, self._identity.random.bytes)
         self._awaited = ("neighbours", self._share)
         public = secrets.share_key.public_key().public_bytes_raw()

@@ -8,11 +8,12 @@ import numpy as np
 
 from confide import canonical
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import PAYLOAD_ITEMS, SIGNATURE_BYTES, Round, announce, fields_of
+from confide.aggregation.envelope import PAYLOAD_ITEMS, SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_of_list
 from confide.aggregation.masked.unmask import Opened, unmask
 from confide.aggregation.modular import Layout
+from confide.aggregation.session import Announcer
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
 from confide.aggregation.sharing.keys import check_public_key
@@ -28,17 +29,25 @@ class MaskedCoordinator(SharingCoordinator):
         round_: The attempt.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
+        announcer: Who signs announcements, with the openings so far; simulated if omitted.
     """
 
     protocol = "masked"
-    opening = "unmask"
+    asks_to_open = "unmask"
 
-    def __init__(self, round_: Round, state_hash: bytes, invited: tuple[str, ...]) -> None:
-        self._layout = Layout.of_sum(round_.plan)
+    def __init__(
+        self,
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        announcer: Announcer | None = None,
+    ) -> None:
+        self._layout = Layout.of_sum(round_.part)
         super().__init__(
             round_,
             state_hash,
             invited,
+            announcer,
             sealed_bytes=SEALED_BYTES,
             vector_bytes=self._layout.wire_bytes,
         )
@@ -70,8 +79,7 @@ class MaskedCoordinator(SharingCoordinator):
             return self._send_neighbours(present=present)
         self._await("reveal", self._take_coin_share, self._close_coin)
         commitments = graph.commitments_hash([self._commitments[i] for i in sorted(self._adverts)])
-        said = announce("roster", present=present, commitments=commitments)
-        return self._to(self._members, lambda _: said)
+        return self._to_all("roster", present=present, commitments=commitments)
 
     def _take_coin_share(self, index: int, payload: bytes, _: bytes) -> None:
         opens = graph.commit(self._start, index, payload) == self._commitments[index]

@@ -47,7 +47,7 @@ class MaskedParty(SharingParty[_Secrets]):
     """
 
     protocol = "masked"
-    opening = "unmask"
+    asks_to_open = "unmask"
 
     def __init__(
         self, round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
@@ -62,7 +62,7 @@ class MaskedParty(SharingParty[_Secrets]):
     # --- the steps, in order ---------------------------------------------------------------------
 
     def _advertise(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
-        fields_of(said)
+        self._read_history(said)
         self._secrets = secrets = _Secrets(self._identity.random.bytes)
         commitment = b""
         if not self._masking.complete:
@@ -128,7 +128,7 @@ class MaskedParty(SharingParty[_Secrets]):
     def _mask(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         """Masks the contribution: plus its own mask, plus or minus one for each neighbour."""
         self._take_shares(said)
-        secrets, layout = self._open_secrets, Layout.of_sum(self._round.plan)
+        secrets, layout = self._open_secrets, Layout.of_sum(self._round.part)
         words, masks = layout.to_words(self._contribution()), MaskAdder(layout.dtype)
         masks.add(words, secrets.self_seed)
         for other in self._partners:

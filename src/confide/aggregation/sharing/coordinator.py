@@ -14,10 +14,11 @@ import numpy as np
 
 from confide import canonical
 from confide.aggregation.encoding import Integers
-from confide.aggregation.envelope import Round, announce
-from confide.aggregation.session import RoundResult
+from confide.aggregation.envelope import Round
+from confide.aggregation.session import Announcer, RoundResult
 from confide.aggregation.sharing import wire
 from confide.errors import DropoutError, ProtocolError
+from confide.plan.openings import Opening
 
 __all__ = ["Outbox", "SharingCoordinator"]
 
@@ -31,6 +32,7 @@ class SharingCoordinator(ABC):
         round_: The attempt.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
+        announcer: Who signs announcements, with the openings so far.
         sealed_bytes: Bytes of a party's encrypted shares for one neighbour.
         vector_bytes: Bytes of a contribution.
     """
@@ -38,7 +40,7 @@ class SharingCoordinator(ABC):
     protocol: ClassVar[str]
     """The name that stands in the transcript."""
 
-    opening: ClassVar[str]
+    asks_to_open: ClassVar[str]
     """The announcement that asks for the shares of the survivors' secrets."""
 
     def __init__(
@@ -46,6 +48,7 @@ class SharingCoordinator(ABC):
         round_: Round,
         state_hash: bytes,
         invited: tuple[str, ...],
+        announcer: Announcer | None,
         *,
         sealed_bytes: int,
         vector_bytes: int,
@@ -53,20 +56,24 @@ class SharingCoordinator(ABC):
         self._round, self._masking = round_, round_.plan.masking
         self._names = [p.name for p in round_.plan.parties]
         self._index = {name: i for i, name in enumerate(self._names)}
-        self._start = wire.start_transcript(self.protocol, round_, state_hash)
+        self._announcer = announcer or Announcer()
+        self._history = wire.history_to_bytes(self._announcer.history, self._names)
+        start = wire.start_transcript(self.protocol, round_, state_hash)
+        self._start = wire.chain(start, "history", self._history)
         self._transcript = self._start
         self._sealed_bytes = sealed_bytes
         self._limit = wire.message_limit(round_, sealed_bytes, vector_bytes)
         self._adverts: dict[int, bytes] = {}
         self._sealed_shares: dict[int, bytes] = {}
         self._consents: dict[int, bytes] = {}
+        self._opening: Opening | None = None
         self._result: RoundResult | None = None
         self._members = np.isin(self._names, invited)
         self._await("advertise", self._take_advert, self._close_adverts)
 
     def open(self) -> Outbox:
         """Asks the invited parties to advertise their keys."""
-        return self._to(self._members, lambda _: announce("open"))
+        return self._to_all("open", history=self._history)
 
     def receive(self, message: bytes) -> None:
         """Takes one answer of this step."""
@@ -99,6 +106,11 @@ class SharingCoordinator(ABC):
     def awaits(self) -> str:
         """The kind of message that this step takes."""
         return self._kind
+
+    @property
+    def opening(self) -> Opening | None:
+        """The survivors that were announced in this attempt, or None before."""
+        return self._opening
 
     @property
     def result(self) -> RoundResult:
@@ -154,7 +166,7 @@ class SharingCoordinator(ABC):
         self._await("shares", self._take_shares, self._close_shares)
         return self._to(
             self._members,
-            lambda i: announce(
+            lambda i: self._announce(
                 "neighbours", adverts=[self._adverts[j] for j in self._neighbours[i]], **said
             ),
         )
@@ -170,7 +182,7 @@ class SharingCoordinator(ABC):
         self._await("contribution", self._take_vector, self._close_vectors)
         outbox = self._to(
             self._members,
-            lambda i: announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
+            lambda i: self._announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
         )
         self._sealed_shares.clear()
         return outbox
@@ -186,13 +198,17 @@ class SharingCoordinator(ABC):
 
     def _close_vectors(self, _: wire.Members) -> Outbox:
         self._survivors = self._members
+        names = tuple(self._names[i] for i in np.flatnonzero(self._survivors))
+        self._opening = Opening(self._round.number, self._round.attempt, names)
         survivors = wire.members_to_bytes(self._survivors)
         if not self._masking.quorum:
             return self._ask_to_open(survivors=survivors)
         self._await("consent", self._take_consent, self._close_consents)
         return self._to(
             self._members,
-            lambda i: announce("survivors", survivors=survivors, **self._said_of_survivors(i)),
+            lambda i: self._announce(
+                "survivors", survivors=survivors, **self._said_of_survivors(i)
+            ),
         )
 
     def _take_consent(self, index: int, payload: bytes, message: bytes) -> None:
@@ -208,14 +224,12 @@ class SharingCoordinator(ABC):
 
     def _ask_to_open(self, **said: bytes) -> Outbox:
         self._await("opened", self._take_opened, self._close_opened)
-        message = announce(self.opening, **said)
-        return self._to(self._members, lambda _: message)
+        return self._to_all(self.asks_to_open, **said)
 
     def _close_opened(self, _: wire.Members) -> Outbox:
         self._kind = ""
-        totals = self._open_total()
-        survivors = tuple(self._names[i] for i in np.flatnonzero(self._survivors))
-        self._result = RoundResult(survivors, totals)
+        assert self._opening is not None  # noqa: S101 - announced two steps before
+        self._result = RoundResult(self._opening.survivors, self._open_total())
         return {}
 
     # --- bookkeeping -----------------------------------------------------------------------------
@@ -229,6 +243,14 @@ class SharingCoordinator(ABC):
         self._kind = kind
         self._take, self._close = take, close
         self._answered = np.zeros(self._masking.parties, bool)
+
+    def _announce(self, kind: str, **values: object) -> bytes:
+        return self._round.announce(self._announcer.key, kind, **values)
+
+    def _to_all(self, kind: str, **values: object) -> Outbox:
+        """One announcement for everybody who is there, signed once."""
+        message = self._announce(kind, **values)
+        return self._to(self._members, lambda _: message)
 
     def _to(self, members: wire.Members, message: Callable[[int], bytes]) -> Outbox:
         return {self._names[i]: message(int(i)) for i in np.flatnonzero(members)}

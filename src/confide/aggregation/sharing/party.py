@@ -15,12 +15,13 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide import canonical
-from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of, read_announcement
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.session import Contribution, Identity, RoundResult
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import agree, derive, encrypt
 from confide.errors import DropoutError, ProtocolError, VerificationError
 from confide.plan.masking import Masking, signatures_to_verify
+from confide.plan.openings import Opening, check_classes, check_fixed, check_history
 
 __all__ = ["ShareSecrets", "SharingParty", "Step", "quorum_sample"]
 
@@ -60,7 +61,7 @@ class SharingParty(ABC, Generic[SecretsT]):
     protocol: ClassVar[str]
     """The name that stands in the transcript."""
 
-    opening: ClassVar[str]
+    asks_to_open: ClassVar[str]
     """The announcement that asks for the shares of the survivors' secrets."""
 
     def __init__(
@@ -95,7 +96,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         kind, step = self._awaited
         self._awaited = None
         try:
-            said = read_announcement(message, kind, self._limit, self._masking.degree)
+            said = self._round.read_announcement(message, kind, self._limit, self._masking.degree)
             reply, payload = step(said)
         except BaseException:
             self._secrets = None
@@ -116,6 +117,18 @@ class SharingParty(ABC, Generic[SecretsT]):
         """The last step: lets go of the secrets and opens what the survivors' sum takes."""
 
     # --- steps that protocols have in common -----------------------------------------------------
+
+    def _read_history(self, said: Mapping[str, Any]) -> None:
+        """Reads which sums were opened before; all that follows binds it.
+
+        Two quorums share an honest party, which refuses a history that lacks what it consented to.
+        So no two sums are opened under histories that do not know of each other.
+        """
+        (history,) = fields_of(said, history=bytes)
+        self._history = wire.history_of(history, self._names)
+        check_history(self._history, self._identity.register.openings)
+        self._start = wire.chain(self._start, "history", history)
+        self._transcript = self._start
 
     def _enter_roster(self, present: bytes) -> None:
         everybody = np.ones(self._masking.parties, bool)
@@ -183,7 +196,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         self._awaited = (
             ("survivors", self._consent)
             if self._masking.quorum
-            else (self.opening, self._open_curious)
+            else (self.asks_to_open, self._open_curious)
         )
 
     def _consent(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -191,8 +204,8 @@ class SharingParty(ABC, Generic[SecretsT]):
         # Spent before it signs, not before it opens: two attempts at one round, opened by different
         # parties, would give sums over different survivors, but both need a quorum of signers, and
         # two quorums share an honest party.
-        self._identity.register.spend(self._round)
-        self._awaited = (self.opening, self._open_with_quorum)
+        self._identity.register.consent(self._round, self._survivor_names)
+        self._awaited = (self.asks_to_open, self._open_with_quorum)
         return "consent", wire.consent_payload(self._transcript, self._survivors)
 
     def _read_survivors(self, said: Mapping[str, Any]) -> bytes:
@@ -202,7 +215,7 @@ class SharingParty(ABC, Generic[SecretsT]):
     def _open_curious(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         (survivors,) = fields_of(said, survivors=bytes)
         self._accept_survivors(survivors)
-        self._identity.register.spend(self._round)
+        self._identity.register.consent(self._round, self._survivor_names)
         return self._open()
 
     def _open_with_quorum(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -242,6 +255,17 @@ class SharingParty(ABC, Generic[SecretsT]):
 
     def _accept_survivors(self, data: bytes) -> None:
         self._survivors = self._subset(data, self._sharers, "survivors")
+        self._check_opening()
+
+    def _check_opening(self) -> None:
+        """Refuses a sum that would tell few parties apart beside those opened before."""
+        plan, round_ = self._round.plan, self._round
+        opening = Opening(round_.number, round_.attempt, self._survivor_names)
+        together = (*self._history, opening)
+        if plan.fixed_crowd:
+            check_fixed(together)
+        if plan.keeps_classes:
+            check_classes(together, plan.owners, plan.least_class)
 
     def _verify_quorum(self, signers: wire.Members, signatures: bytes) -> None:
         """Verifies that a quorum consented to our survivors, by a sample where that suffices."""
@@ -256,6 +280,10 @@ class SharingParty(ABC, Generic[SecretsT]):
         indices = np.flatnonzero(signers)
         for i in quorum_sample(self._masking, count, self._identity.random.bytes):
             self._round.verify(self._names[indices[i]], "consent", payload, pieces[i])
+
+    @property
+    def _survivor_names(self) -> tuple[str, ...]:
+        return tuple(self._names[i] for i in np.flatnonzero(self._survivors))
 
     @property
     def _open_secrets(self) -> SecretsT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from confide import canonical
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
+from confide.plan.masking import MAX_ATTEMPTS
+from confide.plan.openings import Opening
 
 __all__ = [
     "ADVERT_BYTES",
@@ -17,6 +21,8 @@ __all__ = [
     "Members",
     "chain",
     "consent_payload",
+    "history_of",
+    "history_to_bytes",
     "members_of",
     "members_to_bytes",
     "message_limit",
@@ -29,6 +35,8 @@ ADVERT_BYTES: Final = 256
 """Room for the payload of an advertisement: keys and a commitment."""
 
 _OVERHEAD: Final = 1024
+_PLACE: Final = ">QI"
+"""How an opening begins: its round and its attempt."""
 
 Members = NDArray[np.bool_]
 """A set of parties, by their place in the plan, shape `(n,)`."""
@@ -49,6 +57,32 @@ def members_of(data: bytes, parties: int) -> Members:
     if len(data) != -(-parties // 8) or bits[parties:].any():
         raise ProtocolError(f"a set of parties of {len(data)} bytes, for {parties} parties")
     return bits[:parties].astype(bool)
+
+
+def history_to_bytes(history: Iterable[Opening], names: Sequence[str]) -> bytes:
+    """Openings as bytes: of each the round, the attempt and the survivors as bits."""
+    parts = []
+    for opening in history:
+        members = np.isin(names, opening.survivors)
+        parts.append(struct.pack(_PLACE, opening.number, opening.attempt))
+        parts.append(members_to_bytes(members))
+    return b"".join(parts)
+
+
+def history_of(data: bytes, names: Sequence[str]) -> tuple[Opening, ...]:
+    """Openings from their bytes.
+
+    Raises:
+        ProtocolError: If the bytes are not those of openings among these parties.
+    """
+    size = struct.calcsize(_PLACE) + -(-len(names) // 8)
+    found = []
+    for piece in split(data, size, len(data) // size):
+        number, attempt = struct.unpack_from(_PLACE, piece)
+        members = members_of(piece[struct.calcsize(_PLACE) :], len(names))
+        survivors = tuple(names[int(i)] for i in np.flatnonzero(members))
+        found.append(Opening(number, attempt, survivors))
+    return tuple(found)
 
 
 def start_transcript(protocol: str, round_: Round, state_hash: bytes) -> bytes:
@@ -79,7 +113,9 @@ def message_limit(round_: Round, sealed_bytes: int, vector_bytes: int = 0) -> in
     per_neighbour = sealed_bytes + 4 * ADVERT_BYTES
     per_party = 128
     masking = round_.plan.masking
-    return vector_bytes + masking.parties * per_party + masking.degree * per_neighbour + _OVERHEAD
+    history = round_.plan.rounds * MAX_ATTEMPTS * (16 + masking.parties // 8)
+    beside = masking.parties * per_party + masking.degree * per_neighbour + history
+    return vector_bytes + beside + _OVERHEAD
 
 
 def split(data: bytes, size: int, count: int) -> list[bytes]:
