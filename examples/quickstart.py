@@ -21,12 +21,14 @@ table = cf.Table(features=("age", "dose"), label="cured")
 model = cf.GeneralisedLinearModel(family=cf.Bernoulli(), n_features=2)
 training = cf.fed_avg(model, table, weight_cap=500, clip_norm_l2=2.0)
 
-plan = training.plan(parties=list(data), rounds=10, dropouts=1, crowd=cf.FixedCrowd(), aggregation=cf.Masked())
+plan = training.plan(
+    parties=list(data), rounds=10, dropouts=1, crowd=cf.FixedCrowd(), aggregation=cf.Masked()
+)
 report = cf.views(plan)
 print(report.promise)
 for seen in report.view("coordinator").observations:
     print(f"- the coordinator sees {seen.value}: {seen.form}")
 
-run = cf.simulate(plan, data, drops=[cf.Drop("east", first_round=4)])
-print(run.history.loc[3:5, ["survivors", "dropped", "bytes_sent_per_party"]])
+run = cf.simulate(plan, data, drops=[cf.Drop("east", first_round=0)])
+print(run.history.loc[0:2, ["survivors", "dropped", "bytes_sent_per_party"]])
 print("weights:", cf.fitted_estimator(run.plan, run.state).coef_.round(2))

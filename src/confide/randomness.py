@@ -16,10 +16,12 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from confide.canonical import encode
+from confide.errors import ProtocolError
 
 __all__ = [
     "SEED_BYTES",
     "InsecureReplayableRandom",
+    "SecretStream",
     "SecureRandom",
     "SystemRandom",
     "public_generator",
@@ -45,6 +47,33 @@ class SystemRandom:
 
     def __repr__(self) -> str:
         return "SystemRandom()"
+
+
+class SecretStream:
+    """A secret seed of the operating system, expanded by AES-256 in counter mode.
+
+    One attempt of one party draws all its secrets from one seed, so that a party that was stopped
+    goes on with the same ones and never makes two masks of one key. A fork would draw the same
+    bytes twice, so only the process that made the stream reads it.
+
+    Args:
+        seed: 32 bytes of a `SecureRandom`, used for nothing else.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise ValueError(f"a seed of {len(seed)} bytes; it takes {SEED_BYTES}")
+        self._stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
+        self._process = os.getpid()
+
+    def bytes(self, count: int) -> bytes:
+        """Returns the next `count` bytes of the stream."""
+        if os.getpid() != self._process:
+            raise ProtocolError("a secret stream in a forked process: it would repeat its bytes")
+        return self._stream.update(bytes(count))
+
+    def __repr__(self) -> str:
+        return "SecretStream(<hidden>)"
 
 
 class InsecureReplayableRandom:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class RoundRegister:
         self._latest: tuple[int, int] = (-1, 0)
         self._spent: set[int] = set(spent)
         self._openings: list[Opening] = []
+        self._answers: dict[int, bytes] = {}
         self._lock = Lock()
 
     def claim(self, round_: Round) -> None:
@@ -71,6 +73,45 @@ class RoundRegister:
             self._spend(round_)
             self._openings.append(Opening(round_.number, round_.attempt, survivors))
 
+    def answered(self, round_: Round, step: int, announcement: bytes) -> None:
+        """Notes what a step of an attempt answered, before the answer leaves.
+
+        A party that was stopped and goes on from a save answers a step again: with the same secrets
+        it answers the same announcement only, or two masked vectors would share a mask.
+
+        Args:
+            round_: The attempt, the latest one claimed.
+            step: The place of the announcement in the attempt, from zero.
+            announcement: What was answered.
+
+        Raises:
+            ProtocolError: If the step answered another announcement, or the attempt is not the
+                latest: the save is older than this register.
+        """
+        with self._lock:
+            self._answered(round_, step, hashlib.sha256(announcement).digest())
+
+    @property
+    def spent(self) -> frozenset[int]:
+        """The rounds whose sums this party may have helped to open."""
+        with self._lock:
+            return frozenset(self._spent)
+
+    def knows(self, round_: Round) -> bool:
+        """Whether an attempt is the latest one claimed."""
+        with self._lock:
+            return (round_.number, round_.attempt) == self._latest
+
+    def _answered(self, round_: Round, step: int, digest: bytes) -> None:
+        if (round_.number, round_.attempt) != self._latest:
+            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
+        if self._answers.setdefault(step, digest) != digest:
+            raise ProtocolError(
+                f"step {step} of {round_} was answered for another announcement: what goes on here "
+                "is an older save, or a copy, of a run that went further. Start the party anew: it "
+                "takes part again from the next attempt on"
+            )
+
     @property
     def openings(self) -> tuple[Opening, ...]:
         """The openings that this party consented to, in order."""
@@ -85,7 +126,7 @@ class RoundRegister:
             )
         if (round_.number, round_.attempt) <= self._latest:
             raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
-        self._latest = (round_.number, round_.attempt)
+        self._latest, self._answers = (round_.number, round_.attempt), {}
 
     def _spend(self, round_: Round) -> None:
         if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:

@@ -33,22 +33,32 @@ class Account:
     dataset: str
 
     def reserve(
-        self, plan: Plan, party: str, *, at_capacity: bool, rounds: int, resume: bool = False
+        self,
+        plan: Plan,
+        party: str,
+        *,
+        at_capacity: bool,
+        rounds: int,
+        resume: bool = False,
+        part: Plan | None = None,
     ) -> Charges:
-        """Reserves what a plan's rounds will release about this party's rows.
+        """Reserves what a stage's rounds will release about this party's rows.
 
         Args:
-            plan: The plan.
+            plan: The plan, whose hash the ledger names.
             party: Whose account it is.
             at_capacity: Whether the party has as many units as the plan's capacity, or more.
             rounds: How many rounds are to run.
             resume: Take up what an interrupted run of the same plan reserved.
+            part: The stage as a plan of its own; the plan itself if it has one stage.
 
         Raises:
             BudgetError: If a cap has no room for it. Nothing is charged.
             LedgerError: If it cannot be written. Nothing is charged.
         """
-        charges = Charges(self, plan, tuple(_requests(plan, party, at_capacity=at_capacity)))
+        charges = Charges(
+            self, plan, tuple(_requests(part or plan, party, at_capacity=at_capacity))
+        )
         charges.open(rounds, resume=resume)
         return charges
 

@@ -4,6 +4,11 @@
 `update` runs everywhere and turns the state and the released sums into the next state. Neither
 knows how the sums are protected, so a computation runs under every protection, in simulation and
 over the network, and its view report follows from its declaration.
+
+A computation may keep a state of its own at each party beside the public one, such as control
+variates or personal layers: `own` gives the first one, and `contribute` takes the last one and
+returns the next. It never leaves the party, and the next one counts only if the party's
+contribution is in the sum.
 """
 
 from __future__ import annotations
@@ -31,7 +36,11 @@ Data = Mapping[str, NDArray[Any]]
 Totals = Mapping[str, NDArray[np.float64]]
 """The released sums, each in its declared shape."""
 
-Contribute = Callable[[State, Data, np.random.Generator], Mapping[str, ArrayLike]]
+Contributed = Mapping[str, ArrayLike]
+"""A contribution to each sum."""
+
+Contribute = Callable[[State, Data, np.random.Generator], Contributed]
+ContributeWithOwn = Callable[[State, State, Data, np.random.Generator], tuple[Contributed, State]]
 Update = Callable[[State, Totals], State]
 
 _STAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Sums)) - {"name"}
@@ -49,8 +58,13 @@ class Computation:
         init: Gives the public state before the first round.
         contribute: From (state, data, public generator) to a contribution for each sum: one row per
             unit, shape `(units, *shape)`; if the unit is the party, of shape `shape`. Over records
-            it is called on chunks of rows, so it must treat each row by itself.
+            it is called on chunks of rows, so it must treat each row by itself. With `own`, from
+            (state, own, data, public generator) to (contributions, next own).
         update: From (state, totals) to the next state.
+        own: Gives a party's own state before its first round; None if parties keep none. Its names
+            and shapes stay the same, so that it cannot grow.
+        follow: In a plan of several stages, from the state that the stage before left to the state
+            before the first round. If omitted, that state with what `init` adds to it.
         person_column: If the unit is the person, the column that says who a row is about.
 
     Example:
@@ -72,9 +86,11 @@ class Computation:
     sums: SumGroup
     columns: tuple[str, ...]
     init: Callable[[], State]
-    contribute: Contribute
+    contribute: Contribute | ContributeWithOwn
     update: Update
     person_column: str | None = None
+    own: Callable[[], State] | None = None
+    follow: Callable[[State], State] | None = None
 
     def __post_init__(self) -> None:
         by_person = self.sums.unit is Unit.PERSON
@@ -109,15 +125,36 @@ class Computation:
         Raises:
             PlanError: If the stage must not be made.
         """
-        code = code_of(self.contribute, self.update)
-        return Sums(**{"task": self.task, "code": code, "sums": self.sums, **fields})
+        own = {
+            "task": self.task,
+            "code": code_of(self.contribute, self.update),
+            "sums": self.sums,
+            "keeps_own_state": self.own is not None,
+        }
+        return Sums(**{**own, **fields})
+
+    def begin(self, before: State) -> State:
+        """The public state before the first round.
+
+        Args:
+            before: What the stage before left; empty for the first.
+        """
+        if self.follow is not None and before:
+            return self.follow(before)
+        return {**self.init(), **before}
 
     def check_plan(self, plan: Plan) -> None:
-        """Refuses a plan that is not for this computation or this code.
+        """Refuses a plan, or a stage as a plan, that is not for this computation or this code.
 
         Raises:
             PlanError: Saying what differs.
         """
+        if plan.stage.keeps_own_state != (self.own is not None):
+            keeps = "keeps" if self.own is not None else "does not keep"
+            raise PlanError(
+                f"computation {self.task.name!r} {keeps} a state of its own at each party, and "
+                f"plan {plan.name!r} says otherwise: make the plan from the computation"
+            )
         if plan.task != self.task or plan.sums != self.sums:
             what = "task" if plan.task != self.task else "sums"
             raise PlanError(

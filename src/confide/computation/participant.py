@@ -50,11 +50,12 @@ class Participant:
     """A party that takes part in a run of a plan.
 
     Args:
-        plan: The plan.
+        plan: The plan, or one of its stages as a plan of its own.
         computation: What is computed; the plan must be for it.
         identity: The party's name, key, register and randomness.
         data: Its rows; a data frame will do.
         account: Where it writes down what the plan's sums tell about its rows, before it computes.
+        whole: The plan that `plan` is a stage of; `plan` itself if omitted.
     """
 
     def __init__(
@@ -64,9 +65,12 @@ class Participant:
         identity: Identity,
         data: DataSource,
         account: Account | None = None,
+        *,
+        whole: Plan | None = None,
     ) -> None:
         plan.party(identity.name)
         self._plan, self._computation = plan, computation
+        self._whole = whole or plan
         self._identity, self._data = identity, data
         self._account = account
         self._charges: Charges | None = None
@@ -83,11 +87,12 @@ class Participant:
         """
         if self._account is not None:
             self._charges = self._account.reserve(
-                self._plan,
+                self._whole,
                 self._identity.name,
                 at_capacity=self._fills_capacity(),
                 rounds=rounds,
                 resume=resume,
+                part=self._plan,
             )
 
     def settle(self, release_digest: bytes = b"") -> None:
@@ -124,12 +129,34 @@ class Participant:
         )
 
     def contribution(self, round_number: int, state: State) -> Integers:
+        """What the party contributes to a round of a computation without own state.
+
+        Raises:
+            LedgerError, DataError, PlanError: As `contribute`.
+        """
+        return self.contribute(round_number, state, {})[0]
+
+    def first_own(self) -> State:
+        """The party's own state before its first round; empty if it keeps none."""
+        made = self._computation.own
+        return {} if made is None else checked_state(made(), "own")
+
+    def contribute(self, round_number: int, state: State, own: State) -> tuple[Integers, State]:
         """What the party contributes to a round, as lattice integers, with its share of noise.
+
+        Args:
+            round_number: The round, counted through the plan.
+            state: The public state.
+            own: The party's own state after the last round that counted.
 
         Raises:
             LedgerError: If the round cannot be charged; nothing is computed then.
-            DataError: If the data or what is computed from it does not fit the declared sums.
+            DataError: If the data or what is computed from it does not fit the declared sums, or
+                the own state changes its names or shapes.
             PlanError: If the computation reads a column that it does not declare.
+
+        Returns:
+            The integers, shape `(group.size,)`, and the own state that counts if they do.
         """
         plan, name = self._plan, self._identity.name
         if self._charges is not None:
@@ -146,16 +173,31 @@ class Participant:
                 {column: values[batch[start : start + chunk]] for column, values in data.items()}
             )
             try:
-                given = self._computation.contribute(state, part, generator)
+                given, own = self._given(state, own, part, generator)
                 accumulator.add(_mapping(given), part[persons] if persons else None)
             except DataError as error:
                 counted = f", counted from row {start}" if start else ""
                 raise DataError(f"{self}{counted}: {error}") from error
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
         if not isinstance(plan.noise, NoiseShares):
-            return exact
+            return exact, own
         noisy: Integers = exact + draw_noise(plan, self._identity.random)
-        return noisy
+        return noisy, own
+
+    def _given(
+        self, state: State, own: State, part: Data, generator: np.random.Generator
+    ) -> tuple[object, State]:
+        contribute: Any = self._computation.contribute
+        if self._computation.own is None:
+            return contribute(state, part, generator), own
+        match contribute(state, own, part, generator):
+            case (given, after):
+                return given, _same_form(own, checked_state(after, "contribute"))
+            case _:
+                raise DataError(
+                    "contribute of a computation with own state returned one value; it takes two: "
+                    "the contributions and the next own state"
+                )
 
     def _fills_capacity(self) -> bool:
         """Whether one more unit would leave another out, or one less let another in."""
@@ -250,6 +292,19 @@ def next_state(computation: Computation, state: State, totals: Integers) -> Stat
         DataError: If the computation diverges, or gives no state.
     """
     return checked_state(computation.update(state, decode(computation.sums, totals)), "update")
+
+
+def _same_form(before: State, after: State) -> State:
+    """Refuses an own state of other names or shapes: it could grow from round to round."""
+    forms = [{name: array.shape for name, array in own.items()} for own in (before, after)]
+    if forms[0] != forms[1]:
+        odd = sorted(n for n in forms[0] | forms[1] if forms[0].get(n) != forms[1].get(n))
+        raise DataError(
+            f"the own state changes in {', '.join(odd)}: from {forms[0].get(odd[0])} to "
+            f"{forms[1].get(odd[0])}. It keeps the names and shapes that `own` gives, so that it "
+            "cannot grow without bound"
+        )
+    return after
 
 
 def _mapping(given: object) -> Mapping[str, Any]:

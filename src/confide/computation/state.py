@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from safetensors.numpy import save
 from confide import canonical
 from confide.computation.computation import State
 from confide.errors import DataError
-from confide.plan import Plan
+from confide.plan import Opening, Plan
 
 __all__ = ["Checkpoint", "checked_state", "state_hash"]
 
-_FORMAT = "confide checkpoint 1"
+_FORMAT = "confide checkpoint 2"
+_OWN = "own"
 
 
 def checked_state(state: Mapping[str, Any], source: str = "init") -> State:
@@ -74,12 +75,16 @@ class Checkpoint:
         next_round: The round to go on with.
         state: The state it starts from.
         history: One map of plain values per finished round.
+        openings: The sums that count as opened, in order; one of `next_round` may be among them.
+        own: Each party's own state, by its name.
     """
 
     plan_hash: bytes
     next_round: int
     state: State
     history: tuple[Mapping[str, Any], ...]
+    openings: tuple[Opening, ...] = ()
+    own: Mapping[str, State] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Writes the file, whole or not at all.
@@ -87,15 +92,21 @@ class Checkpoint:
         Raises:
             DataError: If it cannot be written.
         """
-        run = json.dumps([self.next_round, self.history])
+        opened = [[o.number, o.attempt, o.survivors] for o in self.openings]
+        run = json.dumps([self.next_round, self.history, opened])
+        tensors = dict(self.state) | {
+            f"{_OWN}/{party}/{name}": array
+            for party, own in self.own.items()
+            for name, array in own.items()
+        }
         metadata = {
             "format": _FORMAT,
             "plan": self.plan_hash.hex(),
             "run": run,
-            "digest": _digest(self.plan_hash, run, self.state),
+            "digest": _digest(self.plan_hash, run, tensors),
         }
         # A number without axes stays one: ascontiguousarray would give it an axis.
-        data = save({k: np.asarray(v, order="C") for k, v in self.state.items()}, metadata)
+        data = save({k: np.asarray(v, order="C") for k, v in tensors.items()}, metadata)
         partial = path.with_name(path.name + ".partial")
         try:
             partial.write_bytes(data)
@@ -113,7 +124,7 @@ class Checkpoint:
         try:
             with safe_open(str(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise DataError(f"{path} is no readable checkpoint: {error}") from error
         if metadata.get("format") != _FORMAT:
@@ -124,10 +135,21 @@ class Checkpoint:
                 "that plan, or another checkpoint path"
             )
         run = metadata.get("run", "")
-        if metadata.get("digest") != _digest(plan.hash, run, state):
+        if metadata.get("digest") != _digest(plan.hash, run, tensors):
             raise DataError(f"{path} is damaged: its digest is not that of what it holds")
-        next_round, history = json.loads(run)
-        return cls(plan.hash, next_round, checked_state(state), tuple(history))
+        next_round, history, opened = json.loads(run)
+        own: dict[str, dict[str, Any]] = {}
+        for name in [name for name in tensors if name.startswith(f"{_OWN}/")]:
+            _, party, own_name = name.split("/", 2)
+            own.setdefault(party, {})[own_name] = tensors.pop(name)
+        return cls(
+            plan.hash,
+            next_round,
+            checked_state(tensors),
+            tuple(history),
+            tuple(Opening(number, attempt, tuple(names)) for number, attempt, names in opened),
+            {party: checked_state(values, "own") for party, values in own.items()},
+        )
 
 
 def _digest(plan_hash: bytes, run: str, state: State) -> str:

@@ -11,39 +11,36 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from confide.aggregation import (
-    Aggregator,
-    Announcer,
-    Identity,
-    Receipt,
-    Round,
-    RoundResult,
-    Traffic,
-    release,
-)
-from confide.aggregation.rounds import MESSAGE_KINDS, coordinator_session, message_kinds, run_round
+from confide.aggregation import Aggregator, Identity, Receipt, Round, RoundResult, Traffic
+from confide.aggregation.rounds import MESSAGE_KINDS, message_kinds
 from confide.computation import (
     Account,
     Checkpoint,
     Computation,
     DataSource,
-    Participant,
     State,
-    checked_state,
     find_computation,
-    next_state,
-    state_hash,
 )
-from confide.errors import CoinError, DataError, PlanError
-from confide.plan import Opening, Plan
+from confide.errors import DataError, DropoutError, PlanError
+from confide.plan import COORDINATOR, Plan
 from confide.plan.codec import nearest
-from confide.plan.masking import MAX_ATTEMPTS
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
+from confide.runtime import (
+    CoordinatorRun,
+    Event,
+    PartyRun,
+    ResultReleased,
+    RoundSkipped,
+    SurvivorsAnnounced,
+)
+from confide.runtime.party import step_of
+from confide.runtime.wire import unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
 
@@ -128,7 +125,7 @@ def simulate(
     plan: Plan,
     data: Mapping[str, DataSource],
     *,
-    computation: Computation | None = None,
+    computation: Computation | Sequence[Computation] | None = None,
     drops: Sequence[Drop] = (),
     measure: Callable[[State], Mapping[str, float]] | None = None,
     checkpoint: Path | None = None,
@@ -139,14 +136,20 @@ def simulate(
 ) -> Run:
     """Runs a plan on this machine.
 
+    A party whose loader or computation fails drops out of that round, as it would over the network.
+    If too few are left, the first such error is raised.
+
     Args:
         plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
         data: By party name: a data frame, or a map from column names to arrays of one length
             (numbers or booleans), or a function that gives either and is called in each round.
-        computation: What is computed; found by the plan's task among installed packages if omitted.
+        computation: What is computed, one for each stage; found by the plan's tasks among installed
+            packages if omitted.
         drops: Who drops out, and when.
         measure: Measures each state on public data for the history; it is given nothing else.
-        checkpoint: A file written after each round; if it exists, the run goes on from it exactly.
+        checkpoint: A file written before each sum is opened and after each round; if it exists, the
+            run goes on from it. A round whose sum may have been opened is not run again: if its
+            result was lost, it is skipped, and the state stays as it was.
         on_round: Called with each round's history entry, for progress.
         accounts: By party name, the ledgers that the run is charged to before anything is computed.
             A party without one keeps no account of what it reveals.
@@ -158,7 +161,7 @@ def simulate(
     Raises:
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
-        DropoutError: If more parties drop out than the plan bears.
+        DropoutError: If more parties drop out than the plan allows.
         BudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
 
     Returns:
@@ -177,113 +180,219 @@ def simulate(
         28.0
     """
     plan = plan.simulated()
-    computation = computation or find_computation(plan.task)
-    computation.check_plan(plan)
+    computations = _computations(plan, computation)
     _check_parties(plan, data)
     _check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
     _check_enclave(plan, enclave)
-    drawn_from = {name: randomness(name) for name in ("coordinator", *data)}
-    participants = {
-        p.name: Participant(
+    _check_times(plan)
+    start = _resume(checkpoint, plan)
+    drawn_from = {name: randomness(name) for name in (COORDINATOR, *data)}
+    relying, shared = enclave.relying if enclave else None, _SharedStep()
+    parties = {
+        p.name: PartyRun(
             plan,
-            computation,
-            Identity.simulation(p.name, drawn_from[p.name], enclave.relying if enclave else None),
+            computations,
+            Identity.simulation(p.name, drawn_from[p.name], relying),
             data[p.name],
             (accounts or {}).get(p.name),
+            step=shared,
         )
         for p in plan.parties
     }
-    for participant in participants.values():
-        participant.check_data()
-    aggregator = enclave.launch(plan, drawn_from["coordinator"]) if enclave else None
-    start = _resume(checkpoint, plan) or Checkpoint(
-        plan.hash, 0, checked_state(computation.init()), ()
+    for party in parties.values():
+        party.check_data()
+        if start is not None:
+            party.resume(start)
+    aggregator = enclave.launch(plan, drawn_from[COORDINATOR]) if enclave else None
+    simulation = _Simulation(
+        plan,
+        computations,
+        parties,
+        drawn_from[COORDINATOR],
+        aggregator,
+        drops=drops,
+        measure=measure,
+        checkpoint=checkpoint,
+        on_round=on_round,
+        start=start,
     )
-    state, history, results = start.state, list(start.history), []
-    openings: list[Opening] = []
-    with _charged(participants, plan.rounds - start.next_round, resume=start.next_round > 0):
-        for number in range(start.next_round, plan.rounds):
-            began = time.perf_counter()
-            result, traffic = _round(
-                plan,
-                number,
-                participants,
-                state,
-                drops=drops,
-                aggregator=aggregator,
-                history=openings,
-            )
-            result = release(plan, result, drawn_from["coordinator"])
-            state = next_state(computation, state, result.totals)
-            seconds = time.perf_counter() - began
-            entry = _entry(plan, number, result, traffic, seconds)
-            measured = measure(state) if measure else {}
-            history.append(entry | {name: float(value) for name, value in measured.items()})
-            results.append(result)
-            if checkpoint:
-                Checkpoint(plan.hash, number + 1, state, tuple(history)).write(checkpoint)
-            if on_round:
-                on_round(history[-1])
+    with _charged(parties, resume=start is not None):
+        simulation.run()
     return Run(
         plan=plan,
-        state=state,
-        rounds=tuple(history),
-        totals=tuple(results),
+        state=simulation.state,
+        rounds=tuple(simulation.history),
+        totals=tuple(simulation.results),
         evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
 
 
+class _SharedStep:
+    """Takes the step from a result once for all parties: it is the same computation of the same."""
+
+    def __init__(self) -> None:
+        self._last: tuple[bytes, tuple[RoundResult, State]] | None = None
+
+    def __call__(
+        self, round_: Round, announcement: bytes, computation: Computation, state: State
+    ) -> tuple[RoundResult, State]:
+        if self._last is None or self._last[0] != announcement:
+            self._last = announcement, step_of(round_, announcement, computation, state)
+        return self._last[1]
+
+
+class _Simulation:
+    """Carries messages between the runs of one machine, and writes down what happens."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        computations: tuple[Computation, ...],
+        parties: Mapping[str, PartyRun],
+        random: SecureRandom,
+        aggregator: Aggregator | None,
+        *,
+        drops: Sequence[Drop],
+        measure: Callable[[State], Mapping[str, float]] | None,
+        checkpoint: Path | None,
+        on_round: Callable[[Mapping[str, Any]], None] | None,
+        start: Checkpoint | None,
+    ) -> None:
+        self._plan, self._parties, self._drops = plan, parties, drops
+        self._measure, self._checkpoint, self._on_round = measure, checkpoint, on_round
+        self._coordinator = CoordinatorRun(
+            plan, computations, random=random, aggregator=aggregator, on_event=self._on_event
+        )
+        self.history: list[Mapping[str, Any]] = []
+        if start is not None:
+            self.history = list(start.history)
+            self._coordinator.resume(start)
+        self.results: list[RoundResult] = []
+        self._traffic, self._began = Traffic(), time.perf_counter()
+        self._gone: dict[int, set[str]] = {}
+        self._released: ResultReleased | None = None
+
+    @property
+    def state(self) -> State:
+        """The public state."""
+        return self._coordinator.state
+
+    def run(self) -> None:
+        """Runs the rounds that are left."""
+        self._write()
+        outbox = self._coordinator.begin()
+        while outbox:
+            for name, messages in outbox.items():
+                for message in messages:
+                    self._deliver(name, message)
+            if self._released is not None:
+                self._write()
+                self._finish_entry()
+            try:
+                outbox = self._coordinator.advance()
+            except DropoutError as error:
+                raise self._cause() or error from None
+
+    def _deliver(self, name: str, message: bytes) -> None:
+        number, _, announcement = unframed(message)
+        gone = self._gone.setdefault(number, set())
+        current = number == self._coordinator.number
+        if current and self._drops_at(name, number) == self._coordinator.awaits:
+            gone.add(name)
+        if name in gone:
+            return
+        answer = self._parties[name].receive(message)
+        if answer is None:
+            return
+        self._traffic.count(name, message=announcement, answer=answer)
+        for reply in self._coordinator.receive(answer):
+            if unframed(reply)[0] < number:
+                self._parties[name].receive(reply)  # A result that it missed.
+            else:
+                self._deliver(name, reply)
+
+    def _drops_at(self, name: str, number: int) -> str | None:
+        """The kind of message that a party fails to send in a round, or None."""
+        kinds = message_kinds(self._plan)
+        for drop in self._drops:
+            if drop.party == name and drop.covers(number):
+                return drop.at if drop.at in kinds else "contribution"
+        return None
+
+    def _cause(self) -> Exception | None:
+        """The first error at a party, which the simulation may show."""
+        failures = (party.failure for party in self._parties.values())
+        return next((failure for failure in failures if failure is not None), None)
+
+    # --- what happens ----------------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case SurvivorsAnnounced():
+                self._write()
+            case RoundSkipped(number):
+                self.history.append(self._skipped_entry(number))
+            case ResultReleased():
+                self.results.append(event.result)
+                self._released = event
+                self._seconds = time.perf_counter() - self._began
+                entry = _entry(self._plan, event, self._traffic, self._seconds)
+                measured = self._measure(self._coordinator.state) if self._measure else {}
+                self.history.append(
+                    entry | {name: float(value) for name, value in measured.items()}
+                )
+                self._traffic, self._began = Traffic(), time.perf_counter()
+            case _:
+                pass
+
+    def _finish_entry(self) -> None:
+        self._released = None
+        if self._on_round:
+            self._on_round(self.history[-1])
+
+    def _skipped_entry(self, number: int) -> Mapping[str, Any]:
+        return {"round": number, "survivors": 0, "dropped": "", "seconds": 0.0, "skipped": True}
+
+    def _write(self) -> None:
+        if self._checkpoint is None:
+            return
+        Checkpoint(
+            self._plan.hash,
+            self._coordinator.number,
+            self._coordinator.state,
+            tuple(self.history),
+            self._coordinator.openings,
+            {name: party.own for name, party in self._parties.items() if party.own},
+        ).write(self._checkpoint)
+
+
+def _computations(
+    plan: Plan, given: Computation | Sequence[Computation] | None
+) -> tuple[Computation, ...]:
+    """A computation for each stage, which it is checked to be for."""
+    if given is None:
+        given = [find_computation(stage.task) for stage in plan.stages]
+    found = (given,) if isinstance(given, Computation) else tuple(given)
+    if len(found) != len(plan.stages):
+        raise PlanError(
+            f"{len(found)} computations for the {len(plan.stages)} stages of plan {plan.name!r}; "
+            "give one for each, in order"
+        )
+    for computation, part in zip(found, plan.stage_plans, strict=True):
+        computation.check_plan(part)
+    return found
+
+
 @contextmanager
-def _charged(
-    participants: Mapping[str, Participant], rounds: int, *, resume: bool
-) -> Iterator[None]:
+def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]:
     """Reserves rounds at every party that has an account, or at none; settles them in the end."""
     with ExitStack() as settle:
-        for participant in participants.values():
-            if rounds:
-                participant.reserve(rounds, resume=resume)
-                settle.callback(participant.settle)
+        for party in parties.values():
+            party.reserve(resume=resume)
+            settle.callback(party.settle)
         yield
-
-
-def _round(
-    plan: Plan,
-    number: int,
-    participants: Mapping[str, Participant],
-    state: State,
-    *,
-    drops: Sequence[Drop],
-    aggregator: Aggregator | None,
-    history: list[Opening],
-) -> tuple[RoundResult, Traffic]:
-    """One round: again, without who withheld a share of the coin, until one goes through."""
-    kinds = message_kinds(plan)
-    gone = {d.party: d.at if d.at in kinds else "contribution" for d in drops if d.covers(number)}
-    invited, traffic = tuple(participants), Traffic()
-    if plan.fixed_crowd and history:
-        invited = history[0].survivors
-    for attempt in range(MAX_ATTEMPTS):
-        round_ = Round(plan, number, attempt)
-        announcer = Announcer(history=tuple(history))
-        coordinator = coordinator_session(round_, state_hash(state), invited, aggregator, announcer)
-        sessions = {name: participants[name].session(round_, state) for name in invited}
-        try:
-            result = run_round(
-                coordinator,
-                sessions,
-                answers=lambda name, kind: gone.get(name) != kind,
-                traffic=traffic,
-            )
-            for name in result.survivors:
-                sessions[name].accept(result)
-            assert coordinator.opening is not None  # noqa: S101 - the round is over
-            history.append(coordinator.opening)
-            return result, traffic
-        except CoinError as error:
-            invited = tuple(name for name in invited if name not in error.absent)
-    raise PlanError(f"round {number} started {MAX_ATTEMPTS} times without a joint coin")
 
 
 def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
@@ -340,14 +449,26 @@ def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
     return Checkpoint.read(checkpoint, plan) if checkpoint.exists() else None
 
 
-def _entry(
-    plan: Plan, number: int, result: RoundResult, traffic: Traffic, seconds: float
-) -> dict[str, Any]:
+def _check_times(plan: Plan) -> None:
+    for stage in plan.stages:
+        earliest = stage.release.earliest
+        if earliest is not None and datetime.now(UTC) < earliest:
+            raise PlanError(
+                f"stage {stage.name!r} releases its results at {stage.release.not_before} at the "
+                "earliest, which is still to come: run it then"
+            )
+
+
+def _entry(plan: Plan, event: ResultReleased, traffic: Traffic, seconds: float) -> dict[str, Any]:
+    result = event.result
     missing = [p.name for p in plan.parties if p.name not in result.survivors]
+    refused = {name: reason.value for name, reason in event.refused.items() if name in missing}
     return {
-        "round": number,
+        "round": event.number,
         "survivors": len(result.survivors),
-        "dropped": ", ".join(missing),
+        "dropped": ", ".join(
+            f"{name} ({refused[name]})" if name in refused else name for name in missing
+        ),
         "bytes_sent_per_party": max(traffic.sent.values()),
         "bytes_received_per_party": max(traffic.received.values()),
         "seconds": round(seconds, 4),

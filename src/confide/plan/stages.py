@@ -91,6 +91,8 @@ class Sums(Value):
         rounds: How many rounds.
         sampling: Which units contribute to a round.
         release: To whom the sums go.
+        keeps_own_state: Whether each party keeps a state of its own beside the public one, which
+            never leaves it.
         budget: The share of the plan's noise budget that the stage uses, above 0 and at most 1;
             the shares of all stages add up to 1. Before amplification by sampling, a stage with
             twice the share may tell twice as much (in μ² of Gaussian differential privacy, Dong,
@@ -104,6 +106,7 @@ class Sums(Value):
     rounds: int = 1
     sampling: Sampling = FullBatch()
     release: Release = Release()
+    keeps_own_state: bool = False
     budget: float = 1.0
 
     def _check(self) -> None:

@@ -1,0 +1,441 @@
+"""The coordinator's side of a run: rounds, attempts, results, and who catches up.
+
+It drives one session of the plan's protocol after another, signs what it announces, and keeps the
+history of openings. A message that a session refuses, or a party's refusal, is a dropout of that
+party alone. There is no transport, clock or thread inside:
+
+    outbox = coordinator.begin()
+    while outbox:
+        for name, messages in outbox.items():
+            for message in messages:
+                answer = parties[name].receive(message)
+                ...  # give it to coordinator.receive, whose messages go back to the same party
+        outbox = coordinator.advance()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from confide import canonical
+from confide.aggregation import (
+    Aggregator,
+    Announcer,
+    CoordinatorSession,
+    Round,
+    RoundResult,
+    coordinator_session,
+    release,
+)
+from confide.aggregation.envelope import fields_of
+from confide.computation import (
+    Checkpoint,
+    Computation,
+    State,
+    checked_state,
+    next_state,
+    state_hash,
+)
+from confide.errors import CoinError, DropoutError, PlanError, ProtocolError
+from confide.plan import COORDINATOR, Opening, Plan, simulation_key
+from confide.plan.masking import MAX_ATTEMPTS
+from confide.randomness import SecureRandom, SystemRandom
+from confide.runtime import saved
+from confide.runtime.events import (
+    AttemptFailed,
+    Event,
+    PartyRefused,
+    ResultReleased,
+    RoundSkipped,
+    RoundStarted,
+    SurvivorsAnnounced,
+)
+from confide.runtime.wire import (
+    READY,
+    REFUSAL,
+    RESULT,
+    SKIP,
+    Refusal,
+    framed,
+    kind_of,
+    result_fields,
+)
+
+__all__ = ["CoordinatorRun", "Outbox"]
+
+Outbox = Mapping[str, list[bytes]]
+"""Messages to send, by party, each party's in order."""
+
+_SMALL: Final = 1024
+_KEPT_BYTES: Final = 64 << 20
+"""As many bytes of results are kept for parties that may come back."""
+
+
+class CoordinatorRun:
+    """The coordinator's run of a plan.
+
+    Args:
+        plan: The plan.
+        computations: What each stage computes, in order.
+        key: What announcements are signed with; simulated if omitted, for a simulated coordinator.
+        random: Where noise comes from that is the coordinator's to add.
+        aggregator: What runs in the enclave, for a plan that has one.
+        retries: How often a round that lost too many parties is tried again, before its sum may
+            count as opened.
+        skips: Whether a round that counts as opened and has no result is skipped, with the state
+            kept; otherwise the run ends there.
+        records: Whether `save` keeps what the attempt under way received, so that a restart does
+            not lose it. It holds all contributions of a round then, where one vector would do.
+        on_event: Called with each event, before anything that depends on it leaves.
+        clock: The time with a time zone, for releases that have an earliest one.
+
+    Attributes:
+        state: The public state.
+        number: The round that is under way.
+
+    Raises:
+        PlanError: If the key is not the plan's, or a computation is missing.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        computations: Sequence[Computation],
+        *,
+        key: Ed25519PrivateKey | None = None,
+        random: SecureRandom | None = None,
+        aggregator: Aggregator | None = None,
+        retries: int = 0,
+        skips: bool = False,
+        records: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._plan, self._computations = plan, tuple(computations)
+        self._key = key or simulation_key(COORDINATOR)
+        if self._key.public_key().public_bytes_raw() != plan.coordinator.key:
+            raise PlanError(
+                f"this is not the key of the coordinator of plan {plan.name!r}: nobody would heed "
+                "what it signs"
+            )
+        self._random, self._aggregator = random or SystemRandom(), aggregator
+        self._retries, self._skips, self._records = retries, skips, records
+        self._inputs: list[bytes | None] = []
+        self._on_event = on_event or (lambda _: None)
+        self._clock = clock
+        self.state: State = checked_state(computations[0].begin({}))
+        self.number = 0
+        self._openings: list[Opening] = []
+        self._session: CoordinatorSession | None = None
+        self._round = Round(plan, 0)
+        self._absent: set[str] = set()
+        self._refused: dict[str, Refusal] = {}
+        self._sent: dict[str, bytes] = {}
+        self._log: dict[int, bytes] = {}
+        self._reached = {p.name: 0 for p in plan.parties}
+        self._caught_up: set[tuple[str, int]] = set()
+        self._held: RoundResult | None = None
+        self._next_attempt = 0
+
+    def __repr__(self) -> str:
+        return f"CoordinatorRun(plan {self._plan.short_hash}, round {self.number})"
+
+    @property
+    def over(self) -> bool:
+        """Whether the last round is behind it."""
+        return self.number >= self._plan.rounds
+
+    @property
+    def awaits(self) -> str:
+        """The kind of message that this step takes; empty between rounds."""
+        return self._session.awaits if self._session is not None else ""
+
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """Every set of survivors that was announced, in order: the history."""
+        return tuple(self._openings)
+
+    @property
+    def earliest(self) -> datetime | None:
+        """Before when the result at hand is not released; None if nothing waits."""
+        if self._held is None:
+            return None
+        return self._round.part.release.earliest
+
+    def resume(self, start: Checkpoint) -> None:
+        """Goes on from a checkpoint of a simulation; `begin` gives the first messages."""
+        self.number, self.state = start.next_round, start.state
+        self._openings = list(start.openings)
+        self._reached = dict.fromkeys(self._reached, start.next_round)
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def begin(self) -> Outbox:
+        """The first messages: of the first round, or after `restore` of the one that comes now.
+
+        A round whose survivors were announced before a restart counts as opened. Its result is
+        lost, so it is skipped.
+        """
+        outbox: dict[str, list[bytes]] = {p.name: [] for p in self._plan.parties}
+        if self._session is not None:
+            return {name: [message] for name, message in self._sent.items()}
+        while not self.over and any(o.number == self.number for o in self._openings):
+            self._skip(outbox)
+        return self._start(outbox, self._next_attempt)
+
+    def receive(self, message: bytes) -> list[bytes]:
+        """Takes a party's message; what is sent back to that party at once, mostly nothing."""
+        kind = kind_of(message)
+        try:
+            if kind == READY:
+                return self._catch_up(message)
+            if kind == REFUSAL:
+                self._take_refusal(message)
+            elif self._session is not None:
+                self._session.receive(message)
+                self._record(message)
+        except ProtocolError:
+            # The session is as before: whoever sent this has not answered.
+            self._refuse(_sender_of(message), Refusal.PROTOCOL)
+        return []
+
+    def advance(self) -> Outbox:
+        """Closes the step, leaving behind whoever has not answered.
+
+        Returns:
+            The next messages; nothing once the run is over, or while a result waits for its
+            earliest time.
+
+        Raises:
+            DropoutError: If too few parties are left; nothing is released, and the run is over.
+        """
+        if self._held is not None:
+            return self._release(self._held)
+        if self._session is None:
+            return {}
+        try:
+            outbox = self._session.advance()
+        except DropoutError as error:
+            return self._lost(error)
+        self._record(None)
+        self._note_opening(self._session)
+        if outbox:
+            return self._send(outbox)
+        for name in self._round_members():
+            self._reached[name] = max(self._reached[name], self.number)
+        return self._release(self._session.result)
+
+    # --- attempts --------------------------------------------------------------------------------
+
+    def _start(self, outbox: dict[str, list[bytes]], attempt: int = 0) -> Outbox:
+        """Opens an attempt, behind messages that are there already."""
+        if self.over:
+            self._session = None
+            return {name: messages for name, messages in outbox.items() if messages}
+        self._round = Round(self._plan, self.number, attempt)
+        if not attempt:
+            self._absent, self._refused = set(), {}
+        self._session, self._inputs = self._session_of(self._round), []
+        self._next_attempt = 0
+        self._on_event(RoundStarted(self.number, attempt, self._invited()))
+        opened = self._send(self._session.open())
+        together = {name: [*outbox.get(name, []), *opened.get(name, [])] for name in self._reached}
+        return {name: messages for name, messages in together.items() if messages}
+
+    def _session_of(self, round_: Round) -> CoordinatorSession:
+        return coordinator_session(
+            round_,
+            state_hash(self.state),
+            self._invited(),
+            self._aggregator,
+            Announcer(self._key, tuple(self._openings)),
+        )
+
+    def _record(self, event: bytes | None) -> None:
+        """Keeps a message, or None for a step that was closed, for `save`."""
+        if self._records:
+            self._inputs.append(event)
+
+    def _invited(self) -> tuple[str, ...]:
+        names = tuple(p.name for p in self._plan.parties)
+        if self._plan.fixed_crowd and self._openings:
+            names = self._openings[0].survivors
+        return tuple(name for name in names if name not in self._absent)
+
+    def _send(self, outbox: Mapping[str, bytes]) -> dict[str, list[bytes]]:
+        self._sent = {name: framed(self._round, said) for name, said in outbox.items()}
+        return {name: [message] for name, message in self._sent.items()}
+
+    def _note_opening(self, session: CoordinatorSession) -> None:
+        opening = session.opening
+        if opening is not None and opening not in self._openings:
+            self._openings.append(opening)
+            self._on_event(SurvivorsAnnounced(opening))
+
+    def _lost(self, error: DropoutError) -> Outbox:
+        """After an attempt without a result: another attempt, a skipped round, or the end."""
+        self._on_event(AttemptFailed(self.number, self._round.attempt, str(error)))
+        attempt = self._round.attempt + 1
+        if any(opening.number == self.number for opening in self._openings):
+            if not self._skips:
+                self._session = None
+                raise error
+            outbox: dict[str, list[bytes]] = {name: [] for name in self._reached}
+            self._skip(outbox)
+            return self._start(outbox)
+        if isinstance(error, CoinError):
+            self._absent.update(error.absent)
+            if attempt < MAX_ATTEMPTS:
+                return self._start({}, attempt)
+            raise PlanError(f"round {self.number} started {attempt} times without a joint coin")
+        if attempt > self._retries:
+            self._session = None
+            raise error
+        return self._start({}, attempt)
+
+    def _skip(self, outbox: dict[str, list[bytes]]) -> None:
+        last = max(o.attempt for o in self._openings if o.number == self.number)
+        round_ = Round(self._plan, self.number, last)
+        message = framed(round_, round_.announce(self._key, SKIP))
+        self._on_event(RoundSkipped(self.number))
+        self._log[self.number] = message
+        for messages in outbox.values():
+            messages.append(message)
+        self._move_on(self.state)
+
+    # --- results ---------------------------------------------------------------------------------
+
+    def _release(self, result: RoundResult) -> Outbox:
+        """Releases a round's sum, now or when its time has come, and goes on."""
+        part = self._round.part
+        earliest = part.release.earliest
+        if earliest is not None and (self._clock is None or self._clock() < earliest):
+            self._held = result
+            return {}
+        self._held = None
+        noisy = release(part, result, self._random)
+        fields = result_fields(self._round, noisy)
+        message = framed(self._round, self._round.announce(self._key, RESULT, **fields))
+        self._log[self.number] = message
+        computation = self._computations[self._plan.stage_of(self.number)]
+        state = next_state(computation, self.state, noisy.totals)
+        receivers = {name for name in self._reached if part.release.reaches(name)}
+        event = ResultReleased(self.number, noisy, dict(self._refused))
+        self._move_on(state)
+        self._on_event(event)
+        return self._start({name: [message] for name in receivers})
+
+    def _move_on(self, state: State) -> None:
+        before = self._plan.stage_of(self.number)
+        self.number += 1
+        self.state = state
+        if not self.over and self._plan.stage_of(self.number) != before:
+            self.state = checked_state(self._computations[before + 1].begin(state))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Lets go of old results that nobody who takes part still waits for, once they are many."""
+        behind = min(self._reached[name] for name in self._invited())
+        held = sum(map(len, self._log.values()))
+        for number in sorted(self._log):
+            if number >= behind or held <= _KEPT_BYTES:
+                break
+            held -= len(self._log.pop(number))
+
+    def _round_members(self) -> tuple[str, ...]:
+        return tuple(name for name in self._sent if name not in self._refused)
+
+    def _catch_up(self, message: bytes) -> list[bytes]:
+        """The results that a late party missed, and then what it was asked."""
+        envelope = self._round.open(message, READY, _SMALL)
+        (number,) = fields_of(canonical.decode(envelope.payload, _SMALL), next=int)
+        missed = [self._log[n] for n in range(number, self.number) if n in self._log]
+        again = (envelope.sender, number) in self._caught_up
+        self._caught_up.add((envelope.sender, number))
+        if len(missed) < self.number - number or again:
+            # Too long ago, or what it was sent before did not help.
+            self._refuse(envelope.sender, Refusal.PROTOCOL)
+            return []
+        asked = self._sent.get(envelope.sender)
+        return [*missed, asked] if asked is not None else missed
+
+    def _take_refusal(self, message: bytes) -> None:
+        envelope = self._round.open(message, REFUSAL, _SMALL)
+        (given,) = fields_of(canonical.decode(envelope.payload, _SMALL), reason=str)
+        known = {reason.value: reason for reason in Refusal}
+        self._refuse(envelope.sender, known.get(given, Refusal.ERROR))
+
+    def _refuse(self, party: str, reason: Refusal) -> None:
+        if party in self._reached and party not in self._refused:
+            self._refused[party] = reason
+            self._on_event(PartyRefused(self.number, party, reason))
+
+    # --- saved and restored ----------------------------------------------------------------------
+
+    def save(self) -> bytes:
+        """The run as bytes, between two rounds or in one.
+
+        Without `records`, the attempt under way is not part of it: after `restore` the round starts
+        again with fresh keys, unless its survivors were announced; then it is skipped.
+        """
+        return saved.write(
+            self._plan,
+            {
+                "number": self.number,
+                "attempt": self._round.attempt if self._session is not None else -1,
+                "absent": sorted(self._absent),
+                "inputs": list(self._inputs),
+                "state": saved.state_to_plain(self.state),
+                "openings": saved.openings_to_plain(self._openings),
+                "log": [[number, message] for number, message in sorted(self._log.items())],
+                "reached": sorted([name, number] for name, number in self._reached.items()),
+            },
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Takes up a saved run of the same plan; `begin` gives the first messages.
+
+        Raises:
+            ProtocolError: If the bytes are another plan's.
+        """
+        values: Mapping[str, Any] = saved.read(self._plan, data)
+        self.number = values["number"]
+        self.state = saved.state_of_plain(values["state"])
+        self._openings = saved.openings_of_plain(values["openings"])
+        self._log = dict(values["log"])
+        self._reached = dict(values["reached"])
+        self._absent = set(values["absent"])
+        self._session = None
+        self._next_attempt = values["attempt"] + 1
+        if values["attempt"] >= 0 and self._records and not self._plan.attested:
+            self._replay(Round(self._plan, self.number, values["attempt"]), values["inputs"])
+
+    def _replay(self, round_: Round, inputs: list[bytes | None]) -> None:
+        """Plays an attempt again: a session is a pure function of what it received."""
+        announced = [o for o in self._openings if o.number == self.number]
+        self._openings = [o for o in self._openings if o.number != self.number]
+        self._round, self._session = round_, self._session_of(round_)
+        self._openings += announced
+        self._send(self._session.open())
+        for event in inputs:
+            if event is None:
+                self._send(self._session.advance())
+            else:
+                self._session.receive(event)
+        self._inputs = inputs
+
+
+def _sender_of(message: bytes) -> str:
+    """The name in an envelope, unverified: whose answer is missing then."""
+    try:
+        match canonical.decode(message, len(message), 8):
+            case [str(), str(sender), *_]:
+                return sender
+            case _:
+                return ""
+    except ProtocolError:
+        return ""

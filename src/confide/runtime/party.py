@@ -1,0 +1,336 @@
+"""A party's side of a run: it answers the coordinator's messages, and keeps what is its own.
+
+The party computes each state itself, from the released sums, and contributes to no other. What goes
+wrong at one party is that party's dropout: it answers with a typed reason, keeps the error for its
+owner, and the run goes on without it if the plan allows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from confide import canonical
+from confide.aggregation import Identity, Integers, PartySession, Round, RoundResult, party_session
+from confide.aggregation.envelope import fields_of
+from confide.computation import (
+    Account,
+    Checkpoint,
+    Computation,
+    DataSource,
+    Participant,
+    State,
+    checked_state,
+    next_state,
+    state_hash,
+)
+from confide.errors import PlanError, ProtocolError, VerificationError
+from confide.plan import Opening, Plan
+from confide.randomness import SEED_BYTES, SecretStream
+from confide.runtime import saved
+from confide.runtime.saved import Recording, ReplayedRegister
+from confide.runtime.wire import (
+    READY,
+    REFUSAL,
+    RESULT,
+    SKIP,
+    Refusal,
+    kind_of,
+    result_limit,
+    result_of,
+    unframed,
+)
+
+__all__ = ["PartyRun", "Step", "step_of"]
+
+_SKIP_BYTES = 1024
+
+
+Step = Callable[[Round, bytes, Computation, State], tuple[RoundResult, State]]
+
+
+def step_of(
+    round_: Round, announcement: bytes, computation: Computation, state: State
+) -> tuple[RoundResult, State]:
+    """Checks an announced result, and takes the step that everybody takes from it.
+
+    Raises:
+        ProtocolError: If it is malformed.
+        VerificationError: If the coordinator did not sign it, or honest parties cannot reach it.
+        DataError: If the computation diverges.
+    """
+    values = round_.read_announcement(announcement, RESULT, result_limit(round_))
+    result = result_of(round_, values)
+    return result, next_state(computation, state, result.totals)
+
+
+class PartyRun:
+    """One party's run of a plan.
+
+    Args:
+        plan: The plan.
+        computations: What each stage computes, in order.
+        identity: The party's name, key, register and randomness.
+        data: Its rows.
+        account: Where it writes down what the plan's sums tell about its rows.
+        step: From a round and a result's announcement to the result, checked, and the next state.
+            If omitted, the party computes it; a simulation does so once for all of its parties.
+
+    Attributes:
+        state: The public state, as this party computed it.
+        number: The round that it waits for.
+        own: Its own state, that of the last round in whose sum its contribution was.
+        failure: The last error that made it refuse, for its owner; never sent.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        computations: Sequence[Computation],
+        identity: Identity,
+        data: DataSource,
+        account: Account | None = None,
+        *,
+        step: Step | None = None,
+    ) -> None:
+        if len(computations) != len(plan.stages):
+            raise PlanError(
+                f"{len(computations)} computations for the {len(plan.stages)} stages of plan "
+                f"{plan.name!r}; give one for each"
+            )
+        self._plan, self._computations, self._identity = plan, tuple(computations), identity
+        self._stages = tuple(
+            Participant(part, computation, identity, data, account, whole=plan)
+            for part, computation in zip(plan.stage_plans, computations, strict=True)
+        )
+        self._step = step or step_of
+        self.state: State = checked_state(computations[0].begin({}))
+        self.number = 0
+        self.own = self._stages[0].first_own()
+        self.failure: Exception | None = None
+        self._session: PartySession | None = None
+        self._attempt: Round | None = None
+        self._recording: Recording | None = None
+        self._next_own: State = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"PartyRun({self._identity.name!r}, plan {self._plan.short_hash}, round {self.number})"
+        )
+
+    @property
+    def name(self) -> str:
+        """The party's name."""
+        return self._identity.name
+
+    @property
+    def over(self) -> bool:
+        """Whether the last round is behind it."""
+        return self.number >= self._plan.rounds
+
+    def check_data(self) -> int:
+        """Checks the data for every stage without contributing; the number of rows.
+
+        Raises:
+            DataError: If they do not fit.
+        """
+        return max(stage.check_data() for stage in self._stages)
+
+    def reserve(self, *, resume: bool = False) -> None:
+        """Reserves what the rounds to come will cost the party, if it has an account.
+
+        Args:
+            resume: Take up what an interrupted run of the plan reserved.
+
+        Raises:
+            BudgetError: If the ledger has no room for it; nothing is charged.
+        """
+        left = self.number
+        try:
+            for stage, participant in zip(self._plan.stages, self._stages, strict=True):
+                rounds = stage.rounds - min(left, stage.rounds)
+                left -= stage.rounds - rounds
+                if rounds:
+                    participant.reserve(rounds, resume=resume)
+        except BaseException:
+            self.settle()
+            raise
+
+    def settle(self) -> None:
+        """Closes the charges: of rounds that it contributed to they stay, others are given back."""
+        for participant in self._stages:
+            participant.settle()
+
+    def resume(self, start: Checkpoint) -> None:
+        """Goes on from a checkpoint of a simulation: its state, openings and own state."""
+        self.number, self.state = start.next_round, start.state
+        self.own = start.own.get(self.name, {})
+        for opening in start.openings:
+            if self.name in opening.survivors:
+                round_ = Round(self._plan, opening.number, opening.attempt)
+                self._identity.register.claim(round_)
+                self._identity.register.consent(round_, opening.survivors)
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def receive(self, message: bytes) -> bytes | None:
+        """Takes a message of the coordinator.
+
+        Returns:
+            The answer, or None where there is none: a message of the round's protocol, or that the
+            party is behind and waits for another round, or that it takes no further part.
+        """
+        try:
+            return self._take(message)
+        # Whatever fails here, a loader of data for one, is this party's dropout and nobody else's.
+        except Exception as error:  # noqa: BLE001
+            self.failure = error
+            self._session = None
+            return self._refuse(message, Refusal.of(error))
+
+    def _take(self, message: bytes) -> bytes | None:
+        number, attempt, announcement = unframed(message)
+        round_ = Round(self._plan, number, attempt)
+        kind = kind_of(announcement)
+        if number > self.number:
+            payload = canonical.encode({"next": self.number})
+            return round_.seal(self._identity.key, self.name, READY, payload)
+        if number < self.number:
+            return None  # Of a round that is over: what it says is known.
+        if kind == RESULT:
+            self._accept(round_, announcement)
+            return None
+        if kind == SKIP:
+            fields_of(round_.read_announcement(announcement, SKIP, _SKIP_BYTES))
+            self._move_on(self.state, committed=False)
+            return None
+        return self._answer(round_, announcement)
+
+    def _answer(self, round_: Round, announcement: bytes) -> bytes:
+        """Answers an announcement of the round's protocol."""
+        if self._attempt != round_ or self._session is None:
+            self._begin(round_)
+        assert self._session is not None  # noqa: S101 - `_begin` made one
+        assert self._recording is not None  # noqa: S101 - with it
+        answer = self._session.receive(announcement)
+        received = self._recording.received
+        self._identity.register.answered(round_, len(received), announcement)
+        received.append(announcement)
+        return answer
+
+    def _begin(self, round_: Round) -> None:
+        """A session for an attempt, whose secrets come from one seed of its own."""
+        if self._attempt is not None and (round_.number, round_.attempt) <= (
+            self._attempt.number,
+            self._attempt.attempt,
+        ):
+            raise ProtocolError(f"{round_} is over for {self.name!r}")
+        self._recording = Recording(seed=self._identity.random.bytes(SEED_BYTES))
+        self._session = self._session_of(round_, self._recording, self._identity)
+        self._attempt = round_
+
+    def _session_of(self, round_: Round, recording: Recording, identity: Identity) -> PartySession:
+        stage = self._stages[self._plan.stage_of(round_.number)]
+
+        def contribution() -> Integers:
+            if recording.contribution is None:
+                made = stage.contribute(round_.number, self.state, self.own)
+                recording.contribution, recording.own = made
+            self._next_own = recording.own
+            return recording.contribution
+
+        seeded = replace(identity, random=SecretStream(recording.seed))
+        return party_session(round_, seeded, state_hash(self.state), contribution)
+
+    def _accept(self, round_: Round, announcement: bytes) -> None:
+        """Checks a result, and takes the step that everybody takes from it."""
+        computation = self._computations[self._plan.stage_of(round_.number)]
+        result, state = self._step(round_, announcement, computation, self.state)
+        mine = self._attempt == round_ and self._session is not None
+        self._check_consent(round_, result)
+        if mine and self._session is not None and self.name in result.survivors:
+            self._session.accept(result)
+        self._move_on(state, committed=mine and self.name in result.survivors)
+
+    def _check_consent(self, round_: Round, result: RoundResult) -> None:
+        for opening in self._identity.register.openings:
+            if (opening.number, opening.attempt) == (round_.number, round_.attempt) and (
+                opening != Opening(round_.number, round_.attempt, result.survivors)
+            ):
+                raise VerificationError(
+                    f"a result of {round_} over other parties than {self.name!r} consented to"
+                )
+
+    def _move_on(self, state: State, *, committed: bool) -> None:
+        """Goes on to the next round; the own state counts only if the contribution does."""
+        if committed:
+            self.own = self._next_own
+        self._session = self._recording = None
+        self._next_own = {}
+        before = self._plan.stage_of(self.number)
+        self.number += 1
+        self.state = state
+        if not self.over and self._plan.stage_of(self.number) != before:
+            place = before + 1
+            self.state = checked_state(self._computations[place].begin(state))
+            self.own = self._stages[place].first_own()
+
+    def _refuse(self, message: bytes, reason: Refusal) -> bytes | None:
+        try:
+            number, attempt, _ = unframed(message)
+            round_ = Round(self._plan, number, attempt)
+        except ProtocolError:
+            return None
+        payload = canonical.encode({"reason": reason.value})
+        return round_.seal(self._identity.key, self.name, REFUSAL, payload)
+
+    # --- saved and restored ----------------------------------------------------------------------
+
+    def save(self) -> bytes:
+        """The run as bytes, secrets of the attempt included: as secret as the party's data.
+
+        What a session has received and the seed of its secrets say all that it knows, so these are
+        saved, and `restore` plays them again.
+        """
+        attempt = self._attempt
+        return saved.write(
+            self._plan,
+            {
+                "party": self.name,
+                "number": self.number,
+                "attempt": [] if attempt is None else [attempt.number, attempt.attempt],
+                "state": saved.state_to_plain(self.state),
+                "own": saved.state_to_plain(self.own),
+                "recording": None if self._recording is None else self._recording.to_plain(),
+            },
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Takes up a saved run of the same plan, in the middle of an attempt as well.
+
+        The register decides what may go on: an attempt that it does not know, or a consent to
+        something else, is refused, so an older save opens nothing twice.
+
+        Raises:
+            ProtocolError: If the bytes are another plan's or party's, or the register contradicts
+                them.
+        """
+        values = saved.read(self._plan, data)
+        if values["party"] != self.name:
+            raise ProtocolError(f"a saved run of {values['party']!r}, not of {self.name!r}")
+        self.number = values["number"]
+        self.state = saved.state_of_plain(values["state"])
+        self.own = saved.state_of_plain(values["own"])
+        self._session = self._recording = self._attempt = None
+        if values["attempt"]:
+            self._attempt = Round(self._plan, *values["attempt"])
+        if values["recording"] is None or self._attempt is None or self._plan.attested:
+            return  # An enclave answers a fresh question: such an attempt is lost.
+        recording = Recording.of_plain(values["recording"])
+        register = self._identity.register
+        replaying = replace(self._identity, register=ReplayedRegister(register, self._attempt))
+        self._session = self._session_of(self._attempt, recording, replaying)
+        for step, announcement in enumerate(recording.received):
+            register.answered(self._attempt, step, announcement)
+            self._session.receive(announcement)
+        self._recording = recording

@@ -1,0 +1,194 @@
+"""Messages of a run beside those of a round's protocol.
+
+Before each announcement stands the round and the attempt that it is of, in twelve bytes, so that a
+party knows what to verify its signature for. Beside the announcements of a protocol there are
+*result* (the released sums, by which a late party catches up) and *skip* (a round without one). A
+party answers with messages of the protocol, or with *ready* (it missed results, and names the
+round that it waits for) or *refusal* (it takes no further part in this attempt, and why).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from confide.aggregation import Integers, Layout, Round, RoundResult
+from confide.aggregation.envelope import fields_of
+from confide.aggregation.sharing.wire import members_of, members_to_bytes
+from confide.errors import (
+    BudgetError,
+    DataError,
+    LedgerError,
+    OpeningError,
+    PlanError,
+    ProtocolError,
+    VerificationError,
+)
+from confide.plan import NoNoise, Plan
+from confide.plan.noise import noise_tail
+
+__all__ = [
+    "READY",
+    "REFUSAL",
+    "RESULT",
+    "SKIP",
+    "Refusal",
+    "framed",
+    "kind_of",
+    "most_total",
+    "result_fields",
+    "result_limit",
+    "result_of",
+    "unframed",
+]
+
+RESULT: Final = "result"
+SKIP: Final = "skip"
+READY: Final = "ready"
+REFUSAL: Final = "refusal"
+
+_FRAME: Final = struct.Struct(">QI")
+_OVERHEAD: Final = 4096
+_TEXT: Final = 0x60
+"""The first byte of a CBOR text of no characters; a text of n < 24 begins with n more."""
+
+
+class Refusal(Enum):
+    """Why a party takes no further part in an attempt, and no more: reasons follow from data."""
+
+    DATA = "data"
+    BUDGET = "budget"
+    OPENING = "opening"
+    UNVERIFIED = "unverified"
+    PROTOCOL = "protocol"
+    PLAN = "plan"
+    ERROR = "error"
+
+    @classmethod
+    def of(cls, error: BaseException) -> Refusal:
+        """The reason that stands for an error."""
+        for kind, reason in _REASONS:
+            if isinstance(error, kind):
+                return reason
+        return cls.ERROR
+
+
+# The first that fits: subclasses stand before their bases.
+_REASONS: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
+    (OpeningError, Refusal.OPENING),
+    (VerificationError, Refusal.UNVERIFIED),
+    (ProtocolError, Refusal.PROTOCOL),
+    (DataError, Refusal.DATA),
+    (LedgerError, Refusal.BUDGET),
+    (BudgetError, Refusal.BUDGET),
+    (PlanError, Refusal.PLAN),
+)
+
+
+def framed(round_: Round, announcement: bytes) -> bytes:
+    """An announcement behind the round and attempt that it is of."""
+    return _FRAME.pack(round_.number, round_.attempt) + announcement
+
+
+def unframed(message: bytes) -> tuple[int, int, bytes]:
+    """What `framed` put together: round, attempt and announcement.
+
+    Raises:
+        ProtocolError: If it is too short.
+    """
+    if len(message) < _FRAME.size:
+        raise ProtocolError(f"an announcement of {len(message)} bytes")
+    number, attempt = _FRAME.unpack_from(message)
+    return number, attempt, message[_FRAME.size :]
+
+
+def kind_of(message: bytes) -> str:
+    """The kind that an announcement or envelope begins with, or nothing; it is not verified."""
+    length = message[1] - _TEXT if len(message) > 1 else -1
+    if not 0 < length < 24:
+        return ""
+    return message[2 : 2 + length].decode("ascii", "replace")
+
+
+@lru_cache(maxsize=32)
+def _layout(part: Plan) -> Layout:
+    """The bits of each sum as it is released: of all parties, and of the noise in it."""
+    noisy = not isinstance(part.noise, NoNoise)
+    bits = tuple(
+        s.lattice.bits(len(part.parties), noise_tail(part, s) if noisy else 0)
+        for s in part.sums.sums
+    )
+    return Layout(tuple(s.size for s in part.sums.sums), bits)
+
+
+def result_limit(round_: Round) -> int:
+    """The most bytes that a result has."""
+    beside = 3 * len(round_.plan.parties) * 64
+    return 2 * _layout(round_.part).wire_bytes + beside + (1 << 16) + _OVERHEAD
+
+
+def most_total(part: Plan) -> Integers:
+    """What honest parties' released sums do not exceed, by coordinate, shape `(sums.size,)`.
+
+    With noise, but for a probability of at most 2^-60 (`confide.plan.noise`).
+    """
+    noisy = not isinstance(part.noise, NoNoise)
+    return np.concatenate(
+        [
+            np.full(
+                s.size,
+                len(part.parties) * s.lattice.party_range + (noise_tail(part, s) if noisy else 0),
+            )
+            for s in part.sums.sums
+        ]
+    )
+
+
+def result_fields(round_: Round, result: RoundResult) -> dict[str, bytes]:
+    """A result as the fields of an announcement.
+
+    Raises:
+        ProtocolError: If a sum lies beyond its modulus, which honest parties' do but for a
+            probability of 2^-60.
+    """
+    names = [p.name for p in round_.plan.parties]
+    layout = _layout(round_.part)
+    words = layout.to_words(result.totals)
+    if not np.array_equal(layout.to_integers(words), result.totals):
+        raise ProtocolError(f"the sum of {round_} lies beyond what its parties can reach")
+    return {
+        "survivors": members_to_bytes(np.isin(names, result.survivors)),
+        "totals": layout.pack(words),
+        "receipt": result.receipt or b"",
+    }
+
+
+def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
+    """The result that an announcement carries.
+
+    Raises:
+        ProtocolError: If it is malformed.
+        VerificationError: If it is over too few parties, or lies beyond what honest parties can
+            reach.
+    """
+    survivors, totals, receipt = fields_of(values, survivors=bytes, totals=bytes, receipt=bytes)
+    plan, part = round_.plan, round_.part
+    members = members_of(survivors, len(plan.parties))
+    if members.sum() < plan.min_survivors:
+        raise VerificationError(
+            f"a result over {members.sum()} parties; {round_} takes at least {plan.min_survivors}"
+        )
+    layout = _layout(part)
+    integers = layout.to_integers(layout.unpack(totals))
+    if (np.abs(integers) > most_total(part)).any():
+        raise VerificationError(
+            f"a result of {round_} beyond what honest parties' contributions add up to: somebody "
+            "set it"
+        )
+    names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
+    return RoundResult(names, integers, receipt or None)
