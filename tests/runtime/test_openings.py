@@ -1,7 +1,9 @@
 """The difference of opened sums: what a lying coordinator gets, and what stops it."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,7 +199,7 @@ class TestAHistory:
         more = (*liar.openings, Opening(0, 1, NAMES))
         with pytest.raises(DropoutError):
             tell_two_stories(liar, halves, more)
-        assert liar.failures
+        assert not liar.sums.get(1)
 
 
 def tell_two_stories(liar, halves, other_history):
@@ -210,7 +212,7 @@ def tell_two_stories(liar, halves, other_history):
         for history in (liar.openings, other_history)
     )
     opened = {True: session.open(), False: other.open()}
-    outbox = {name: opened[halves[name]][name] for name in NAMES}
+    outbox: Mapping[str, bytes] = {name: opened[halves[name]][name] for name in NAMES}
     while outbox:
         for name, said in outbox.items():
             answer = liar.parties[name].receive(framed(round_, said))
@@ -264,7 +266,7 @@ class TestEveryPlan:
             assert off <= 2 * len(NAMES) + 10 * steps_of_noise(plan)
 
 
-NOISES = {
+NOISES: dict[str, dict[str, Any]] = {
     "none": {},
     "record": {"noise": NoiseShares(0.05, 1e-3)},
     "party": {"neighbours": PER_FIRM, "noise": NoiseShares(8.0, 1e-3)},

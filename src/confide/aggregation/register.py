@@ -73,23 +73,26 @@ class RoundRegister:
             self._spend(round_)
             self._openings.append(Opening(round_.number, round_.attempt, survivors))
 
-    def answered(self, round_: Round, step: int, announcement: bytes) -> None:
+    def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
         """Notes what a step of an attempt answered, before the answer leaves.
 
-        A party that was stopped and goes on from a save answers a step again: with the same secrets
-        it answers the same announcement only, or two masked vectors would share a mask.
+        A party that was stopped and goes on from a save answers a step again. With the same secrets
+        it gives the same answer to the same announcement only: two masked vectors under one mask
+        would differ by what was masked, and so by its data or its noise.
 
         Args:
             round_: The attempt, the latest one claimed.
             step: The place of the announcement in the attempt, from zero.
             announcement: What was answered.
+            answer: The answer.
 
         Raises:
-            ProtocolError: If the step answered another announcement, or the attempt is not the
+            ProtocolError: If the step had another announcement or answer, or the attempt is not the
                 latest: the save is older than this register.
         """
+        both = hashlib.sha256(announcement).digest() + hashlib.sha256(answer).digest()
         with self._lock:
-            self._answered(round_, step, hashlib.sha256(announcement).digest())
+            self._answered(round_, step, hashlib.sha256(both).digest())
 
     @property
     def spent(self) -> frozenset[int]:
@@ -107,9 +110,9 @@ class RoundRegister:
             raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
         if self._answers.setdefault(step, digest) != digest:
             raise ProtocolError(
-                f"step {step} of {round_} was answered for another announcement: what goes on here "
-                "is an older save, or a copy, of a run that went further. Start the party anew: it "
-                "takes part again from the next attempt on"
+                f"step {step} of {round_} had another announcement or answer: what goes on here is "
+                "an older save, or a copy, of a run that went further, or the data have changed "
+                "since. Start the party anew: it takes part again from the next attempt on"
             )
 
     @property

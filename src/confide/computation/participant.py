@@ -25,7 +25,7 @@ from confide.errors import DataError, PlanError
 from confide.plan import FullBatch, NoiseShares, Plan, Unit
 from confide.plan.codec import nearest
 from confide.privacy.federation import draw_batch, draw_noise
-from confide.randomness import public_generator
+from confide.randomness import SecureRandom, public_generator
 
 __all__ = ["Columns", "DataSource", "Participant", "next_state"]
 
@@ -134,20 +134,23 @@ class Participant:
         Raises:
             LedgerError, DataError, PlanError: As `contribute`.
         """
-        return self.contribute(round_number, state, {})[0]
+        return self.contribute(round_number, state, {}, self._identity.random)[0]
 
     def first_own(self) -> State:
         """The party's own state before its first round; empty if it keeps none."""
         made = self._computation.own
         return {} if made is None else checked_state(made(), "own")
 
-    def contribute(self, round_number: int, state: State, own: State) -> tuple[Integers, State]:
+    def contribute(
+        self, round_number: int, state: State, own: State, random: SecureRandom
+    ) -> tuple[Integers, State]:
         """What the party contributes to a round, as lattice integers, with its share of noise.
 
         Args:
             round_number: The round, counted through the plan.
             state: The public state.
             own: The party's own state after the last round that counted.
+            random: Where its batch and its noise come from.
 
         Raises:
             LedgerError: If the round cannot be charged; nothing is computed then.
@@ -164,7 +167,7 @@ class Participant:
         accumulator, data = Accumulator(plan.sums), self._load()
         generator = public_generator("contribution", plan.seed, name, round_number)
         by_record = plan.sums.unit is Unit.RECORD
-        batch = self._batch(data, accumulator.room)
+        batch = self._batch(data, accumulator.room, random)
         rows = len(batch)
         chunk = plan.chunk_records if by_record else max(rows, 1)
         persons = self._computation.person_column
@@ -181,7 +184,7 @@ class Participant:
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
         if not isinstance(plan.noise, NoiseShares):
             return exact, own
-        noisy: Integers = exact + draw_noise(plan, self._identity.random)
+        noisy: Integers = exact + draw_noise(plan, random)
         return noisy, own
 
     def _given(
@@ -208,7 +211,7 @@ class Participant:
         units = pd.Series(data[persons]).nunique() if persons else _rows(data)
         return bool(units >= min(s.capacity for s in self._plan.sums.sums))
 
-    def _batch(self, data: Data, room: int) -> NDArray[np.intp]:
+    def _batch(self, data: Data, room: int, random: SecureRandom) -> NDArray[np.intp]:
         """Indices of the rows that this round counts, in order: at most `room` units, sampled.
 
         What is beyond the room is cut before the sample is drawn: cutting afterwards would let one
@@ -221,7 +224,7 @@ class Participant:
         if persons := self._computation.person_column:
             unit_of_row, _ = pd.factorize(data[persons])
         counted = int(unit_of_row.max()) + 1
-        drawn = draw_batch(plan, min(counted, room), self._identity.random)
+        drawn = draw_batch(plan, min(counted, room), random)
         beyond = np.zeros(max(0, counted - room), np.bool_)
         kept: NDArray[np.intp] = rows[np.append(drawn, beyond)[unit_of_row]]
         return kept

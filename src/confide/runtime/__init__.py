@@ -10,11 +10,13 @@ from confide.runtime.events import (
     RoundStarted,
     SurvivorsAnnounced,
 )
+from confide.runtime.evidence import Contradiction, contradiction
 from confide.runtime.party import PartyRun
 from confide.runtime.wire import Refusal
 
 __all__ = [
     "AttemptFailed",
+    "Contradiction",
     "CoordinatorRun",
     "Event",
     "Outbox",
@@ -25,4 +27,5 @@ __all__ = [
     "RoundSkipped",
     "RoundStarted",
     "SurvivorsAnnounced",
+    "contradiction",
 ]

@@ -111,6 +111,7 @@ class PartyRun:
         self._session: PartySession | None = None
         self._attempt: Round | None = None
         self._recording: Recording | None = None
+        self._answered: tuple[bytes, bytes] | None = None
         self._next_own: State = {}
 
     def __repr__(self) -> str:
@@ -207,15 +208,19 @@ class PartyRun:
         return self._answer(round_, announcement)
 
     def _answer(self, round_: Round, announcement: bytes) -> bytes:
-        """Answers an announcement of the round's protocol."""
+        """Answers an announcement of the round's protocol; a repeated one as before."""
+        before = self._answered
+        if self._attempt == round_ and before is not None and before[0] == announcement:
+            return before[1]
         if self._attempt != round_ or self._session is None:
             self._begin(round_)
         assert self._session is not None  # noqa: S101 - `_begin` made one
         assert self._recording is not None  # noqa: S101 - with it
         answer = self._session.receive(announcement)
         received = self._recording.received
-        self._identity.register.answered(round_, len(received), announcement)
+        self._identity.register.answered(round_, len(received), announcement, answer)
         received.append(announcement)
+        self._answered = announcement, answer
         return answer
 
     def _begin(self, round_: Round) -> None:
@@ -231,15 +236,16 @@ class PartyRun:
 
     def _session_of(self, round_: Round, recording: Recording, identity: Identity) -> PartySession:
         stage = self._stages[self._plan.stage_of(round_.number)]
+        secrets = SecretStream(recording.seed)
 
         def contribution() -> Integers:
             if recording.contribution is None:
-                made = stage.contribute(round_.number, self.state, self.own)
+                made = stage.contribute(round_.number, self.state, self.own, secrets)
                 recording.contribution, recording.own = made
             self._next_own = recording.own
             return recording.contribution
 
-        seeded = replace(identity, random=SecretStream(recording.seed))
+        seeded = replace(identity, random=secrets)
         return party_session(round_, seeded, state_hash(self.state), contribution)
 
     def _accept(self, round_: Round, announcement: bytes) -> None:
@@ -265,7 +271,7 @@ class PartyRun:
         """Goes on to the next round; the own state counts only if the contribution does."""
         if committed:
             self.own = self._next_own
-        self._session = self._recording = None
+        self._session = self._recording = self._answered = None
         self._next_own = {}
         before = self._plan.stage_of(self.number)
         self.number += 1
@@ -321,7 +327,7 @@ class PartyRun:
         self.number = values["number"]
         self.state = saved.state_of_plain(values["state"])
         self.own = saved.state_of_plain(values["own"])
-        self._session = self._recording = self._attempt = None
+        self._session = self._recording = self._attempt = self._answered = None
         if values["attempt"]:
             self._attempt = Round(self._plan, *values["attempt"])
         if values["recording"] is None or self._attempt is None or self._plan.attested:
@@ -331,6 +337,7 @@ class PartyRun:
         replaying = replace(self._identity, register=ReplayedRegister(register, self._attempt))
         self._session = self._session_of(self._attempt, recording, replaying)
         for step, announcement in enumerate(recording.received):
-            register.answered(self._attempt, step, announcement)
-            self._session.receive(announcement)
+            answer = self._session.receive(announcement)
+            register.answered(self._attempt, step, announcement, answer)
+            self._answered = announcement, answer
         self._recording = recording

@@ -152,7 +152,7 @@ class ReplayedRegister(RoundRegister):
                 f"{round_} is not what the register of rounds knows as the latest: the save is "
                 "older, or the register is another party's"
             )
-        self._real = real
+        self._real, self._place = real, (round_.number, round_.attempt)
 
     def claim(self, round_: Round) -> None:
         """Claims nothing: the register knows the attempt."""
@@ -169,9 +169,9 @@ class ReplayedRegister(RoundRegister):
         if Opening(round_.number, round_.attempt, survivors) not in self._real.openings:
             self._real.consent(round_, survivors)
 
-    def answered(self, round_: Round, step: int, announcement: bytes) -> None:
+    def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
         """See `RoundRegister.answered`."""
-        self._real.answered(round_, step, announcement)
+        self._real.answered(round_, step, announcement, answer)
 
     def knows(self, round_: Round) -> bool:
         """See `RoundRegister.knows`."""
@@ -184,5 +184,5 @@ class ReplayedRegister(RoundRegister):
 
     @property
     def openings(self) -> tuple[Opening, ...]:
-        """See `RoundRegister.openings`."""
-        return self._real.openings
+        """Those before the attempt: what it consents to itself is said again."""
+        return tuple(o for o in self._real.openings if (o.number, o.attempt) != self._place)
