@@ -1,13 +1,18 @@
 """Clipping, capacity and rounding: where real numbers become the integers that are summed."""
 
+import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from confide.aggregation import Accumulator, decode
+from confide.aggregation.numbers import real_numbers
 from confide.errors import DataError
 from confide.plan import Neighbours, Norm, Relation, Sum, SumGroup, Unit
 
@@ -327,3 +332,195 @@ class TestRefusals:
         assert decode(group, integers_of(group, {"total": [0.5, 0.5]}))["total"].shape == (2,)
         with pytest.raises(DataError, match="shape"):
             Accumulator(group).add({"total": [[0.5, 0.5]]})
+
+    NUMBERS = (
+        [0.5, 0.25],
+        (True, False),
+        [1, 0.5],
+        np.array([True, False]),
+        np.array([1, 0], np.uint8),
+        np.array([0.5, 0.25], np.float16),
+        np.array([0.5, 1], object),
+        [np.float32(0.5), np.int64(1)],
+        [np.array(0.5), np.array(0.25)],
+        pd.Series([0.5, 0.25]),
+        pd.Series([1, 0], dtype="Int64"),
+        np.array([2**60, 2**53], np.int64),
+    )
+
+    @pytest.mark.parametrize("values", NUMBERS, ids=str)
+    def test_numbers_of_every_type_are_taken(self, values):
+        declared = a_sum(unit_bound=2.0**61)
+        exact = sum(float(v) for v in np.asarray(values).tolist())
+        assert abs(value(declared, values) - exact) <= declared.lattice.resolution
+
+    SECRET = "0.731"
+    NO_NUMBERS: tuple[tuple[Any, str], ...] = (
+        ([SECRET], "str"),
+        (SECRET, "str"),
+        (np.array([SECRET]), "str"),
+        (np.array([SECRET], object), "str"),
+        ([0.5, SECRET], "str"),
+        ([np.array([SECRET])], "str"),
+        (pd.Series([SECRET]), "str"),
+        ([SECRET.encode()], "bytes"),
+        (np.array([SECRET.encode()], object), "bytes"),
+        ([None], "NoneType"),
+        ([0.731 + 0j], "complex128"),
+        (np.array([0.731 + 0j]), "complex128"),
+        (np.array(["2031-07-31"], "datetime64[D]"), "datetime64"),
+        (np.array([731], "timedelta64[s]"), "timedelta64"),
+        ([dt.timedelta(seconds=731)], "timedelta"),
+        ([Fraction(731, 1000)], "Fraction"),
+        ([Decimal(SECRET)], "Decimal"),
+        ({"a": 0.731}, "dict"),
+        (np.array([(0.731,)], [("a", float)]), "'a'"),
+        (np.ma.MaskedArray([0.731], [True]), "masked"),
+        ([np.ma.MaskedArray([0.731], [False])], "masked"),
+    )
+
+    @pytest.mark.parametrize(("values", "kind"), NO_NUMBERS, ids=str)
+    def test_what_is_no_number_is_refused_by_type_and_never_by_value(self, values, kind):
+        with pytest.raises(DataError, match="contribution to sum 'total'") as refused:
+            value(a_sum(), values)
+        assert kind in str(refused.value)
+        assert "731" not in str(refused.value)
+        assert refused.value.__cause__ is None
+
+    TOO_LONG: tuple[Any, ...] = (
+        [2**53 + 1],
+        [2**53 + 1, 0.5],
+        [0.5, -(2**60) - 1],
+        np.array([2**53 + 1], np.int64),
+        np.array([-(2**63) + 1], np.int64),
+        np.array([2**64 - 1], np.uint64),
+        [np.int64(2**53 + 1), 0.5],
+        [np.array([2**53 + 1]), np.array([0.5])],
+        np.array([2**53 + 1, 0.5], object),
+        pd.Series([2**53 + 1]),
+        [2**64 + 1],
+        [2**2000],
+    )
+
+    @pytest.mark.parametrize("values", TOO_LONG, ids=lambda v: str(v)[:30])
+    def test_whole_numbers_that_would_lose_digits_are_refused(self, values):
+        """Else two data sets that differ by one would be the same, or further apart than that."""
+        shape = (1,) if isinstance(values, list) and isinstance(values[0], np.ndarray) else ()
+        with pytest.raises(
+            DataError, match=r"'total' holds a whole number beyond 2\^53"
+        ) as refused:
+            value(a_sum(unit_bound=1e20, shape=shape), values)
+        assert "9007199254740993" not in str(refused.value)
+
+    @given(st.integers(-(2**70), 2**70), st.booleans())
+    def test_whole_numbers_are_exact_or_refused(self, number, beside_a_float):
+        values = [number, 0.5] if beside_a_float else [number]
+        try:
+            taken = real_numbers(values, "a test")
+        except DataError:
+            assert int(float(number)) != number
+        else:
+            assert int(taken[0]) == number
+
+    def test_a_deep_nest_is_refused(self):
+        nest: list[Any] = [1.0]
+        for _ in range(2000):
+            nest = [nest]
+        with pytest.raises(DataError, match="nested deeper"):
+            value(a_sum(), nest)
+
+
+class TestIdentifiers:
+    """Two persons never become one: together they would move the sum twice as far as one may."""
+
+    @pytest.mark.parametrize(
+        "persons",
+        [
+            ["1", 1],
+            [1, True],
+            [2**53, 2**53 + 1, 0.5],
+            [1, 1.0],
+            [b"1", "1"],
+            (1, "1"),
+            np.array([1, 1.0], object),
+            pd.Series([1, "1"], dtype=object),
+        ],
+        ids=str,
+    )
+    def test_of_several_types_are_refused(self, persons):
+        with pytest.raises(DataError, match="several types"):
+            value(a_sum(unit=Unit.PERSON), [1.0] * len(persons), persons=persons)
+
+    @pytest.mark.parametrize(
+        "persons",
+        [
+            [2**53, 2**53 + 1],
+            [2**80, 2**80 + 1],
+            np.array([2**53, 2**53 + 1]),
+            [np.int64(2**53), 2**53 + 1],
+            ["1", "1 "],
+            (0.5, 0.25),
+            pd.Series(["a", "b"]),
+        ],
+        ids=str,
+    )
+    def test_of_one_type_stay_apart(self, persons):
+        got = value(a_sum(unit=Unit.PERSON), [1.0, 1.0], persons=persons)
+        assert got == pytest.approx(2, abs=0.02)
+
+    @pytest.mark.parametrize(
+        ("persons", "says"),
+        [
+            ([{}, {}], "no order"),
+            ("ab", "0 axes"),
+            (np.array([["a"], ["b"]]), "2 axes"),
+            (np.ma.MaskedArray([1, 2], [False, True]), "masked"),
+        ],
+    )
+    def test_that_are_none_are_refused(self, persons, says):
+        with pytest.raises(DataError, match=says):
+            value(a_sum(unit=Unit.PERSON), [1.0, 1.0], persons=persons)
+
+
+class TestCounts:
+    """What a party can be told about its own data."""
+
+    @pytest.mark.parametrize(("norm", "clipped"), [(Norm.L1, 3), (Norm.L2, 2), (Norm.LINF, 1)])
+    def test_of_clipped_units_follow_the_norm(self, norm, clipped):
+        accumulator = Accumulator(SumGroup((a_sum(shape=(2,), norm=norm),)))
+        accumulator.add({"total": [[0.3, 0.3], [0.6, -0.6], [0.9, 0.9], [0.0, 1e200]]})
+        assert accumulator.clipped == {"total": clipped}
+
+    def test_leave_out_units_that_are_only_rounded(self):
+        accumulator = Accumulator(SumGroup((a_sum(shape=(3,)),)))
+        units = np.random.default_rng(0).normal(size=(1000, 3))
+        units /= np.linalg.norm(units, axis=1, keepdims=True)
+        accumulator.add({"total": units[:50]})
+        accumulator.add({"total": 1.001 * units[50:100]})
+        assert accumulator.clipped == {"total": 50}
+
+    def test_go_on_over_chunks_and_are_one_for_each_sum(self):
+        group = SumGroup((a_sum(capacity=3), a_sum(name="count", capacity=5)))
+        accumulator = Accumulator(group)
+        for _ in range(2):
+            accumulator.add({"total": [9.0, 0.1, 9.0, 9.0], "count": [1.0, 1.0, 1.0, 2.0]})
+        assert accumulator.clipped == {"total": 2, "count": 1}
+        assert accumulator.beyond_capacity == {"total": 5, "count": 3}
+
+    def test_count_persons_where_the_unit_is_the_person(self):
+        accumulator = Accumulator(SumGroup((a_sum(unit=Unit.PERSON, capacity=2),)))
+        accumulator.add({"total": [0.6, 0.6, 0.1, 0.1]}, persons=["a", "a", "b", "c"])
+        assert accumulator.clipped == {"total": 1}
+        assert accumulator.beyond_capacity == {"total": 1}
+
+    def test_do_not_move_with_a_refused_chunk_or_from_outside(self):
+        accumulator = Accumulator(SumGroup((a_sum(),)))
+        with pytest.raises(DataError):
+            accumulator.add({"total": [9.0, np.nan]})
+        accumulator.clipped["total"] = 7
+        assert accumulator.clipped == accumulator.beyond_capacity == {"total": 0}
+
+    def test_go_into_no_contribution(self):
+        """Clipped or not, a contribution of the same clipped units is the same."""
+        declared = a_sum()
+        assert contribution(declared, [1.0, 50.0]) == contribution(declared, [1.0, 1.0])

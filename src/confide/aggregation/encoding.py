@@ -8,10 +8,12 @@ added in 64-bit integers; only the total is rounded to the lattice, once, with a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.aggregation.numbers import Reals, person_identifiers, real_numbers
 from confide.errors import DataError
 from confide.plan.codec import nearest
 from confide.plan.lattice import FINE_BITS
@@ -22,7 +24,9 @@ from confide.randomness import public_generator
 __all__ = ["Accumulator", "Integers", "decode"]
 
 Integers = NDArray[np.int64]
-Reals = NDArray[np.float64]
+
+_ROUNDING: Final = 1e-9
+"""A unit that is longer than its bound by less than this part does not count as clipped."""
 
 
 class Accumulator:
@@ -43,11 +47,26 @@ class Accumulator:
         self._group = group
         self._units = 0
         self._totals = {s.name: np.zeros(s.size, np.int64) for s in group.sums}
+        self._clipped = dict.fromkeys(self._totals, 0)
+        self._beyond = dict.fromkeys(self._totals, 0)
 
     @property
     def room(self) -> int:
         """How many more units the sum with the most capacity counts."""
         return max(0, max(s.capacity for s in self._group.sums) - self._units)
+
+    @property
+    def clipped(self) -> dict[str, int]:
+        """How many counted units were longer than their bound, for each sum.
+
+        For the party alone: nothing of it goes into the sums or onto the wire.
+        """
+        return dict(self._clipped)
+
+    @property
+    def beyond_capacity(self) -> dict[str, int]:
+        """How many added units a sum had no room for, for each sum; for the party alone."""
+        return dict(self._beyond)
 
     def add(self, contributions: Mapping[str, ArrayLike], persons: ArrayLike | None = None) -> None:
         """Adds units: clips each to its bound, ignores those beyond the capacity.
@@ -60,7 +79,8 @@ class Accumulator:
                 call.
 
         Raises:
-            DataError: If a sum is missing or unknown, a shape is wrong, or a value is not finite.
+            DataError: If a sum is missing or unknown, a shape is wrong, or a value is not finite,
+                is no number, or is a whole number that a 64-bit float cannot hold.
         """
         self._check_names(contributions)
         rows = {s.name: _rows(s, contributions[s.name]) for s in self._group.sums}
@@ -70,8 +90,11 @@ class Accumulator:
         if self._group.unit is Unit.PERSON:
             rows = _by_person(rows, persons)
         for declared in self._group.sums:
-            counted = rows[declared.name][: max(0, declared.capacity - self._units)]
-            self._totals[declared.name] += _fine_integers(declared, counted).sum(axis=0)
+            name = declared.name
+            counted = rows[name][: max(0, declared.capacity - self._units)]
+            self._totals[name] += _fine_integers(declared, counted).sum(axis=0)
+            self._clipped[name] += _longer(counted, declared.unit_bound, declared.norm)
+            self._beyond[name] += len(rows[name]) - len(counted)
         self._units += len(next(iter(rows.values())))
 
     def finish(self, *, seed: int, party: str, round_number: int) -> Integers:
@@ -125,18 +148,13 @@ def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
 
 def _rows(declared: Sum, values: ArrayLike) -> Reals:
     """The contributions to one sum as rows of units, shape `(units, size)`."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"a contribution to sum {declared.name!r} that is no array of numbers"
-        ) from error
+    array = real_numbers(values, f"a contribution to sum {declared.name!r}")
     if declared.unit is Unit.PARTY:
         array = array[np.newaxis]
     if array.shape[1:] != declared.shape or array.ndim == 0:
         expected = ", ".join(["units", *map(str, declared.shape)])
         wanted = declared.shape if declared.unit is Unit.PARTY else f"({expected})"
-        given = np.shape(np.asarray(values))
+        given = array.shape[1:] if declared.unit is Unit.PARTY else array.shape
         raise DataError(
             f"a contribution of shape {given} to sum {declared.name!r}; it takes {wanted}"
         )
@@ -153,13 +171,10 @@ def _rows(declared: Sum, values: ArrayLike) -> Reals:
 def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str, Reals]:
     if persons is None:
         raise DataError("the unit of privacy is the person, but no column says who a row is about")
-    identifiers = np.asarray(persons)
+    identifiers = person_identifiers(persons)
     if any(len(r) != len(identifiers) for r in rows.values()):
         raise DataError(f"{len(identifiers)} person identifiers for another number of rows")
-    try:
-        _, person = np.unique(identifiers, return_inverse=True)
-    except TypeError as error:
-        raise DataError("person identifiers of several types: use texts or numbers only") from error
+    _, person = np.unique(identifiers, return_inverse=True)
     together = {}
     for name, values in rows.items():
         together[name] = np.zeros((int(person.max(initial=-1)) + 1, values.shape[1]))
@@ -177,6 +192,18 @@ def _fine_integers(declared: Sum, rows: Reals) -> Integers:
         FINE_BITS - declared.lattice.log2_resolution,
     )
     return np.rint(fine).astype(np.int64)
+
+
+def _longer(rows: Reals, bound: float, norm: Norm) -> int:
+    """How many rows are longer than the bound by more than rounding."""
+    size = np.abs(rows)
+    largest = size.max(axis=1, initial=0.0, keepdims=True)
+    if norm is Norm.LINF:
+        return int(np.count_nonzero(largest > bound * (1 + _ROUNDING)))
+    direction = size / np.where(largest == 0, 1.0, largest)
+    length = np.linalg.norm(direction, ord=1 if norm is Norm.L1 else 2, axis=1, keepdims=True)
+    # The largest coordinate times the length of the rest may overflow: so it is divided.
+    return int(np.count_nonzero(largest > bound * (1 + _ROUNDING) / np.maximum(length, 1.0)))
 
 
 def _clip(rows: Reals, bound: float, norm: Norm) -> Reals:
