@@ -13,7 +13,9 @@ from confide.plan.masking import (
     MAX_ATTEMPTS,
     MAX_PARTIES,
     SECURITY_BITS,
+    failure_bits,
     hypergeometric_tail,
+    signatures_to_verify,
 )
 
 
@@ -139,3 +141,38 @@ class TestRefusals:
 def bearable(n):
     """Every (dropouts, colluders) that leave two others."""
     return [(d, c) for d, c in itertools.product(range(n), range(n)) if n - d >= c + 2]
+
+
+class TestWhatTheDocumentsSay:
+    """docs/masked-sums.md and decision 0002 quote these numbers."""
+
+    @pytest.mark.parametrize(("received", "verified"), [(551, 543), (600, 46), (700, 18)])
+    def test_of_how_many_signatures_a_party_verifies(self, received, verified):
+        masking = derive_masking(1000, 300, 100, malicious=True)
+        assert (masking.quorum, masking.false_quorum_bits) == (551, 6)
+        assert signatures_to_verify(masking, received) == verified
+
+
+class TestFailureOfAPlan:
+    @pytest.mark.parametrize(("parties", "malicious", "sources"), [
+        (5, False, 0), (5, True, 1), (1000, False, 1), (1000, True, 2),
+    ])  # fmt: skip
+    @pytest.mark.parametrize("rounds", [1, 3, 1000])
+    def test_adds_up_what_each_round_leaves_to_chance(self, parties, malicious, sources, rounds):
+        masking = derive_masking(parties, 1, 1, malicious=malicious)
+        bits = failure_bits(masking, rounds)
+        assert 2.0**-bits == pytest.approx(rounds * sources * 2.0**-SECURITY_BITS)
+
+    def test_is_above_what_the_bounds_of_one_round_add_up_to(self):
+        """Shares and cuts over all places and attempts, and false quorums over all parties."""
+        n, d, c = 1000, 300, 100
+        masking = derive_masking(n, d, c, malicious=True)
+        k, t, s = masking.degree, masking.threshold, masking.cut_survivors
+        pairs = n * (n - 1) / 2
+        coin = n * hypergeometric_tail(n - 1, c, k, t) + pairs * hypergeometric_tail(n, c, k, s)
+        coin += n * hypergeometric_tail(n, d, k + 1, k + 2 - t)
+        coin += pairs * hypergeometric_tail(n, d, k, k + 1 - s)
+        fooled = n * masking._falsely_opened(2.0**-masking.false_quorum_bits)
+        for rounds in (1, 50):
+            total = rounds * MAX_ATTEMPTS * (coin + fooled)
+            assert total <= 2.0 ** -failure_bits(masking, rounds)

@@ -43,6 +43,7 @@ __all__ = [
     "SECURITY_BITS",
     "Masking",
     "derive_masking",
+    "failure_bits",
     "hypergeometric_tail",
     "signatures_to_verify",
 ]
@@ -186,6 +187,33 @@ def signatures_to_verify(masking: Masking, count: int) -> int:
             return drawn
         fooled *= (masking.quorum - 1 - drawn) / (count - drawn)
     return masking.quorum
+
+
+def failure_bits(masking: Masking, rounds: int) -> float:
+    """How unlikely it is that chance breaks a stated bound in any round of a plan.
+
+    Adds up over the rounds (union bound) what each round allows over all its attempts: 2^-40 for
+    the joint coin, unless the graph is complete, and 2^-40 for the signatures that parties draw to
+    verify, where there is a quorum. Noise that leaves its modulus costs correctness and is not
+    counted here (`confide.plan.noise.TAIL_BITS`), and neither are the assumptions on ciphers.
+
+    Args:
+        masking: The parameters of each round.
+        rounds: How many rounds the plan has, at least 1.
+
+    Returns:
+        b: the probability is at most 2^-b; ∞ if nothing is left to chance.
+
+    Example:
+        >>> failure_bits(derive_masking(1000, 300, 100, malicious=True), rounds=1)
+        39.0
+        >>> failure_bits(derive_masking(1000, 300, 100, malicious=True), rounds=256)
+        31.0
+        >>> failure_bits(derive_masking(5, 1, 1, malicious=False), rounds=256)
+        inf
+    """
+    sources = (not masking.complete) + (masking.quorum > 0)
+    return SECURITY_BITS - math.log2(rounds * sources) if sources else math.inf
 
 
 def hypergeometric_tail(population: int, marked: int, draws: int, at_least: int) -> float:
