@@ -4,6 +4,7 @@ Where a report says that somebody sees something, somebody here does it and sees
 that so many are needed, one fewer try and fail. Only the rest is held against the declaration.
 """
 
+import re
 from dataclasses import replace
 from itertools import combinations
 
@@ -44,12 +45,15 @@ from confide.plan import (
     Corruption,
     Encrypted,
     Masked,
+    Neighbours,
     NoiseShares,
     NoNoise,
+    Norm,
     Outcome,
     Party,
     PublicValue,
     Recipients,
+    Relation,
     Release,
     Sum,
     SumGroup,
@@ -594,7 +598,11 @@ class TestSumFacts:
         plan = plan_of()
         columns, rows = views(plan).sums
         assert (columns.name, columns.meaning, columns.shape) == ("columns", "column sums", (3,))
-        assert "one record moves it by at most 4 in L2, at most 50 records a party" in columns.bound
+        assert columns.bound == (
+            "one record more or less moves it by at most 4 in L2, and rounding adds at most 1 % to "
+            "that; a party counts at most 50 records, and at one that has as many or more a record "
+            "moves it twice as far, because another takes its place"
+        )
         assert columns.party_range == 200
         assert 4 < columns.sensitivity <= 4.04
         assert columns.resolution <= 0.04 / np.sqrt(3)
@@ -608,7 +616,57 @@ class TestSumFacts:
 
     def test_of_a_party_s_sum_name_no_capacity(self):
         (columns, _) = views(plan_of(computation=totals(unit=Unit.PARTY))).sums
-        assert columns.bound == "one party moves it by at most 4 in L2"
+        assert columns.bound.startswith("one record more or less moves it by at most 8 in L2,")
+        assert "because it changes what its party contributes" in columns.bound
+        assert "counts at most" not in columns.bound
+
+    @pytest.mark.parametrize("norm", Norm)
+    @pytest.mark.parametrize("neighbours", [
+        Neighbours(unit=unit, relation=relation, person_at_several_parties=several)
+        for unit in Unit for relation in Relation for several in (False, True)
+        if unit is Unit.PERSON or not several
+    ], ids=str)  # fmt: skip
+    @pytest.mark.parametrize("bound", [1.0, 0.3, 12345.678, 1e9])
+    def test_say_the_sensitivity_without_rounding(self, norm, neighbours, bound):
+        """Every plan: the first number of the sentence is the sensitivity but for at most 1 %."""
+        for unit in filter(lambda unit: unit.covers(neighbours.unit), Unit):
+            capacity = 1 if unit is Unit.PARTY else 50
+            declared = Sum(
+                name="x", shape=(3,), unit=unit, unit_bound=bound, norm=norm, capacity=capacity
+            )
+            plan = replace(plan_of(), sums=SumGroup((declared,)), neighbours=neighbours)
+            (facts,) = views(plan).sums
+            said = re.match(
+                r"one (\w+) (more or less|replaced) moves it by at most (\S+) in (\w+),",
+                facts.bound,
+            )
+            assert said is not None
+            assert said[1] == neighbours.unit.value
+            assert said[4].upper() == norm.name
+            assert float(said[3]) == pytest.approx(plan.reach * bound * neighbours.distance(unit))
+            assert float(said[3]) < facts.sensitivity <= 1.01 * float(said[3])
+            assert ("all 7 parties" in facts.bound) == neighbours.person_at_several_parties
+
+    def test_of_persons_at_several_parties_are_what_a_run_shows(self):
+        """A new person at all parties: the exact sums of two runs, subtracted."""
+        computation = totals(size=1, unit=Unit.PERSON)
+        neighbours = Neighbours(unit=Unit.PERSON, person_at_several_parties=True)
+        plan = plan_of(computation=computation, neighbours=neighbours)
+        before = {
+            p.name: {"values": np.zeros((2, 1)), "who": np.array([1, 2])} for p in plan.parties
+        }
+        after = {
+            name: {"values": np.array([[0.0], [0.0], [4.0]]), "who": np.array([1, 2, 99])}
+            for name in before
+        }
+        one, other = (
+            simulate(plan, rows, computation=computation).totals[0].totals
+            for rows in (before, after)
+        )
+        (columns, _) = views(plan).sums
+        moved = float((other - one)[0]) * columns.resolution
+        assert len(plan.parties) * 4 * 0.99 < moved <= columns.sensitivity
+        assert f"at most {len(plan.parties) * 4} in L2" in columns.bound
 
     def test_name_a_sum_without_meaning_by_its_name(self):
         group = SumGroup((Sum(name="cell_counts", unit_bound=1.0, capacity=5),))

@@ -16,8 +16,10 @@ from confide.plan import (
     Encrypted,
     Finding,
     NoiseShares,
+    Norm,
     Plan,
     PublicValue,
+    Relation,
     Sum,
     Unit,
 )
@@ -242,24 +244,41 @@ def _clear(plan: Plan) -> bool:
 
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
-    what = declared.unit.value
-    times = ""
-    if declared.unit is not Unit.PARTY:
-        times = (
-            f", at most {declared.capacity:,} {what}s a party (twice as far at a party that has as "
-            "many or more, where another takes its place)"
-        )
     return SumFacts(
         name=declared.name,
         meaning=declared.meaning or declared.name.replace("_", " "),
         shape=declared.shape,
-        bound=f"one {what} moves it by at most {declared.unit_bound:g} in "
-        f"{declared.norm.value.upper()}{times}",
+        bound=_bound(plan, declared),
         sensitivity=plan.sensitivity(declared),
         party_range=declared.party_range,
         resolution=declared.lattice.resolution,
         bits=plan.sum_bits(declared),
     )
+
+
+def _bound(plan: Plan, declared: Sum) -> str:
+    """How far one protected unit moves a sum, without the rounding, and why so far."""
+    who, unit = plan.neighbours.unit.value, declared.unit.value
+    distance = plan.neighbours.distance(declared.unit)
+    replaced = plan.neighbours.relation is Relation.REPLACE_ONE
+    norm = {Norm.L1: "L1", Norm.L2: "L2", Norm.LINF: "Linf"}[declared.norm]
+    moves = f"{plan.reach * distance * declared.unit_bound:.12g}"
+    sentence = (
+        f"one {who} {'replaced' if replaced else 'more or less'} moves it by at most {moves} in "
+        f"{norm}, and rounding adds at most 1 % to that"
+    )
+    if distance == 2 and not replaced:
+        sentence += f"; it is twice the bound, because it changes what its {unit} contributes"
+    if plan.reach > 1:
+        sentence += f"; a person may be at all {plan.reach:,} parties, and each counts"
+    if declared.unit is not Unit.PARTY:
+        sentence += f"; a party counts at most {declared.capacity:,} {unit}s"
+        if distance == 1:
+            sentence += (
+                f", and at one that has as many or more a {who} moves it twice as far, because "
+                "another takes its place"
+            )
+    return sentence
 
 
 def _metadata(plan: Plan) -> Iterator[str]:
