@@ -3,6 +3,11 @@
 All rounds of a plan are one event. In clip-normalised units a round's sums are a vector whose
 coordinates carry independent noise, so a round is one Gaussian event, also when its sums are many
 and when a secret sample is drawn: the sums share it.
+
+A person may be at several parties (`Plan.reach`, here P). Each party draws its own coin about its
+rows of that person, so a sampled round holds Binomial(P, q) of the person's contributions. It is
+accounted as that mixture of Gaussians. One coin for all P contributions would be wrong both ways:
+too small where δ is near the probability that any of the coins falls, too large elsewhere.
 """
 
 from __future__ import annotations
@@ -100,21 +105,27 @@ def _multiplier(plan: Plan, insiders: int | None, relation: Relation) -> tuple[f
 def _distance(plan: Plan, relation: Relation) -> float:
     """The joint distance that an event's multiplier is relative to, in clip-normalised units.
 
-    Under sampling the accountant knows the relation; without, the distance says it all.
+    Under sampling the event knows the relation and how many parties draw, so the distance is what
+    one unit moves at one party; without, the distance says it all.
     """
-    counted = relation if isinstance(plan.sampling, FullBatch) else Relation.ADD_OR_REMOVE_ONE
+    sampled = not isinstance(plan.sampling, FullBatch)
+    counted = Relation.ADD_OR_REMOVE_ONE if sampled else relation
     return plan.sums.joint_sensitivity(
-        Neighbours(unit=plan.sums.unit, relation=counted), plan.reach
+        Neighbours(unit=plan.sums.unit, relation=counted), 1 if sampled else plan.reach
     )
 
 
 def _round_event(plan: Plan, multiplier: float) -> DpEvent:
     import dp_accounting as dp
 
+    from confide.privacy.accounting.groups import group_event
+
     event: DpEvent = dp.GaussianDpEvent(multiplier)
-    if not isinstance(plan.sampling, FullBatch):
-        event = dp.PoissonSampledDpEvent(plan.sampling.rate, event)
-    return event
+    if isinstance(plan.sampling, FullBatch):
+        return event
+    sampled = dp.PoissonSampledDpEvent(plan.sampling.rate, event)
+    # A person at P parties is drawn like a group of P units, one at each.
+    return group_event(sampled, plan.reach)
 
 
 def _repeated(event: DpEvent, rounds: int) -> DpEvent:

@@ -9,7 +9,6 @@ from dp_accounting import dp_event
 from scipy.stats import binom, norm
 
 from confide.errors import PlanError
-from confide.plan import Relation
 from confide.privacy.accounting import (
     delta_of_mu,
     gaussian_mu,
@@ -101,18 +100,16 @@ class TestBounds:
 
 
 @pytest.mark.parametrize(
-    ("event", "units", "relation", "named"),
+    ("event", "units", "named"),
     [
-        (SAMPLED, 2, Relation.REPLACE_ONE, "4 units under add-or-remove-one"),
-        (dp.PoissonSampledDpEvent(0.1, dp.LaplaceDpEvent(1.0)), 2, Relation.ADD_OR_REMOVE_ONE,
+        (dp.PoissonSampledDpEvent(0.1, dp.LaplaceDpEvent(1.0)), 2,
          "no event is known for 2 units sampled"),
-        (dp_event.RandomizedResponseDpEvent(0.5, 2), 2, Relation.ADD_OR_REMOVE_ONE,
-         "scale its ε and δ by group_bound"),
-        (SAMPLED, 0, Relation.ADD_OR_REMOVE_ONE, "a group of 0 units"),
-        (SAMPLED, 2.0, Relation.ADD_OR_REMOVE_ONE, "a group of 2.0 units"),
-        (SAMPLED, 1001, Relation.ADD_OR_REMOVE_ONE, "1 to 1,000"),
+        (dp_event.RandomizedResponseDpEvent(0.5, 2), 2, "scale its ε and δ by group_bound"),
+        (SAMPLED, 0, "a group of 0 units"),
+        (SAMPLED, 2.0, "a group of 2.0 units"),
+        (SAMPLED, 1_000_001, "1 to 1,000,000"),
     ],
 )  # fmt: skip
-def test_refused(event, units, relation, named):
+def test_refused(event, units, named):
     with pytest.raises(PlanError, match=named):
-        group_event(event, units, relation)
+        group_event(event, units)

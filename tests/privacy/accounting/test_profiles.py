@@ -17,7 +17,8 @@ from scipy.stats import norm
 from confide.errors import PlanError
 from confide.plan import Relation
 from confide.privacy.accounting import profile_of
-from confide.privacy.accounting.pairs import MixedGaussian, PureResponse, SampledGaussian
+from confide.privacy.accounting.mixtures import MixedGaussian
+from confide.privacy.accounting.pairs import PureResponse, SampledGaussian
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE
 DELTAS = [0.1, 1e-3, 1e-6, 1e-10, 1e-15]
@@ -223,11 +224,11 @@ class TestRelation:
         assert profile_of(event, REPLACE).epsilon(1e-300) == pytest.approx(most, rel=1e-9)
         assert profile_of(event, ADD).epsilon(1e-3) < profile_of(event, REPLACE).epsilon(1e-3)
 
-    def test_of_mixtures_is_add_or_remove_only(self):
-        with pytest.raises(PlanError, match="twice the units"):
-            profile_of(
-                dp_event.MixtureOfGaussiansDpEvent(1.0, [0.0, 1.0], [0.5, 0.5]), REPLACE
-            ).epsilon(1e-6)
+    def test_of_mixtures_with_one_distance_is_that_of_sampled_gaussians(self):
+        mixture = dp_event.MixtureOfGaussiansDpEvent(1.1, [0.0, 1.0], [0.9, 0.1])
+        one = profile_of(sampled(0.1, 1.1, 20), REPLACE).epsilon(1e-6)
+        same = profile_of(dp.SelfComposedDpEvent(mixture, 20), REPLACE).epsilon(1e-6)
+        assert same == pytest.approx(one, rel=1e-4)
 
 
 class TestProperties:

@@ -17,11 +17,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from scipy.stats import binom
-
 from confide.errors import PlanError
 from confide.plan import Relation
 from confide.privacy.accounting.gaussian import check_delta, check_epsilon
+from confide.privacy.accounting.mixtures import binomial_mixture
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
 from confide.privacy.accounting.renyi import gaussian_mu
 
@@ -30,21 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["group_bound", "group_epsilon", "group_event"]
 
-_LARGEST_GROUP: Final = 1000
+_LARGEST_GROUP: Final = 1_000_000
 
 
-def group_event(
-    event: DpEvent, units: int, relation: Relation = Relation.ADD_OR_REMOVE_ONE
-) -> DpEvent:
+def group_event(event: DpEvent, units: int) -> DpEvent:
     """The event that an event is for groups of units.
 
     Args:
         event: What it is for one unit.
         units: k, how many units come or go together, or are replaced together.
-        relation: What happens to each unit of the group.
 
     Returns:
-        An event whose neighbours are groups that come or go.
+        An event whose neighbours are such groups: account for it under the same relation.
 
     Raises:
         PlanError: If no theorem gives the group's event; `group_bound` then scales ε and δ.
@@ -60,7 +56,7 @@ def group_event(
     _check_units(units)
     if units == 1:
         return event
-    return _grouped(event, units, relation)
+    return _grouped(event, units)
 
 
 def group_bound(epsilon: float, delta: float, units: int) -> tuple[float, float]:
@@ -121,7 +117,7 @@ def _bound_at(profile: PrivacyProfile, epsilon: float, units: int) -> float:
     return group_bound(epsilon, min(profile.delta(epsilon), 1 - 1e-16), units)[1]
 
 
-def _grouped(event: DpEvent, units: int, relation: Relation) -> DpEvent:
+def _grouped(event: DpEvent, units: int) -> DpEvent:
     from dp_accounting import dp_event
 
     found: DpEvent
@@ -129,11 +125,11 @@ def _grouped(event: DpEvent, units: int, relation: Relation) -> DpEvent:
         case dp_event.NoOpDpEvent() | dp_event.NonPrivateDpEvent():
             found = event
         case dp_event.SelfComposedDpEvent(event=inner, count=count):
-            found = dp_event.SelfComposedDpEvent(_grouped(inner, units, relation), count)
+            found = dp_event.SelfComposedDpEvent(_grouped(inner, units), count)
         case dp_event.ComposedDpEvent(events=events):
-            found = dp_event.ComposedDpEvent([_grouped(e, units, relation) for e in events])
+            found = dp_event.ComposedDpEvent([_grouped(e, units) for e in events])
         case dp_event.PoissonSampledDpEvent(sampling_probability=rate, event=inner):
-            found = _sampled(float(rate), inner, units, relation)
+            found = _sampled(float(rate), inner, units)
         case _:
             found = _scaled(event, units)
     return found
@@ -162,7 +158,7 @@ def _scaled(event: DpEvent, units: int) -> DpEvent:
     return found
 
 
-def _sampled(rate: float, inner: DpEvent, units: int, relation: Relation) -> DpEvent:
+def _sampled(rate: float, inner: DpEvent, units: int) -> DpEvent:
     """Of k units Binomial(k, q) are in the sample: a mixture of Gaussians with these distances."""
     from dp_accounting import dp_event
 
@@ -172,18 +168,9 @@ def _sampled(rate: float, inner: DpEvent, units: int, relation: Relation) -> DpE
             f"no event is known for {units} units sampled at rate {rate:g} for {inner}: scale its "
             "ε and δ by group_bound"
         )
-    if relation is not Relation.ADD_OR_REMOVE_ONE:
-        raise PlanError(
-            f"no event is known for {units} sampled units that are replaced: scale ε and δ by "
-            "group_bound, or count a replaced unit as one that goes and one that comes: "
-            f"{2 * units} units under add-or-remove-one"
-        )
     if mu == 0 or rate == 0:
         return dp_event.NoOpDpEvent()
-    counts = range(units + 1)
-    return dp_event.MixtureOfGaussiansDpEvent(
-        1 / mu, [float(i) for i in counts], [float(p) for p in binom.pmf(counts, units, rate)]
-    )
+    return binomial_mixture(rate, 1 / mu, units)
 
 
 def _check_units(units: int) -> None:

@@ -193,6 +193,8 @@ def _composed(
             n * _log_sum(loss, tilt, step) for loss, n in zip(losses, counts, strict=True)
         )
 
+    if sum(counts) == 1:
+        return _alone(losses[0], step)
     tilt = _best_tilt([_coarser(loss, step) for loss in losses], counts, objective, steepest)
     mean, variance = _moments(losses, counts, tilt, step)
     variance = max(variance, step**2)
@@ -217,6 +219,13 @@ def _composed(
         math.fsum(n * math.log1p(-loss.infinite) for loss, n in zip(losses, counts, strict=True))
     ) + _chernoff(cumulant, tilt, _SPREAD / math.sqrt(variance), float(x[-1]))
     return Tail(x, (np.maximum(tilted, 0.0) + error) * scale, beyond)
+
+
+def _alone(loss: Loss, step: float) -> Tail:
+    """A single run, which takes no transform: nothing is cut off or rounded."""
+    mass = np.append(loss.mass, 0.0)
+    losses = np.asarray(step * (loss.first + np.arange(len(mass))), np.float64)
+    return Tail(losses, mass, loss.infinite)
 
 
 def _coarser(loss: Loss, step: float) -> tuple[Reals, Reals, Reals]:

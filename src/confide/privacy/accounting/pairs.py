@@ -9,7 +9,7 @@ Theorem 10). In what follows N is a noise around zero, N + c around c.
   Theorem 11); between replaced units, for Gaussians, ((1 - q)·N + q·(N + c), (1 - q)·N + q·(N - c))
   (Lebeda, Regehr, Kamath and Steinke 2024, "Avoiding pitfalls for privacy accounting of subsampled
   mechanisms under composition", §5).
-- A mixture of Gaussians, as of groups of units (Ganesh 2024): (Σ p_i·(N + c_i), N) and back.
+- A mixture of Gaussians: `confide.privacy.accounting.mixtures`.
 - Batches cut off at a size: with the probability that the batch is full, a unit that is in also
   displaces another, at twice the distance; else it is a sampled Gaussian (Ganesh, McMahan, Mehta,
   Pillutla and Thakurta 2025, arXiv 2508.15089).
@@ -33,7 +33,10 @@ from confide.plan import Relation
 from confide.privacy.accounting.losses import Loss, Reals, connect_dots
 
 __all__ = [
-    "MixedGaussian",
+    "REACH",
+    "Grid",
+    "Mixture",
+    "Normal",
     "PureResponse",
     "SampledGaussian",
     "SampledLaplace",
@@ -43,12 +46,10 @@ __all__ = [
     "sampled_gaussian",
 ]
 
-_REACH: Final = 13.0
+REACH: Final = 13.0
 """Standard deviations up to which losses are told apart: beyond lie less than 10^-38."""
 
 _STEEP: Final = 50.0
-_NOWHERE: Final = 1e6
-_BLOCK: Final = 1 << 21
 
 Mixture = Sequence[tuple[float, float]]
 """Weights and centres."""
@@ -64,11 +65,15 @@ class _Noise(Protocol):
         """P[X > x], accurate in the right tail."""
 
 
-class _Normal:
+class Normal:
+    """The standard normal distribution."""
+
     def below(self, x: Reals) -> Reals:
+        """P[X ≤ x]."""
         return np.asarray(ndtr(x))
 
     def above(self, x: Reals) -> Reals:
+        """P[X > x]."""
         return np.asarray(ndtr(-x))
 
 
@@ -120,7 +125,7 @@ class SampledGaussian:
 
     def reach(self) -> float:
         """At least the largest loss that a run's grid reaches."""
-        top = (_REACH + 3 / self.noise_multiplier) / self.noise_multiplier
+        top = (REACH + 3 / self.noise_multiplier) / self.noise_multiplier
         return _sampled_reach(top, self.rate)
 
     def directions(self, relation: Relation, step: float) -> tuple[Loss, ...]:
@@ -130,7 +135,7 @@ class SampledGaussian:
 
 @lru_cache(maxsize=32)
 def _gaussian(rate: float, z: float, relation: Relation, step: float) -> tuple[Loss, ...]:
-    grid = _Grid(_Normal(), _REACH + 2 / z, SampledGaussian(rate, z, 1).reach(), step)
+    grid = Grid(Normal(), REACH + 2 / z, SampledGaussian(rate, z, 1).reach(), step)
     if rate < 1 and relation is Relation.REPLACE_ONE:
         out, into, away = (1 - rate, 0.0), (rate, 1 / z), (rate, -1 / z)
         return (grid.loss([out, into], [out, away], lambda loss: _replaced(loss, rate, z)),)
@@ -175,7 +180,7 @@ class SampledLaplace:
             inside = (loss + centre) / 2
             return np.where(loss < -centre, -np.inf, np.where(loss >= centre, np.inf, inside))
 
-        grid = _Grid(_Laplace(), centre + 1, self.reach(), step)
+        grid = Grid(_Laplace(), centre + 1, self.reach(), step)
         return _sampled(grid, centre, self.rate, place)
 
 
@@ -215,7 +220,7 @@ class ShiftedDiscreteLaplace:
             inside = np.floor((loss / a + moved) / 2)
             return np.where(loss < -a * moved, -np.inf, np.where(loss >= a * moved, np.inf, inside))
 
-        grid = _Grid(_DiscreteLaplace(a), moved + 1, self.reach(), step)
+        grid = Grid(_DiscreteLaplace(a), moved + 1, self.reach(), step)
         return (grid.loss([(1.0, moved)], [(1.0, 0.0)], place),)
 
 
@@ -254,109 +259,6 @@ class PureResponse:
         np.add.at(mass, places - places[0], p - up)
         np.add.at(mass, places - places[0] + 1, up)
         return (Loss(mass, int(points[0]), 0.0),)
-
-
-@dataclass(frozen=True)
-class MixedGaussian:
-    """A mixture of Gaussians: at which of some distances a sum moves is drawn by chance.
-
-    Attributes:
-        standard_deviation: σ.
-        distances: c_i ≥ 0.
-        probabilities: p_i, which add up to 1.
-        count: How often.
-    """
-
-    standard_deviation: float
-    distances: tuple[float, ...]
-    probabilities: tuple[float, ...]
-    count: int
-
-    def __post_init__(self) -> None:
-        fits = len(self.distances) == len(self.probabilities) > 0
-        if not fits or min(self.distances) < 0 or max(self.distances) == 0:
-            raise PlanError("a mixture of Gaussians takes as many distances as probabilities, none "
-                            "negative, one above 0")  # fmt: skip
-        if min(self.probabilities) < 0 or abs(math.fsum(self.probabilities) - 1) > 1e-9:
-            raise PlanError(
-                f"the probabilities of a mixture add up to {math.fsum(self.probabilities)}; they "
-                "are at least 0 and add up to 1"
-            )
-
-    @property
-    def epsilon(self) -> float:
-        """∞: there is no largest loss."""
-        return math.inf
-
-    def deviation(self) -> float:
-        """About the standard deviation of one run's loss."""
-        centres = np.array(self.distances) / self.standard_deviation
-        weights = np.array(self.probabilities)
-        grown = np.expm1(np.minimum(np.outer(centres, centres), _STEEP))
-        return min(float(centres.max()), math.sqrt(float(weights @ grown @ weights)))
-
-    def reach(self) -> float:
-        """At least the largest loss that a run's grid reaches."""
-        far = max(self.distances) / self.standard_deviation
-        least = math.fsum(p for p, c in self._parts() if c == 0)
-        top = (_REACH + 3 * far) * far
-        return max(top, -math.log(least) + 1) if least else top + far * far
-
-    def directions(self, relation: Relation, step: float) -> tuple[Loss, ...]:
-        """One run's losses, in each direction."""
-        if relation is not Relation.ADD_OR_REMOVE_ONE:
-            raise PlanError(
-                "a mixture of Gaussians is accounted for between units that come or go; under "
-                "replace-one count twice the units of a group"
-            )
-        far = max(self.distances) / self.standard_deviation
-        grid = _Grid(_Normal(), _REACH + 2 * far, self.reach(), step)
-        parts = self._parts()
-        gone = grid.loss(parts, [(1.0, 0.0)], self._place)
-        come = grid.loss(
-            [(1.0, 0.0)], [(p, -c) for p, c in parts], lambda loss: -self._place(-loss)
-        )
-        return gone, come
-
-    def _parts(self) -> list[tuple[float, float]]:
-        total = math.fsum(self.probabilities)
-        return [
-            (p / total, c / self.standard_deviation)
-            for p, c in zip(self.probabilities, self.distances, strict=True)
-            if p > 0
-        ]
-
-    def _place(self, loss: Reals) -> Reals:
-        """Where log Σ p_i·e^(c_i·x - c_i²/2) is `loss`; -∞ for what it never reaches."""
-        parts = self._parts()
-        least = math.fsum(p for p, c in parts if c == 0)
-        reached = np.flatnonzero(loss > (math.log(least) if least else -np.inf))
-        found = np.full(len(loss), -np.inf)
-        block = max(1, _BLOCK // len(parts))
-        for start in range(0, len(reached), block):
-            places = reached[start : start + block]
-            found[places] = _solved(parts, loss[places])
-        return found
-
-
-def _solved(parts: Mixture, loss: Reals) -> Reals:
-    """Newton's method on a convex rising function, from above, where it passes no solution."""
-    weights, centres = (np.array(side) for side in zip(*parts, strict=True))
-    # The sum is above each of its terms: where one alone is `loss`, the sum is above it.
-    far = int(np.argmax(centres))
-    x = (loss - math.log(weights[far])) / centres[far] + centres[far] / 2
-    for _ in range(200):
-        terms = np.log(weights) + np.multiply.outer(x, centres) - centres**2 / 2
-        top = terms.max(axis=-1)
-        shares = np.exp(terms - top[:, None])
-        total = shares.sum(axis=-1)
-        slope = shares @ centres / total
-        excess = top + np.log(total) - loss
-        x = np.maximum(x - excess / np.maximum(slope, 1e-12), -_NOWHERE)
-        # Where the function is flat rounding moves x on for ever, far out where no mass is.
-        if not np.any((excess > 4e-15 * (1 + np.abs(loss))) & (x > -_NOWHERE)):
-            break
-    return np.asarray(x)
 
 
 @dataclass(frozen=True)
@@ -438,7 +340,7 @@ def _mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:
 
 
 @dataclass(frozen=True)
-class _Grid:
+class Grid:
     """Where losses of a kind of noise are put.
 
     Attributes:
@@ -493,7 +395,7 @@ class _Grid:
 
 
 def _sampled(
-    grid: _Grid, centre: float, rate: float, place: Callable[[Reals], Reals]
+    grid: Grid, centre: float, rate: float, place: Callable[[Reals], Reals]
 ) -> tuple[Loss, ...]:
     """Losses of noise around `centre` or 0 over a sample, between units that come or go."""
     if rate == 1:

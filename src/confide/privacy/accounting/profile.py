@@ -40,6 +40,7 @@ FINENESS: Final = 1.5e-2
 itself."""
 
 _EPSILONS: Final = np.concatenate([np.linspace(0, 4, 401), np.geomspace(4.05, 60, 100)])
+_HEAVY: Final = 10.0
 _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
 
 
@@ -170,8 +171,11 @@ class ComposedProfile(PrivacyProfile):
 
     @cached_property
     def _curve(self) -> _Curve:
-        # Barely tilted, so accurate around ε = 0: what decides about many false alarms.
-        tails = self._tails(lambda tilt, _: abs(math.log(tilt)))
+        # Barely tilted, so accurate around ε = 0: what decides about many false alarms. Where few
+        # losses are huge, less still: an error of the transform grows by e^cumulant.
+        tails = self._tails(
+            lambda tilt, cumulant: abs(math.log(tilt)) + max(0.0, cumulant - _HEAVY)
+        )
         return _Curve.of(lambda epsilon: max(tail.delta(epsilon) for tail in tails))
 
     def _tails(

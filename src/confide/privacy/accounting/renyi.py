@@ -91,7 +91,7 @@ def _part_curve(part: DpEvent, orders: Sequence[float], relation: Relation) -> l
     pure = _pure_curve(part, orders, relation)
     if pure is not None:
         return pure
-    if relation is Relation.ADD_OR_REMOVE_ONE or not _samples(part):
+    if relation is Relation.ADD_OR_REMOVE_ONE or not _by_chance(part):
         return _added(part, orders)
     # A replaced unit goes, and another comes (Mironov 2017, Proposition 11):
     # D_α(P‖R) ≤ (α − 1/2)/(α − 1)·D_2α(P‖Q) + D_(2α−1)(Q‖R).
@@ -140,6 +140,20 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
 
 
 def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
+    """The larger curve of both directions between units that come or go."""
+    from confide.privacy.accounting.mixtures import MixedGaussian
+    from confide.privacy.accounting.runs import runs_of
+
+    match runs_of(event, Relation.ADD_OR_REMOVE_ONE):
+        case ():
+            return [0.0] * len(orders)
+        case (MixedGaussian() as run,):
+            return [run.renyi(order) for order in orders]
+        case _:
+            return _by_library(event, orders)
+
+
+def _by_library(event: DpEvent, orders: Sequence[float]) -> list[float]:
     from dp_accounting import NeighboringRelation, UnsupportedEventError
     from dp_accounting.rdp import RdpAccountant
 
@@ -155,8 +169,8 @@ def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
     return [max(0.0, value) * (1 + 1e-9) for value in curve]
 
 
-def _samples(event: DpEvent) -> bool:
+def _by_chance(event: DpEvent) -> bool:
     """Whether a unit is in the event by chance anywhere."""
     inner = [getattr(event, "event", None), *getattr(event, "events", ())]
-    sampled = "Sampled" in type(event).__name__ or "Subsampled" in type(event).__name__
-    return sampled or any(_samples(part) for part in inner if part is not None)
+    chance = any(word in type(event).__name__ for word in ("Sampled", "Subsampled", "Mixture"))
+    return chance or any(_by_chance(part) for part in inner if part is not None)

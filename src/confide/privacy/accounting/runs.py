@@ -2,7 +2,7 @@
 
 An event's unsampled noise is relative to the distance of neighbouring sums, so the neighbouring
 relation is in it already. Under `PoissonSampledDpEvent` it is relative to the bound on one unit's
-contribution, and the relation is counted here.
+contribution, and the relation is counted here; so it is under `MixtureOfGaussiansDpEvent`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from confide.errors import PlanError
 from confide.plan import Relation
 from confide.privacy.accounting.losses import Run
+from confide.privacy.accounting.mixtures import MixedGaussian
 from confide.privacy.accounting.pairs import (
-    MixedGaussian,
     PureResponse,
     SampledGaussian,
     SampledLaplace,
