@@ -243,11 +243,15 @@ class Plan(Value):
             return (self,)
         return tuple(self._alone(stage) for stage in self.stages)
 
+    def noise_factor(self, stage: Stage) -> float:
+        """The noise multiplier of a stage's rounds ÷ the plan's: see `stage_plans`."""
+        return math.sqrt(stage.rounds / (stage.budget * self.rounds))
+
     def _alone(self, stage: Stage) -> Plan:
         noise = self.noise
         if not isinstance(noise, NoNoise):
-            factor = math.sqrt(stage.rounds / (stage.budget * self.rounds))
-            noise = replace(noise, noise_multiplier=noise.noise_multiplier * factor)
+            multiplier = noise.noise_multiplier * self.noise_factor(stage)
+            noise = replace(noise, noise_multiplier=multiplier)
         try:
             return replace(self, stages=(replace(stage, budget=1.0),), noise=noise)
         except PlanError as error:

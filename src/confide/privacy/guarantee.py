@@ -136,27 +136,64 @@ def _repeated(event: DpEvent, rounds: int) -> DpEvent:
 
 @lru_cache(maxsize=256)
 def statement(
-    plan: Plan, *, insiders: int | None = None, at_capacity: bool = False
+    plan: Plan,
+    *,
+    insiders: int | None = None,
+    at_capacity: bool = False,
+    rounds: int | None = None,
 ) -> PrivacyStatement:
-    """The guarantee as ε, μ and words; arguments and errors as those of `guarantee`."""
+    """The guarantee of a whole plan as ε, μ and words.
+
+    All stages are composed into one event. If a unit counts as replaced in one of them, it does in
+    all.
+
+    Args:
+        plan: A plan with noise.
+        insiders: As for `guarantee`.
+        at_capacity: As for `guarantee`.
+        rounds: Only the first so many rounds of the plan, at least 1; all if omitted.
+
+    Raises:
+        PlanError: If the plan has no noise, or nobody's share is left.
+    """
     from confide.privacy.accounting.statement import PrivacyStatement
 
     if isinstance(plan.noise, NoNoise):
         raise PlanError("a plan without noise guarantees nothing: ε = ∞")
-    found = guarantee(plan, insiders=insiders, at_capacity=at_capacity)
+    replaced = at_capacity or _relation_of(plan) is Relation.REPLACE_ONE
+    left, found = plan.rounds if rounds is None else rounds, []
+    for part in plan.stage_plans:
+        if left > 0:
+            made = guarantee(part, insiders=insiders, at_capacity=replaced)
+            found.append(replace(made, rounds=min(made.rounds, left)))
+        left -= part.rounds
     return PrivacyStatement.of_event(
-        found.event,
-        relation=found.relation,
+        _composed([made.event for made in found]),
+        relation=found[0].relation,
         delta=plan.noise.delta,
         unit=plan.neighbours.unit,
-        closeness=found.rounds * found.round_closeness,
+        closeness=sum(made.rounds * made.round_closeness for made in found),
     )
+
+
+def _relation_of(plan: Plan) -> Relation:
+    """The relation under which all stages are accounted."""
+    relations = {_relation(part, at_capacity=False) for part in plan.stage_plans}
+    return relations.pop() if len(relations) == 1 else Relation.REPLACE_ONE
+
+
+def _composed(events: list[DpEvent]) -> DpEvent:
+    import dp_accounting as dp
+
+    return events[0] if len(events) == 1 else dp.ComposedDpEvent(events)
 
 
 def with_noise(
     plan: Plan, kind: type[CentralNoise | NoiseShares], *, epsilon: float, delta: float
 ) -> Plan:
     """A plan with the least noise that keeps (ε, δ) for all its rounds together.
+
+    The stages share the noise as their budgets say (`confide.plan.Plan.stage_plans`).
 
     Args:
         plan: A plan; what noise it has is replaced.
@@ -180,18 +217,31 @@ def with_noise(
         True
     """
     from confide.privacy.accounting.calibration import calibrate
-    from confide.privacy.accounting.shares import ROUNDING_STEPS
 
-    relation = _relation(plan, at_capacity=False)
+    relation, exact = _relation_of(plan), replace(plan, noise=NoNoise())
+    stages = list(zip(exact.stage_plans, map(plan.noise_factor, plan.stages), strict=True))
     multiplier = calibrate(
-        lambda z: _repeated(_round_event(plan, z), plan.rounds),
+        lambda z: _composed(
+            [_repeated(_round_event(part, z * factor), part.rounds) for part, factor in stages]
+        ),
         # A hair less than asked leaves room for the closeness of discrete to continuous noise, and
         # for a ledger's cap of the same ε, which sets some aside for that.
         epsilon=epsilon - min(1e-5, epsilon / 1000),
         delta=delta * (1 - 1e-5),
         relation=relation,
     )
-    # The inverse of `_multiplier`: what randomised rounding takes of the variance is put on top.
-    coarsest = max(s.lattice.resolution / s.unit_bound for s in plan.sums.sums)
-    deviation = math.hypot(multiplier * _distance(plan, relation), ROUNDING_STEPS * coarsest)
-    return replace(plan, noise=kind(deviation / plan.joint_sensitivity, delta))
+    enough = max(_plan_multiplier(part, multiplier, factor, relation) for part, factor in stages)
+    return replace(plan, noise=kind(enough, delta))
+
+
+def _plan_multiplier(part: Plan, multiplier: float, factor: float, relation: Relation) -> float:
+    """The plan's noise multiplier that leaves a stage the continuous one `multiplier` × `factor`.
+
+    The inverse of `_multiplier`: what randomised rounding takes of the variance is put on top.
+    """
+    from confide.privacy.accounting.shares import ROUNDING_STEPS
+
+    coarsest = max(s.lattice.resolution / s.unit_bound for s in part.sums.sums)
+    continuous = multiplier * factor * _distance(part, relation)
+    deviation = math.hypot(continuous, ROUNDING_STEPS * coarsest)
+    return deviation / (factor * part.joint_sensitivity)

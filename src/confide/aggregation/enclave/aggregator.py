@@ -155,5 +155,5 @@ class Aggregator:
             return "inf", "0"
         from confide.privacy.guarantee import statement
 
-        stated = statement(self.plan.with_stage(rounds=rounds))
+        stated = statement(self.plan, rounds=rounds)
         return f"{stated.epsilon:.6g}", f"{self.plan.noise.delta:g}"
