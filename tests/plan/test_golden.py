@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from tests.plan import golden
 
 from confide import canonical
-from confide.errors import ConfideError
+from confide.errors import ConfideError, PlanError
 from confide.plan import SCHEMA_VERSION, Plan
+from confide.plan.plan import MIGRATED_VERSION
 
 NEEDS_A_VERSION = (
     "the bytes of a plan changed: plans that parties have signed become unreadable. If that is "
@@ -48,6 +49,13 @@ def test_writing_anew_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(golden, "FOLDER", tmp_path)
     golden.write()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == pinned
+
+
+def test_a_plan_of_the_schema_before_is_refused_with_the_line_that_migrates_it():
+    old = bytes.fromhex(golden.SCHEMA_2.read_text("ascii"))
+    assert canonical.decode(old, len(old))["schema_version"] == MIGRATED_VERSION
+    with pytest.raises(PlanError, match=r"schema_version 2; this release reads 3.*plan migrate"):
+        Plan.from_canonical(old)
 
 
 @each_plan

@@ -1,4 +1,4 @@
-"""Five plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
+"""Plans whose canonical bytes and hashes are pinned: what parties signed stays readable.
 
 Bytes that change without a new `SCHEMA_VERSION` make a plan unreadable that somebody has signed. So
 raise `SCHEMA_VERSION` first, then write the files anew, in the same commit:
@@ -17,21 +17,26 @@ from confide.plan import (
     Adversary,
     Clear,
     Code,
+    Coordinator,
     Corruption,
     Enclave,
     Encrypted,
+    FixedCrowd,
     Hardware,
     Masked,
     Neighbours,
     NoiseShares,
     Norm,
     Party,
+    Plan,
+    PoissonSampling,
     PublicValue,
     Recipients,
     Relation,
     Release,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Threat,
     Unit,
@@ -39,9 +44,16 @@ from confide.plan import (
 
 FOLDER = Path(__file__).parent
 
+SCHEMA_2 = FOLDER / "schema_2" / "lenders.cbor.hex"
+"""A plan as the schema before this one wrote it: such plans are refused, and can be migrated."""
+
 
 def _digest(text):
     return hashlib.sha256(text.encode()).digest()
+
+
+def _coordinator(name):
+    return Coordinator(_digest(f"key of coordinator {name}"))
 
 
 def _code(package):
@@ -74,6 +86,7 @@ def _lenders():
     return staged(
         name="lenders · Kreditgeber",
         parties=tuple(Party(f"lender-{i}", _digest(f"key of lender {i}")) for i in range(5)),
+        coordinator=_coordinator("lenders"),
         task=Task.of("fed-avg", learning_rate=0.1, local_epochs=2, model="logistic"),
         code=_code("learning"),
         sums=SumGroup(
@@ -93,6 +106,7 @@ def _lenders():
         neighbours=Neighbours(unit=Unit.PARTY),
         rounds=20,
         dropouts=1,
+        crowd=FixedCrowd(),
         aggregation=Masked(),
         public=(
             PublicValue(name="means", digest=_digest("means"), meaning="from a census"),
@@ -109,6 +123,7 @@ def _patients():
     return staged(
         name="patients",
         parties=tuple(Party(f"hospital.{i}", _digest(f"key of hospital {i}")) for i in range(4)),
+        coordinator=_coordinator("patients"),
         task=Task("survey"),
         code=_code("counting"),
         sums=SumGroup(
@@ -137,6 +152,7 @@ def _sealed():
     return staged(
         name="sealed",
         parties=tuple(Party(f"ward-{i}", _digest(f"key of ward {i}")) for i in range(3)),
+        coordinator=_coordinator("sealed"),
         task=Task("survey"),
         code=_code("counting"),
         sums=SumGroup((Sum(name="answers", shape=(3, 4), unit_bound=1.0, capacity=9),)),
@@ -149,6 +165,7 @@ def _attested():
     return staged(
         name="attested",
         parties=tuple(Party(f"bank-{i}", _digest(f"key of bank {i}")) for i in range(4)),
+        coordinator=_coordinator("attested"),
         task=Task("survey"),
         code=_code("counting"),
         sums=SumGroup((Sum(name="answers", shape=(3,), unit_bound=1.0, capacity=9),)),
@@ -158,12 +175,72 @@ def _attested():
     )
 
 
+def _survey(package="counting", **fields):
+    answers = Sum(name="answers", shape=(3,), unit_bound=1.0, capacity=9)
+    return {"task": Task("survey"), "code": _code(package), "sums": SumGroup((answers,)), **fields}
+
+
+def _chains():
+    """Six shops of four owners, whose coordinator may lie: all sums are over the same parties."""
+    return staged(
+        name="chains",
+        parties=tuple(
+            Party(f"shop-{i}", _digest(f"key of shop {i}"), group=group)
+            for i, group in enumerate(("ahlers", "ahlers", "brandt", "brandt", "clausen", None))
+        ),
+        coordinator=_coordinator("chains"),
+        dropouts=1,
+        crowd=FixedCrowd(),
+        **_survey(rounds=3),
+    )
+
+
+def _staged():
+    """Means first, then training on secret batches, with shares of one noise budget."""
+    curious = Adversary(coordinator=Corruption.CURIOUS, network=Corruption.MALICIOUS)
+    return Plan(
+        name="staged",
+        parties=tuple(Party(f"clinic-{i}", _digest(f"key of clinic {i}")) for i in range(5)),
+        coordinator=_coordinator("staged"),
+        stages=(
+            Sums(name="means", budget=0.25, **_survey()),
+            Sums(
+                name="training",
+                budget=0.75,
+                **_survey("learning", rounds=4, sampling=PoissonSampling(0.5)),
+            ),
+        ),
+        dropouts=1,
+        noise=NoiseShares(1.5),
+        threat=Threat(confidentiality=curious),
+    )
+
+
+def _named():
+    """A result that two of four parties receive, not before a date."""
+    return staged(
+        name="named",
+        parties=tuple(Party(f"bureau-{i}", _digest(f"key of bureau {i}")) for i in range(4)),
+        coordinator=_coordinator("named"),
+        **_survey(
+            release=Release(
+                to=Recipients.NAMED,
+                parties=("bureau-0", "bureau-2"),
+                not_before="2027-01-31T09:00:00Z",
+            )
+        ),
+    )
+
+
 PLANS = {
     "attested": _attested(),
+    "chains": _chains(),
     "clear": _clear(),
     "lenders": _lenders(),
+    "named": _named(),
     "patients": _patients(),
     "sealed": _sealed(),
+    "staged": _staged(),
 }
 
 
