@@ -12,7 +12,6 @@ from tests.aggregation.support import Attempt
 
 from confide import canonical
 from confide.aggregation import Integers, Layout
-from confide.aggregation.envelope import announce
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty, shamir
 from confide.aggregation.masked.shares import shares_of_list
 from confide.aggregation.masked.streams import MaskAdder
@@ -181,8 +180,8 @@ def call_for_unmasking(attempt: Attempt, signatures: Mapping[str, bytes]) -> byt
     by_index = {coordinator._index[name]: s for name, s in signatures.items()}
     signers = np.zeros(len(coordinator._names), bool)
     signers[list(by_index)] = True
-    return announce(
-        coordinator.opening,
+    return attempt.say(
+        coordinator.asks_to_open,
         signers=wire.members_to_bytes(signers),
         signatures=b"".join(by_index[i] for i in sorted(by_index)),
     )

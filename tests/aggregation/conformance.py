@@ -13,9 +13,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.aggregation.support import (
@@ -30,9 +32,11 @@ from tests.aggregation.support import (
 from confide import canonical
 from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
 from confide.aggregation.clear import ClearCoordinator
+from confide.aggregation.enclave import EnclaveCoordinator
 from confide.aggregation.sharing import SharingCoordinator
-from confide.errors import ConfideError, DropoutError, ProtocolError
-from confide.plan import Norm, Plan, Sum, SumGroup, Unit
+from confide.errors import ConfideError, DropoutError, ProtocolError, VerificationError
+from confide.plan import Norm, Plan, Sum, SumGroup, Unit, simulation_key
+from confide.plan.parties import COORDINATOR
 
 SHAPES = st.lists(st.integers(1, 9), max_size=2).map(tuple)
 
@@ -217,6 +221,23 @@ class ProtectionConformance:
                 with pytest.raises(ProtocolError):
                     attempt.answer(name)
 
+    def test_a_party_takes_no_announcement_that_was_not_signed_for_it(self):
+        """The network speaks in the coordinator's name: by another key or by none, with what the
+        coordinator signed for another round, attempt, plan or step, or with an altered one."""
+        plan = self.plan()
+        for step in range(len(message_kinds(plan))):
+            waiting = list(FORGERS.values())
+            while waiting:
+                attempt = Federation(plan).attempt(1)
+                for _ in range(step):
+                    attempt.step()
+                for name, message in attempt.outbox.items():
+                    if waiting and (forged := forged_by(waiting.pop(), attempt, message)):
+                        with pytest.raises(VerificationError, match="does not verify"):
+                            attempt.answer(name, forged)
+                        with pytest.raises(ProtocolError):
+                            attempt.answer(name)
+
     def test_a_party_answers_nothing_after_the_end(self):
         attempt = Federation(self.plan()).attempt()
         last = attempt.outbox
@@ -263,10 +284,10 @@ class ProtectionConformance:
         federation = Federation(self.plan())
         name = federation.names[0]
         for number, attempt in ((0, 0), (0, 1), (0, 3), (1, 0), (2, 5)):
-            federation.party(name, Round(federation.plan, number, attempt))
+            claim(federation, name, number, attempt)
             for earlier in ((number, attempt), (0, 0), (number, 0)):
-                with pytest.raises(ProtocolError):
-                    federation.party(name, Round(federation.plan, *earlier))
+                with pytest.raises(ProtocolError, match="a replay"):
+                    claim(federation, name, *earlier)
 
     def test_a_released_round_is_spent_and_the_next_one_is_not(self):
         federation = Federation(self.plan())
@@ -274,7 +295,75 @@ class ProtectionConformance:
             federation.run(number=number)
             for name in federation.names:
                 with pytest.raises(ProtocolError, match="spent"):
-                    federation.party(name, Round(federation.plan, number, attempt=7))
+                    claim(federation, name, number, attempt=7)
+
+
+def claim(federation: Federation, name: str, number: int, attempt: int) -> None:
+    """Lets a party claim an attempt, and go no further.
+
+    It does so when its session is made; before an enclave once it has verified one, here a new
+    instance that has forgotten all earlier attempts, and whose first announcement is forged.
+    """
+    if not federation.plan.attested:
+        federation.party(name, Round(federation.plan, number, attempt))
+        return
+    federation.aggregator = federation.launch()
+    asked = federation.attempt(number, attempt)
+    asked.step()
+    forged = forged_by(FORGERS["no key"], asked, asked.outbox[name])
+    with pytest.raises(VerificationError, match="does not verify"):
+        asked.answer(name, forged)
+
+
+Forger = Callable[[Round, Ed25519PrivateKey, str, bytes], tuple[bytes, bytes]]
+"""Gives another payload and signature than those of an announcement: what the network may try."""
+
+FORGERS: dict[str, Forger] = {
+    "another key": lambda round_, _, kind, payload: (
+        payload,
+        round_.sign(Ed25519PrivateKey.generate(), COORDINATOR, kind, payload),
+    ),
+    "no key": lambda _, _key, _kind, payload: (payload, b""),
+    "another round": lambda round_, key, kind, payload: (
+        payload,
+        replace(round_, number=round_.number - 1).sign(key, COORDINATOR, kind, payload),
+    ),
+    "another attempt": lambda round_, key, kind, payload: (
+        payload,
+        replace(round_, attempt=round_.attempt + 1).sign(key, COORDINATOR, kind, payload),
+    ),
+    "another plan": lambda round_, key, kind, payload: (
+        payload,
+        replace(round_, plan=clear_plan(name="another")).sign(key, COORDINATOR, kind, payload),
+    ),
+    "another step": lambda round_, key, _, payload: (
+        payload,
+        round_.sign(key, COORDINATOR, "elsewhere", payload),
+    ),
+    "another sender": lambda round_, key, kind, payload: (
+        payload,
+        round_.sign(key, round_.plan.parties[0].name, kind, payload),
+    ),
+    "altered": lambda round_, key, kind, payload: (
+        flip_bit(payload, 8 * len(payload) - 1),
+        round_.sign(key, COORDINATOR, kind, payload),
+    ),
+}
+
+
+def forged_by(forge: Forger, attempt: Attempt, message: bytes) -> bytes | None:
+    """An announcement with another payload or signature; None for one that carries none."""
+    kind, payload, signature = canonical.decode(message, len(message))
+    if signature:
+        coordinator, key = attempt.coordinator, simulation_key(COORDINATOR)
+        if isinstance(coordinator, EnclaveCoordinator):
+            key = coordinator._aggregator.workload.keys.signing
+        return canonical.encode([kind, *forge(attempt.round_, key, kind, payload)])
+    values = canonical.decode(payload, len(payload))
+    inner = forged_by(forge, attempt, values["message"]) if "message" in values else None
+    if inner is None:
+        return None
+    return canonical.encode([kind, canonical.encode(values | {"message": inner}), b""])
 
 
 def in_clear(plan: Plan, contributions, names) -> bytes:

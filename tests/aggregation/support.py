@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from tests.plan.examples import staged
@@ -13,6 +14,7 @@ from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 from confide import canonical
 from confide.aggregation import (
     Aggregator,
+    Announcer,
     CoordinatorSession,
     Identity,
     Integers,
@@ -32,6 +34,7 @@ from confide.plan import (
     FixedCrowd,
     Hardware,
     Masking,
+    Opening,
     Party,
     Plan,
     Rule,
@@ -42,6 +45,7 @@ from confide.plan import (
     Unit,
     simulation_key,
 )
+from confide.plan.parties import COORDINATOR
 from confide.randomness import InsecureReplayableRandom
 
 STATE = hashlib.sha256(b"the state that everybody contributes to").digest()
@@ -144,12 +148,16 @@ class Federation:
     """Parties as they live through rounds: what each contributes, and what it remembers.
 
     Their randomness is replayed, so that a test that fails once fails again.
+
+    Attributes:
+        attempts: All attempts so far, whose announced survivors are the history of the next one.
     """
 
     plan: Plan
     contributions: Mapping[str, Integers] = field(default_factory=dict)
     identities: dict[str, Identity] = field(init=False)
     aggregator: Aggregator | None = field(init=False, default=None)
+    attempts: list[Attempt] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.contributions = self.contributions or draw_contributions(self.plan)
@@ -182,6 +190,12 @@ class Federation:
     def names(self) -> list[str]:
         return [p.name for p in self.plan.parties]
 
+    @property
+    def history(self) -> tuple[Opening, ...]:
+        """The sums that count as opened, as an honest coordinator announces them."""
+        openings = (attempt.coordinator.opening for attempt in self.attempts)
+        return tuple(sorted(opening for opening in openings if opening is not None))
+
     def party(self, name: str, round_: Round, state: bytes = STATE) -> PartySession:
         """A party's session of an attempt."""
         return party_session(round_, self.identities[name], state, lambda: self.contributions[name])
@@ -193,6 +207,7 @@ class Federation:
         *,
         names: Collection[str] | None = None,
         states: Mapping[str, bytes] | None = None,
+        history: tuple[Opening, ...] | None = None,
     ) -> Attempt:
         """Opens an attempt at a round.
 
@@ -201,14 +216,17 @@ class Federation:
             attempt: The attempt at it.
             names: Who takes part; everybody, if not given.
             states: The hash of the state of those who do not hold the common one.
+            history: What the coordinator says of earlier openings; the truth, if not given.
         """
         round_ = Round(self.plan, number, attempt)
         invited = tuple(self.names if names is None else names)
         parties = {
             name: self.party(name, round_, (states or {}).get(name, STATE)) for name in invited
         }
-        coordinator = coordinator_session(round_, STATE, invited, self.aggregator)
-        return Attempt(round_, coordinator, parties)
+        announcer = Announcer(history=self.history if history is None else history)
+        coordinator = coordinator_session(round_, STATE, invited, self.aggregator, announcer)
+        self.attempts.append(Attempt(round_, coordinator, parties))
+        return self.attempts[-1]
 
     def run(self, silent: Mapping[str, str] | None = None, number: int = 0) -> RoundResult:
         """Runs a round with dropouts; again, without those who withheld their share of the coin.
@@ -251,6 +269,19 @@ class Attempt:
         self.answers[kind, name] = reply
         return reply
 
+    def say(self, kind: str, **values: object) -> bytes:
+        """An announcement by the coordinator, which signs what it likes."""
+        return announced(self.round_, kind, **values)
+
+    def said(self, name: str) -> tuple[str, dict[str, Any]]:
+        """What the coordinator says to a party: the kind and the fields."""
+        return said_in(self.outbox[name])
+
+    def misquoted(self, name: str, **changes: object) -> bytes:
+        """What the coordinator says to a party with other fields, signed by it as well."""
+        kind, values = self.said(name)
+        return self.say(kind, **values | changes)
+
     def deliver(self, silent: Collection[str] = ()) -> None:
         """Delivers the outbox to all but some, and their answers to the coordinator."""
         for name in self.outbox:
@@ -279,6 +310,17 @@ class Attempt:
             gone |= {n for n, kind in (silent or {}).items() if kind == self.coordinator.awaits}
             self.step(gone)
         return self.coordinator.result
+
+
+def announced(round_: Round, kind: str, **values: object) -> bytes:
+    """An announcement of a simulated coordinator, whose key everybody has."""
+    return round_.announce(simulation_key(COORDINATOR), kind, **values)
+
+
+def said_in(message: bytes) -> tuple[str, dict[str, Any]]:
+    """Kind and fields of an announcement, unverified."""
+    kind, payload, _ = canonical.decode(message, len(message))
+    return kind, canonical.decode(payload, len(payload))
 
 
 def receipt_of(result: RoundResult) -> Receipt:

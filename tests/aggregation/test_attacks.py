@@ -38,7 +38,6 @@ from tests.aggregation.support import (
 
 from confide import canonical
 from confide.aggregation import Round, RoundRegister
-from confide.aggregation.envelope import announce
 from confide.aggregation.masked import MaskedCoordinator, MaskedParty, graph
 from confide.aggregation.masked.graph import Circle
 from confide.aggregation.masked.shares import SEALED_BYTES
@@ -226,7 +225,7 @@ class TestCoordinatorThatOpensARoundTwice:
         coordinator._members = coordinator._answered
         coordinator._close(coordinator._members)
         rest = [name for name in federation.names if name not in few]
-        second = federation.attempt(attempt=1, names=rest).finish()
+        second = federation.attempt(attempt=1, names=rest, history=()).finish()
         return federation, few, coordinator.result.totals - second.totals
 
     def test_finds_everybody_who_consented_bound_to_the_first_attempt(self):
@@ -234,7 +233,7 @@ class TestCoordinatorThatOpensARoundTwice:
             self.attack()
 
     def test_would_get_a_sum_over_few_if_consent_did_not_spend_the_round(self, monkeypatch):
-        monkeypatch.setattr(RoundRegister, "spend", nothing)
+        monkeypatch.setattr(RoundRegister, "consent", nothing)
         federation, few, difference = self.attack()
         assert len(few) < federation.plan.min_survivors
         assert difference.tolist() == sum_of(federation.contributions, few)
@@ -325,7 +324,7 @@ class TestCoordinatorThatChoosesTheCircle:
             coin = graph.coin_of(coordinator._transcript, shares)
             near = graph.draw_circle(federation.plan.masking, coin).neighbours(0)
         adverts = [coordinator._adverts[i] for i in near]
-        attempt.answer("p000", announce("neighbours", adverts=adverts, reveals=b"".join(shares)))
+        attempt.answer("p000", attempt.say("neighbours", adverts=adverts, reveals=b"".join(shares)))
         return attempt.parties["p000"]
 
     def test_finds_every_share_committed_to_before_it_saw_any(self):
@@ -348,8 +347,8 @@ class TestCoordinatorThatChoosesTheCircle:
         commitments = [graph.commit(coordinator._start, i, s) for i, s in enumerate(made_up)]
         everybody = wire.members_to_bytes(np.ones(24, bool))
         fixed = graph.commitments_hash(commitments)
-        attempt.answer("p000", announce("roster", present=everybody, commitments=fixed))
-        story = announce("neighbours", adverts=[], reveals=b"".join(made_up))
+        attempt.answer("p000", attempt.say("roster", present=everybody, commitments=fixed))
+        story = attempt.say("neighbours", adverts=[], reveals=b"".join(made_up))
         with pytest.raises(VerificationError, match="in this party's name"):
             attempt.answer("p000", story)
 
@@ -386,7 +385,7 @@ class TestCoordinatorThatSwapsKeys:
         ]
         present = wire.members_to_bytes(np.ones(5, bool))
         sealed = payload_of(
-            attempt.answer("p000", announce("neighbours", present=present, adverts=adverts))
+            attempt.answer("p000", attempt.say("neighbours", present=present, adverts=adverts))
         )
         loot, victim = Loot(attempt), attempt.parties["p000"]
         assert isinstance(victim, MaskedParty)
@@ -394,7 +393,7 @@ class TestCoordinatorThatSwapsKeys:
         for i, ciphertext in enumerate(wire.split(sealed, SEALED_BYTES, 4), start=1):
             key = pairwise_key(private, own, b"share", victim._transcript, (0, i))
             loot.take_shares(0, i, decrypt(key, ciphertext))
-        attempt.answer("p000", announce("deliver", sharers=present, ciphertexts=sealed))
+        attempt.answer("p000", attempt.say("deliver", sharers=present, ciphertexts=sealed))
         return federation, loot
 
     def test_is_found_out_at_the_first_key(self):
@@ -471,7 +470,7 @@ class TestCoordinatorThatInventsParties:
         adverts = [sybil, *(coordinator._adverts[i] for i in (2, 3, 4))]
         present = wire.members_to_bytes(np.ones(5, bool))
         with pytest.raises(VerificationError, match="no party of the plan"):
-            attempt.answer("p000", announce("neighbours", present=present, adverts=adverts))
+            attempt.answer("p000", attempt.say("neighbours", present=present, adverts=adverts))
 
     def test_a_party_stands_for_itself_only(self):
         """A colluder lends its valid key to another's place."""
@@ -481,7 +480,7 @@ class TestCoordinatorThatInventsParties:
         adverts = [coordinator._adverts[i] for i in (4, 2, 3, 4)]
         present = wire.members_to_bytes(np.ones(5, bool))
         with pytest.raises(VerificationError, match="in the place of 'p001'"):
-            attempt.answer("p000", announce("neighbours", present=present, adverts=adverts))
+            attempt.answer("p000", attempt.say("neighbours", present=present, adverts=adverts))
 
     @pytest.mark.parametrize("kind", ["contribution", "consent", "opened"])
     def test_nobody_comes_back_who_was_not_there_in_the_step_before(self, kind):
@@ -491,18 +490,15 @@ class TestCoordinatorThatInventsParties:
         attempt = federation.attempt().until(before[kind])
         attempt.step(silent=["p006"])
         attempt.until(kind)
-        said = canonical.decode(attempt.outbox["p000"], 10_000)
-        said[1][names[kind]] = wire.members_to_bytes(np.ones(7, bool))
+        everybody = wire.members_to_bytes(np.ones(7, bool))
         with pytest.raises(VerificationError, match="'p006', who was not there before"):
-            attempt.answer("p000", canonical.encode(said))
+            attempt.answer("p000", attempt.misquoted("p000", **{names[kind]: everybody}))
 
     def test_a_set_of_more_parties_than_the_plan_has_is_none(self):
         attempt = Federation(plan_of(5)).attempt().until("shares")
         for members in (b"\xff", b"\x1f\x00", b""):
-            said = canonical.decode(attempt.outbox["p000"], 10_000)
-            said[1]["present"] = members
             with pytest.raises(ProtocolError, match="a set of parties"):
-                attempt.answer("p000", canonical.encode(said))
+                attempt.answer("p000", attempt.misquoted("p000", present=members))
             attempt = Federation(plan_of(5)).attempt().until("shares")
 
 
@@ -672,9 +668,9 @@ class TestPartyThatStopsOthers:
         coordinator = coordinator_of(attempt)
         half = [n for n in around(attempt, "p000") if n in attempt.outbox][:3]
         for name in half:
-            said = canonical.decode(attempt.outbox[name], 100_000)
-            said[1]["ciphertexts"] = bytes(len(said[1]["ciphertexts"]))
-            attempt.outbox[name] = canonical.encode(said)
+            _, said = attempt.said(name)
+            garbled = bytes(len(said["ciphertexts"]))
+            attempt.outbox[name] = attempt.misquoted(name, ciphertexts=garbled)
         assert coordinator.awaits == "contribution"
         assert attempt.finish().totals.tolist() == sum_of(
             federation.contributions, federation.names

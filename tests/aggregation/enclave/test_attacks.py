@@ -7,14 +7,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from tests.aggregation.support import STATE, Federation, attested_plan, flip_bit, plan_of, sum_of
+from tests.aggregation.support import (
+    STATE,
+    Federation,
+    attested_plan,
+    flip_bit,
+    plan_of,
+    said_in,
+    sum_of,
+)
 from tests.tee.support import BUILD, NOW, SimulatedAttester, enclave, relying_party
 
 from confide import canonical
 from confide.aggregation import Aggregator, Receipt, Round, coordinator_session, party_session
 from confide.aggregation.enclave import EnclaveCoordinator, EnclaveParty
 from confide.aggregation.enclave.wire import header, join, split
-from confide.aggregation.envelope import announce, fields_of, read_announcement
 from confide.errors import (
     AttestationError,
     PlanError,
@@ -38,15 +45,18 @@ def federation_of(over=Clear(), **fields):  # noqa: B008 - frozen
 
 
 def evidence_in(message):
-    said = read_announcement(message, "attested", 1 << 24)
-    return fields_of(said, evidence=bytes, message=bytes)
+    kind, said = said_in(message)
+    assert kind == "attested"
+    return said["evidence"], said["message"]
 
 
 def with_evidence(message, change):
     """The message with its evidence changed on the way."""
     evidence, opening = evidence_in(message)
-    changed = change(Evidence.from_bytes(evidence))
-    return announce("attested", evidence=changed.to_bytes(), message=opening)
+    changed = change(Evidence.from_bytes(evidence)).to_bytes()
+    return canonical.encode(
+        ["attested", canonical.encode({"evidence": changed, "message": opening}), b""]
+    )
 
 
 def asked(federation):

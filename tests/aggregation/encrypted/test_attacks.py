@@ -21,7 +21,6 @@ from confide.aggregation import Round, RoundRegister
 from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
 from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.parameters import DEGREE, ROW
-from confide.aggregation.envelope import announce
 from confide.aggregation.sharing import SharingParty, wire
 from confide.aggregation.sharing.keys import decrypt, encrypt
 from confide.errors import ConfideError, DropoutError, ProtocolError, VerificationError
@@ -67,7 +66,7 @@ class TestCiphertextInThePlaceOfTheSum:
     def test_is_no_part_of_what_parties_answer(self):
         """Asked to decrypt, a party is shown signatures; it never sees a ciphertext of a sum."""
         attempt = Federation(encrypted_plan()).attempt().until("opened")
-        kind, said = canonical.decode(attempt.outbox[VICTIM], 1 << 20)
+        kind, said = attempt.said(VICTIM)
         assert (kind, set(said)) == ("decrypt", {"signers", "signatures"})
 
     def test_is_refused_by_an_honest_coordinator_that_was_given_one(self):
@@ -92,7 +91,7 @@ class TestSurvivorsThatAreTooFew:
         attempt.deliver()
         attempt.advance()
         members = np.arange(7) < left
-        said = announce("survivors", survivors=wire.members_to_bytes(members))
+        said = attempt.say("survivors", survivors=wire.members_to_bytes(members))
         for name in federation.names:
             with pytest.raises(ProtocolError if name > f"p{left - 1:03}" else DropoutError):
                 attempt.answer(name, said)
@@ -162,10 +161,11 @@ class TestRoundThatIsOpenedTwice:
             federation.attempt(attempt=1)
 
     def test_would_tell_one_party_apart_if_consent_did_not_spend_the_round(self, monkeypatch):
-        monkeypatch.setattr(RoundRegister, "spend", nothing)
+        monkeypatch.setattr(RoundRegister, "consent", nothing)
         federation = Federation(encrypted_plan())
         first = federation.attempt().finish()
-        second = federation.attempt(attempt=1, names=federation.names[1:]).finish()
+        others = federation.names[1:]
+        second = federation.attempt(attempt=1, names=others, history=()).finish()
         found = (first.totals - second.totals).tolist()
         assert found == contribution_of(federation, VICTIM)
 
@@ -490,15 +490,15 @@ class TestFalseShares:
             attempt.answer(name)
 
     def test_of_one_party_with_another_state_leave_the_round_to_the_others(self):
-        """Nobody has consented by then, so the round is not spent."""
+        """Nobody has consented by then, so the round is not spent and nothing counts as opened."""
         federation = Federation(encrypted_plan())
         attempt = federation.attempt(states={"p006": bytes(32)}).until("consent")
         for name in federation.names:
             with pytest.raises(VerificationError, match="does not authenticate"):
                 attempt.answer(name)
         others = federation.names[:-1]
-        totals = federation.attempt(attempt=1, names=others).finish().totals
-        assert totals.tolist() == contribution_of(federation, *others)
+        again = federation.attempt(attempt=1, names=others, history=())
+        assert again.finish().totals.tolist() == contribution_of(federation, *others)
 
     @pytest.mark.parametrize("bytes_", [b"", bytes(7), b"\xff" * 9728])
     def test_that_are_malformed_leave_the_coordinator_as_it_was(self, bytes_):
@@ -532,7 +532,7 @@ class TestLeaks:
     def test_are_let_go_of_after_a_lie(self):
         attempt = Federation(encrypted_plan()).attempt().until("consent")
         with pytest.raises(ProtocolError):
-            attempt.answer(VICTIM, announce("survivors", survivors=b"\xff"))
+            attempt.answer(VICTIM, attempt.say("survivors", survivors=b"\xff"))
         assert Loot(attempt).party(VICTIM)._secrets is None
 
 
