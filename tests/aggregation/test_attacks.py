@@ -378,7 +378,9 @@ class TestCoordinatorThatSwapsKeys:
         attempt = federation.attempt().until("shares")
         private = X25519PrivateKey.generate()
         public = private.public_key().public_bytes_raw()
-        advert = canonical.encode({"commitment": b"", "mask_key": public, "share_key": public})
+        advert = canonical.encode(
+            {"commitment": b"", "mask_key": public, "seed": bytes(32), "share_key": public}
+        )
         forger = Ed25519PrivateKey.generate()
         adverts = [
             attempt.round_.seal(forger, name, "advertise", advert) for name in federation.names[1:]
@@ -632,7 +634,13 @@ class TestPartyThatStopsOthers:
         federation = Federation(plan_of(5))
         attempt = federation.attempt()
         good = X25519PrivateKey.generate().public_key().public_bytes_raw()
-        advert = {"commitment": b"", "mask_key": good, "share_key": good, field: key}
+        advert = {
+            "commitment": b"",
+            "mask_key": good,
+            "seed": bytes(32),
+            "share_key": good,
+            field: key,
+        }
         bad = attempt.round_.seal(
             simulation_key("p004"), "p004", "advertise", canonical.encode(advert)
         )
@@ -649,6 +657,7 @@ class TestPartyThatStopsOthers:
         advert = {
             "commitment": graph.commit(coordinator._start, 0, long),
             "mask_key": good,
+            "seed": bytes(32),
             "share_key": good,
         }
         key = simulation_key("p000")

@@ -11,6 +11,7 @@ from confide import canonical
 from confide.aggregation.enclave.wire import header, join
 from confide.aggregation.encrypted.parameters import parameters_of
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round
+from confide.aggregation.masked.commitments import COMMITMENT_BYTES
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
@@ -88,7 +89,14 @@ def _clear(plan: Plan, _: str) -> Messages:
 def _masked(plan: Plan, name: str) -> Messages:
     masking = plan.masking
     key, commitment = bytes(wire.KEY_BYTES), b"" if masking.complete else bytes(32)
-    advert = canonical.encode({"commitment": commitment, "mask_key": key, "share_key": key})
+    advert = canonical.encode(
+        {
+            "commitment": commitment,
+            "mask_key": key,
+            "seed": bytes(COMMITMENT_BYTES),
+            "share_key": key,
+        }
+    )
     shares = dict.fromkeys(range(masking.degree + 1), bytes(SHARE_BYTES))
     opened = {
         "keys": shares_to_list({}, masking.parties),

@@ -167,7 +167,7 @@ class TestField:
             def bytes(self, count):
                 return next(self.drawn)[:count]
 
-        assert shamir._uniform_field(2, Stuck()).tolist() == [7, 7]
+        assert shamir.uniform_field(2, Stuck()).tolist() == [7, 7]
 
 
 def interpolate(points: list[int], values: list[int], at: int) -> int:

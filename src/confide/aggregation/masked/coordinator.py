@@ -10,14 +10,16 @@ from confide import canonical
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import PAYLOAD_ITEMS, SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph
+from confide.aggregation.masked.commitments import COMMITMENT_BYTES
+from confide.aggregation.masked.reconstruction import FalseShare, Reconstruction
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_of_list
-from confide.aggregation.masked.unmask import Opened, unmask
+from confide.aggregation.masked.unmask import Masks, Opened, Secrets, reconstruct, take_masks_off
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Announcer
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
 from confide.aggregation.sharing.keys import check_public_key
-from confide.errors import CoinError, ProtocolError
+from confide.errors import CoinError, ProtocolError, VerificationError
 
 __all__ = ["MaskedCoordinator"]
 
@@ -54,22 +56,47 @@ class MaskedCoordinator(SharingCoordinator):
         self._words = np.zeros(self._layout.size, self._layout.dtype)
         self._mask_keys: dict[int, bytes] = {}
         self._commitments: dict[int, bytes] = {}
+        self._seed_commitments: dict[int, bytes] = {}
+        self._advertisers: dict[bytes, str] = {}
         self._coin_shares: dict[int, bytes] = {}
         self._confirmations: dict[int, bytes] = {}
         self._opened: dict[int, Opened] = {}
+        self._false_shares: tuple[FalseShare, ...] = ()
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """Shares that were found to be false, and who opened them; the sum is right without."""
+        return self._false_shares
 
     # --- the steps: what is taken, and what closing it sends -------------------------------------
 
     def _take_advert(self, index: int, payload: bytes, message: bytes) -> None:
         values = canonical.decode(payload, wire.ADVERT_BYTES)
-        commitment, mask_key, share_key = fields_of(
-            values, commitment=bytes, mask_key=bytes, share_key=bytes
+        commitment, mask_key, seed, share_key = fields_of(
+            values, commitment=bytes, mask_key=bytes, seed=bytes, share_key=bytes
         )
+        if len(seed) != COMMITMENT_BYTES:
+            raise ProtocolError(
+                f"{self._names[index]!r} commits to its seed in {len(seed)} bytes; a commitment "
+                f"has {COMMITMENT_BYTES}"
+            )
         # A neighbour would stop at such a key, so one party could stop all of its neighbours.
         check_public_key(mask_key)
         check_public_key(share_key)
+        self._claim_keys(index, mask_key, share_key)
         self._adverts[index], self._mask_keys[index] = message, mask_key
-        self._commitments[index] = commitment
+        self._commitments[index], self._seed_commitments[index] = commitment, seed
+
+    def _claim_keys(self, index: int, *keys: bytes) -> None:
+        """Refuses keys of somebody else: who cannot open what is sealed to it opens no share."""
+        for key in keys:
+            if key in self._advertisers:
+                raise VerificationError(
+                    f"{self._names[index]!r} advertises a key that {self._advertisers[key]!r} "
+                    "advertised before; each makes its own. The round goes on without "
+                    f"{self._names[index]!r}"
+                )
+        self._advertisers.update(dict.fromkeys(keys, self._names[index]))
 
     def _close_adverts(self, before: wire.Members) -> Outbox:
         del before
@@ -104,6 +131,11 @@ class MaskedCoordinator(SharingCoordinator):
     def _neighbours_of(self, index: int) -> list[int]:
         return self._circle.neighbours(index)
 
+    @property
+    def _masked_under(self) -> bytes:
+        """The transcript that masks are derived under."""
+        return self._transcript
+
     def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
         del message
         signed = SIGNATURE_BYTES if self._masking.quorum else 0
@@ -130,15 +162,23 @@ class MaskedCoordinator(SharingCoordinator):
         self._opened[index] = opened
 
     def _open_total(self) -> Integers:
-        unmask(
-            self._words,
-            masking=self._masking,
-            transcript=self._transcript,
-            neighbours=self._neighbours,
-            mask_keys=self._mask_keys,
+        masks = self._masks()
+        take_masks_off(self._words, masks, self._open_secrets(masks))
+        return self._layout.to_integers(self._words)
+
+    def _open_secrets(self, masks: Masks) -> Secrets:
+        reconstruction = Reconstruction(self._masking.threshold, self._names)
+        secrets = reconstruct(masks, self._opened, reconstruction)
+        self._false_shares = tuple(reconstruction.false_shares)
+        return secrets
+
+    def _masks(self) -> Masks:
+        return Masks(
+            start=self._start,
+            transcript=self._masked_under,
             sharers=self._sharers,
             survivors=self._survivors,
-            opened=self._opened,
-            names=self._names,
+            neighbours=self._neighbours,
+            mask_keys=self._mask_keys,
+            commitments=self._seed_commitments,
         )
-        return self._layout.to_integers(self._words)

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph, shamir
+from confide.aggregation.masked.commitments import commit_to_seed
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
 from confide.aggregation.masked.streams import MaskAdder
-from confide.aggregation.modular import Layout
+from confide.aggregation.modular import Layout, Words
 from confide.aggregation.session import Contribution, Identity
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import decrypt, pairwise_key
@@ -76,6 +77,7 @@ class MaskedParty(SharingParty[_Secrets]):
             {
                 "commitment": commitment,
                 "mask_key": secrets.mask_key.public_key().public_bytes_raw(),
+                "seed": commit_to_seed(self._start, self._me, secrets.self_seed),
                 "share_key": secrets.share_key.public_key().public_bytes_raw(),
             }
         )
@@ -113,8 +115,8 @@ class MaskedParty(SharingParty[_Secrets]):
         """Checks the neighbours' keys and hands each a share of both secrets."""
         secrets = self._open_secrets
         self._meet(self._circle.neighbours(self._me))
-        _, self._mask_keys, share_keys = self._read_adverts(
-            adverts, "commitment", "mask_key", "share_key"
+        _, self._mask_keys, self._seed_commitments, share_keys = self._read_adverts(
+            adverts, "commitment", "mask_key", "seed", "share_key"
         )
         points = [i + 1 for i in self._neighbours] + [self._me + 1]
         random, threshold = self._identity.random, self._masking.threshold
@@ -138,10 +140,11 @@ class MaskedParty(SharingParty[_Secrets]):
             )
             masks.apply(words, key, add=self._me < other)
         self._await_survivors()
-        return "contribution", self._confirmation() + layout.pack(words)
+        return "contribution", self._confirmation(words) + layout.pack(words)
 
-    def _confirmation(self) -> bytes:
+    def _confirmation(self, words: Words) -> bytes:
         """A signature on what this party masked under, which its neighbours want to see."""
+        del words
         if not self._masking.quorum:
             return b""
         identity = self._identity

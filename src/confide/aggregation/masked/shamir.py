@@ -18,13 +18,24 @@ from numpy.typing import ArrayLike, NDArray
 from confide.errors import VerificationError
 from confide.randomness import SEED_BYTES, SecureRandom
 
-__all__ = ["SHARE_BYTES", "combine", "lagrange_at_zero", "share"]
+__all__ = [
+    "LIMBS",
+    "PRIME",
+    "SHARE_BYTES",
+    "combine",
+    "in_field",
+    "lagrange_at_zero",
+    "mixed",
+    "share",
+    "uniform_field",
+]
 
 PRIME: Final = (1 << 31) - 1
 _LIMB_BITS: Final = 30
-_LIMBS: Final = -(-8 * SEED_BYTES // _LIMB_BITS)
+LIMBS: Final = -(-8 * SEED_BYTES // _LIMB_BITS)
+"""Field elements of a share."""
 
-SHARE_BYTES: Final = 4 * _LIMBS
+SHARE_BYTES: Final = 4 * LIMBS
 """One share: nine field elements, little-endian."""
 
 Field = NDArray[np.uint64]
@@ -42,9 +53,9 @@ def share(secret: bytes, threshold: int, points: list[int], random: SecureRandom
     Returns:
         One share of `SHARE_BYTES` bytes for each point.
     """
-    coefficients = _uniform_field((threshold - 1) * _LIMBS, random).reshape(threshold - 1, _LIMBS)
+    coefficients = uniform_field((threshold - 1) * LIMBS, random).reshape(threshold - 1, LIMBS)
     at = np.array(points, np.uint64)[:, np.newaxis]
-    values = np.zeros((len(points), _LIMBS), np.uint64)
+    values = np.zeros((len(points), LIMBS), np.uint64)
     for row in coefficients[::-1]:  # Horner's rule, from the highest power down
         values = _reduce(_reduce(values + row) * at)
     values = _reduce(values + _limbs(secret))
@@ -81,7 +92,7 @@ def combine(factors: Field, shares: list[bytes]) -> bytes:
     Raises:
         VerificationError: If the shares are of no one secret: one at least is false.
     """
-    values = np.frombuffer(b"".join(shares), "<u4").reshape(len(shares), _LIMBS).astype(np.uint64)
+    values = _elements(b"".join(shares))
     if int(values.max(initial=0)) >= PRIME:
         raise VerificationError("a share outside the field: its sender lies")
     # Each term is below 2^31, so 2^32 of them add up without wrapping.
@@ -92,10 +103,32 @@ def combine(factors: Field, shares: list[bytes]) -> bytes:
     return number.to_bytes(SEED_BYTES, "big")
 
 
+def in_field(share: bytes) -> bool:
+    """Whether a share is of field elements, as every true one is."""
+    return int(_elements(share).max()) < PRIME
+
+
+def mixed(share: bytes, factors: Field) -> int:
+    """The sum of a share's limbs, each times a factor: of the polynomials mixed alike."""
+    return int(_reduce(_reduce(factors * _elements(share)[0]).sum(dtype=np.uint64)))
+
+
+def uniform_field(count: int, random: SecureRandom) -> Field:
+    """Uniform field elements by rejection: 31 random bits, drawn again if they are p."""
+    drawn = np.frombuffer(random.bytes(4 * count), "<u4").astype(np.uint64) & np.uint64(PRIME)
+    while (bad := drawn == PRIME).any():
+        drawn[bad] = uniform_field(int(bad.sum()), random)
+    return drawn
+
+
+def _elements(shares: bytes) -> Field:
+    return np.frombuffer(shares, "<u4").reshape(-1, LIMBS).astype(np.uint64)
+
+
 def _limbs(secret: bytes) -> Field:
     number = int.from_bytes(secret, "big")
     mask = (1 << _LIMB_BITS) - 1
-    return np.array([number >> (_LIMB_BITS * i) & mask for i in range(_LIMBS)], np.uint64)
+    return np.array([number >> (_LIMB_BITS * i) & mask for i in range(LIMBS)], np.uint64)
 
 
 def _reduce(x: Field) -> Field:
@@ -124,11 +157,3 @@ def _inverse(x: Field) -> Field:
         if bit == "1":
             result = _reduce(result * x)
     return result
-
-
-def _uniform_field(count: int, random: SecureRandom) -> Field:
-    """Uniform field elements by rejection: 31 random bits, drawn again if they are p."""
-    drawn = np.frombuffer(random.bytes(4 * count), "<u4").astype(np.uint64) & np.uint64(PRIME)
-    while (bad := drawn == PRIME).any():
-        drawn[bad] = _uniform_field(int(bad.sum()), random)
-    return drawn

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from confide.aggregation.masked import shamir
+from confide.aggregation.masked.commitments import fits_key, fits_seed
+from confide.aggregation.masked.reconstruction import Reconstruction
 from confide.aggregation.masked.streams import shared_mask_adder
 from confide.aggregation.modular import Words
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import pairwise_key
-from confide.errors import DropoutError, VerificationError
-from confide.plan.masking import Masking
 
-__all__ = ["Opened", "unmask"]
-
-_AT_ONCE: Final = 32
-"""Secrets whose Lagrange factors are computed together: as many as a cache holds."""
+__all__ = ["Masks", "Opened", "Secrets", "reconstruct", "take_masks_off"]
 
 
 @dataclass(frozen=True)
@@ -36,109 +31,116 @@ class Opened:
     seeds: Mapping[int, bytes]
 
 
-def unmask(
-    total: Words,
-    *,
-    masking: Masking,
-    transcript: bytes,
-    neighbours: Mapping[int, list[int]],
-    mask_keys: Mapping[int, bytes],
-    sharers: wire.Members,
-    survivors: wire.Members,
-    opened: Mapping[int, Opened],
-    names: list[str],
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """Who masked with whom, under what, and what they advertised.
+
+    Attributes:
+        start: The transcript at the start of the attempt, which commitments are made under.
+        transcript: The transcript that the masks were derived under.
+        sharers: Who shared secrets and masked.
+        survivors: Whose vectors are in the sum.
+        neighbours: Each party's neighbours in the roster.
+        mask_keys: Advertised public mask keys.
+        commitments: Advertised commitments to the seeds of self masks.
+    """
+
+    start: bytes
+    transcript: bytes
+    sharers: wire.Members
+    survivors: wire.Members
+    neighbours: Mapping[int, list[int]]
+    mask_keys: Mapping[int, bytes]
+    commitments: Mapping[int, bytes]
+
+    @property
+    def alive(self) -> list[int]:
+        """The survivors' numbers."""
+        alive: list[int] = np.flatnonzero(self.survivors).tolist()
+        return alive
+
+    @property
+    def dropped(self) -> list[int]:
+        """The numbers of those who left their half of masks in their neighbours' vectors."""
+        dropped: list[int] = np.flatnonzero(self.sharers & ~self.survivors).tolist()
+        return dropped
+
+    def fits_seed(self, index: int, seed: bytes) -> bool:
+        """Whether a survivor committed to this seed."""
+        return fits_seed(self.start, index, seed, self.commitments[index])
+
+    def fits_key(self, index: int, key: bytes) -> bool:
+        """Whether a party advertised this key's public half."""
+        return fits_key(key, self.mask_keys[index])
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What takes the masks off a sum.
+
+    Attributes:
+        seeds: Of the survivors' self masks.
+        keys: The mask keys of those who dropped out.
+    """
+
+    seeds: Mapping[int, bytes]
+    keys: Mapping[int, bytes]
+
+    def __repr__(self) -> str:
+        return "Secrets(<hidden>)"
+
+
+def reconstruct(
+    masks: Masks, opened: Mapping[int, Opened], reconstruction: Reconstruction
+) -> Secrets:
+    """Puts the opened shares together.
+
+    Args:
+        masks: Of the sum.
+        opened: What the survivors opened.
+        reconstruction: Puts shares together, and remembers which were false.
+
+    Raises:
+        DropoutError: If fewer than the threshold sent shares of some secret.
+        VerificationError: If the shares of some secret do not give what its owner committed to.
+    """
+
+    def asked(owner: int) -> Iterable[int]:
+        return (i for i in (owner, *masks.neighbours[owner]) if i in opened)
+
+    def seeds_of(owner: int) -> dict[int, bytes]:
+        return {i: s for i in asked(owner) if (s := opened[i].seeds.get(owner)) is not None}
+
+    def keys_of(owner: int) -> dict[int, bytes]:
+        return {i: s for i in asked(owner) if (s := opened[i].keys.get(owner)) is not None}
+
+    seeds = reconstruction.secrets(masks.alive, seeds_of, asked, masks.fits_seed)
+    keys = reconstruction.secrets(masks.dropped, keys_of, asked, masks.fits_key)
+    return Secrets(dict(seeds), dict(keys))
+
+
+def take_masks_off(total: Words, masks: Masks, secrets: Secrets) -> None:
     """Removes all masks from the sum of the survivors' masked vectors, in place.
 
-    Survivors' self masks are rebuilt from their seeds. A party that shared its secrets and then
-    sent no vector left its half of each pairwise mask in its neighbours' vectors: those are rebuilt
-    from its mask key.
+    Survivors' self masks are made again from their seeds. A party that shared its secrets and then
+    sent no vector left its half of each pairwise mask in its neighbours' vectors: those are made
+    again from its mask key.
 
     Args:
         total: Sum of the masked vectors, shape `(layout.size,)`.
-        masking: The round's parameters.
-        transcript: Transcript that the masks were derived under.
-        neighbours: Each party's neighbours in the roster.
-        mask_keys: Advertised public mask keys.
-        sharers: Who shared secrets and masked.
-        survivors: Whose vectors are in the sum.
-        opened: What the survivors opened.
-        names: Party names, for errors.
-
-    Raises:
-        DropoutError: If fewer than the threshold opened shares of some secret.
-        VerificationError: If shares are false.
+        masks: Of the sum.
+        secrets: All that are needed, checked.
     """
-    secrets = _Reconstruction(masking, neighbours, opened, names)
-    alive = np.flatnonzero(survivors).tolist()
-    dropped = np.flatnonzero(sharers & ~survivors).tolist()
-    left = {i: [j for j in neighbours[i] if survivors[j]] for i in dropped}
-    with shared_mask_adder(total, len(alive) + sum(map(len, left.values()))) as masks:
-        for _, seed in secrets.seeds(alive):
-            masks.apply(seed, add=False)
-        for index, secret in secrets.keys(dropped):
+    left = {i: [j for j in masks.neighbours[i] if masks.survivors[j]] for i in masks.dropped}
+    with shared_mask_adder(total, len(secrets.seeds) + sum(map(len, left.values()))) as adder:
+        for seed in secrets.seeds.values():
+            adder.apply(seed, add=False)
+        for index, secret in secrets.keys.items():
             key = X25519PrivateKey.from_private_bytes(secret)
-            if key.public_key().public_bytes_raw() != mask_keys[index]:
-                raise VerificationError(
-                    f"the shares of {names[index]!r} open another key than it advertised: it, or "
-                    "who opened them, lies"
-                )
             for other in left[index]:
                 pair = (min(index, other), max(index, other))
-                pairwise = pairwise_key(key, mask_keys[other], b"mask", transcript, pair)
+                pairwise = pairwise_key(
+                    key, masks.mask_keys[other], b"mask", masks.transcript, pair
+                )
                 # The survivor added this mask if its number is the lower one.
-                masks.apply(pairwise, add=other > index)
-
-
-class _Reconstruction:
-    """Gives secrets back from opened shares, with the Lagrange factors of many at once."""
-
-    def __init__(
-        self,
-        masking: Masking,
-        neighbours: Mapping[int, list[int]],
-        opened: Mapping[int, Opened],
-        names: list[str],
-    ) -> None:
-        self._masking, self._neighbours = masking, neighbours
-        self._opened, self._names = opened, names
-
-    def seeds(self, owners: list[int]) -> Iterator[tuple[int, bytes]]:
-        """The seeds of survivors' self masks, by whose they are."""
-        opened = {i: o.seeds for i, o in self._opened.items()}
-        return self._combine(owners, opened, lambda i: sorted([i, *self._neighbours[i]]))
-
-    def keys(self, owners: list[int]) -> Iterator[tuple[int, bytes]]:
-        """The mask keys of parties that dropped out, by whose they are."""
-        opened = {i: o.keys for i, o in self._opened.items()}
-        return self._combine(owners, opened, self._neighbours.__getitem__)
-
-    def _combine(
-        self,
-        owners: list[int],
-        opened: Mapping[int, Mapping[int, bytes]],
-        holders: Callable[[int], list[int]],
-    ) -> Iterator[tuple[int, bytes]]:
-        for start in range(0, len(owners), _AT_ONCE):
-            some = owners[start : start + _AT_ONCE]
-            used = [self._enough(i, opened, holders(i)) for i in some]
-            sets = dict.fromkeys(used)
-            points = np.array(list(sets), np.uint64) + np.uint64(1)
-            factors = dict(zip(sets, shamir.lagrange_at_zero(points), strict=True))
-            for index, found in zip(some, used, strict=True):
-                shares = [opened[i][index] for i in found]
-                yield index, shamir.combine(factors[found], shares)
-
-    def _enough(
-        self, index: int, opened: Mapping[int, Mapping[int, bytes]], holders: list[int]
-    ) -> tuple[int, ...]:
-        """The first holders whose shares of a secret suffice."""
-        found = [i for i in holders if index in opened.get(i, ())]
-        threshold = self._masking.threshold
-        if len(found) < threshold:
-            raise DropoutError(
-                f"{len(found)} shares of {self._names[index]!r} were opened; it takes {threshold}: "
-                "more parties dropped out than the plan bears. The round is "
-                "spent, no sum is released"
-            )
-        return tuple(found[:threshold])
+                adder.apply(pairwise, add=other > index)
