@@ -1,0 +1,132 @@
+"""What a verified sum is opened by: the sum of the masked vectors, and what takes the masks off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from confide import canonical
+from confide.aggregation.envelope import fields_of
+from confide.aggregation.masked.ring_hash import Carries
+from confide.aggregation.masked.unmask import Masks, Secrets
+from confide.aggregation.modular import Layout, Words, pack, packed_bytes, unpack
+from confide.aggregation.sharing import wire
+from confide.errors import ProtocolError, VerificationError
+from confide.randomness import SEED_BYTES
+
+__all__ = ["IntegerSum", "Opening", "opening_bytes", "reduce_words"]
+
+_OVERHEAD: Final = 256
+_ITEMS: Final = 16
+
+
+class IntegerSum:
+    """The sum of masked vectors over the whole numbers: modulo 2^w, and the multiples of 2^w.
+
+    Attributes:
+        low: The sum modulo each sum's 2^w, shape `(layout.size,)`.
+        carries: Multiples of 2^w beside it; up to 2^8 vectors fit.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.low: Words = np.zeros(layout.size, layout.dtype)
+        self.carries: Carries = np.zeros(layout.size, np.uint8)
+
+    def add(self, words: Words) -> None:
+        """Adds a vector of numbers in [0, 2^w)."""
+        np.add(self.low, words, out=self.low)
+        # Where a word has just w bits, a sum that wrapped around is below what was added.
+        self.carries += self.low < words
+        start = 0
+        for size, width in zip(self._layout.sizes, self._layout.bits, strict=True):
+            if width < 8 * self.low.itemsize:
+                part = self.low[start : start + size]
+                self.carries[start : start + size] += (part >> part.dtype.type(width)).astype(
+                    np.uint8
+                )
+            start += size
+        reduce_words(self._layout, self.low)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The sum of the masked vectors, and the secrets that take the masks off.
+
+    Attributes:
+        low: The sum modulo each sum's 2^w, shape `(layout.size,)`.
+        carries: How many multiples of 2^w are in each number beside that.
+        secrets: Seeds of survivors' self masks, and mask keys of those who dropped out.
+    """
+
+    low: Words
+    carries: Carries
+    secrets: Secrets
+
+    def to_bytes(self, layout: Layout, masks: Masks) -> bytes:
+        """The opening as it travels."""
+        return canonical.encode(
+            {
+                "carries": pack(self.carries, _carry_bits(len(masks.alive))),
+                "keys": b"".join(self.secrets.keys[i] for i in masks.dropped),
+                "seeds": b"".join(self.secrets.seeds[i] for i in masks.alive),
+                "sum": layout.pack(self.low),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, layout: Layout, masks: Masks) -> Opening:
+        """What `to_bytes` wrote.
+
+        Raises:
+            ProtocolError: If it is malformed.
+            VerificationError: If a number is not the sum of so many masked ones.
+        """
+        alive, dropped = masks.alive, masks.dropped
+        most = opening_bytes(layout, len(alive), len(dropped)) + _OVERHEAD
+        values = canonical.decode(data, most, _ITEMS)
+        carries, keys, seeds, low = fields_of(
+            values, carries=bytes, keys=bytes, seeds=bytes, sum=bytes
+        )
+        secrets = Secrets(
+            dict(zip(alive, wire.split(seeds, SEED_BYTES, len(alive)), strict=True)),
+            dict(zip(dropped, wire.split(keys, wire.KEY_BYTES, len(dropped)), strict=True)),
+        )
+        above = _read_carries(carries, layout.size, len(alive))
+        return cls(layout.unpack(low), above, secrets)
+
+
+def opening_bytes(layout: Layout, survivors: int, dropped: int) -> int:
+    """Bytes of an opening, but for what stands around its parts."""
+    carries = packed_bytes(layout.size, _carry_bits(survivors))
+    return layout.wire_bytes + carries + SEED_BYTES * survivors + wire.KEY_BYTES * dropped
+
+
+def reduce_words(layout: Layout, words: Words) -> Words:
+    """Words modulo each sum's 2^w, in place."""
+    start = 0
+    for size, width in zip(layout.sizes, layout.bits, strict=True):
+        words[start : start + size] &= words.dtype.type((1 << width) - 1)
+        start += size
+    return words
+
+
+def _carry_bits(survivors: int) -> int:
+    return (survivors - 1).bit_length()
+
+
+def _read_carries(data: bytes, size: int, survivors: int) -> Carries:
+    width = _carry_bits(survivors)
+    if len(data) != packed_bytes(size, width):
+        raise ProtocolError(
+            f"carries of {len(data):,} bytes; this round's have {packed_bytes(size, width):,}"
+        )
+    carries = unpack(data, size, width).astype(np.uint8)
+    # The sum of n numbers below 2^w is below n·2^w.
+    if (carries >= survivors).any():
+        raise VerificationError(
+            f"the announced sum has a number that no {survivors} masked ones add up to"
+        )
+    return carries
