@@ -31,6 +31,14 @@ class TestMasked(ProtectionConformance):
         return plan
 
 
+class TestMaskedVerified(ProtectionConformance):
+    """The complete graph, and parties that check the sum."""
+
+    def plan(self, **fields):
+        verified = Masked(verified=True)
+        return plan_of(**{"parties": 6, "dropouts": 2, "aggregation": verified, **fields})
+
+
 class TestMaskedWithACuriousCoordinator(ProtectionConformance):
     """The complete graph without a quorum, so that more may drop out than stay."""
 

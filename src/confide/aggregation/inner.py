@@ -8,7 +8,7 @@ from typing import Final
 from confide.aggregation.clear import ClearCoordinator, ClearParty
 from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
 from confide.aggregation.envelope import Round
-from confide.aggregation.masked import MaskedCoordinator, MaskedParty
+from confide.aggregation.masked import masked_coordinator, masked_party
 from confide.aggregation.session import (
     Announcer,
     Contribution,
@@ -25,7 +25,7 @@ CoordinatorFactory = Callable[[Round, bytes, tuple[str, ...], Announcer], Coordi
 
 _SESSIONS: Final[Mapping[type, tuple[PartyFactory, CoordinatorFactory]]] = {
     Clear: (ClearParty, ClearCoordinator),
-    Masked: (MaskedParty, MaskedCoordinator),
+    Masked: (masked_party, masked_coordinator),
     Encrypted: (EncryptedParty, EncryptedCoordinator),
 }
 

@@ -39,11 +39,17 @@ class RoundResult:
         survivors: Names of the parties in the sum, in order.
         totals: The sums' lattice integers, shape `(group.size,)`.
         receipt: What an enclave signed of it (`confide.aggregation.enclave.Receipt`), or None.
+        opening: What each party checks a verified sum by (`confide.aggregation.masked.Opening`), or
+            None.
+        consents: What shows a party that was not among the survivors what a quorum signed before a
+            verified sum was opened (`confide.aggregation.masked.Consents`), or None.
     """
 
     survivors: tuple[str, ...]
     totals: Integers
     receipt: bytes | None = None
+    opening: bytes | None = field(default=None, repr=False)
+    consents: bytes | None = field(default=None, repr=False)
 
 
 class PartySession(Protocol):

@@ -38,6 +38,7 @@ from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Corruption, Threat
 from confide.plan.value import Value
+from confide.plan.verified import check_verified, verifies
 
 __all__ = ["MAX_PLAN_BYTES", "MIGRATED_VERSION", "SCHEMA_VERSION", "Plan"]
 
@@ -190,6 +191,7 @@ class Plan(Value):
             )
         check_noise(self)
         self._check_enclave()
+        check_verified(self)
         for declared in self.sums.sums:
             self.sum_bits(declared)
 
@@ -408,6 +410,11 @@ class Plan(Value):
     def attested(self) -> bool:
         """Whether an enclave adds them up."""
         return isinstance(self.aggregation, Enclave)
+
+    @cached_property
+    def verified(self) -> bool:
+        """Whether the parties check each announced sum themselves."""
+        return verifies(self)
 
     @property
     def coordinator_may_lie(self) -> bool:

@@ -54,7 +54,14 @@ class Masked(Value):
     """Secure aggregation by masks that cancel in the sum (Bonawitz et al. 2017, Bell et al. 2020).
 
     Degree, threshold and quorum are derived from the plan (`confide.plan.masking`).
+
+    Attributes:
+        verified: Whether parties check the announced sum themselves, so that a coordinator cannot
+            announce a false one (`confide.plan.verified` says for which plans). If omitted, they
+            do wherever they can and the coordinator may lie.
     """
+
+    verified: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class TestPartyThatDealsFalseShares:
                 federation.contributions, federation.names
             )
         else:
-            with pytest.raises(VerificationError, match="of 5 parties could open .* 'p004'"):
+            with pytest.raises(VerificationError, match=r"of 5 parties could open .* 'p004'"):
                 attempt.finish()
 
     def test_dropouts_are_still_called_dropouts(self):

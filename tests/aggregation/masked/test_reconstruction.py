@@ -98,8 +98,14 @@ class TestFalseShares:
     @pytest.mark.parametrize("at_once", [1, 7, 32])
     def test_one_search_is_enough_for_a_liar(self, at_once, monkeypatch):
         """From then on its shares are not used where others are enough."""
-        searches, decode = [], decoding.decode
-        monkeypatch.setattr(decoding, "decode", lambda *args: searches.append(1) or decode(*args))
+        searches: list[object] = []
+        decode = decoding.decode
+
+        def counted(*args):
+            searches.append(args)
+            return decode(*args)
+
+        monkeypatch.setattr(decoding, "decode", counted)
         monkeypatch.setattr(module, "_AT_ONCE", at_once)
         federation = Federation(9, 5, owners=20)
         for owner in range(20):

@@ -14,10 +14,26 @@ no party is cut off, and a signed set of survivors:
 6. *unmask → opened*: a quorum signed the same survivors, so it opens for each neighbour one share:
    of the self mask if that neighbour survived, else of its mask key.
 
-Parties do not trust the coordinator with anything but the sum and with going on.
+Parties do not trust the coordinator with anything but the sum and with going on; and if the plan's
+sums are verified, not with the sum either (`verified`).
 """
 
 from confide.aggregation.masked.coordinator import MaskedCoordinator
+from confide.aggregation.masked.opening import Opening
 from confide.aggregation.masked.party import MaskedParty
+from confide.aggregation.masked.sessions import masked_coordinator, masked_party
+from confide.aggregation.masked.verified import Consents, verify_sum
+from confide.aggregation.masked.verified_coordinator import VerifiedCoordinator
+from confide.aggregation.masked.verified_party import VerifiedParty
 
-__all__ = ["MaskedCoordinator", "MaskedParty"]
+__all__ = [
+    "Consents",
+    "MaskedCoordinator",
+    "MaskedParty",
+    "Opening",
+    "VerifiedCoordinator",
+    "VerifiedParty",
+    "masked_coordinator",
+    "masked_party",
+    "verify_sum",
+]

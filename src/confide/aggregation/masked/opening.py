@@ -16,39 +16,31 @@ from confide.aggregation.sharing import wire
 from confide.errors import ProtocolError, VerificationError
 from confide.randomness import SEED_BYTES
 
-__all__ = ["IntegerSum", "Opening", "opening_bytes", "reduce_words"]
+__all__ = ["Opening", "accumulate", "opening_bytes", "reduce_words"]
 
 _OVERHEAD: Final = 256
 _ITEMS: Final = 16
 
 
-class IntegerSum:
-    """The sum of masked vectors over the whole numbers: modulo 2^w, and the multiples of 2^w.
+def accumulate(layout: Layout, low: Words, carries: Carries, words: Words) -> None:
+    """Adds a masked vector to a sum over the whole numbers, in place.
 
-    Attributes:
+    Args:
+        layout: Of both.
         low: The sum modulo each sum's 2^w, shape `(layout.size,)`.
         carries: Multiples of 2^w beside it; up to 2^8 vectors fit.
+        words: The vector, numbers in [0, 2^w).
     """
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self.low: Words = np.zeros(layout.size, layout.dtype)
-        self.carries: Carries = np.zeros(layout.size, np.uint8)
-
-    def add(self, words: Words) -> None:
-        """Adds a vector of numbers in [0, 2^w)."""
-        np.add(self.low, words, out=self.low)
-        # Where a word has just w bits, a sum that wrapped around is below what was added.
-        self.carries += self.low < words
-        start = 0
-        for size, width in zip(self._layout.sizes, self._layout.bits, strict=True):
-            if width < 8 * self.low.itemsize:
-                part = self.low[start : start + size]
-                self.carries[start : start + size] += (part >> part.dtype.type(width)).astype(
-                    np.uint8
-                )
-            start += size
-        reduce_words(self._layout, self.low)
+    np.add(low, words, out=low)
+    # Where a word has just w bits, a sum that wrapped around is below what was added.
+    carries += low < words
+    start = 0
+    for size, width in zip(layout.sizes, layout.bits, strict=True):
+        if width < 8 * low.itemsize:
+            above = low[start : start + size] >> low.dtype.type(width)
+            carries[start : start + size] += above.astype(np.uint8)
+        start += size
+    reduce_words(layout, low)
 
 
 @dataclass(frozen=True)

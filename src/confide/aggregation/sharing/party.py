@@ -78,6 +78,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         self._masking = round_.plan.masking
         self._names = [p.name for p in round_.plan.parties]
         self._me = self._names.index(identity.name)
+        self._state_hash = state_hash
         self._start = wire.start_transcript(self.protocol, round_, state_hash)
         self._transcript = self._start
         self._sealed_bytes = sealed_bytes
