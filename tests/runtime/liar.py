@@ -115,7 +115,9 @@ class Liar:
     def announce(self, totals: np.ndarray, survivors: Sequence[str]) -> None:
         """Announces these sums as the round's, to everybody, and goes on."""
         round_ = Round(self.plan, self.number)
-        result = RoundResult(tuple(survivors), totals)
+        opened = self.sums.get(self.number)
+        opening = opened.opening if opened is not None else None
+        result = RoundResult(tuple(survivors), totals, opening=opening)
         said = round_.announce(KEY, RESULT, **result_fields(round_, result))
         for party in self.parties.values():
             party.receive(framed(round_, said))

@@ -35,11 +35,17 @@ CURIOUS = Threat(
     confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
 )
 PER_FIRM = Neighbours(unit=Unit.PARTY)
-PROTECTIONS = {"masked": Masked(), "encrypted": Encrypted()}
+PROTECTIONS = {"masked": Masked(verified=False), "encrypted": Encrypted()}
 
 
 def plan_of(**fields):
-    fields = {"rounds": 6, "dropouts": 2, "crowd": FixedCrowd(), **fields}
+    fields = {
+        "rounds": 6,
+        "dropouts": 2,
+        "crowd": FixedCrowd(),
+        "aggregation": PROTECTIONS["masked"],
+        **fields,
+    }
     return drift().plan(parties=list(NAMES), **fields)
 
 
@@ -144,6 +150,44 @@ def exact_contribution(plan, victim):
 def steps_of_noise(plan):
     """The standard deviation of the noise that is in a sum at least, in lattice steps."""
     return float(plan.noise_steps(plan.sums.sums[0]) * np.sqrt(plan.honest_survivors))
+
+
+class TestVerifiedSums:
+    """Parties that check each sum themselves end false sums, and not differences."""
+
+    def plan(self, **fields):
+        return plan_of(aggregation=Masked(), **fields)
+
+    def test_are_the_default_where_the_coordinator_may_lie(self):
+        assert self.plan().verified
+        assert not plan_of(threat=CURIOUS, aggregation=Masked()).verified
+
+    @pytest.mark.parametrize("nudge", [0, 1])
+    def test_keep_the_coordinator_from_choosing_the_state(self, nudge):
+        liar = Liar(self.plan())
+        full = liar.open_round()
+        false = np.zeros(2, np.int64) if nudge == 0 else full.totals + nudge
+        liar.announce(false, full.survivors)
+        assert set(liar.failures) == set(NAMES)
+        assert all("false sum" in str(e) or "opening" in str(e) for e in liar.failures.values())
+        assert {party.number for party in liar.parties.values()} == {0}
+
+    def test_do_not_keep_a_dropout_from_telling_what_stays_the_same(self, monkeypatch):
+        monkeypatch.setattr(SharingParty, "_check_opening", lambda self: None)
+        liar = Liar(self.plan())
+        full = liar.open_round()
+        liar.announce(full.totals, full.survivors)
+        without = liar.open_round(ignoring=[NAMES[4]])
+        stolen = (full.totals - without.totals)[:1]
+        assert close_to(stolen, liar.contribution(NAMES[4])[:1], liar.plan)
+
+    def test_of_a_fixed_crowd_open_no_difference_at_all(self):
+        liar = Liar(self.plan())
+        full = liar.open_round()
+        liar.announce(full.totals, full.survivors)
+        with pytest.raises(DropoutError):
+            liar.open_round(ignoring=[NAMES[4]])
+        assert {type(e) for e in liar.failures.values()} == {OpeningError}
 
 
 class TestRetries:

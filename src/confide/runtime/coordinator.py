@@ -55,6 +55,7 @@ from confide.runtime.events import (
     SurvivorsAnnounced,
 )
 from confide.runtime.wire import (
+    CONSENTS,
     READY,
     REFUSAL,
     RESULT,
@@ -71,6 +72,7 @@ Outbox = Mapping[str, list[bytes]]
 """Messages to send, by party, each party's in order."""
 
 _SMALL: Final = 1024
+_ITEMS: Final = 8
 _KEPT_BYTES: Final = 64 << 20
 """As many bytes of results are kept for parties that may come back."""
 
@@ -135,7 +137,7 @@ class CoordinatorRun:
         self._absent: set[str] = set()
         self._refused: dict[str, Refusal] = {}
         self._sent: dict[str, bytes] = {}
-        self._log: dict[int, bytes] = {}
+        self._log: dict[int, list[bytes]] = {}
         self._reached = {p.name: 0 for p in plan.parties}
         self._caught_up: set[tuple[str, int]] = set()
         self._held: RoundResult | None = None
@@ -302,7 +304,7 @@ class CoordinatorRun:
         round_ = Round(self._plan, self.number, last)
         message = framed(round_, round_.announce(self._key, SKIP))
         self._on_event(RoundSkipped(self.number))
-        self._log[self.number] = message
+        self._log[self.number] = [message]
         for messages in outbox.values():
             messages.append(message)
         self._move_on(self.state)
@@ -320,14 +322,25 @@ class CoordinatorRun:
         noisy = release(part, result, self._random)
         fields = result_fields(self._round, noisy)
         message = framed(self._round, self._round.announce(self._key, RESULT, **fields))
-        self._log[self.number] = message
+        consents = self._consents(noisy)
+        self._log[self.number] = [*consents, message]
         computation = self._computations[self._plan.stage_of(self.number)]
         state = next_state(computation, self.state, noisy.totals)
-        receivers = {name for name in self._reached if part.release.reaches(name)}
+        receivers = [name for name in self._reached if part.release.reaches(name)]
+        saw = set(self._round_members())
         event = ResultReleased(self.number, noisy, dict(self._refused))
         self._move_on(state)
         self._on_event(event)
-        return self._start({name: [message] for name in receivers})
+        return self._start(
+            {name: [message] if name in saw else [*consents, message] for name in receivers}
+        )
+
+    def _consents(self, result: RoundResult) -> list[bytes]:
+        """What shows a verified sum to parties that did not see it opened."""
+        if result.consents is None:
+            return []
+        said = self._round.announce(self._key, CONSENTS, consents=result.consents)
+        return [framed(self._round, said)]
 
     def _move_on(self, state: State) -> None:
         before = self._plan.stage_of(self.number)
@@ -340,34 +353,46 @@ class CoordinatorRun:
     def _forget(self) -> None:
         """Lets go of old results that nobody who takes part still waits for, once they are many."""
         behind = min(self._reached[name] for name in self._invited())
-        held = sum(map(len, self._log.values()))
+        sizes = {number: sum(map(len, kept)) for number, kept in self._log.items()}
+        held = sum(sizes.values())
         for number in sorted(self._log):
             if number >= behind or held <= _KEPT_BYTES:
                 break
-            held -= len(self._log.pop(number))
+            del self._log[number]
+            held -= sizes[number]
 
     def _round_members(self) -> tuple[str, ...]:
         return tuple(name for name in self._sent if name not in self._refused)
 
     def _catch_up(self, message: bytes) -> list[bytes]:
         """The results that a late party missed, and then what it was asked."""
-        envelope = self._round.open(message, READY, _SMALL)
-        (number,) = fields_of(canonical.decode(envelope.payload, _SMALL), next=int)
+        sender, number = self._read(message, READY, next=int)
         missed = [self._log[n] for n in range(number, self.number) if n in self._log]
-        again = (envelope.sender, number) in self._caught_up
-        self._caught_up.add((envelope.sender, number))
+        kept = [message for messages in missed for message in messages]
+        again = (sender, number) in self._caught_up
+        self._caught_up.add((sender, number))
         if len(missed) < self.number - number or again:
             # Too long ago, or what it was sent before did not help.
-            self._refuse(envelope.sender, Refusal.PROTOCOL)
+            self._refuse(sender, Refusal.PROTOCOL)
             return []
-        asked = self._sent.get(envelope.sender)
-        return [*missed, asked] if asked is not None else missed
+        asked = self._sent.get(sender)
+        return [*kept, asked] if asked is not None else kept
 
     def _take_refusal(self, message: bytes) -> None:
-        envelope = self._round.open(message, REFUSAL, _SMALL)
-        (given,) = fields_of(canonical.decode(envelope.payload, _SMALL), reason=str)
+        sender, given = self._read(message, REFUSAL, reason=str)
         known = {reason.value: reason for reason in Refusal}
-        self._refuse(envelope.sender, known.get(given, Refusal.ERROR))
+        self._refuse(sender, known.get(given, Refusal.ERROR))
+
+    def _read(self, message: bytes, kind: str, **field: type) -> tuple[str, Any]:
+        """Sender and value of a message that names the attempt that it is signed for."""
+        match canonical.decode(message, _SMALL, _ITEMS):
+            case [_, _, bytes(payload), _]:
+                values = canonical.decode(payload, _SMALL, _ITEMS)
+            case _:
+                raise ProtocolError(f"a {kind!r} message that is not an envelope")
+        number, attempt, value = fields_of(values, number=int, attempt=int, **field)
+        envelope = Round(self._plan, number, attempt).open(message, kind, _SMALL)
+        return envelope.sender, value
 
     def _refuse(self, party: str, reason: Refusal) -> None:
         if party in self._reached and party not in self._refused:
@@ -391,7 +416,7 @@ class CoordinatorRun:
                 "inputs": list(self._inputs),
                 "state": saved.state_to_plain(self.state),
                 "openings": saved.openings_to_plain(self._openings),
-                "log": [[number, message] for number, message in sorted(self._log.items())],
+                "log": [[number, kept] for number, kept in sorted(self._log.items())],
                 "reached": sorted([name, number] for name, number in self._reached.items()),
             },
         )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from confide import canonical
 from confide.aggregation import Identity, Integers, PartySession, Round, RoundResult, party_session
 from confide.aggregation.envelope import fields_of
+from confide.aggregation.masked.verified import check_announced
 from confide.computation import (
     Account,
     Checkpoint,
@@ -30,6 +31,7 @@ from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
 from confide.runtime.saved import Recording, ReplayedRegister
 from confide.runtime.wire import (
+    CONSENTS,
     READY,
     REFUSAL,
     RESULT,
@@ -113,6 +115,7 @@ class PartyRun:
         self._recording: Recording | None = None
         self._answered: tuple[bytes, bytes] | None = None
         self._next_own: State = {}
+        self._consents: bytes | None = None
 
     def __repr__(self) -> str:
         return (
@@ -194,10 +197,13 @@ class PartyRun:
         round_ = Round(self._plan, number, attempt)
         kind = kind_of(announcement)
         if number > self.number:
-            payload = canonical.encode({"next": self.number})
-            return round_.seal(self._identity.key, self.name, READY, payload)
+            return self._say(round_, READY, next=self.number)
         if number < self.number:
             return None  # Of a round that is over: what it says is known.
+        if kind == CONSENTS:
+            said = round_.read_announcement(announcement, CONSENTS, len(announcement))
+            self._consents = fields_of(said, consents=bytes)[0]
+            return None
         if kind == RESULT:
             self._accept(round_, announcement)
             return None
@@ -254,9 +260,16 @@ class PartyRun:
         result, state = self._step(round_, announcement, computation, self.state)
         mine = self._attempt == round_ and self._session is not None
         self._check_consent(round_, result)
-        if mine and self._session is not None and self.name in result.survivors:
-            self._session.accept(result)
+        self._check(round_, replace(result, consents=self._consents))
         self._move_on(state, committed=mine and self.name in result.survivors)
+
+    def _check(self, round_: Round, result: RoundResult) -> None:
+        """Checks a result as far as the protection lets a party that was there, or was not."""
+        if self._session is not None and self._attempt == round_:
+            if self._plan.verified or self.name in result.survivors:
+                self._session.accept(result)
+        elif self._plan.verified:
+            check_announced(round_, state_hash(self.state), result)
 
     def _check_consent(self, round_: Round, result: RoundResult) -> None:
         for opening in self._identity.register.openings:
@@ -272,7 +285,7 @@ class PartyRun:
         if committed:
             self.own = self._next_own
         self._session = self._recording = self._answered = None
-        self._next_own = {}
+        self._next_own, self._consents = {}, None
         before = self._plan.stage_of(self.number)
         self.number += 1
         self.state = state
@@ -287,8 +300,13 @@ class PartyRun:
             round_ = Round(self._plan, number, attempt)
         except ProtocolError:
             return None
-        payload = canonical.encode({"reason": reason.value})
-        return round_.seal(self._identity.key, self.name, REFUSAL, payload)
+        return self._say(round_, REFUSAL, reason=reason.value)
+
+    def _say(self, round_: Round, kind: str, **values: object) -> bytes:
+        """A message beside the protocol's, which names the attempt that it is signed for."""
+        place = {"number": round_.number, "attempt": round_.attempt}
+        payload = canonical.encode(place | values)
+        return round_.seal(self._identity.key, self.name, kind, payload)
 
     # --- saved and restored ----------------------------------------------------------------------
 

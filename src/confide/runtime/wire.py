@@ -2,9 +2,10 @@
 
 Before each announcement stands the round and the attempt that it is of, in twelve bytes, so that a
 party knows what to verify its signature for. Beside the announcements of a protocol there are
-*result* (the released sums, by which a late party catches up) and *skip* (a round without one). A
-party answers with messages of the protocol, or with *ready* (it missed results, and names the
-round that it waits for) or *refusal* (it takes no further part in this attempt, and why).
+*result* (the released sums, by which a late party catches up), *consents* (what shows a verified
+result to a party that did not see it opened) and *skip* (a round without a result). A party answers
+with messages of the protocol, or with *ready* (it missed results, and names the round that it waits
+for) or *refusal* (it takes no further part in this attempt, and why).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from confide.plan import NoNoise, Plan
 from confide.plan.noise import noise_tail
 
 __all__ = [
+    "CONSENTS",
     "READY",
     "REFUSAL",
     "RESULT",
@@ -49,6 +51,7 @@ __all__ = [
 
 RESULT: Final = "result"
 SKIP: Final = "skip"
+CONSENTS: Final = "consents"
 READY: Final = "ready"
 REFUSAL: Final = "refusal"
 
@@ -165,6 +168,7 @@ def result_fields(round_: Round, result: RoundResult) -> dict[str, bytes]:
         "survivors": members_to_bytes(np.isin(names, result.survivors)),
         "totals": layout.pack(words),
         "receipt": result.receipt or b"",
+        "opening": result.opening or b"",
     }
 
 
@@ -176,7 +180,8 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
         VerificationError: If it is over too few parties, or lies beyond what honest parties can
             reach.
     """
-    survivors, totals, receipt = fields_of(values, survivors=bytes, totals=bytes, receipt=bytes)
+    fields = dict.fromkeys(("survivors", "totals", "receipt", "opening"), bytes)
+    survivors, totals, receipt, opening = fields_of(values, **fields)
     plan, part = round_.plan, round_.part
     members = members_of(survivors, len(plan.parties))
     if members.sum() < plan.min_survivors:
@@ -191,4 +196,4 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
             "set it"
         )
     names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
-    return RoundResult(names, integers, receipt or None)
+    return RoundResult(names, integers, receipt or None, opening or None)

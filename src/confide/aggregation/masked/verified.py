@@ -35,6 +35,7 @@ from confide.aggregation.masked.opening import Opening
 from confide.aggregation.masked.ring_hash import Residues, RingHash
 from confide.aggregation.masked.unmask import Masks, Secrets, take_masks_off
 from confide.aggregation.modular import Layout
+from confide.aggregation.session import RoundResult
 from confide.aggregation.sharing import wire
 from confide.errors import DropoutError, VerificationError
 from confide.plan.masking import MAX_ATTEMPTS
@@ -45,6 +46,7 @@ from confide.plan.protection import NoiseShares
 __all__ = [
     "Agreed",
     "Consents",
+    "check_announced",
     "check_reach",
     "confirmation",
     "fixed_transcript",
@@ -91,6 +93,44 @@ def fixed_transcript(
     """
     parts = (b"".join(part[i] for i in sorted(part)) for part in (mask_keys, commitments, hashes))
     return wire.chain(transcript, "hashes", *parts)
+
+
+def check_announced(
+    round_: Round, state_hash: bytes, result: RoundResult, agreed: Agreed | None = None
+) -> None:
+    """Checks an announced result.
+
+    Who did not see a quorum sign the survivors' hashes, because it dropped out or gave up, checks
+    the quorum's signatures first.
+
+    Args:
+        round_: The attempt.
+        state_hash: Hash of the state that the verifier itself computed.
+        result: What the coordinator announces.
+        agreed: What the verifier saw a quorum sign; None if it did not.
+
+    Raises:
+        VerificationError: If the sum is not the one that a quorum of the survivors signed.
+        ProtocolError: If what should show it is malformed.
+    """
+    if result.opening is None:
+        raise VerificationError(
+            f"a sum of {round_} without its opening, by which parties check it: it is not taken"
+        )
+    if agreed is None:
+        if result.consents is None:
+            raise VerificationError(
+                f"the sum of {round_} comes without the signatures on what is in it, and this "
+                "party did not see them: ask the coordinator for the consents"
+            )
+        agreed = Consents.from_bytes(result.consents, round_).agreed(round_, state_hash)
+    totals = verify_sum(round_, agreed, result.opening)
+    survivors = tuple(round_.plan.parties[i].name for i in agreed.masks.alive)
+    if result.survivors != survivors or not np.array_equal(result.totals, totals):
+        raise VerificationError(
+            f"the sum that the coordinator announces of {round_} is another than the one that it "
+            "opens: a false sum, which this party does not take"
+        )
 
 
 def verify_sum(round_: Round, agreed: Agreed, opening: bytes) -> Integers:

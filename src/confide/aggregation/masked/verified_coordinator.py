@@ -99,7 +99,7 @@ class VerifiedCoordinator(MaskedCoordinator):
         """Puts the secrets together, and the opening before the masks are taken off its sum."""
         secrets = super()._open_secrets(masks)
         opening = Opening(self._words, self._carries, secrets)
-        self._opening = opening.to_bytes(self._layout, masks)
+        self._shown = opening.to_bytes(self._layout, masks)
         return secrets
 
     def _open_total(self) -> Integers:
@@ -110,7 +110,7 @@ class VerifiedCoordinator(MaskedCoordinator):
     def _close_opened(self, before: wire.Members) -> Outbox:
         outbox = super()._close_opened(before)
         self._result = replace(
-            self.result, opening=self._opening, consents=self._consents_of_all().to_bytes()
+            self.result, opening=self._shown, consents=self._consents_of_all().to_bytes()
         )
         return outbox
 

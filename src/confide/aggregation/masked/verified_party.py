@@ -15,10 +15,9 @@ from confide.aggregation.masked.ring_hash import RingHash
 from confide.aggregation.masked.unmask import Masks
 from confide.aggregation.masked.verified import (
     Agreed,
-    Consents,
+    check_announced,
     confirmation,
     fixed_transcript,
-    verify_sum,
 )
 from confide.aggregation.modular import Layout, Words
 from confide.aggregation.session import Contribution, Identity, RoundResult
@@ -47,36 +46,8 @@ class VerifiedParty(MaskedParty):
         self._agreed: Agreed | None = None
 
     def accept(self, result: RoundResult) -> None:
-        """Checks the announced sum.
-
-        A party that did not see a quorum sign the survivors' hashes, because it dropped out or gave
-        up, checks the quorum's signatures first.
-
-        Raises:
-            VerificationError: If the sum is not the one that a quorum of the survivors signed.
-            ProtocolError: If what should show it is malformed.
-        """
-        if result.opening is None:
-            raise VerificationError(
-                f"a sum of {self._round} without its opening: {self._identity.name!r} cannot check "
-                "it, and does not take it"
-            )
-        agreed = self._agreed or self._agreed_by(result)
-        totals = verify_sum(self._round, agreed, result.opening)
-        survivors = tuple(self._names[i] for i in agreed.masks.alive)
-        if result.survivors != survivors or not np.array_equal(result.totals, totals):
-            raise VerificationError(
-                f"the sum that the coordinator announces of {self._round} is another than the one "
-                "that it opens: a false sum, which this party does not take"
-            )
-
-    def _agreed_by(self, result: RoundResult) -> Agreed:
-        if result.consents is None:
-            raise VerificationError(
-                f"{self._identity.name!r} did not see who signed the hashes of {self._round}, and "
-                "the sum comes without their signatures: ask the coordinator for the consents"
-            )
-        return Consents.from_bytes(result.consents, self._round).agreed(self._round, self._state_hash)
+        """Checks the announced sum; see `check_announced`."""
+        check_announced(self._round, self._state_hash, result, self._agreed)
 
     # --- the steps -------------------------------------------------------------------------------
 
