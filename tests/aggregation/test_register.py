@@ -1,32 +1,59 @@
-"""What a party remembers outlives it: crashes, second processes, and files that are not its own."""
+"""What a party remembers outlives it: crashes, second processes, restarts and the next plan."""
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from tests.aggregation.support import Federation, plan_of
+from tests.aggregation.support import Federation, clear_plan, plan_of
 
-from confide.aggregation import DurableRegister, Identity, Round, RoundRegister
-from confide.errors import ProtocolError
-from confide.plan import Encrypted, Plan, simulation_key
+from confide.aggregation import Identity, LedgerRegister, Opening, Round, RoundRegister
+from confide.errors import DataError, LedgerError, OpeningError, ProtocolError
+from confide.plan import (
+    CentralNoise,
+    Encrypted,
+    Neighbours,
+    NoiseShares,
+    Plan,
+    Unit,
+    simulation_key,
+)
+from confide.privacy.ledger import Ledger
 
 PLAN = plan_of(aggregation=Encrypted())
+NAMES = tuple(party.name for party in PLAN.parties)
+CLEAR = clear_plan()
 
 
-@pytest.fixture(params=["memory", "file"])
-def register(request, tmp_path):
-    if request.param == "memory":
-        yield RoundRegister()
-        return
-    with DurableRegister(tmp_path / "rounds", PLAN) as made:
+def noisy(unit, noise=NoiseShares, **fields):
+    """A plan whose noise protects a unit."""
+    return plan_of(
+        noise=noise(noise_multiplier=2.0),
+        neighbours=Neighbours(unit=unit),
+        **fields,
+    )
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger.open(tmp_path / "ledger.db") as made:
+        made.open_dataset("loans")
         yield made
+
+
+@pytest.fixture(params=["memory", "ledger"])
+def register(request, ledger):
+    return RoundRegister() if request.param == "memory" else LedgerRegister(ledger, PLAN)
+
+
+def open_sum(register, plan, number, survivors):
+    """Takes part in a round and helps to open its sum."""
+    register.claim(Round(plan, number))
+    register.consent(Round(plan, number), survivors)
 
 
 class TestBoth:
@@ -40,135 +67,201 @@ class TestBoth:
         with pytest.raises(ProtocolError, match="a replay"):
             register.claim(Round(PLAN, 1, 0))
 
-    def test_spend_a_round_once_and_then_no_attempt_is_claimed(self, register):
+    @pytest.mark.parametrize("method", ["consent", "spend"])
+    def test_open_a_round_once_and_then_no_attempt_is_claimed(self, register, method):
+        def help_to_open(round_):
+            if method == "spend":
+                register.spend(round_)
+            else:
+                register.consent(round_, NAMES)
+
         register.claim(Round(PLAN, 0, 0))
-        register.spend(Round(PLAN, 0, 0))
+        help_to_open(Round(PLAN, 0, 0))
         with pytest.raises(ProtocolError, match="not the attempt"):
-            register.spend(Round(PLAN, 0, 0))
+            help_to_open(Round(PLAN, 0, 0))
         with pytest.raises(ProtocolError, match="spent"):
             register.claim(Round(PLAN, 0, 1))
         register.claim(Round(PLAN, 1, 0))
 
-    def test_spend_the_latest_attempt_only(self, register):
+    def test_open_the_latest_attempt_only(self, register):
         register.claim(Round(PLAN, 0, 0))
         register.claim(Round(PLAN, 0, 1))
         with pytest.raises(ProtocolError, match="not the attempt"):
-            register.spend(Round(PLAN, 0, 0))
-        register.spend(Round(PLAN, 0, 1))
+            register.consent(Round(PLAN, 0, 0), NAMES)
+        register.consent(Round(PLAN, 0, 1), NAMES)
+
+    def test_say_what_was_opened(self, register):
+        assert register.openings == ()
+        open_sum(register, PLAN, 0, NAMES[1:])
+        register.claim(Round(PLAN, 1, 0))
+        register.claim(Round(PLAN, 1, 3))
+        register.consent(Round(PLAN, 1, 3), NAMES[::-1])
+        assert register.openings == (Opening(0, 0, NAMES[1:]), Opening(1, 3, NAMES))
+
+    @pytest.mark.parametrize("survivors", [(), ("p000", "stranger"), ("p000", "p000", "p001")])
+    def test_refuse_survivors_that_are_no_parties(self, register, survivors):
+        register.claim(Round(PLAN, 0, 0))
+        with pytest.raises(ProtocolError, match="name each party in the sum once"):
+            register.consent(Round(PLAN, 0, 0), survivors)
+        register.consent(Round(PLAN, 0, 0), NAMES)
+
+    def test_refuse_an_exact_sum_after_one_over_an_unknown_set(self, register):
+        register.claim(Round(PLAN, 0, 0))
+        register.spend(Round(PLAN, 0, 0))
+        assert register.openings == (Opening(0, 0, ()),)
+        register.claim(Round(PLAN, 1, 0))
+        with pytest.raises(OpeningError, match="does not know over which parties"):
+            register.consent(Round(PLAN, 1, 0), NAMES)
 
 
-class TestFile:
+class TestMemory:
+    def test_begins_with_what_is_known(self):
+        known = (Opening(0, 1, NAMES), Opening(1, 0, NAMES[1:]))
+        register = RoundRegister(spent=[2], openings=known)
+        assert register.openings == (*known, Opening(2, 0, ()))
+        for number in range(3):
+            with pytest.raises(ProtocolError, match="spent"):
+                register.claim(Round(plan_of(rounds=4), number, 5))
+
+    def test_in_clear_each_round_may_be_spent(self):
+        """The coordinator sees each contribution, so there are no classes to keep."""
+        plan, register = clear_plan(dropouts=1), RoundRegister()
+        for number in range(2):
+            register.claim(Round(plan, number))
+            register.spend(Round(plan, number))
+        assert register.openings == tuple(Opening(n, 0, ()) for n in range(2))
+
+    def test_without_dropouts_the_survivors_are_everybody(self):
+        plan, register = plan_of(dropouts=0), RoundRegister()
+        register.claim(Round(plan, 0))
+        register.spend(Round(plan, 0))
+        assert register.openings == (Opening(0, 0, NAMES),)
+
+
+class TestLedger:
     def test_is_remembered_when_it_is_opened_again(self, tmp_path):
-        with DurableRegister(tmp_path / "rounds", PLAN) as first:
+        with Ledger.open(tmp_path / "ledger.db") as ledger:
+            first = LedgerRegister(ledger, PLAN)
             first.claim(Round(PLAN, 0, 3))
-            first.spend(Round(PLAN, 0, 3))
+            first.consent(Round(PLAN, 0, 3), NAMES[1:])
             first.claim(Round(PLAN, 1, 1))
-        with DurableRegister(tmp_path / "rounds", PLAN) as second:
+        with Ledger.open(tmp_path / "ledger.db") as ledger:
+            second = LedgerRegister(ledger, PLAN)
+            assert second.openings == (Opening(0, 3, NAMES[1:]),)
             with pytest.raises(ProtocolError, match="spent"):
                 second.claim(Round(PLAN, 0, 4))
             with pytest.raises(ProtocolError, match="a replay"):
                 second.claim(Round(PLAN, 1, 1))
-            second.spend(Round(PLAN, 1, 1))
+            second.consent(Round(PLAN, 1, 1), NAMES)
 
-    def test_is_one_for_two_that_are_open_at_once(self, tmp_path):
-        with (
-            DurableRegister(tmp_path / "rounds", PLAN) as one,
-            DurableRegister(tmp_path / "rounds", PLAN) as other,
-        ):
+    def test_is_one_for_two_that_are_open_at_once(self, ledger, tmp_path):
+        with Ledger.open(tmp_path / "ledger.db") as beside:
+            one, other = LedgerRegister(ledger, PLAN), LedgerRegister(beside, PLAN)
             one.claim(Round(PLAN, 0, 0))
             with pytest.raises(ProtocolError, match="a replay"):
                 other.claim(Round(PLAN, 0, 0))
             other.claim(Round(PLAN, 0, 1))
             with pytest.raises(ProtocolError, match="not the attempt"):
-                one.spend(Round(PLAN, 0, 0))
+                one.consent(Round(PLAN, 0, 0), NAMES)
 
-    def test_keeps_plans_apart(self, tmp_path):
+    def test_keeps_plans_apart(self, ledger):
         another = plan_of(aggregation=Encrypted(), name="another")
-        with DurableRegister(tmp_path / "rounds", PLAN) as one:
-            one.claim(Round(PLAN, 2, 0))
-            with pytest.raises(ProtocolError, match="each has its own"):
-                one.claim(Round(another, 0, 0))
-        with DurableRegister(tmp_path / "rounds", another) as other:
-            other.claim(Round(another, 0, 0))
+        one, other = LedgerRegister(ledger, PLAN), LedgerRegister(ledger, another)
+        one.claim(Round(PLAN, 2, 0))
+        with pytest.raises(ProtocolError, match="each has its own"):
+            one.claim(Round(another, 0, 0))
+        other.claim(Round(another, 0, 0))
+        with pytest.raises(ProtocolError, match="each has its own"):
+            one.consent(Round(another, 0, 0), NAMES)
+        assert one.openings == other.openings == ()
 
-    def test_that_is_none_is_refused(self, tmp_path):
-        (tmp_path / "rounds").write_bytes(b"not a register, but a text of some length" * 9)
-        with pytest.raises(ProtocolError, match="cannot open the register"):
-            DurableRegister(tmp_path / "rounds", PLAN)
+    def test_serves_many_threads_and_gives_each_attempt_to_one(self, ledger):
+        register, won = LedgerRegister(ledger, PLAN), []
 
-    def test_that_cannot_be_made_is_refused(self, tmp_path):
-        with pytest.raises(ProtocolError, match="cannot open the register"):
-            DurableRegister(tmp_path / "no such folder" / "rounds", PLAN)
+        def claim(attempt):
+            try:
+                register.claim(Round(PLAN, 0, attempt))
+                won.append(attempt)
+            except ProtocolError:
+                pass
 
-    def test_that_somebody_reads_fails_and_goes_on_when_they_have_left(self, tmp_path):
-        """A backup holds the file when a round is to be spent."""
-        with DurableRegister(tmp_path / "rounds", PLAN) as register:
-            register._connection.execute("PRAGMA busy_timeout=50")
-            register.claim(Round(PLAN, 0, 0))
-            reader = sqlite3.connect(tmp_path / "rounds", isolation_level=None)
-            reader.execute("BEGIN")
-            reader.execute("SELECT * FROM attempts").fetchall()
-            with pytest.raises(ProtocolError, match="database is locked"):
-                register.spend(Round(PLAN, 0, 0))
-            reader.execute("COMMIT")
-            reader.close()
-            register.spend(Round(PLAN, 0, 0))
-            with pytest.raises(ProtocolError, match="spent"):
-                register.claim(Round(PLAN, 0, 1))
+        threads = [threading.Thread(target=claim, args=(i // 4,)) for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == len(set(won)) > 0
 
-    def test_is_a_file_whatever_it_is_called(self, tmp_path, monkeypatch):
-        """SQLite keeps ":memory:" in memory."""
-        monkeypatch.chdir(tmp_path)
-        with DurableRegister(Path(":memory:"), PLAN) as register:
-            register.claim(Round(PLAN, 0, 0))
-        with (
-            DurableRegister(Path(":memory:"), PLAN) as register,
-            pytest.raises(ProtocolError, match="a replay"),
-        ):
+    def test_that_was_closed_lets_nothing_out(self, ledger):
+        register = LedgerRegister(ledger, PLAN)
+        ledger.close()
+        with pytest.raises(LedgerError, match="was closed"):
             register.claim(Round(PLAN, 0, 0))
 
-    def test_serves_many_threads_and_gives_each_attempt_to_one(self, tmp_path):
-        with DurableRegister(tmp_path / "rounds", PLAN) as register:
-            won = []
+    def test_knows_its_datasets(self, ledger):
+        with pytest.raises(DataError, match="no dataset 'homes'"):
+            LedgerRegister(ledger, PLAN, ["homes"])
 
-            def claim(attempt):
-                try:
-                    register.claim(Round(PLAN, 0, attempt))
-                    won.append(attempt)
-                except ProtocolError:
-                    pass
 
-            threads = [threading.Thread(target=claim, args=(i // 4,)) for i in range(16)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert len(won) == len(set(won)) > 0
+class TestTheCrowdOfADataset:
+    """The attack: one more plan over the same rows, with one party more or less."""
 
-    def test_that_was_closed_lets_nothing_out(self, tmp_path):
-        register = DurableRegister(tmp_path / "rounds", PLAN)
-        register.close()
-        with pytest.raises(ProtocolError, match="takes no part"):
-            register.claim(Round(PLAN, 0, 0))
+    smaller = plan_of(4)
+
+    def test_is_the_same_in_every_exact_plan(self, ledger):
+        open_sum(LedgerRegister(ledger, PLAN, ["loans"]), PLAN, 0, NAMES)
+        again = plan_of(name="again")
+        register = LedgerRegister(ledger, again, ["loans"])
+        open_sum(register, again, 0, NAMES)
+        register.claim(Round(again, 1))
+        with pytest.raises(OpeningError, match="0 joined and 1 left"):
+            register.consent(Round(again, 1), NAMES[1:])
+
+    def test_refuses_another_plan_before_anything_is_computed(self, ledger):
+        open_sum(LedgerRegister(ledger, PLAN, ["loans"]), PLAN, 0, NAMES)
+        with pytest.raises(OpeningError, match="dataset 'loans', was in exact sums"):
+            LedgerRegister(ledger, self.smaller, ["loans"])
+        LedgerRegister(ledger, self.smaller)
+
+    @pytest.mark.parametrize(
+        "plan",
+        [
+            noisy(Unit.RECORD),
+            noisy(Unit.PARTY, CentralNoise, threat=CLEAR.threat, aggregation=CLEAR.aggregation),
+        ],
+        ids=["noise per record", "noise added by the coordinator"],
+    )
+    def test_counts_noise_that_does_not_cover_a_party_as_none(self, ledger, plan):
+        open_sum(LedgerRegister(ledger, self.smaller, ["loans"]), self.smaller, 0, NAMES[:4])
+        with pytest.raises(OpeningError, match="1 joined and 0 left"):
+            LedgerRegister(ledger, plan, ["loans"])
+
+    def test_may_change_under_noise_per_party(self, ledger):
+        plan = noisy(Unit.PARTY)
+        open_sum(LedgerRegister(ledger, self.smaller, ["loans"]), self.smaller, 0, NAMES[:4])
+        register = LedgerRegister(ledger, plan, ["loans"])
+        open_sum(register, plan, 0, NAMES)
+        open_sum(register, plan, 1, NAMES[1:])
 
 
 CRASHING = """
     import os, signal, sys
     from pathlib import Path
-    from confide.aggregation import DurableRegister, Round
+    from confide.aggregation import LedgerRegister, Round
     from confide.plan import Plan
+    from confide.privacy.ledger import Ledger
 
     plan = Plan.from_canonical(Path(sys.argv[1]).read_bytes())
-    register = DurableRegister(Path(sys.argv[2]), plan)
+    register = LedgerRegister(Ledger.open(Path(sys.argv[2])), plan)
     register.claim(Round(plan, 0, 0))
-    if sys.argv[3] == "spend":
-        register.spend(Round(plan, 0, 0))
+    if sys.argv[3] == "consent":
+        register.consent(Round(plan, 0, 0), tuple(party.name for party in plan.parties))
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
-@pytest.mark.parametrize(("last", "message"), [("claim", "a replay"), ("spend", "spent")])
+@pytest.mark.parametrize(("last", "message"), [("claim", "a replay"), ("consent", "spent")])
 def test_a_party_that_is_killed_comes_back_bound_by_what_it_did(tmp_path, last, message):
     """Killed between the disk and the wire: whether the message left is unknown, and it counts."""
     plan, rounds = tmp_path / "plan", tmp_path / "rounds"
@@ -178,11 +271,8 @@ def test_a_party_that_is_killed_comes_back_bound_by_what_it_did(tmp_path, last, 
     )
     assert died.returncode == -signal.SIGKILL
     read = Plan.from_canonical(plan.read_bytes())
-    with (
-        DurableRegister(rounds, read) as register,
-        pytest.raises(ProtocolError, match=message),
-    ):
-        register.claim(Round(read, 0, 0))
+    with Ledger.open(rounds) as ledger, pytest.raises(ProtocolError, match=message):
+        LedgerRegister(ledger, read).claim(Round(read, 0, 0))
 
 
 def test_a_restarted_party_cannot_be_made_to_open_a_round_twice(tmp_path):
@@ -193,7 +283,11 @@ def test_a_restarted_party_cannot_be_made_to_open_a_round_twice(tmp_path):
         """Starts all parties, lets them open a round, and stops them."""
         with ExitStack() as stopped:
             for name in federation.names:
-                register = stopped.enter_context(DurableRegister(tmp_path / name, PLAN))
+                ledger = stopped.enter_context(Ledger.open(tmp_path / name))
+                register = LedgerRegister(ledger, PLAN)
+                # A coordinator that asks for these rounds again is refused; one that goes on from
+                # `openings` skips them.
+                assert {opening.number for opening in register.openings} == set(range(number))
                 federation.identities[name] = Identity(name, simulation_key(name), register)
             for name in federation.names:
                 for spent in range(number):

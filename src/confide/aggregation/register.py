@@ -1,40 +1,42 @@
-"""What a party remembers about rounds, so that nothing is used twice."""
+"""What a party remembers about rounds, so that nothing is opened twice and nobody is told apart."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self
+
+import numpy as np
 
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
+from confide.privacy.ledger import Ledger
+from confide.privacy.ledger.rounds import Attempt, Rounds
 
-__all__ = ["DurableRegister", "RoundRegister"]
+__all__ = ["LedgerRegister", "RoundRegister"]
 
 
 class RoundRegister:
-    """Which attempts a party took part in, and which rounds it may have helped to open.
+    """Which attempts a party took part in, and which sums it helped to open, over whom.
 
-    Attempts only go up, and a round whose sum this party may have helped to open is spent. One
-    register serves one party under one plan, for as long as the plan is used. This one forgets when
-    the process ends: see `DurableRegister`.
+    Attempts only go up, and a round that this party consented to is spent: no second sum of it is
+    opened. One register serves one party under one plan, for as long as the plan is used. This one
+    forgets when the process ends: see `LedgerRegister`.
 
     Args:
-        spent: Rounds that are spent from the start.
+        spent: Rounds that are spent from the start, over parties that nobody knows.
+        openings: Openings that are known from the start.
     """
 
-    def __init__(self, spent: Iterable[int] = ()) -> None:
-        self._latest: tuple[int, int] = (-1, 0)
-        self._spent: set[int] = set(spent)
-        self._openings: list[Opening] = []
-        self._answers: dict[int, bytes] = {}
+    def __init__(self, spent: Iterable[int] = (), openings: Iterable[Opening] = ()) -> None:
+        self._rounds: Rounds[tuple[str, ...]] = Rounds()
+        for number, attempt, survivors in (
+            *((o.number, o.attempt, o.survivors) for o in sorted(openings)),
+            *((number, 0, ()) for number in spent),
+        ):
+            self._rounds.merge(number, attempt, survivors, spent=True)
         self._lock = Lock()
 
     def claim(self, round_: Round) -> None:
@@ -43,35 +45,39 @@ class RoundRegister:
         Raises:
             ProtocolError: If it, or a later one, was claimed before, or the round is spent.
         """
+        attempt = _attempt(round_)
         with self._lock:
-            self._claim(round_)
+            self._rounds.check_claim(attempt)
+            self._rounds.claim(attempt)
 
-    def spend(self, round_: Round) -> None:
-        """Marks a round as spent; called before what helps to open its sum leaves.
+    def consent(self, round_: Round, survivors: tuple[str, ...]) -> None:
+        """Spends a round, over these survivors; called before what helps to open its sum leaves.
+
+        Args:
+            round_: The attempt, the latest claimed.
+            survivors: The names of the parties in the sum.
 
         Raises:
             ProtocolError: If a later attempt was claimed, or the round was spent: a session that
-                went on beside its successor could open a second sum.
+                went on beside its successor could open a second sum. Or if a survivor is no party.
+            OpeningError: If what the sum tells together with earlier ones cannot be known, or may
+                tell parties apart.
         """
-        with self._lock:
-            self._spend(round_)
+        self._open(round_, _in_order(round_.plan, survivors))
 
-    def consent(self, round_: Round, survivors: tuple[str, ...]) -> None:
-        """Marks a round as spent and its sum as opened over these survivors.
+    def spend(self, round_: Round) -> None:
+        """Spends a round over survivors that this party does not learn.
 
-        Called before a signature on them leaves. Whatever becomes of the round, its sum counts as
-        opened from then on.
-
-        Args:
-            round_: The attempt.
-            survivors: Names of the parties in the sum, in order.
+        For protections without a set of survivors: in clear the coordinator sees each contribution
+        anyway. Where all parties must be in a sum, they are its survivors; else the opening is
+        over an unknown set.
 
         Raises:
-            ProtocolError: As `spend`.
+            ProtocolError: See `consent`.
+            OpeningError: See `consent`.
         """
-        with self._lock:
-            self._spend(round_)
-            self._openings.append(Opening(round_.number, round_.attempt, survivors))
+        everybody = tuple(party.name for party in round_.plan.parties)
+        self._open(round_, () if round_.plan.dropouts else everybody)
 
     def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
         """Notes what a step of an attempt answered, before the answer leaves.
@@ -91,160 +97,129 @@ class RoundRegister:
                 latest: the save is older than this register.
         """
         both = hashlib.sha256(announcement).digest() + hashlib.sha256(answer).digest()
-        with self._lock:
-            self._answered(round_, step, hashlib.sha256(both).digest())
-
-    @property
-    def spent(self) -> frozenset[int]:
-        """The rounds whose sums this party may have helped to open."""
-        with self._lock:
-            return frozenset(self._spent)
+        self._answer(round_, step, hashlib.sha256(both).digest())
 
     def knows(self, round_: Round) -> bool:
         """Whether an attempt is the latest one claimed."""
         with self._lock:
-            return (round_.number, round_.attempt) == self._latest
+            return _attempt(round_).place == self._rounds.latest
 
-    def _answered(self, round_: Round, step: int, digest: bytes) -> None:
-        if (round_.number, round_.attempt) != self._latest:
-            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
-        if self._answers.setdefault(step, digest) != digest:
-            raise ProtocolError(
-                f"step {step} of {round_} had another announcement or answer: what goes on here is "
-                "an older save, or a copy, of a run that went further, or the data have changed "
-                "since. Start the party anew: it takes part again from the next attempt on"
-            )
+    @property
+    def spent(self) -> frozenset[int]:
+        """The rounds whose sums this party may have helped to open."""
+        return frozenset(opening.number for opening in self.openings)
 
     @property
     def openings(self) -> tuple[Opening, ...]:
-        """The openings that this party consented to, in order."""
+        """What this party consented to, in order. The rounds in it are never opened again."""
         with self._lock:
-            return tuple(self._openings)
+            return tuple(Opening(*opening) for opening in self._rounds.openings)
 
-    def _claim(self, round_: Round) -> None:
-        if round_.number in self._spent:
-            raise ProtocolError(
-                f"{round_} is spent: this party has helped to open its sum, and a second sum over "
-                "other survivors would tell them apart. Go on with the next round"
-            )
-        if (round_.number, round_.attempt) <= self._latest:
-            raise ProtocolError(f"{round_} is not after what this party took part in: a replay")
-        self._latest, self._answers = (round_.number, round_.attempt), {}
+    def _answer(self, round_: Round, step: int, digest: bytes) -> None:
+        attempt = _attempt(round_)
+        with self._lock:
+            self._rounds.check_answer(attempt, step, digest)
+            self._rounds.answer(step, digest)
 
-    def _spend(self, round_: Round) -> None:
-        if round_.number in self._spent or (round_.number, round_.attempt) != self._latest:
-            raise ProtocolError(f"{round_} is not the attempt that this party takes part in")
-        self._spent.add(round_.number)
+    def _open(self, round_: Round, survivors: tuple[str, ...]) -> None:
+        attempt = _attempt(round_)
+        with self._lock:
+            self._rounds.check_consent(attempt, survivors, exact=not round_.plan.firms_covered)
+            self._rounds.consent(attempt, survivors)
 
 
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS attempts (
-    plan BLOB NOT NULL,
-    number INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    spent INTEGER NOT NULL,
-    PRIMARY KEY (plan, number)
-) STRICT
-"""
+class LedgerRegister(RoundRegister):
+    """A register in the party's ledger: one durable store of charges, rounds and openings.
 
-
-class DurableRegister(RoundRegister):
-    """A register in a file, which outlives crashes and serves threads and processes alike.
-
-    What is claimed or spent is on the disk before `claim` and `spend` return, so before anything
-    that depends on it leaves the party. One file serves one party under any number of plans; a copy
-    or an older backup of it is another party's memory, and voids the promise.
+    What is claimed or consented to is on the disk before the method returns, so before anything
+    that depends on it leaves the party. It outlives crashes and serves threads and processes alike.
+    A restored backup of the ledger is another memory, which a signed head kept elsewhere shows
+    (`Ledger.verify`).
 
     Args:
-        path: The file, made if it is not there.
+        ledger: The party's own ledger, open for as long as the register is used.
         plan: The plan whose rounds are remembered.
+        datasets: The datasets in the ledger that contributions are computed from. Exact sums of a
+            dataset, of all plans together, are over one crowd.
 
     Raises:
-        ProtocolError: If the file cannot be read or written.
+        OpeningError: If exact sums of a dataset were opened over another crowd than the plan's
+            parties: nothing was computed yet.
+        DataError: If a dataset is unknown to the ledger.
     """
 
-    def __init__(self, path: Path, plan: Plan) -> None:
+    def __init__(self, ledger: Ledger, plan: Plan, datasets: Iterable[str] = ()) -> None:
         super().__init__()
-        # Resolved, since SQLite keeps what is called ":memory:" in memory.
-        self._path, self._plan = path.resolve(), plan.hash
-        with self._failing("open"):
-            self._connection = sqlite3.connect(
-                self._path, isolation_level=None, timeout=30, check_same_thread=False
-            )
-            try:
-                self._connection.execute("PRAGMA synchronous=EXTRA")
-                self._connection.execute("PRAGMA fullfsync=ON")
-                self._connection.execute(_TABLE)
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._ledger, self._plan, self._datasets = ledger, plan, tuple(datasets)
+        self._names = tuple(party.name for party in plan.parties)
+        self._places = {name: place for place, name in enumerate(self._names)}
+        self._fingerprints = tuple(hashlib.sha256(p.key).hexdigest() for p in plan.parties)
+        if not plan.firms_covered:
+            ledger.check_crowd(self._datasets, frozenset(self._fingerprints), plan.hash)
 
     def __repr__(self) -> str:
-        return f"DurableRegister({str(self._path)!r})"
+        return f"LedgerRegister({self._ledger!r}, {self._plan.short_hash})"
 
     def claim(self, round_: Round) -> None:
         """See `RoundRegister.claim`; on the disk when it returns."""
-        with self._transaction(round_):
-            self._claim(round_)
-            self._write(round_, spent=False)
+        self._check(round_)
+        self._ledger.claim(*_attempt(round_))
 
-    def spend(self, round_: Round) -> None:
-        """See `RoundRegister.spend`; on the disk when it returns."""
-        with self._transaction(round_):
-            self._spend(round_)
-            self._write(round_, spent=True)
-
-    def close(self) -> None:
-        """Closes the file."""
-        with self._lock, self._failing("close"):
-            self._connection.close()
-
-    @contextmanager
-    def _transaction(self, round_: Round) -> Iterator[None]:
-        """Reads what is on the disk; what is written in between is there at the end, or nothing."""
-        if round_.plan.hash != self._plan:
-            raise ProtocolError(
-                f"{round_}; this register is of plan {self._plan[:8].hex()}: each has its own"
-            )
-        with self._lock, self._failing("write"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                rows = self._connection.execute(
-                    "SELECT number, attempt, spent FROM attempts WHERE plan = ?", (self._plan,)
-                ).fetchall()
-                self._latest = max([(-1, 0), *((n, a) for n, a, _ in rows)])
-                self._spent = {number for number, _, spent in rows if spent}
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite may have rolled back by itself, on a full disk for one.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _write(self, round_: Round, *, spent: bool) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?)",
-            (self._plan, round_.number, round_.attempt, int(spent)),
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """See `RoundRegister.openings`; read from the disk."""
+        return tuple(
+            Opening(number, attempt, self._members(survivors))
+            for number, attempt, survivors in self._ledger.openings(self._plan.hash)
         )
 
-    @contextmanager
-    def _failing(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
+    def knows(self, round_: Round) -> bool:
+        """See `RoundRegister.knows`; read from the disk."""
+        return self._ledger.latest_attempt(self._plan.hash) == _attempt(round_).place
+
+    def _answer(self, round_: Round, step: int, digest: bytes) -> None:
+        self._check(round_)
+        self._ledger.answered(*_attempt(round_), step=step, digest=digest)
+
+    def _open(self, round_: Round, survivors: tuple[str, ...]) -> None:
+        self._check(round_)
+        places = [self._places[name] for name in survivors]
+        self._ledger.consent(
+            *_attempt(round_),
+            survivors=self._bits(places),
+            crowd=frozenset(self._fingerprints[place] for place in places),
+            exact=not self._plan.firms_covered,
+            datasets=self._datasets,
+        )
+
+    def _check(self, round_: Round) -> None:
+        if round_.plan.hash != self._plan.hash:
             raise ProtocolError(
-                f"cannot {verb} the register of rounds {self._path}: {error}. Without it this "
-                "party takes no part, or a round could be opened twice"
-            ) from error
+                f"{round_}; this register is of plan {self._plan.short_hash}: each has its own"
+            )
+
+    def _bits(self, places: list[int]) -> bytes:
+        if not places:
+            return b""
+        members = np.zeros(len(self._names), bool)
+        members[places] = True
+        return np.packbits(members, bitorder="little").tobytes()
+
+    def _members(self, bits: bytes) -> tuple[str, ...]:
+        members = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+        return tuple(self._names[place] for place in np.flatnonzero(members))
+
+
+def _attempt(round_: Round) -> Attempt:
+    return Attempt(round_.plan.hash, round_.number, round_.attempt)
+
+
+def _in_order(plan: Plan, survivors: tuple[str, ...]) -> tuple[str, ...]:
+    named = set(survivors)
+    found = tuple(party.name for party in plan.parties if party.name in named)
+    if not found or len(found) != len(survivors):
+        raise ProtocolError(
+            f"{len(survivors)} survivors, of whom {len(found)} are parties of plan "
+            f"{plan.short_hash}; name each party in the sum once"
+        )
+    return found

@@ -166,6 +166,41 @@ def cap(
     errors.print(f"{dataset}: {wanted}", markup=False, soft_wrap=True)
 
 
+@app.command("import-register")
+def import_register(
+    register: Annotated[
+        Path, typer.Argument(metavar="REGISTER", help="A register of rounds of a release before.")
+    ],
+    where: Annotated[
+        str, typer.Option("--ledger", help="The ledger: a file, or postgresql://…; made if new.")
+    ],
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", help="What was contributed from; once for each dataset."),
+    ] = None,
+    no_dataset: Annotated[
+        bool, typer.Option("--no-dataset", help="Nothing in this ledger was contributed from.")
+    ] = False,
+    key: KeyFile = None,
+) -> None:
+    """Copy the rounds of a register of an earlier release into the ledger; stop its party first."""
+    from confide.privacy.ledger.old_register import read_register
+
+    found = read_register(register)
+    with _opened(where, key=key, create=True) as ledger:
+        known = ", ".join(dataset.name for dataset in ledger.datasets())
+        if bool(datasets) == no_dataset and (known or datasets):
+            raise DataError(
+                f"say from which datasets of the ledger ({known or 'it has none'}) the rounds were "
+                "contributed: --dataset NAME, once for each, or --no-dataset. The register does "
+                "not know who was in the sums, so these datasets enter exact sums of other plans "
+                "no more"
+            )
+        new = ledger.import_rounds(found, datasets or ())
+    total = sum(map(len, found.values()))
+    typer.echo(f"{total} rounds of {len(found)} plans, {new} of them new in the ledger")
+
+
 @app.command()
 def export(where: Where) -> None:
     """Write every entry as one line of JSON."""
@@ -199,6 +234,14 @@ def _print(found: Statement) -> None:
     )
     for dataset in found.datasets:
         _print_dataset(dataset)
+    if found.rounds:
+        output.print()
+    for plan in found.rounds:
+        output.print(
+            f"plan {plan.plan_hash}: helped to open {len(plan.opened)} rounds; the latest taken "
+            f"part in is round {plan.latest}, attempt {plan.attempt}",
+            soft_wrap=True,
+        )
 
 
 def _print_dataset(dataset: DatasetStatement) -> None:
@@ -214,6 +257,8 @@ def _print_dataset(dataset: DatasetStatement) -> None:
         output.print(_caps(dataset))
     if dataset.charges:
         output.print(_charges(dataset))
+    for opening in dataset.openings:
+        output.print(f"opened: {opening.words}", soft_wrap=True)
     for note in dataset.notes:
         output.print(f"note: {note}", soft_wrap=True)
 

@@ -195,13 +195,13 @@ def test_a_damaged_file_is_a_clear_error(tmp_path):
 def test_another_format_is_a_clear_error(tmp_path):
     where = tmp_path / "ledger.db"
     opened(where).close()
-    fact = Opened(format=2, ledger=bytes(16), owner=b"", orders=order_texts())
+    fact = Opened(format=3, ledger=bytes(16), owner=b"", orders=order_texts())
     entry = chained(1, FIRST_PREVIOUS, 0, fact)
     with sqlite3.connect(where) as other:
         other.execute("UPDATE confide_ledger_entries SET data = ?, hash = ?",
                       (entry.data, entry.hash))  # fmt: skip
     other.close()
-    with pytest.raises(LedgerError, match=r"is of format 2 .* this release reads format 1"):
+    with pytest.raises(LedgerError, match=r"is of format 3 .* this release reads formats 1 to 2"):
         opened(where)
 
 

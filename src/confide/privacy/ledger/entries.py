@@ -19,25 +19,37 @@ from confide.canonical import decode, encode
 from confide.errors import ConfideError, VerificationError
 
 __all__ = [
+    "FIRST_FORMAT",
     "FIRST_PREVIOUS",
     "FORMAT",
     "MAX_ENTRY_BYTES",
+    "Answered",
     "Cancelled",
     "Capped",
+    "Claimed",
     "Committed",
+    "Consented",
     "Entry",
     "Fact",
+    "Gathered",
+    "Imported",
+    "Migrated",
     "Opened",
     "Partitioned",
     "Registered",
     "Reserved",
+    "RoundFact",
     "Used",
     "chained",
     "read_entry",
 ]
 
-FORMAT: Final = 1
-"""The format of ledgers that this release writes and reads."""
+FORMAT: Final = 2
+"""The format of ledgers that this release writes: charges, rounds and openings."""
+
+FIRST_FORMAT: Final = 1
+"""The oldest format that this release reads, of charges alone. Such a ledger gets an entry
+`Migrated` before its first entry about a round, and keeps all that it has."""
 
 FIRST_PREVIOUS: Final = bytes(32)
 """What the first entry names as the hash before it."""
@@ -50,7 +62,7 @@ class Opened:
     """The ledger begins.
 
     Attributes:
-        format: `FORMAT`.
+        format: `FORMAT` of the release that made it.
         ledger: 16 random bytes: which ledger it is.
         owner: The Ed25519 public key that signs its heads; empty for none.
         orders: The Rényi orders of its costs, as text.
@@ -174,7 +186,112 @@ class Cancelled:
     reservation: bytes
 
 
-Fact = Opened | Registered | Partitioned | Capped | Reserved | Used | Committed | Cancelled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """The ledger is of a newer format from here on; what stands before keeps its meaning."""
+
+    format: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """The owner takes part in an attempt at a round of a plan; attempts of a plan only go up."""
+
+    plan_hash: bytes
+    round_number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The owner answers a step of an attempt: with the same secrets it never answers otherwise.
+
+    Attributes:
+        plan_hash: The plan.
+        round_number: The round, from 0.
+        attempt: The attempt, the latest claimed.
+        step: The place of the announcement in the attempt, from 0.
+        digest: SHA-256 over the announcement and the answer.
+    """
+
+    plan_hash: bytes
+    round_number: int
+    attempt: int
+    step: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Some parties of a crowd, written down once before the crowd is named.
+
+    Attributes:
+        crowd: SHA-256 of all members.
+        members: Fingerprints, 32 bytes each: SHA-256 of the Ed25519 public keys, in order.
+    """
+
+    crowd: bytes
+    members: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consented:
+    """The owner helps to open a sum: it counts as opened from here on.
+
+    Attributes:
+        plan_hash: The plan.
+        round_number: The round, from 0.
+        attempt: The attempt, the latest claimed.
+        survivors: One bit for each party of the plan, the first in the lowest bit of the first
+            byte; empty if the owner does not know who is in the sum.
+        crowd: The digest of their fingerprints, if the sum is exact and of some dataset here.
+        exact: Whether no noise covers everything that one ownership group contributes.
+        datasets: The datasets that the contribution was computed from.
+    """
+
+    plan_hash: bytes
+    round_number: int
+    attempt: int
+    survivors: bytes
+    crowd: bytes
+    exact: bool
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a register of rounds of an earlier release knew of a plan.
+
+    Attributes:
+        plan_hash: The plan.
+        numbers: Rounds.
+        attempts: The latest attempt at each.
+        spent: Whether each was spent: its sum counts as opened, over parties that nobody knows.
+        datasets: The datasets that the owner says the contributions were computed from.
+    """
+
+    plan_hash: bytes
+    numbers: tuple[int, ...]
+    attempts: tuple[int, ...]
+    spent: tuple[bool, ...]
+    datasets: tuple[str, ...]
+
+
+RoundFact = Claimed | Answered | Gathered | Consented | Imported
+"""What a ledger of the first format does not have."""
+
+Fact = (
+    Opened
+    | Registered
+    | Partitioned
+    | Capped
+    | Reserved
+    | Used
+    | Committed
+    | Cancelled
+    | Migrated
+    | RoundFact
+)
 
 _KINDS: Final[Mapping[str, type[Fact]]] = {kind.__name__.lower(): kind for kind in Fact.__args__}
 _FRAME: Final = frozenset({"number", "previous", "time", "kind"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -20,14 +20,17 @@ from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation
 from confide.privacy.ledger.costs import Accountant, cost_of
 from confide.privacy.ledger.entries import (
+    FIRST_FORMAT,
     FIRST_PREVIOUS,
     FORMAT,
     MAX_ENTRY_BYTES,
     Capped,
     Entry,
     Fact,
+    Migrated,
     Opened,
     Reserved,
+    RoundFact,
     chained,
     read_entry,
 )
@@ -108,14 +111,15 @@ class Journal:
         with self._current(write=False) as rows:
             return look(self._state, rows)
 
-    def append(self, decide: Callable[[State, Rows], Fact | None]) -> State:
+    def append(self, decide: Callable[[State, Rows], Fact | Iterable[Fact] | None]) -> State:
         """Appends what `decide` returns for the newest state, or nothing if it raises.
 
         Args:
-            decide: Sees the state and the rows; what it returns is written in the same transaction.
+            decide: Sees the state and the rows; what it returns, one fact or several, is written in
+                the same transaction: all of it, or nothing.
 
         Returns:
-            The state with the entry.
+            The state with the entries.
 
         Raises:
             BudgetError: If it reserves more than a cap leaves.
@@ -123,16 +127,18 @@ class Journal:
             VerificationError: If its entries are no chain, or changed.
         """
         with self._lock:
-            entry = None
+            entries: list[Entry] = []
             with self._current(write=True) as rows:
-                fact = decide(self._state, rows)
-                if fact is not None:
-                    state = self._state
-                    entry = chained(state.number + 1, state.head, self.now(), fact)
+                state = self._state
+                number, head, now = state.number, state.head, self.now()
+                for fact in _in_order(decide(state, rows), state):
+                    entry = chained(number + 1, head, now, fact)
+                    number, head = entry.number, entry.hash
                     if isinstance(fact, Reserved):
                         state.admit(entry)
-                    rows.append(entry.number, entry.data, entry.hash)
-            if entry is not None:
+                    rows.append(number, entry.data, head)
+                    entries.append(entry)
+            for entry in entries:
                 self._take_in(entry)
             return self._state
 
@@ -213,6 +219,16 @@ class Journal:
         except BaseException:
             self._state = State()
             raise
+
+
+def _in_order(decided: Fact | Iterable[Fact] | None, state: State) -> list[Fact]:
+    """What was decided as entries, after the migration that the first one about rounds asks for."""
+    if decided is None:
+        return []
+    facts = [decided] if isinstance(decided, Fact) else list(decided)
+    if state.format == FIRST_FORMAT and any(isinstance(fact, RoundFact) for fact in facts):
+        return [Migrated(format=FORMAT), *facts]
+    return facts
 
 
 def _chain(rows: Rows, state: State) -> Iterator[Entry]:

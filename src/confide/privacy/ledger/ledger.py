@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -15,6 +15,7 @@ from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.accountant import DpAccountant
 from confide.privacy.ledger.balance import Remaining, Spent, remaining_of, spent_of
+from confide.privacy.ledger.checks import check_request, observer_names
 from confide.privacy.ledger.costs import UNBOUNDED, Accountant, cost_of
 from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered, Reserved
 from confide.privacy.ledger.filters import Cap, Filter, Period, budget_of
@@ -23,6 +24,7 @@ from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.lineage import Dataset, check_name, steps
 from confide.privacy.ledger.question import Question
 from confide.privacy.ledger.reservation import Reservation
+from confide.privacy.ledger.round_ledger import RoundLedger
 from confide.privacy.ledger.state import Charge, State
 from confide.randomness import SecureRandom, SystemRandom
 
@@ -31,16 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
-_MOST_RUNS: Final = 2**32
-_LONGEST_MEANING: Final = 2000
 
-
-class Ledger:
+class Ledger(RoundLedger):
     """A durable, shared, tamper-evident record of privacy charges, kept by the owner of the data.
 
     A charge is written before anything is computed, and only if every cap that counts it has room
     for it. What is not closed counts in full, so a crash costs budget and never privacy. Open it
-    with `Ledger.open`.
+    with `Ledger.open`. The rounds that its owner took part in and the sums that it helped to open
+    stand in the same chain.
 
     Example:
         >>> import tempfile
@@ -61,7 +61,7 @@ class Ledger:
         self, journal: Journal, key: Ed25519PrivateKey | None, accountant: Accountant,
         random: SecureRandom,
     ) -> None:  # fmt: skip
-        self._journal = journal
+        super().__init__(journal)
         self._key = key
         self._accountant = accountant
         self._random = random
@@ -296,8 +296,8 @@ class Ledger:
             PlanError: If the event is unknown. Nothing is charged.
             LedgerError: If it cannot be written; then nothing may be computed.
         """
-        names = _observers(observers)
-        _check_request(plan_hash, meaning, count)
+        names = observer_names(observers)
+        check_request(plan_hash, meaning, count)
         lineage = self._journal.read(lambda state, _: tuple(state.lineage(dataset)))
         unit, relation = unit or lineage[0].unit, relation or lineage[0].relation
         distances = sorted({steps(protected, unit, relation) for protected in lineage})
@@ -350,7 +350,7 @@ class Ledger:
             data_digest=data_digest,
             plan_hash=plan_hash,
             round_number=round_number,
-            observers=frozenset(_observers(observers)),
+            observers=frozenset(observer_names(observers)),
             event=encode(self._accountant.plain(event)),
         )
 
@@ -380,7 +380,7 @@ class Ledger:
         """
         if not 0 < delta < 1:
             raise PlanError(f"delta {delta}; state ε at one between 0 and 1")
-        coalition = None if observers is None else frozenset(_observers(observers))
+        coalition = None if observers is None else frozenset(observer_names(observers))
 
         def look(state: State, _: object) -> Spent:
             total = state.total(dataset, coalition, period, self._journal.now())
@@ -469,23 +469,3 @@ def _same(found: Dataset, wanted: Dataset) -> None:
             f"dataset {found.name!r} is there already: it protects each {found.unit.value} "
             f"({found.relation.value}) and is {made}. A dataset cannot be declared anew"
         )
-
-
-def _observers(observers: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(observers, str):
-        raise DataError(f"observers {observers!r}; give a set of names, as {{{observers!r}}}")
-    names = tuple(sorted({check_name(name, "an observer") for name in observers}))
-    if not names:
-        raise DataError("a charge that nobody observes; name who sees the answer")
-    return names
-
-
-def _check_request(plan_hash: bytes, meaning: str, count: int) -> None:
-    if type(count) is not int or not 1 <= count <= _MOST_RUNS:
-        raise DataError(
-            f"a charge of {count!r} runs; it is a whole number from 1 to {_MOST_RUNS:,}"
-        )
-    if plan_hash and len(plan_hash) != 32:
-        raise DataError(f"a plan hash of {len(plan_hash)} bytes; SHA-256 has 32")
-    if len(meaning) > _LONGEST_MEANING:
-        raise DataError(f"a meaning of {len(meaning):,} characters; at most {_LONGEST_MEANING:,}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from confide.errors import DataError
 from confide.plan import Relation, Unit
 
-__all__ = ["Dataset", "check_name", "steps"]
+__all__ = ["Dataset", "check_name", "may_share_rows", "steps"]
 
 _LONGEST_NAME: Final = 200
 
@@ -44,6 +45,24 @@ def check_name(name: str, what: str = "a dataset") -> str:
             "blanks at its ends"
         )
     return name
+
+
+def may_share_rows(one: Sequence[Dataset], other: Sequence[Dataset]) -> bool:
+    """Whether two datasets may have rows in common.
+
+    They may if they were made from one dataset, unless by way of two cells of one partition: a row
+    lies in one of them.
+
+    Args:
+        one: A dataset, what it was made from, and so on to the first.
+        other: The same of another dataset.
+    """
+    if one[-1] != other[-1]:
+        return False
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            return not (a.key and a.key == b.key)
+    return True
 
 
 def steps(protected: Dataset, unit: Unit, relation: Relation) -> int:

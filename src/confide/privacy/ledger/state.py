@@ -1,4 +1,4 @@
-"""What a ledger's entries come to: datasets, caps, reservations and totals.
+"""What a ledger's entries come to: datasets, caps, reservations, totals, rounds and openings.
 
 A state is folded from entries, in order, by `apply`; there is no other record of a balance that
 could disagree with them.
@@ -17,20 +17,29 @@ from confide.errors import BudgetError, ConfideError, DataError, LedgerError, Ve
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.costs import ORDERS, Cost
 from confide.privacy.ledger.entries import (
+    FIRST_FORMAT,
     FORMAT,
+    Answered,
     Cancelled,
     Capped,
+    Claimed,
     Committed,
+    Consented,
     Entry,
+    Gathered,
+    Imported,
+    Migrated,
     Opened,
     Partitioned,
     Registered,
     Reserved,
+    RoundFact,
     Used,
 )
 from confide.privacy.ledger.filters import Budget, Cap, Filter, Period
-from confide.privacy.ledger.lineage import Dataset, steps
+from confide.privacy.ledger.lineage import Dataset, may_share_rows, steps
 from confide.privacy.ledger.refusal import refusal
+from confide.privacy.ledger.rounds import Book
 
 __all__ = ["Charge", "SetCap", "State", "calendar", "cap_of", "order_texts"]
 
@@ -92,6 +101,7 @@ class State:
 
     Attributes:
         opened: The first entry's fact.
+        format: Of which format the next entry may be.
         number: How many entries there are.
         head: The hash of the last.
         time: The time of the last.
@@ -99,9 +109,11 @@ class State:
         caps: By dataset, then by what a cap replaces.
         charges: By reservation.
         answers: The digest of each answer kept, by question.
+        book: Rounds and openings.
     """
 
     opened: Opened | None = None
+    format: int = 0
     number: int = 0
     head: bytes = bytes(32)
     time: int = 0
@@ -109,6 +121,7 @@ class State:
     caps: dict[str, dict[object, SetCap]] = field(default_factory=lambda: defaultdict(dict))
     charges: dict[bytes, Charge] = field(default_factory=dict)
     answers: dict[bytes, bytes] = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
     partitions: dict[str, dict[str, tuple[str, ...]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -122,7 +135,8 @@ class State:
 
         Args:
             entry: The entry after the last.
-            strict: Whether to check again that a charge was within every cap.
+            strict: Whether to check again that a charge was within every cap, and an exact sum
+                over the crowd of those before.
 
         Raises:
             VerificationError: If no ledger would have written it.
@@ -133,6 +147,8 @@ class State:
             self._take_in(entry)
             if strict and isinstance(entry.fact, Reserved):
                 self.check_caps(entry.fact, entry.time)
+            if strict and isinstance(entry.fact, Consented):
+                self._check_consented(entry.fact)
         except LedgerError:
             raise
         except (ConfideError, ValueError, KeyError) as error:
@@ -149,8 +165,8 @@ class State:
 
     def _take_in(self, entry: Entry) -> None:
         match fact := entry.fact:
-            case Opened():
-                self.opened = _known_format(fact)
+            case Opened() | Migrated():
+                self._take_in_format(fact)
             case Registered():
                 self._register(fact)
             case Partitioned():
@@ -165,6 +181,8 @@ class State:
                 self._commit(fact)
             case Cancelled():
                 self._cancel(fact)
+            case Claimed() | Answered() | Gathered() | Consented() | Imported():
+                self._take_in_round(fact)
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name.
@@ -196,6 +214,23 @@ class State:
             state = charge.closed if charge else "unknown"
             raise DataError(f"reservation {reservation.hex()} is {state}; reserve again")
         return charge
+
+    def related(self, name: str) -> list[str]:
+        """The datasets with opened sums that may share rows with a dataset, itself among them."""
+        own = list(self.lineage(name))
+        return [other for other in self.book.sums if may_share_rows(own, list(self.lineage(other)))]
+
+    def check_crowds(
+        self, datasets: Iterable[str], crowd: frozenset[str], plan_hash: bytes
+    ) -> None:
+        """Checks that exact sums of these datasets, of all other plans, were over this crowd.
+
+        Raises:
+            OpeningError: If one was not.
+            DataError: If a dataset is unknown.
+        """
+        for name in datasets:
+            self.book.check_crowd(name, self.related(name), plan_hash, crowd)
 
     def below(self, name: str) -> Iterator[Charge]:
         """The charges of a dataset and of all that was made from it."""
@@ -391,6 +426,29 @@ class State:
         charge.closed = "cancelled"
         self._count(charge, 0)
 
+    def _take_in_format(self, fact: Opened | Migrated) -> None:
+        if isinstance(fact, Opened):
+            self.opened = _known_format(fact)
+        elif not self.format < fact.format <= FORMAT:
+            raise LedgerError(
+                f"the ledger was migrated to format {fact.format}; this release reads formats "
+                f"{FIRST_FORMAT} to {FORMAT}: use the release that migrated it"
+            )
+        self.format = fact.format
+
+    def _take_in_round(self, fact: RoundFact) -> None:
+        if self.format == FIRST_FORMAT:
+            raise DataError(f"a ledger of format {FIRST_FORMAT} has no entries about rounds")
+        if isinstance(fact, Consented | Imported):
+            for name in fact.datasets:
+                self.dataset(name)
+        self.book.take_in(fact)
+
+    def _check_consented(self, fact: Consented) -> None:
+        if fact.exact:
+            crowd = self.book.members(fact.crowd)
+            self.check_crowds(fact.datasets, crowd, fact.plan_hash)
+
     def _count(self, charge: Charge, runs: int) -> None:
         """Sets how many runs of a reservation count."""
         change, charge.charged = runs - charge.charged, runs
@@ -431,9 +489,10 @@ def calendar(time: int) -> datetime:
 
 
 def _known_format(fact: Opened) -> Opened:
-    if fact.format != FORMAT or fact.orders != order_texts():
+    if not FIRST_FORMAT <= fact.format <= FORMAT or fact.orders != order_texts():
         raise LedgerError(
             f"the ledger is of format {fact.format} with {len(fact.orders)} Rényi orders; this "
-            f"release reads format {FORMAT} with {len(ORDERS)}: use the release that wrote it"
+            f"release reads formats {FIRST_FORMAT} to {FORMAT} with {len(ORDERS)}: use the release "
+            "that wrote it"
         )
     return fact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,12 +14,15 @@ from confide.privacy.ledger.balance import Remaining, Spent
 from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Entry
 from confide.privacy.ledger.filters import Filter, Period
 from confide.privacy.ledger.ledger import Ledger
+from confide.privacy.ledger.rounds import OpenedSums, Rounds
 from confide.privacy.ledger.state import Charge
 
 __all__ = [
     "CapLine",
     "ChargeLine",
     "DatasetStatement",
+    "OpeningLine",
+    "RoundsLine",
     "Statement",
     "described",
     "exported",
@@ -28,6 +31,9 @@ __all__ = [
 
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 """Where the words of a class's name part."""
+
+_SHORT: Final = 16
+"""Characters of a plan's hash that people are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,42 @@ class ChargeLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpeningLine:
+    """Sums over a dataset that the owner helped to open, over the same parties.
+
+    Attributes:
+        plan_hash: The plan.
+        openings: How many sums.
+        parties: How many parties were in each; 0 if that is not known.
+        exact: Whether no noise covers what one ownership group contributes.
+        words: All of it in words.
+    """
+
+    plan_hash: str
+    openings: int
+    parties: int
+    exact: bool
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundsLine:
+    """The rounds of a plan that the owner took part in.
+
+    Attributes:
+        plan_hash: The plan.
+        opened: Rounds whose sum it helped to open.
+        latest: The latest round that it took part in.
+        attempt: The latest attempt at it.
+    """
+
+    plan_hash: str
+    opened: tuple[int, ...]
+    latest: int
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetStatement:
     """One dataset.
 
@@ -97,6 +139,7 @@ class DatasetStatement:
         delta: δ, without that of events that have one of their own.
         mu: μ, if all of it is Gaussian, else ∞.
         charges: Its own charges.
+        openings: The sums over it that the owner helped to open.
         notes: What these numbers do not say.
     """
 
@@ -110,6 +153,7 @@ class DatasetStatement:
     delta: float
     mu: float
     charges: tuple[ChargeLine, ...]
+    openings: tuple[OpeningLine, ...]
     notes: tuple[str, ...]
 
 
@@ -123,6 +167,7 @@ class Statement:
         head: The hash of the last.
         time: When that was written, in UTC.
         datasets: Its datasets.
+        rounds: The rounds of each plan that its owner took part in.
     """
 
     ledger: str
@@ -130,6 +175,7 @@ class Statement:
     head: str
     time: str
     datasets: tuple[DatasetStatement, ...]
+    rounds: tuple[RoundsLine, ...]
 
 
 def statement(ledger: Ledger, dataset: str | None = None, *, delta: float = 1e-6) -> Statement:
@@ -151,12 +197,14 @@ def statement(ledger: Ledger, dataset: str | None = None, *, delta: float = 1e-6
         head=head.hash.hex(),
         time=_utc(head.time),
         datasets=tuple(_dataset(ledger, name, delta) for name in names),
+        rounds=tuple(_rounds(*found) for found in ledger.rounds().items()),
     )
 
 
 def _dataset(ledger: Ledger, name: str, delta: float) -> DatasetStatement:
     spent, remaining = ledger.spent(name, delta=delta), ledger.remaining(name)
     found = next(d for d in ledger.datasets() if d.name == name)
+    charges, sums = ledger.charges(name), ledger.opened_sums(name)
     return DatasetStatement(
         name=name,
         unit=found.unit.value,
@@ -167,8 +215,9 @@ def _dataset(ledger: Ledger, name: str, delta: float) -> DatasetStatement:
         epsilon=_epsilon(spent),
         delta=delta,
         mu=spent.mu,
-        charges=tuple(map(_charge, ledger.charges(name))),
-        notes=tuple(_notes(spent, remaining)),
+        charges=tuple(map(_charge, charges)),
+        openings=tuple(_opening(*found) for found in sums.items()),
+        notes=(*_notes(spent, remaining), *_crowd_notes(charges, sums)),
     )
 
 
@@ -199,6 +248,45 @@ def _charge(charge: Charge) -> ChargeLine:
         plan_hash=fact.plan_hash.hex(),
         release=charge.release.hex(),
     )
+
+
+def _opening(sums: OpenedSums, count: int) -> OpeningLine:
+    kind = "exact" if sums.exact else "noisy"
+    over = f"{sums.parties} parties" if sums.parties else "parties that are not known"
+    plan = sums.plan_hash.hex()
+    return OpeningLine(
+        plan_hash=plan,
+        openings=count,
+        parties=sums.parties,
+        exact=sums.exact,
+        words=f"{count} {kind} sum{'s' * (count > 1)} over {over}, of plan {plan[:_SHORT]}",
+    )
+
+
+def _rounds(plan_hash: bytes, rounds: Rounds[bytes]) -> RoundsLine:
+    latest, attempt = rounds.latest
+    return RoundsLine(
+        plan_hash=plan_hash.hex(),
+        opened=tuple(sorted(opening.number for opening in rounds.openings)),
+        latest=latest,
+        attempt=attempt,
+    )
+
+
+def _crowd_notes(charges: Iterable[Charge], sums: Mapping[OpenedSums, int]) -> Iterator[str]:
+    if any(found.exact for found in sums):
+        yield (
+            "Exact sums of it, or of data that share rows with it, are opened over the same "
+            "parties only; other exact sums are refused."
+        )
+    recorded = {found.plan_hash for found in sums}
+    charged = {c.fact.plan_hash for c in charges if c.charged and c.fact.plan_hash}
+    missing = len(charged - recorded)
+    if missing:
+        yield (
+            f"It was charged by {missing} plan{'s' * (missing > 1)} of whose sums no opening is "
+            "recorded: over whom they were, later sums are not compared with."
+        )
 
 
 def _epsilon(spent: Spent) -> float:

@@ -18,7 +18,10 @@ from sqlalchemy.pool import QueuePool
 
 from confide.errors import LedgerError
 
-__all__ = ["Rows", "Store"]
+__all__ = ["REGISTER_TABLE", "Rows", "Store"]
+
+REGISTER_TABLE: Final = "attempts"
+"""The one table of the registers of rounds that earlier releases kept beside the ledger."""
 
 _TABLES: Final = sa.MetaData()
 
@@ -54,6 +57,10 @@ class Rows:
     def present(self) -> bool:
         """Whether the tables are there."""
         return sa.inspect(self._connection).has_table(_ENTRIES.name)
+
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        return sa.inspect(self._connection).get_table_names()
 
     def entries(self, start: int) -> Iterator[tuple[int, bytes, bytes]]:
         """Number, bytes and hash of the entries from a number on, in order."""
@@ -106,6 +113,7 @@ class Store:
             self._create()
         with self.transaction() as rows:
             if not rows.present():
+                self._refuse_register(rows.tables())
                 raise LedgerError(f"{self} holds no ledger; set a cap to make one")
 
     def __str__(self) -> str:
@@ -183,9 +191,17 @@ class Store:
                 raise LedgerError(f"{self} is no ledger, or damaged; name another file")
             with self._engine.connect() as connection:
                 tables = sa.inspect(connection).get_table_names()
+        self._refuse_register(tables)
         if tables and _ENTRIES.name not in tables:
             raise LedgerError(
                 f"{self} holds something else: {', '.join(tables)}; name another file"
+            )
+
+    def _refuse_register(self, tables: list[str]) -> None:
+        if self._sqlite and tables == [REGISTER_TABLE]:
+            raise LedgerError(
+                f"{self} is a register of rounds of an earlier release; rounds are kept in the "
+                f"ledger now. Copy it: confide ledger import-register {self} --ledger LEDGER"
             )
 
     def _begin(self, connection: sa.Connection, *, write: bool) -> None:
