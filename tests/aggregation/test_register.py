@@ -9,12 +9,13 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from tests.aggregation.support import Federation, clear_plan, plan_of
+from tests.aggregation.support import Federation, attested_plan, clear_plan, plan_of
 
 from confide.aggregation import Identity, LedgerRegister, Opening, Round, RoundRegister
 from confide.errors import DataError, LedgerError, OpeningError, ProtocolError
 from confide.plan import (
     CentralNoise,
+    Clear,
     Encrypted,
     Neighbours,
     NoiseShares,
@@ -236,8 +237,21 @@ class TestTheCrowdOfADataset:
         with pytest.raises(OpeningError, match="1 joined and 0 left"):
             LedgerRegister(ledger, plan, ["loans"])
 
-    def test_may_change_under_noise_per_party(self, ledger):
-        plan = noisy(Unit.PARTY)
+    @pytest.mark.parametrize(
+        "plan",
+        [
+            noisy(Unit.PARTY),
+            attested_plan(
+                Clear(),
+                parties=5,
+                dropouts=1,
+                noise=CentralNoise(2.0),
+                neighbours=Neighbours(unit=Unit.PARTY),
+            ),
+        ],
+        ids=["in shares", "in an enclave"],
+    )
+    def test_may_change_under_noise_per_party(self, ledger, plan):
         open_sum(LedgerRegister(ledger, self.smaller, ["loans"]), self.smaller, 0, NAMES[:4])
         register = LedgerRegister(ledger, plan, ["loans"])
         open_sum(register, plan, 0, NAMES)

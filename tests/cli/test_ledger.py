@@ -1,6 +1,7 @@
 """`confide ledger`: the record from the command line."""
 
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from dp_accounting import GaussianDpEvent, LaplaceDpEvent, SelfComposedDpEvent
+from tests.privacy.ledger.old_stores import OLD
 
 from confide.privacy.ledger import Ledger
 
@@ -182,3 +184,73 @@ def test_pure_losses_are_stated_without_delta(confide):
     confide("ledger", "cap", "l.db", "--dataset", "loans", "--epsilon", 1, "--delta", 0)
     charge(LaplaceDpEvent(4.0))
     assert "lost so far: ε = 0.25 and δ = 0, of 1 charges" in confide("ledger", "show", "l.db").out
+
+
+class TestOpenings:
+    """What was opened, in words; and the registers of earlier releases."""
+
+    @pytest.fixture
+    def opened_sums(self, confide):
+        assert confide(*CAP).code == 0
+        crowd = frozenset(f"{party:064x}" for party in range(3))
+        with Ledger.open("l.db", create=False) as ledger:
+            for number in range(2):
+                ledger.claim(b"p" * 32, number, 0)
+                ledger.consent(
+                    b"p" * 32, number, 0, survivors=b"\x07", crowd=crowd, exact=True,
+                    datasets=["loans"],
+                )  # fmt: skip
+            ledger.claim(b"q" * 32, 4, 1)
+
+    @pytest.mark.usefixtures("opened_sums")
+    def test_are_shown(self, confide):
+        text = confide("ledger", "show", "l.db").out
+        assert "opened: 2 exact sums over 3 parties, of plan 7070707070707070" in text
+        assert "are opened over the same parties only" in text
+        assert "helped to open 2 rounds; the latest taken part in is round 1, attempt 0" in text
+        assert "helped to open 0 rounds; the latest taken part in is round 4, attempt 1" in text
+        page = confide("ledger", "show", "l.db", "--format", "html").out
+        assert "2 exact sums over 3 parties" in page
+        assert "71" * 32 in page
+
+    @pytest.mark.usefixtures("opened_sums")
+    def test_are_in_json_and_in_the_export(self, confide):
+        found = json.loads(confide("ledger", "show", "l.db", "--json").out)
+        assert found["datasets"][0]["openings"][0]["exact"] is True
+        assert found["rounds"][0]["opened"] == [0, 1]
+        kinds = [json.loads(line)["kind"] for line in
+                 confide("ledger", "export", "l.db").out.splitlines()]  # fmt: skip
+        assert kinds.count("consented") == 2
+
+    def test_of_a_charged_plan_that_are_not_recorded_are_said(self, confide):
+        assert confide(*CAP).code == 0
+        charge(plan_hash=b"p" * 32)
+        text = confide("ledger", "show", "l.db").out
+        assert "charged by 1 plan of whose sums no opening is recorded" in text
+
+    @pytest.fixture
+    def register(self, folder):
+        shutil.copy(OLD / "rounds.db", folder / "rounds.db")
+
+    @pytest.mark.usefixtures("register")
+    def test_of_a_register_are_imported(self, confide):
+        refused = confide("ledger", "show", "rounds.db")
+        assert refused.code == 8
+        assert "confide ledger import-register rounds.db --ledger LEDGER" in refused.err
+        done = confide("ledger", "import-register", "rounds.db", "--ledger", "l.db")
+        assert done.out == "6 rounds of 2 plans, 6 of them new in the ledger\n"
+        again = confide("ledger", "import-register", "rounds.db", "--ledger", "l.db")
+        assert again.out == "6 rounds of 2 plans, 0 of them new in the ledger\n"
+        assert "helped to open 2 rounds" in confide("ledger", "show", "l.db").out
+
+    @pytest.mark.usefixtures("register")
+    def test_of_a_register_are_of_datasets_that_the_owner_names(self, confide):
+        assert confide(*CAP).code == 0
+        command = ("ledger", "import-register", "rounds.db", "--ledger", "l.db")
+        for options in ((), ("--dataset", "loans", "--no-dataset")):
+            refused = confide(*command, *options)
+            assert refused.code == 3
+            assert "from which datasets of the ledger (loans)" in refused.err
+        assert confide(*command, "--dataset", "loans").code == 0
+        text = confide("ledger", "show", "l.db").out
+        assert text.count("opened: 2 exact sums over parties that are not known") == 2

@@ -4,7 +4,7 @@ from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
-from confide.aggregation.register import LedgerRegister, Opening, RoundRegister
+from confide.aggregation.register import LedgerRegister, RoundRegister
 from confide.aggregation.release import release
 from confide.aggregation.rounds import (
     Traffic,
@@ -32,7 +32,6 @@ __all__ = [
     "Integers",
     "Layout",
     "LedgerRegister",
-    "Opening",
     "PartySession",
     "Receipt",
     "Round",

@@ -4,6 +4,8 @@ It imports once and forks, so that a child starts in milliseconds. Lines on its 
 
     crash WHERE      a child that charges until it is killed or the cap is reached
     contend WHERE N  N children that want the last run at the same moment
+    rounds WHERE     a child that takes part in rounds and helps to open them until it is killed
+    claim WHERE N    N children that want the same attempt and, whoever has it, to consent
     begin WHERE N    N children that make the ledger at the same moment
     wait PID         until a child is dead
 """
@@ -14,7 +16,9 @@ import time
 
 from tests.privacy.ledger.ledger_support import NAMES, Pure, opened, with_cap
 
-from confide.errors import BudgetError
+from confide.errors import BudgetError, ProtocolError
+
+PLAN_HASH = b"p" * 32
 
 
 def say(*words):
@@ -39,6 +43,44 @@ def charge_until_killed(where):
         say("committing", name, digest.hex())
         reservation.commit(digest)
         say("committed", name, digest.hex())
+
+
+def open_rounds_until_killed(where):
+    """Odd rounds without one party: what was consented to is told by its size."""
+    ledger = opened(where)
+    known = ledger.rounds().get(PLAN_HASH)
+    for number in range(known.latest[0] if known else 0, 1000):
+        try:
+            ledger.claim(PLAN_HASH, number, 0)
+        except ProtocolError:
+            say("passed", number)
+            continue
+        say("claimed", number)
+        parties = 5 - number % 2
+        crowd = frozenset(f"{party:064x}" for party in range(parties))
+        survivors = bytes([2**parties - 1])
+        say("consenting", number, survivors.hex())
+        ledger.consent(
+            PLAN_HASH, number, 0, survivors=survivors, crowd=crowd, exact=True, datasets=["loans"]
+        )
+        say("consented", number, survivors.hex())
+
+
+def want_the_round(where, ready, go):
+    ledger = opened(where, timeout=60)
+    os.write(ready, b"r")
+    os.read(go, 1)
+    nobody: frozenset[str] = frozenset()
+    for step in ("claim", "consent"):
+        try:
+            if step == "claim":
+                ledger.claim(PLAN_HASH, 0, 0)
+            else:
+                ledger.consent(PLAN_HASH, 0, 0, survivors=b"", crowd=nobody, exact=False)
+        except ProtocolError as error:
+            say("refused", step, error)
+        else:
+            say("won", step)
 
 
 def want_the_last(where, ready, go):
@@ -93,6 +135,10 @@ def main():
                 say("started", fork(charge_until_killed, where))
             case ["contend", where, count]:
                 contend(want_the_last, where, int(count))
+            case ["rounds", where]:
+                say("started", fork(open_rounds_until_killed, where))
+            case ["claim", where, count]:
+                contend(want_the_round, where, int(count))
             case ["begin", where, count]:
                 contend(begin, where, int(count))
             case ["wait", child]:

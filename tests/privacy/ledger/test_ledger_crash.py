@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.privacy.ledger.ledger_processes import PLAN_HASH as PLAN
 from tests.privacy.ledger.ledger_support import NAMES, Pure, opened, with_cap
 
 from confide.privacy.ledger import Cap
@@ -61,9 +62,9 @@ def processes():
     started.close()
 
 
-def _killed(processes, where, random):
+def _killed(processes, where, random, task="crash"):
     """What a child said until it was killed, some words and a moment after it began."""
-    processes.ask("crash", where)
+    processes.ask(task, where)
     *said, (_, child) = processes.until("started")
     said += [processes.word() for _ in range(random.integers(0, 10))]
     time.sleep(random.uniform(0, 0.006))
@@ -124,6 +125,39 @@ def test_killed_on_postgresql(processes, postgresql):
     random = np.random.default_rng(5)
     for _ in range(8):
         _check(postgresql, _killed(processes, postgresql, random))
+
+
+def test_killed_at_any_moment_no_round_is_opened_twice_and_no_opening_is_lost(processes, tmp_path):
+    random, words, where = np.random.default_rng(6), [], tmp_path / "ledger.db"
+    with with_cap(where):
+        pass
+    for _ in range(60):
+        said = _killed(processes, where, random, "rounds")
+        assert "failed" not in {word for word, *_ in said}, said
+        words += said
+        with opened(where) as ledger:
+            ledger.verify()
+            openings = {number: survivors.hex() for number, _, survivors in ledger.openings(PLAN)}
+            assert len(openings) == len(ledger.openings(PLAN))
+        for word, *of in said:
+            if word == "consented":
+                assert openings[int(of[0])] == of[1]
+    # One process at most got beyond each claim, and some died between a claim and its consent.
+    claimed = [int(of[0]) for word, *of in words if word == "claimed"]
+    assert len(claimed) == len(set(claimed)) > 20
+    assert {"claimed", "consenting", "consented", "passed"} <= {word for word, *_ in words}
+
+
+def test_of_sixteen_processes_one_takes_part_and_one_consents(processes, where):
+    with opened(where) as ledger:
+        processes.ask("claim", where, 16)
+        said = [tuple(words[:2]) for words in processes.until("done")[:-1]]
+        assert sorted(said) == sorted(
+            [*[("refused", "claim"), ("refused", "consent")] * 15, ("won", "claim"),
+             ("won", "consent")]
+        )  # fmt: skip
+        assert ledger.openings(PLAN) == ((0, 0, b""),)
+        ledger.verify()
 
 
 def test_of_sixteen_processes_that_want_the_last_run_one_gets_it(processes, where):
