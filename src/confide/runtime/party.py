@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from confide import canonical
-from confide.aggregation import Identity, Integers, PartySession, Round, RoundResult, party_session
+from confide.aggregation import (
+    Identity,
+    Integers,
+    LedgerRegister,
+    PartySession,
+    Round,
+    RoundResult,
+    party_session,
+)
 from confide.aggregation.envelope import fields_of
 from confide.aggregation.masked.verified import check_announced
 from confide.computation import (
@@ -26,7 +34,7 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import PlanError, ProtocolError, VerificationError
-from confide.plan import Opening, Plan
+from confide.plan import Plan
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
 from confide.runtime.saved import Recording, ReplayedRegister
@@ -74,7 +82,9 @@ class PartyRun:
         computations: What each stage computes, in order.
         identity: The party's name, key, register and randomness.
         data: Its rows.
-        account: Where it writes down what the plan's sums tell about its rows.
+        account: Where it writes down what the plan's sums tell about its rows, the rounds that it
+            takes part in and the sums that it helps to open. With an account, that ledger is the
+            register, and `identity.register` is not used.
         step: From a round and a result's announcement to the result, checked, and the next state.
             If omitted, the party computes it; a simulation does so once for all of its parties.
 
@@ -100,6 +110,10 @@ class PartyRun:
                 f"{len(computations)} computations for the {len(plan.stages)} stages of plan "
                 f"{plan.name!r}; give one for each"
             )
+        if account is not None:
+            # Charges, rounds and openings stand in one store, which no restart empties.
+            register = LedgerRegister(account.ledger, plan, (account.dataset,))
+            identity = replace(identity, register=register)
         self._plan, self._computations, self._identity = plan, tuple(computations), identity
         self._stages = tuple(
             Participant(part, computation, identity, data, account, whole=plan)
@@ -170,7 +184,10 @@ class PartyRun:
         self.number, self.state = start.next_round, start.state
         self.own = start.own.get(self.name, {})
         for opening in start.openings:
-            if self.name in opening.survivors:
+            if (
+                self.name in opening.survivors
+                and opening.number not in self._identity.register.spent
+            ):
                 round_ = Round(self._plan, opening.number, opening.attempt)
                 self._identity.register.claim(round_)
                 self._identity.register.consent(round_, opening.survivors)
@@ -274,7 +291,7 @@ class PartyRun:
     def _check_consent(self, round_: Round, result: RoundResult) -> None:
         for opening in self._identity.register.openings:
             if (opening.number, opening.attempt) == (round_.number, round_.attempt) and (
-                opening != Opening(round_.number, round_.attempt, result.survivors)
+                opening.survivors not in ((), result.survivors)
             ):
                 raise VerificationError(
                     f"a result of {round_} over other parties than {self.name!r} consented to"
