@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any
 
 from confide.errors import PlanError
+from confide.plan.value import kinds_of
 
 __all__ = ["from_plain", "nearest", "optional", "to_plain"]
 
@@ -40,8 +41,8 @@ def from_plain(declared: Any, plain: object, where: str) -> Any:
     """Reads back what `to_plain` wrote.
 
     Args:
-        declared: The declared type: a frozen dataclass, an enumeration, a union, `tuple[T, ...]` or
-            a plain type.
+        declared: The declared type: a frozen dataclass, a family of them, an enumeration, a union,
+            `tuple[T, ...]` or a plain type.
         plain: What was decoded.
         where: The path to the value, for the error message.
 
@@ -49,8 +50,9 @@ def from_plain(declared: Any, plain: object, where: str) -> Any:
         PlanError: If the plain value is not the declared type's, naming the path.
     """
     origin = typing.get_origin(declared)
-    if origin in (typing.Union, types.UnionType):
-        return _union(typing.get_args(declared), plain, where)
+    kinds = tuple(kinds_of(declared).values())
+    if kinds or origin in (typing.Union, types.UnionType):
+        return _union(kinds or typing.get_args(declared), plain, where)
     if origin is tuple:
         item_type, _ = typing.get_args(declared)
         items = _expect(list, plain, where)

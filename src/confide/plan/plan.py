@@ -11,26 +11,23 @@ from typing import Any, Final
 
 from confide import canonical
 from confide.errors import PlanError
-from confide.plan.attacks import Finding, Outcome, assess
+from confide.plan.attacks import Attack, Finding, Outcome, assess
 from confide.plan.codec import from_plain, to_plain
-from confide.plan.masking import COMPLETE_UP_TO, Masking, derive_masking
+from confide.plan.masking import Masking, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
 from confide.plan.openings import least_owners
 from confide.plan.parties import Coordinator, Neighbours, Party, Unit, largest_owners
 from confide.plan.protection import (
     Aggregation,
     CentralNoise,
-    Clear,
     Crowd,
-    Enclave,
-    Encrypted,
     FixedCrowd,
     Masked,
     Noise,
     NoiseShares,
     NoNoise,
     OpenCrowd,
-    Rule,
+    Protection,
     Sampling,
 )
 from confide.plan.stages import Recipients, Release, Stage
@@ -114,11 +111,6 @@ class Plan(Value):
             raise PlanError(
                 f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; allow fewer"
             )
-        if isinstance(self.inner, Encrypted) and len(self.parties) > COMPLETE_UP_TO:
-            raise PlanError(
-                f"{len(self.parties):,} parties in one encrypted sum, where each shares its key "
-                f"with all others; at most {COMPLETE_UP_TO} do: use aggregation 'masked'"
-            )
 
     def _check_values(self) -> None:
         _check_version(self.schema_version)
@@ -190,33 +182,10 @@ class Plan(Value):
                 "or coarser"
             )
         check_noise(self)
-        self._check_enclave()
+        self.aggregation.check_plan(self)
         check_verified(self)
         for declared in self.sums.sums:
             self.sum_bits(declared)
-
-    def _check_enclave(self) -> None:
-        if not isinstance(self.aggregation, Enclave):
-            return
-        if self.aggregation.rule is not Rule.SUM and not isinstance(self.noise, NoNoise):
-            raise PlanError(
-                f"rule {self.aggregation.rule.value!r} together with noise: how far one unit moves "
-                "its result is not proven, so no noise is calibrated to it. Take rule 'sum', or "
-                "leave the noise out"
-            )
-        liars = self.threat.integrity.colluding_parties
-        least = self.aggregation.rule.survivors_for(liars)
-        if self.min_survivors < least:
-            raise PlanError(
-                f"rule {self.aggregation.rule.value!r} against {liars} lying parties takes {least} "
-                f"survivors, and the plan may go on with {self.min_survivors}: take more parties, "
-                "fewer dropouts, or lower threat.integrity.colluding_parties"
-            )
-        if isinstance(self.noise, CentralNoise) and self.only_sums_open:
-            raise PlanError(
-                "central noise in an enclave over hidden sums: were the hardware broken, the sums "
-                "would be there without it. Take noise in shares, which is in the sums already"
-            )
 
     # --- stages ----------------------------------------------------------------------------------
 
@@ -397,19 +366,19 @@ class Plan(Value):
         )
 
     @property
-    def inner(self) -> Clear | Masked | Encrypted:
+    def inner(self) -> Protection:
         """What protects contributions beneath an enclave; `aggregation`, where there is none."""
-        return self.aggregation.over if isinstance(self.aggregation, Enclave) else self.aggregation
+        return self.aggregation.beneath
 
     @property
     def only_sums_open(self) -> bool:
         """Whether contributions are hidden from whoever adds them up."""
-        return not isinstance(self.inner, Clear)
+        return self.inner.hiding is not None
 
     @property
     def attested(self) -> bool:
         """Whether an enclave adds them up."""
-        return isinstance(self.aggregation, Enclave)
+        return self.aggregation.attested
 
     @cached_property
     def verified(self) -> bool:
@@ -429,6 +398,10 @@ class Plan(Value):
     def findings(self) -> tuple[Finding, ...]:
         """Each known attack with what it comes to under this plan."""
         return assess(self)
+
+    def finding(self, attack: Attack) -> Finding:
+        """What a known attack comes to under this plan."""
+        return next(f for f in self.findings if f.attack == attack.value)
 
     def sum_bits(self, declared: Sum) -> int:
         """Bits of the modulus that a sum is computed in, with room for the noise in it."""

@@ -9,12 +9,12 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from confide import canonical
 from confide.errors import PlanError
 
-__all__ = ["Value"]
+__all__ = ["Family", "Value", "kinds_of"]
 
 _TOO_LARGE: Final = 2**64
 """Beyond what canonical bytes hold."""
@@ -49,6 +49,41 @@ class Value:
 
     def _check(self) -> None:
         """Refuses values that cannot be."""
+
+
+class Family(Value):
+    """The base of a family of values: where the family is declared, any of its kinds may stand.
+
+    A subclass of `Family` is a family, and each subclass of that registers as one of its kinds, by
+    its name. So a package adds a kind by importing the module that defines it, and bytes of a kind
+    that nobody registered are refused by name.
+    """
+
+    _kinds: ClassVar[dict[str, type[Family]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if Family in cls.__bases__:
+            cls._kinds = {}
+            return
+        other = cls._kinds.setdefault(cls.__name__, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise PlanError(
+                f"two kinds of value named {cls.__name__!r}, in {other.__module__} and "
+                f"{cls.__module__}: plans could not tell them apart. Rename one"
+            )
+        cls._kinds[cls.__name__] = cls
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[Family]]:
+        """The registered kinds of a family, by name; empty for a kind."""
+        return dict(cls._kinds) if Family in cls.__bases__ else {}
+
+
+def kinds_of(declared: Any) -> Mapping[str, type[Family]]:
+    """The kinds that may stand for a declared type, by name, if it is a family."""
+    family = isinstance(declared, type) and issubclass(declared, Family)
+    return declared.kinds() if family else {}
 
 
 @lru_cache(maxsize=64)
@@ -94,6 +129,8 @@ def _is(declared: Any, value: object) -> bool:
     if origin is tuple:
         item, _ = typing.get_args(declared)
         return isinstance(value, tuple) and all(_is(item, v) for v in value)
+    if kinds := kinds_of(declared):
+        return type(value) in kinds.values()
     if type(value) is str and declared is str:
         return canonical.has_encoding(value)
     return type(value) is declared
@@ -103,4 +140,5 @@ def _described(declared: Any) -> str:
     if typing.get_origin(declared) is tuple:
         return f"a tuple of {_described(typing.get_args(declared)[0])}"
     members = [m for m in typing.get_args(declared) if m is not type(None)]
+    members = members or list(kinds_of(declared).values())
     return " or ".join(m.__name__ for m in members) if members else declared.__name__

@@ -1,0 +1,259 @@
+"""Exposures: one typed value for each thing that somebody learns under a plan.
+
+An exposure says who observes what of whom, in which form, under which condition, what is guaranteed
+about it, what that rests on and what would end it. Views, promises and a console's questions are
+filters over a plan's exposures (`confide.plan.disclosure.exposures`); nothing about who sees what
+stands anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from confide.plan.parties import Unit, fewest_owners
+from confide.plan.placement import CentralNoise, NoiseShares, NoNoise
+
+if TYPE_CHECKING:
+    from confide.plan.plan import Plan
+
+__all__ = [
+    "Condition",
+    "Exposure",
+    "Form",
+    "Guarantee",
+    "Observer",
+    "Standing",
+    "Subject",
+    "Verdict",
+    "What",
+    "hidden",
+    "in_plain",
+    "of_sums",
+    "seen_when",
+    "sum_names",
+    "worst",
+]
+
+
+class Standing(Enum):
+    """What a plan says of an observer."""
+
+    ADVERSARY = "in the stated threat"
+    TRUSTED = "trusted"
+    BEYOND = "beyond the stated threat"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observer:
+    """Who looks: one party, a role, or a coalition that pools what it sees.
+
+    Attributes:
+        name: How reports name it.
+        standing: What the plan says of it.
+        party: The party's name, if it is one party.
+        parties: How many parties look together, at most: all of their ownership groups.
+        groups: How many ownership groups these are.
+        coordinator: Whether the coordinator is among them.
+        network: Whether the network is.
+        enclave: Whether it is the enclave, or whoever opened its machine.
+    """
+
+    name: str
+    standing: Standing = Standing.ADVERSARY
+    party: str | None = None
+    parties: int = 0
+    groups: int = 0
+    coordinator: bool = False
+    network: bool = False
+    enclave: bool = False
+
+
+class What(Enum):
+    """The kind of value that is observed."""
+
+    OWN_DATA = "own data"
+    CONTRIBUTION = "contribution"
+    SUMS = "sums"
+    STATE = "state"
+    KEYS = "keys"
+    METADATA = "metadata"
+
+
+class Subject(Enum):
+    """Of whom a value is."""
+
+    ITSELF = "itself"
+    EACH_PARTY = "each party"
+    ONE_OF_CHOICE = "a party of the observer's choice"
+    MISSING = "a party that was missing"
+    ALL = "all parties together"
+    OTHERS = "all others together"
+
+
+class Form(Enum):
+    """In which form a value is observed."""
+
+    PLAINTEXT = "plaintext"
+    SUM = "sum"
+    NOISY_SUM = "noisy sum"
+    DIFFERENCE = "difference of sums"
+    RESULT = "result"
+    MASKED = "masked"
+    CIPHERTEXT = "ciphertext"
+    SEALED = "sealed"
+    SHARE = "share"
+    METADATA = "metadata"
+
+
+class Condition(Enum):
+    """When an observer sees a value."""
+
+    EVERY_RUN = "in every run"
+    ONCE_MISSING = "once a party is missing from one sum and not from another"
+    BY_CHEATING = "by cheating within the threat"
+    BEYOND = "beyond the threat"
+
+
+class Verdict(Enum):
+    """What is guaranteed about one unit, from best to worst."""
+
+    PRIVATE = "PRIVATE"
+    """Differential privacy bounds what the value tells."""
+    HIDDEN = "HIDDEN"
+    """The value looks random, or is a sum over two honest ownership groups or more; no noise
+    bounds what the sum tells."""
+    NOT_PRIVATE = "NOT PRIVATE"
+    """Nothing bounds what the value tells."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of some verdicts; of none, the best."""
+    order = list(Verdict)
+    return max(verdicts, key=order.index, default=Verdict.PRIVATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarantee:
+    """What is guaranteed against an observer about what it sees.
+
+    Attributes:
+        unit: For each unit that the plan protects.
+        group: For each ownership group's contribution as a whole.
+        insiders: How many shares of the noise the observer takes away, where noise protects the
+            unit: what an accountant states ε with. None where no noise does.
+    """
+
+    unit: Verdict
+    group: Verdict
+    insiders: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """One thing that somebody learns.
+
+    Attributes:
+        observer: Who observes it.
+        what: The kind of value.
+        value: The value, in words.
+        of: Of whom it is.
+        form: In which form it is observed.
+        detail: The form in words, over whom, and how.
+        when: How often.
+        condition: Under which condition.
+        guarantee: What is guaranteed about it.
+        assumption: What would void the guarantee: the failure, not the assumption. Empty if the
+            guarantee rests on nothing.
+        remedy: What would end the exposure; empty if it is meant to be.
+        stage: The place of the stage that it belongs to; None for what several tell together.
+    """
+
+    observer: Observer
+    what: What
+    value: str
+    of: Subject
+    form: Form
+    detail: str
+    when: str
+    condition: Condition = Condition.EVERY_RUN
+    guarantee: Guarantee
+    assumption: str = ""
+    remedy: str = ""
+    stage: int | None = 0
+
+    def concerns(self, party: str) -> bool:
+        """Whether the value is, or may be, a party's own or has its part in it."""
+        if self.of is Subject.ITSELF:
+            return self.observer.party == party or (
+                self.observer.party is None and self.observer.parties > 0
+            )
+        return self.observer.party != party or self.of is Subject.ALL
+
+
+def hidden() -> Guarantee:
+    """The guarantee of what looks random to its observer."""
+    return Guarantee(unit=Verdict.HIDDEN, group=Verdict.HIDDEN)
+
+
+def in_plain(plan: Plan, *, share_of_noise: bool = False) -> Guarantee:
+    """The guarantee of one party's contribution by itself.
+
+    Args:
+        plan: The plan, of one stage.
+        share_of_noise: Whether the party's own share of the noise is still in it.
+    """
+    if not (share_of_noise and isinstance(plan.noise, NoiseShares)):
+        return Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE)
+    covered = plan.neighbours.unit is Unit.PARTY
+    return Guarantee(
+        unit=Verdict.PRIVATE,
+        group=Verdict.PRIVATE if covered else Verdict.NOT_PRIVATE,
+        insiders=plan.min_survivors - 1,
+    )
+
+
+def of_sums(plan: Plan, observer: Observer, *, apart: bool = False) -> Guarantee:
+    """The guarantee of a plan's sums against an observer.
+
+    Args:
+        plan: The plan, of one stage.
+        observer: Who sees them, and takes its own part away.
+        apart: Whether the observer can tell single ownership groups apart: from differences of
+            sums, or by a state of its choice. Only noise per ownership group covers that.
+    """
+    insiders = _shares_taken(plan, observer)
+    per_group = plan.neighbours.unit is Unit.PARTY
+    group = Verdict.HIDDEN
+    if per_group and insiders is not None:
+        group = Verdict.PRIVATE
+    elif apart or fewest_owners(plan.parties, plan.dropouts) - observer.groups < 2:
+        group = Verdict.NOT_PRIVATE
+    unit = Verdict.NOT_PRIVATE if insiders is None else Verdict.PRIVATE
+    return Guarantee(unit=group if per_group else unit, group=group, insiders=insiders)
+
+
+def _shares_taken(plan: Plan, observer: Observer) -> int | None:
+    """How many shares of the noise are missing from what an observer sees; None: no noise counts.
+
+    Central noise has no shares, and none of it is in what its maker sees.
+    """
+    if isinstance(plan.noise, NoNoise):
+        return None
+    if isinstance(plan.noise, CentralNoise):
+        maker = observer.enclave if plan.attested else observer.coordinator
+        return None if maker else 0
+    return observer.parties if observer.parties < plan.min_survivors else None
+
+
+def sum_names(plan: Plan) -> str:
+    """The names of a stage's sums, as a list in words."""
+    names = [f"'{s.name}'" for s in plan.sums.sums]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def seen_when(plan: Plan) -> str:
+    """How often something of a round is seen."""
+    return "once" if plan.rounds == 1 else f"in each of {plan.rounds} rounds"

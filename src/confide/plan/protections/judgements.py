@@ -1,0 +1,108 @@
+"""What several protections judge alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from confide.errors import PlanError
+from confide.plan.findings import NOBODY, Judgement, Outcome
+from confide.plan.masking import check_quorum
+from confide.plan.placement import CentralNoise
+from confide.plan.threat import Corruption
+
+if TYPE_CHECKING:
+    from confide.plan.plan import Plan
+
+__all__ = [
+    "chosen_by_announcement",
+    "false_announcement",
+    "lying_parties",
+    "moved_within_range",
+    "noise_by_coordinator",
+    "noise_in_shares",
+    "one_set_signed",
+    "opened_once",
+    "set_by_one",
+]
+
+
+def lying_parties(plan: Plan) -> bool:
+    """Whether a party of the adversary against confidentiality may lie."""
+    adversary = plan.threat.confidentiality
+    return bool(adversary.colluding_parties) and adversary.parties is Corruption.MALICIOUS
+
+
+def chosen_by_announcement(plan: Plan) -> Judgement:
+    """A coordinator announces the sums, and so chooses the state; a lying party moves them."""
+    if plan.coordinator_may_lie:
+        return Outcome.REPORTED, (
+            "the coordinator announces the sums that it likes, and so chooses the state that the "
+            "parties are asked about: a model made for it shows single records in the sum of the "
+            "updates. NOT PRIVATE against a coordinator that lies; only noise per ownership group "
+            "bounds it"
+        )
+    if not lying_parties(plan):
+        return NOBODY
+    how = "as it likes" if plan.only_sums_open else "as far as its range lets it"
+    return Outcome.REPORTED, (
+        f"a lying party moves each sum {how}, and with it the state that the next round asks "
+        "about: a model made for it shows single records in the sum of the updates. NOT PRIVATE "
+        "against a party that lies; only noise per ownership group bounds it"
+    )
+
+
+def one_set_signed(plan: Plan) -> Judgement:
+    """A quorum signs one set of survivors before anything opens."""
+    if not plan.coordinator_may_lie:
+        return NOBODY
+    try:
+        quorum = check_quorum(len(plan.parties), plan.dropouts, plan.colluding)
+    except PlanError as error:
+        return Outcome.BROKEN, str(error)
+    return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any opens"
+
+
+def opened_once(_: Plan) -> Judgement:
+    """A round is spent before anything of it opens."""
+    return Outcome.DEFEATED, (
+        "a round is spent before anything that helps to open its sum leaves a party, and a "
+        "repeated attempt takes fresh secrets"
+    )
+
+
+def noise_by_coordinator(plan: Plan) -> Judgement:
+    """The coordinator adds central noise, and may leave it out."""
+    if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:
+        return Outcome.REPORTED, "the coordinator adds the noise, and a malicious one may not"
+    return Outcome.ASSUMED, "the coordinator adds the noise as it should"
+
+
+def noise_in_shares(plan: Plan) -> Judgement:
+    """Shares of noise in hidden contributions are full with the fewest honest survivors."""
+    if isinstance(plan.noise, CentralNoise):
+        return noise_by_coordinator(plan)
+    return Outcome.DEFEATED, "the noise is full with the fewest survivors and without the colluders"
+
+
+def set_by_one(_: Plan) -> Judgement:
+    """Nobody can check a hidden contribution."""
+    return Outcome.REPORTED, (
+        "one party can set the result: hidden contributions cannot be checked, so one can be "
+        "anything, and the sum becomes what it likes"
+    )
+
+
+def moved_within_range(_: Plan) -> Judgement:
+    """Whoever adds up checks the range of each contribution."""
+    return Outcome.REPORTED, (
+        "one party can move the result: whoever adds up checks that a contribution is within the "
+        "party range, and anything within it counts"
+    )
+
+
+def false_announcement(_: Plan) -> Judgement:
+    """Nobody can check what the coordinator announces."""
+    return Outcome.REPORTED, (
+        "the coordinator can set the result: it announces the sums, and the parties cannot tell a "
+        "false sum from a true one (they would notice only different ones)"
+    )
