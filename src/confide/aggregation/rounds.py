@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from confide.aggregation.enclave import Aggregator, EnclaveCoordinator, EnclaveParty
+from confide.aggregation.enclave import Aggregator
+from confide.aggregation.enclave.machinery import ENCLAVE
 from confide.aggregation.envelope import Round
-from confide.aggregation.inner import inner_coordinator, inner_party
+from confide.aggregation.machinery import machinery_of, register
 from confide.aggregation.session import (
     Announcer,
     Contribution,
@@ -17,9 +18,9 @@ from confide.aggregation.session import (
     PartySession,
     RoundResult,
 )
-from confide.errors import PlanError
+from confide.aggregation.sharing.sizes import SHARING_KINDS
 from confide.plan.plan import Plan
-from confide.plan.protection import Clear
+from confide.plan.protection import Enclave
 
 __all__ = [
     "MESSAGE_KINDS",
@@ -30,25 +31,18 @@ __all__ = [
     "run_round",
 ]
 
-MESSAGE_KINDS: Final = (
-    "challenge",
-    "advertise",
-    "reveal",
-    "shares",
-    "contribution",
-    "consent",
-    "opened",
-)
-"""All kinds of messages that a party sends under any protection, in order."""
+register(Enclave, ENCLAVE)
+
+MESSAGE_KINDS: Final = ("challenge", *SHARING_KINDS)
+"""All kinds of messages that a party sends under the protections of this package, in order."""
 
 
 def party_session(
     round_: Round, identity: Identity, state_hash: bytes, contribution: Contribution
 ) -> PartySession:
     """A party's session under the plan's protection."""
-    if round_.plan.attested:
-        return EnclaveParty(round_, identity, state_hash, contribution)
-    return inner_party(round_, identity, state_hash, contribution)
+    made = machinery_of(round_.plan.aggregation)
+    return made.party(round_, identity, state_hash, contribution)
 
 
 def coordinator_session(
@@ -70,28 +64,13 @@ def coordinator_session(
     Raises:
         PlanError: If the plan has an enclave and no aggregator is given.
     """
-    if not round_.plan.attested:
-        return inner_coordinator(round_, state_hash, invited, announcer or Announcer())
-    if aggregator is None:
-        raise PlanError(
-            f"plan {round_.plan.name!r} is aggregated in an enclave, and none is given: launch an "
-            "Aggregator for the plan"
-        )
-    history = announcer.history if announcer else ()
-    return EnclaveCoordinator(round_, state_hash, invited, aggregator, history)
+    made = machinery_of(round_.plan.aggregation)
+    return made.coordinator(round_, state_hash, invited, announcer or Announcer(), aggregator)
 
 
 def message_kinds(plan: Plan) -> tuple[str, ...]:
     """The kinds of messages that a party sends in a round, in order."""
-    asked = ("challenge",) if plan.attested else ()
-    if isinstance(plan.inner, Clear):
-        return (*asked, "contribution")
-    absent = {"reveal"} if plan.masking.complete else set()
-    if not plan.attested:
-        absent.add("challenge")
-    if not plan.masking.quorum:
-        absent.add("consent")
-    return tuple(kind for kind in MESSAGE_KINDS if kind not in absent)
+    return machinery_of(plan.aggregation).kinds_of(plan)
 
 
 @dataclass

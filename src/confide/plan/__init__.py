@@ -1,6 +1,18 @@
 """Plans: frozen values with their checks. No input, no output, no deep-learning framework."""
 
 from confide.plan.attacks import ATTACKS, Aim, Finding, Outcome
+from confide.plan.disclosure import exposures
+from confide.plan.exposures import (
+    Condition,
+    Exposure,
+    Form,
+    Guarantee,
+    Observer,
+    Standing,
+    Subject,
+    Verdict,
+    What,
+)
 from confide.plan.lattice import Lattice
 from confide.plan.masking import Masking, derive_masking
 from confide.plan.openings import Opening
@@ -29,6 +41,7 @@ from confide.plan.protection import (
     NoNoise,
     OpenCrowd,
     PoissonSampling,
+    Protection,
     Rule,
     Sampling,
 )
@@ -47,14 +60,18 @@ __all__ = [
     "CentralNoise",
     "Clear",
     "Code",
+    "Condition",
     "Coordinator",
     "Corruption",
     "Crowd",
     "Enclave",
     "Encrypted",
+    "Exposure",
     "Finding",
     "FixedCrowd",
+    "Form",
     "FullBatch",
+    "Guarantee",
     "Hardware",
     "Lattice",
     "Masked",
@@ -64,12 +81,14 @@ __all__ = [
     "Noise",
     "NoiseShares",
     "Norm",
+    "Observer",
     "OpenCrowd",
     "Opening",
     "Outcome",
     "Party",
     "Plan",
     "PoissonSampling",
+    "Protection",
     "PublicValue",
     "Recipients",
     "Relation",
@@ -77,12 +96,17 @@ __all__ = [
     "Rule",
     "Sampling",
     "Stage",
+    "Standing",
+    "Subject",
     "Sum",
     "SumGroup",
     "Sums",
     "Task",
     "Threat",
     "Unit",
+    "Verdict",
+    "What",
     "derive_masking",
+    "exposures",
     "simulation_key",
 ]

@@ -8,7 +8,7 @@ stands anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ __all__ = [
     "of_sums",
     "seen_when",
     "sum_names",
+    "sums_seen",
     "worst",
 ]
 
@@ -257,3 +258,66 @@ def sum_names(plan: Plan) -> str:
 def seen_when(plan: Plan) -> str:
     """How often something of a round is seen."""
     return "once" if plan.rounds == 1 else f"in each of {plan.rounds} rounds"
+
+
+def sums_seen(part: Plan, observer: Observer) -> Iterator[Exposure]:
+    """The sums as an observer receives them, and what follows from them."""
+    guarantee = of_sums(part, observer)
+    yield Exposure(
+        observer=observer,
+        what=What.SUMS,
+        value=sum_names(part),
+        of=Subject.OTHERS if observer.parties else Subject.ALL,
+        form=_sum_form(guarantee),
+        detail=_over_whom(part, observer),
+        when=seen_when(part),
+        guarantee=guarantee,
+        assumption=_sum_assumption(part, observer),
+        remedy=_sum_remedy(part, guarantee),
+    )
+    yield Exposure(
+        observer=observer,
+        what=What.STATE,
+        value="the result" if part.rounds == 1 else "the state after each round",
+        of=Subject.ALL,
+        form=Form.RESULT,
+        detail="computed from the sums",
+        when=seen_when(part),
+        guarantee=guarantee,
+    )
+
+
+def _sum_form(guarantee: Guarantee) -> Form:
+    return Form.SUM if guarantee.insiders is None else Form.NOISY_SUM
+
+
+def _sum_remedy(part: Plan, guarantee: Guarantee) -> str:
+    """What would bound what sums tell, where nothing does."""
+    if guarantee.unit is not Verdict.NOT_PRIVATE:
+        return ""
+    return "noise in the sums" if isinstance(part.noise, NoNoise) else "noise in shares"
+
+
+def _over_whom(part: Plan, observer: Observer) -> str:
+    least, insiders = part.min_survivors, observer.parties
+    text = f"one sum over at least {least} of {len(part.parties)} parties"
+    if not insiders:
+        return text
+    whose = "its own part" if observer.party is not None and insiders == 1 else "their own part"
+    left = max(least - insiders, 0)
+    return f"{text}; less {whose}, the sum of at least {left} others"
+
+
+def _sum_assumption(part: Plan, observer: Observer) -> str:
+    """What would let an observer see more than the sums, or less noise in them."""
+    failures = []
+    if part.only_sums_open:
+        failures.append(f"more than {part.colluding} parties collude")
+    elif part.attested:
+        failures.append("the enclave's hardware opened")
+    elif not observer.coordinator:
+        failures.append("the coordinator passes on what it reads")
+    central = isinstance(part.noise, CentralNoise) and not part.attested
+    if central and not observer.coordinator:
+        failures.append("the coordinator leaves its noise out")
+    return "; or ".join(failures)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from confide.plan import (
@@ -15,20 +16,21 @@ from confide.plan import (
     Relation,
     Unit,
 )
-from confide.privacy.guarantee import statement
+from confide.plan.exposures import Condition, Exposure, Form, Guarantee, What
+from confide.privacy.guarantee import guarantee, statement
 
 if TYPE_CHECKING:
     from confide.privacy.accounting.statement import PrivacyStatement
 
-__all__ = ["Audience", "NoiseFacts", "noise_facts", "privacy_against", "statement_against"]
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who looks at the sums: how many parties together, and whether with the coordinator."""
-
-    insiders: int = 0
-    coordinator: bool = False
+__all__ = [
+    "NoiseFacts",
+    "noise_facts",
+    "owner_word",
+    "privacy_of",
+    "statement_of",
+    "total_statement",
+    "verdict_of",
+]
 
 
 @dataclass(frozen=True)
@@ -59,35 +61,122 @@ class NoiseFacts:
 def noise_facts(plan: Plan) -> NoiseFacts:
     """What a report says of a plan's noise as a whole."""
     if isinstance(plan.noise, NoNoise):
-        return NoiseFacts("none: exact sums are released, which bound nothing", None, None)
+        return NoiseFacts("no noise: sums are exact, with no privacy guarantee (ε = ∞)", None, None)
     comes_or_goes = plan.neighbours.relation is Relation.ADD_OR_REMOVE_ONE
-    weaker = comes_or_goes and plan.sums.unit is plan.neighbours.unit is not Unit.PARTY
+    weaker = comes_or_goes and any(
+        part.sums.unit is plan.neighbours.unit is not Unit.PARTY for part in plan.stage_plans
+    )
     return NoiseFacts(
-        " ".join(_how(plan)),
-        statement(plan),
-        statement(plan, at_capacity=True) if weaker else None,
+        " ".join(_how_in_stages(plan)),
+        total_statement(plan),
+        total_statement(plan, at_capacity=True) if weaker else None,
     )
 
 
-def statement_against(plan: Plan, audience: Audience) -> PrivacyStatement | None:
-    """What bounds a unit's influence on what an audience sees of the sums; None if nothing does."""
+@lru_cache(maxsize=256)
+def total_statement(
+    plan: Plan,
+    *,
+    insiders: int | None = None,
+    stages: tuple[int, ...] | None = None,
+    at_capacity: bool = False,
+) -> PrivacyStatement:
+    """What the noise of several stages together is worth.
+
+    Args:
+        plan: A plan with noise.
+        insiders: How many shares of the noise are taken away; as many as the threat allows if
+            omitted.
+        stages: The places of the stages that are seen; all if omitted.
+        at_capacity: For a party that has as many units as the capacity or more.
+    """
+    places = range(len(plan.stages)) if stages is None else stages
+    parts = [plan.stage_plans[place] for place in places]
+    if len(parts) == 1:
+        return statement(parts[0], insiders=insiders, at_capacity=at_capacity)
+    import dp_accounting as dp
+
+    from confide.privacy.accounting.statement import PrivacyStatement
+
+    assert not isinstance(plan.noise, NoNoise)  # noqa: S101 - guarantee() refuses it
+    found = [guarantee(part, insiders=insiders, at_capacity=at_capacity) for part in parts]
+    # A replaced unit covers one that comes or goes, so the stages share the stronger relation.
+    relations = {each.relation for each in found}
+    return PrivacyStatement.of_event(
+        dp.ComposedDpEvent([each.event for each in found]),
+        relation=relations.pop() if len(relations) == 1 else Relation.REPLACE_ONE,
+        delta=plan.noise.delta,
+        unit=plan.neighbours.unit,
+        closeness=sum(each.rounds * each.round_closeness for each in found),
+    )
+
+
+def statement_of(plan: Plan, seen: Iterable[Exposure]) -> PrivacyStatement | None:
+    """What the noise is worth against somebody who sees sums in these exposures; None if nothing.
+
+    Args:
+        plan: The plan.
+        seen: All exposures of one observer.
+    """
+    sums = [e for e in seen if e.what is What.SUMS]
+    taken = {e.guarantee.insiders for e in sums}
+    if not sums or None in taken:
+        return None
+    stages = tuple(sorted({e.stage for e in sums if e.stage is not None}))
+    return total_statement(plan, insiders=max(i for i in taken if i is not None), stages=stages)
+
+
+def privacy_of(plan: Plan, exposure: Exposure) -> str:
+    """What bounds an exposure in numbers, or that nothing does: a cell of a table."""
+    if exposure.what is What.OWN_DATA:
+        return "its own" if exposure.observer.party is not None else "their own"
+    if exposure.what is What.STATE:
+        return "as the sums"
+    bounded = exposure.what is What.SUMS or exposure.form in (
+        Form.PLAINTEXT,
+        Form.DIFFERENCE,
+        Form.SUM,
+    )
+    if not bounded or exposure.what is What.KEYS:
+        return "nothing to bound"
+    insiders = exposure.guarantee.insiders
+    if insiders is None:
+        return f"ε = ∞ ({_why_nothing(plan, exposure)})"
+    stages = None if exposure.stage is None else (exposure.stage,)
+    found = str(total_statement(plan, insiders=insiders, stages=stages))
+    own_share = exposure.form is Form.PLAINTEXT
+    return f"its own share of the noise: {found}" if own_share else found
+
+
+def _why_nothing(plan: Plan, exposure: Exposure) -> str:
+    if exposure.form is Form.PLAINTEXT:
+        beyond = exposure.condition is Condition.BEYOND
+        return "nothing is left to protect it" if beyond else "no noise in it"
     if isinstance(plan.noise, NoNoise):
-        return None
+        return "exact sums, no noise"
     if isinstance(plan.noise, CentralNoise):
-        return None if audience.coordinator and not plan.attested else statement(plan)
-    if audience.insiders >= plan.min_survivors:
-        return None
-    return statement(plan, insiders=audience.insiders)
+        return "the coordinator holds the sums before it adds the noise"
+    return "nobody's share of the noise is left"
 
 
-def privacy_against(plan: Plan, audience: Audience) -> str:
-    """The bound as a cell of a table."""
-    found = statement_against(plan, audience)
-    if found is not None:
-        return str(found)
-    if isinstance(plan.noise, CentralNoise):
-        return "ε = ∞ (the coordinator holds the sums before it adds the noise)"
-    return "ε = ∞ (exact sums, no noise)"
+def verdict_of(plan: Plan, found: Guarantee) -> str:
+    """A guarantee in words: for the unit of privacy, and for each ownership group."""
+    unit, group = plan.neighbours.unit, owner_word(plan)
+    words = f"each {group} {found.group.value}"
+    return words if unit is Unit.PARTY else f"each {unit.value} {found.unit.value}; {words}"
+
+
+def owner_word(plan: Plan) -> str:
+    """What a plan's ownership groups are called: parties, where each is one by itself."""
+    alone = len(set(plan.owners.values())) == len(plan.parties)
+    return "party" if alone else "ownership group"
+
+
+def _how_in_stages(plan: Plan) -> Iterator[str]:
+    parts = plan.stage_plans
+    for stage, part in zip(plan.stages, parts, strict=True):
+        yield from ((f"Stage {stage.name!r}:",) if len(parts) > 1 else ())
+        yield from _how(part)
 
 
 def _how(plan: Plan) -> Iterator[str]:

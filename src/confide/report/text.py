@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from confide.plan import Condition
 from confide.report.privacy import NoiseFacts
 from confide.report.quote import Quote
-from confide.report.views import View, ViewReport
+from confide.report.views import Observation, View, ViewReport
 
 __all__ = ["quote_text", "views_text"]
 
@@ -49,7 +50,10 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
     yield from _section("What leaves a party")
     for s in report.sums:
         shape = "a number" if not s.shape else f"{' × '.join(map(str, s.shape))} numbers"
-        yield from _wrap(f"{s.name}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  ")
+        stage = f" (stage {s.stage!r})" if s.stage else ""
+        yield from _wrap(
+            f"{s.name}{stage}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  "
+        )
     yield from _section("Noise")
     yield from _noise_lines(report.noise)
     yield from _section("Metadata")
@@ -79,14 +83,22 @@ def _noise_lines(noise: NoiseFacts) -> Iterator[str]:
 
 def _view_lines(group: tuple[View, ...]) -> Iterator[str]:
     names = ", ".join(v.observer for v in group)
-    yield f"  {names}" + ("" if group[0].within_threat else "  (not in the stated threat)")
+    heading = group[0].heading
+    yield f"  {names}" + (f"  {heading}" if heading else "")
     for o in group[0].observations:
-        yield from _wrap(
-            f"{o.value}: {o.form}; {o.when}. Privacy: {o.privacy}. Voided by: {o.voided_by}.",
-            "      ",
-        )
+        yield from _wrap(_observation(o), "      ")
     if group[0].statement is not None:
         yield from _wrap(f"In words: {group[0].statement.sentence}", "      ")
+
+
+def _observation(o: Observation) -> str:
+    when = o.when if o.condition is Condition.EVERY_RUN else f"{o.when}, {o.condition.value}"
+    told = [f"{o.value}: {o.form}; {when}"]
+    told += [o.verdict] if o.verdict else []
+    told += [f"Privacy: {o.privacy}"]
+    told += [f"Voided by: {o.voided_by}"] if o.voided_by else []
+    told += [f"Ends with: {o.remedy}"] if o.remedy else []
+    return ". ".join(told) + "."
 
 
 def _section(title: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Who will learn what: the view of each party, and of each coalition that the threat allows.
 
-The report follows from the plan alone, before anything runs. Each view lists what its holder
-observes, in which form, how often, what noise protects it, and what would void that.
+The report follows from the plan alone, before anything runs. A plan's exposures say who sees what
+of whom (`confide.plan.disclosure`); each view here lists those of one observer with the numbers
+that noise is worth, and the promise states the worst of them.
 """
 
 from __future__ import annotations
@@ -12,33 +13,31 @@ from typing import TYPE_CHECKING
 
 from confide.plan import (
     Aim,
-    Clear,
-    Encrypted,
+    Condition,
+    Exposure,
     Finding,
-    NoiseShares,
+    Form,
     Norm,
+    Observer,
     Plan,
     PublicValue,
     Relation,
+    Rule,
+    Standing,
     Sum,
     Unit,
+    What,
+    exposures,
 )
-from confide.privacy.guarantee import statement
-from confide.report.hardware import (
-    SEALED_HARDNESS,
-    enclave_promise,
-    hardware_warning,
-    reads_each,
-    rule_in_words,
-)
-from confide.report.hiding import hiding
 from confide.report.privacy import (
-    Audience,
     NoiseFacts,
     noise_facts,
-    privacy_against,
-    statement_against,
+    owner_word,
+    privacy_of,
+    statement_of,
+    verdict_of,
 )
+from confide.report.verdict import PlanVerdict, plan_verdicts, verdict_in_words
 
 if TYPE_CHECKING:
     from confide.privacy.accounting.statement import PrivacyStatement
@@ -55,7 +54,10 @@ class Observation:
         form: In which form, and over whom.
         when: How often.
         privacy: What (ε, δ) and μ bound it, or that nothing does.
-        voided_by: The assumption without which this would be more.
+        voided_by: The failure with which this would be more; empty if there is none.
+        condition: Whether it is seen in every run, or under which condition.
+        verdict: What is guaranteed about each unit and each ownership group, in words.
+        remedy: What would end it; empty if it is meant to be.
     """
 
     value: str
@@ -63,6 +65,9 @@ class Observation:
     when: str
     privacy: str
     voided_by: str
+    condition: Condition = Condition.EVERY_RUN
+    verdict: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,27 @@ class View:
 
     Attributes:
         observer: A party's name, 'coordinator', 'network', or a coalition in words.
-        within_threat: Whether the plan's confidentiality must, and does, hold against it. A
-            coalition beyond the threat is reported for what it could do.
+        within_threat: Whether the plan's confidentiality must, and does, hold against it.
         observations: What it sees.
         statement: What noise protects one unit against it; None if nothing does.
+        standing: Whether it is in the threat, trusted (and sees this in every run), or a coalition
+            beyond the threat that is reported for what it could do.
     """
 
     observer: str
     within_threat: bool
     observations: tuple[Observation, ...]
     statement: PrivacyStatement | None = None
+    standing: Standing = Standing.ADVERSARY
+
+    @property
+    def heading(self) -> str:
+        """What stands beside the observer's name: whether the threat counts it."""
+        return {
+            Standing.ADVERSARY: "",
+            Standing.TRUSTED: "(trusted not to misuse what it sees, in every run)",
+            Standing.BEYOND: "(beyond the stated threat)",
+        }[self.standing]
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,7 @@ class SumFacts:
         party_range: The most that one honest party can move it.
         resolution: Spacing of the lattice.
         bits: Bits of each number's modulus.
+        stage: The stage that it belongs to; empty in a plan of one stage.
     """
 
     name: str
@@ -106,6 +123,7 @@ class SumFacts:
     party_range: float
     resolution: float
     bits: int
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,13 +134,16 @@ class ViewReport:
         plan_name: For people.
         plan_hash: Hexadecimal.
         warnings: What must not be overlooked: keys or hardware that are simulated.
-        promise: What the plan promises against whom, in one sentence.
+        promise: What the plan promises against whom, over all rounds, in a few sentences.
         sums: The declared sums: the only data that leaves a party.
         noise: What noise is added to them, and what it is worth.
         metadata: What else becomes known by taking part.
         public: What the parties agreed is public.
         views: One for each observer and coalition.
         findings: Each known attack and what it comes to.
+        verdicts: What is guaranteed over the whole plan against all that the threat allows: for
+            each unit of privacy, and for each ownership group.
+        exposures: Every exposure as a value; the views are made from these.
     """
 
     plan_name: str
@@ -135,6 +156,8 @@ class ViewReport:
     public: tuple[PublicValue, ...]
     views: tuple[View, ...]
     findings: tuple[Finding, ...]
+    verdicts: tuple[PlanVerdict, ...]
+    exposures: tuple[Exposure, ...]
 
     def view(self, observer: str) -> View:
         """The view of an observer.
@@ -146,6 +169,34 @@ class ViewReport:
             if view.observer == observer:
                 return view
         raise KeyError(observer)
+
+    def who_sees(
+        self,
+        *,
+        party: str | None = None,
+        form: Form | None = None,
+        what: What | None = None,
+        condition: Condition | None = None,
+        standing: Standing | None = None,
+    ) -> tuple[Exposure, ...]:
+        """The exposures that match: who sees what of whom.
+
+        Args:
+            party: Only values that are, or may be, of this party, or have its part in them.
+            form: Only values in this form.
+            what: Only this kind of value.
+            condition: Only under this condition.
+            standing: Only observers of this standing.
+        """
+        return tuple(
+            e
+            for e in self.exposures
+            if (party is None or e.concerns(party))
+            and (form is None or e.form is form)
+            and (what is None or e.what is what)
+            and (condition is None or e.condition is condition)
+            and (standing is None or e.observer.standing is standing)
+        )
 
     @property
     def grouped(self) -> tuple[tuple[View, ...], ...]:
@@ -183,17 +234,21 @@ def views(plan: Plan) -> ViewReport:
         >>> report.view("coordinator").observations[0].form
         'one sum over at least 4 of 4 parties'
     """
+    found = exposures(plan)
+    verdicts = plan_verdicts(plan, found)
     return ViewReport(
         plan_name=plan.name,
         plan_hash=plan.hash.hex(),
         warnings=tuple(_warnings(plan)),
-        promise=_promise(plan),
-        sums=tuple(_facts(plan, s) for s in plan.sums.sums),
+        promise=f"{_promise(plan)} {verdict_in_words(plan, verdicts)}",
+        sums=tuple(_all_facts(plan)),
         noise=noise_facts(plan),
-        metadata=tuple(_metadata(plan)),
+        metadata=tuple(_metadata(plan, found)),
         public=plan.public,
-        views=tuple(_all_views(plan)),
+        views=tuple(_all_views(plan, found)),
         findings=plan.findings,
+        verdicts=verdicts,
+        exposures=found,
     )
 
 
@@ -203,44 +258,43 @@ def _warnings(plan: Plan) -> Iterator[str]:
             "SIMULATION: at least one party has a simulated key, whose private half anybody can "
             "make."
         )
-    if warning := hardware_warning(plan):
+    if warning := plan.aggregation.warning:
         yield warning
 
 
 def _promise(plan: Plan) -> str:
+    """What holds in each round by itself, and against whom."""
     adversary = plan.threat.confidentiality
-    parties = adversary.colluding_parties
     roles = [
         f"a {role.value} {name}"
         for name, role in (("coordinator", adversary.coordinator), ("network", adversary.network))
         if role.corrupt
     ]
-    if parties:
-        what = adversary.parties.value
-        roles.append(f"any {_count(parties, f'{what} party', f'{what} parties')}")
+    if groups := adversary.colluding_parties:
+        owner = f"{adversary.parties.value} {owner_word(plan)}"
+        roles.append(f"any {groups} {owner if groups == 1 else _plural(owner)}")
     against = _join(roles) or "nobody"
     together = " together" if len(roles) > 1 else ""
-    trusted = " and the coordinator, which is trusted with it," if _clear(plan) else ""
-    trusted += enclave_promise(plan)
-    channel = ""
-    if _clear(plan) and adversary.network.corrupt:
-        channel = ", as long as the encrypted channel (TLS 1.3) holds"
-    promise = (
-        f"Nobody but a party itself{trusted} learns its contribution; everybody else sees only "
-        f"sums over at least {plan.min_survivors} of {len(plan.parties)} parties. This holds "
-        f"in each round against {against}{together}{channel}."
+    return (
+        f"Nobody but a party itself{plan.aggregation.trust} learns its contribution; everybody "
+        f"else sees only sums over at least {plan.min_survivors} of {len(plan.parties)} parties. "
+        f"This holds in each round against {against}{together}{_channel(plan)}."
     )
-    if plan.rounds > 1 and plan.dropouts:
-        promise += (
-            " Differences between rounds tell more about a party that is in one round's sum and "
-            "not in another's."
-        )
-    return promise
 
 
-def _clear(plan: Plan) -> bool:
-    """Whether the coordinator reads contributions."""
-    return isinstance(plan.aggregation, Clear)
+def _channel(plan: Plan) -> str:
+    """The channel as a condition of the promise, where the network is corrupt and reads no less."""
+    if not plan.threat.confidentiality.network.corrupt or plan.attested or plan.only_sums_open:
+        return ""
+    return ", as long as the encrypted channel (TLS 1.3) holds"
+
+
+def _all_facts(plan: Plan) -> Iterator[SumFacts]:
+    parts = plan.stage_plans
+    for stage, part in zip(plan.stages, parts, strict=True):
+        for declared in part.sums.sums:
+            facts = _facts(part, declared)
+            yield facts if len(parts) == 1 else replace(facts, stage=stage.name)
 
 
 def _facts(plan: Plan, declared: Sum) -> SumFacts:
@@ -281,310 +335,56 @@ def _bound(plan: Plan, declared: Sum) -> str:
     return sentence
 
 
-def _metadata(plan: Plan) -> Iterator[str]:
-    who = "the coordinator" if _clear(plan) else "everybody"
-    yield f"{who} learns which parties took part in each round and which dropped out"
-    yield (
-        "the network learns who talks to the coordinator, when, and how much: "
-        "sizes depend on the plan alone"
-    )
-    yield "the coordinator learns how long each party takes, which grows with its number of rows"
-    reader = (
-        "nobody but the coordinator, which reads each contribution," if _clear(plan) else "nobody"
-    )
-    reader = "nobody but the enclave" if reads_each(plan) else reader
-    yield f"{reader} learns a party's number of rows except by what the sums tell"
-    if rule := rule_in_words(plan):
-        yield rule
-
-
-def _all_views(plan: Plan) -> Iterator[View]:
-    adversary = plan.threat.confidentiality
-    for party in plan.parties:
-        yield _party_view(plan, party.name)
-    if plan.attested:
-        yield _enclave_view(plan)
-    yield _coordinator_view(plan)
-    yield _network_view(plan)
-    if plan.attested:
-        yield _opened_machine_view(plan)
-    colluding, corrupt = adversary.colluding_parties, adversary.coordinator.corrupt
-    if colluding > 1:
-        yield _coalition_view(plan, colluding, with_coordinator=False)
-    if colluding and corrupt:
-        yield _coalition_view(plan, colluding, with_coordinator=True)
-    if plan.only_sums_open:
-        yield _subtraction_view(plan)
-        yield _threshold_view(plan)
-
-
-def _party_view(plan: Plan, name: str) -> View:
-    seen = [
-        Observation("its own rows and contributions", "in full", "always", "its own", "nothing"),
-        *_released(plan, Audience(1)),
-    ]
-    if plan.only_sums_open:
-        seen.append(_relay(plan))
-    return View(name, True, tuple(seen), statement_against(plan, Audience(1)))
-
-
-def _coordinator_view(plan: Plan) -> View:
-    corrupt = plan.threat.confidentiality.coordinator.corrupt
-    if _clear(plan):
-        each = Observation(
-            f"each party's contribution to {_names(plan)}",
-            "in clear, by party",
-            _every_round(plan),
-            "ε = ∞ (no noise in it)",
-            "the coordinator is trusted: were it not, this plan could not be made",
+def _metadata(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
+    learned: dict[str, list[Observer]] = {}
+    for exposure in found:
+        roles = exposure.observer
+        if exposure.what is What.METADATA and not (roles.parties and roles.party is None):
+            learned.setdefault(exposure.value, []).append(roles)
+    for value, observers in learned.items():
+        everybody = any(o.party is not None for o in observers)
+        yield f"{'everybody' if everybody else f'the {observers[0].name}'} learns {value}"
+    reader = plan.aggregation.reader
+    who = "nobody" if not reader else f"nobody but {reader}, which reads each contribution,"
+    yield f"{who} learns a party's number of rows except by what the sums tell"
+    if plan.aggregation.rule is not Rule.SUM:
+        yield (
+            f"contributions are combined by the rule {plan.aggregation.rule.value!r} in the place "
+            "of a sum: it is not additive, and no noise can be calibrated to it"
         )
-        return View("coordinator", corrupt, (each, *_released(plan, Audience(coordinator=True))))
-    alone = Audience(coordinator=True)
-    hidden = (_sealed(plan),) if plan.attested else _hidden_vectors(plan)
-    seen = (*_sums_seen(plan, alone), *hidden)
-    return View("coordinator", corrupt, seen, statement_against(plan, alone))
 
 
-def _sealed(plan: Plan) -> Observation:
-    """What the host of an enclave carries."""
+def _all_views(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[View]:
+    by_observer: dict[Observer, list[Exposure]] = {}
+    for exposure in found:
+        by_observer.setdefault(exposure.observer, []).append(exposure)
+    for observer, seen in by_observer.items():
+        yield View(
+            observer=observer.name,
+            within_threat=observer.standing is Standing.ADVERSARY,
+            observations=tuple(_observation(plan, e) for e in seen if e.what is not What.METADATA),
+            statement=statement_of(plan, seen),
+            standing=observer.standing,
+        )
+
+
+def _observation(plan: Plan, exposure: Exposure) -> Observation:
+    own = exposure.what is What.OWN_DATA
     return Observation(
-        "messages to the enclave and its answers",
-        "encrypted to a key that its evidence vouches for",
-        _every_round(plan),
-        "nothing to bound",
-        f"the enclave's hardware opened; or {SEALED_HARDNESS}",
+        value=exposure.value,
+        form=exposure.detail,
+        when=exposure.when,
+        privacy=privacy_of(plan, exposure),
+        voided_by=exposure.assumption,
+        condition=exposure.condition,
+        verdict="" if own else verdict_of(plan, exposure.guarantee),
+        remedy=exposure.remedy,
     )
-
-
-def _enclave_view(plan: Plan) -> View:
-    inside = Audience(coordinator=True)
-    if not reads_each(plan):
-        return View("enclave", False, (*_sums_seen(plan, inside), *_hidden_vectors(plan)))
-    each = Observation(
-        f"each party's contribution to {_names(plan)}",
-        "in clear, by party; it checks ranges, and forgets it after the round",
-        _every_round(plan),
-        "ε = ∞ (no noise in it)",
-        "it is trusted with this: every party verifies what runs before it sends",
-    )
-    return View("enclave", False, (each,))
-
-
-def _opened_machine_view(plan: Plan) -> View:
-    """Who holds the machine opened, or another machine's stolen key that the policy accepts."""
-    inside = Audience(coordinator=True)
-    if not reads_each(plan):
-        seen = (*_sums_seen(plan, inside), *_hidden_vectors(plan))
-        return View("whoever opened the enclave's machine", True, seen)
-    each = Observation(
-        f"each party's contribution to {_names(plan)}",
-        "in clear, by party",
-        _every_round(plan),
-        "ε = ∞ (no noise in it)",
-        "this is beyond the threat, in which the hardware is sound",
-    )
-    return View("whoever opened the enclave's machine", False, (each,))
-
-
-def _network_view(plan: Plan) -> View:
-    corrupt = plan.threat.confidentiality.network.corrupt
-    channel = "the channel (TLS 1.3) and its certificates"
-    form, voided = "encrypted by the channel", f"only {channel} protect this"
-    if plan.attested:
-        return View("network", corrupt, (_sealed(plan),))
-    if _clear(plan):
-        seen = Observation("contributions", form, _every_round(plan), "nothing to bound", voided)
-        return View("network", corrupt, (seen,))
-    hidden = Observation(
-        "contributions",
-        f"{form}; {hiding(plan).looks} beneath it",
-        _every_round(plan),
-        "nothing to bound",
-        hiding(plan).hardness,
-    )
-    sums = Observation(
-        f"sums of {_names(plan)}",
-        f"{form}; without it, or posing as the coordinator, as the coordinator sees them",
-        _every_round(plan),
-        privacy_against(plan, Audience(coordinator=True)),
-        voided,
-    )
-    return View(
-        "network", corrupt, (hidden, sums), statement_against(plan, Audience(coordinator=True))
-    )
-
-
-def _coalition_view(plan: Plan, members: int, *, with_coordinator: bool) -> View:
-    who = f"any {_count(members, 'party', 'parties')}" + (" together" if members > 1 else "")
-    own = Observation(
-        "their own rows and contributions", "in full", "always", "their own", "nothing"
-    )
-    together = Audience(members, coordinator=with_coordinator)
-    if with_coordinator:
-        sums = _sums_seen(plan, together)
-        hidden = _hidden_vectors(plan) if plan.only_sums_open else ()
-        hidden = (_sealed(plan),) if plan.attested else hidden
-        seen = (own, *sums, *hidden)
-        return View(f"coordinator and {who}", True, seen, statement_against(plan, together))
-    return View(who, True, (own, *_released(plan, together)), statement_against(plan, together))
-
-
-def _subtraction_view(plan: Plan) -> View:
-    """The fewest parties beyond the threat with whom the coordinator can single out another."""
-    n, left, masking = len(plan.parties), plan.min_survivors, plan.masking
-    means, who = "they subtract their own part from a sum over themselves and one other", "any "
-    fewest = left - 1
-    # Liars sign twice: two sets of survivors that differ in one party then both find a quorum, and
-    # in a neighbourhood the shares that open them. Without dropouts there is one set only.
-    around = 2 * masking.threshold - (masking.degree + 1)
-    signing = max(2 * masking.quorum - n, around)
-    if masking.quorum and plan.dropouts and signing < fewest:
-        means = "they confirm two sets of survivors that differ in one party, and subtract the sums"
-        fewest, who = signing, "any " if masking.complete or around <= 0 else ""
-    members = max(fewest, plan.colluding + 1)
-    return View(
-        f"coordinator and {who}{_count(members, 'party', 'parties')} together",
-        within_threat=False,
-        observations=(
-            Observation(
-                "the contribution of a party of their choice",
-                f"in clear: {means}",
-                _every_round(plan),
-                _left_alone(plan),
-                _beyond(plan),
-            ),
-        ),
-    )
-
-
-def _left_alone(plan: Plan) -> str:
-    """What protects a party's contribution that nobody else's hides."""
-    if not isinstance(plan.noise, NoiseShares):
-        return "ε = ∞ (nothing is left to protect it)"
-    return f"its own share of the noise: {statement(plan, insiders=plan.min_survivors - 1)}"
-
-
-def _beyond(plan: Plan) -> str:
-    return f"this is beyond the threat, in which at most {plan.colluding} collude"
-
-
-def _threshold_view(plan: Plan) -> View:
-    threshold = plan.masking.threshold
-    seen = Observation(
-        "every contribution of the other parties they hold shares of",
-        f"in clear: {hiding(plan).opened}",
-        _every_round(plan),
-        _left_alone(plan),
-        _beyond(plan),
-    )
-    who = f"coordinator and {threshold} parties that share one neighbour"
-    if plan.masking.complete:
-        who = f"coordinator and any {threshold} parties together"
-    return View(who, within_threat=False, observations=(seen,))
-
-
-def _released(plan: Plan, audience: Audience) -> Iterator[Observation]:
-    """The sums as those receive them to whom they are released."""
-    if plan.to_parties:
-        yield from _sums_seen(plan, audience)
-
-
-def _sums_seen(plan: Plan, audience: Audience) -> Iterator[Observation]:
-    """The sums as an audience sees them, and what follows from them."""
-    yield _sum_observation(plan, audience)
-    once = plan.rounds == 1
-    yield Observation(
-        "the result" if once else "the state after each round",
-        "computed from the sums",
-        _every_round(plan),
-        "as the sums",
-        "nothing",
-    )
-    if not once:
-        yield from _differences(plan, audience)
-
-
-def _sum_observation(plan: Plan, audience: Audience) -> Observation:
-    least, n, insiders = plan.min_survivors, len(plan.parties), audience.insiders
-    form = f"one sum over at least {least} of {n} parties"
-    if insiders:
-        form += f"; less their own part, the sum of at least {least - insiders} others"
-        form = form if insiders > 1 else form.replace("their own", "its own")
-    return Observation(
-        f"{_names(plan)}",
-        form,
-        _every_round(plan),
-        privacy_against(plan, audience),
-        _sum_assumption(plan),
-    )
-
-
-def _differences(plan: Plan, audience: Audience) -> Iterator[Observation]:
-    if not plan.dropouts:
-        return
-    yield Observation(
-        "differences of sums across rounds",
-        f"parties missing from one round's sum and not from another's, up to {plan.dropouts} at a "
-        "time: the difference is what they contributed, up to how much the others' part changed; "
-        "what does not change, such as a number of rows, comes out up to the lattice's steps",
-        f"each pair of {plan.rounds} rounds",
-        privacy_against(plan, audience),
-        "only noise bounds this",
-    )
-
-
-def _relay(plan: Plan) -> Observation:
-    return Observation(
-        "keys, encrypted shares and signatures of its neighbours",
-        f"one share of {hiding(plan).secrets} of each of {plan.masking.degree} neighbours; it "
-        f"takes {plan.masking.threshold} to open one",
-        _every_round(plan),
-        "nothing to bound",
-        hiding(plan).hardness,
-    )
-
-
-def _hidden_vectors(plan: Plan) -> tuple[Observation, ...]:
-    """What the coordinator holds of each party, and what it takes to open it."""
-    how, pooled = hiding(plan), f"{plan.masking.threshold} parties pooling their shares"
-    vector = Observation(
-        f"each party's {how.vector}",
-        f"{how.looks} numbers",
-        _every_round(plan),
-        "nothing to bound",
-        f"{how.hardness}; or {pooled}",
-    )
-    if not isinstance(plan.inner, Encrypted):
-        return (vector,)
-    key = Observation(
-        "the sum of the survivors' keys, and of their errors",
-        "one short polynomial each, which open the sum",
-        _every_round(plan),
-        "nothing to bound: beside another honest key, each is a Gaussian that is wide enough",
-        f"{how.hardness}; or {pooled}",
-    )
-    return (vector, key)
-
-
-def _sum_assumption(plan: Plan) -> str:
-    if _clear(plan):
-        return "the coordinator keeps to itself what it reads"
-    if reads_each(plan):
-        return "the enclave's hardware opened"
-    return f"more than {plan.colluding} parties collude"
-
-
-def _names(plan: Plan) -> str:
-    return _join([f"'{s.name}'" for s in plan.sums.sums])
 
 
 def _join(items: list[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
-def _every_round(plan: Plan) -> str:
-    return "once" if plan.rounds == 1 else f"in each of {plan.rounds} rounds"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _plural(noun: str) -> str:
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"

@@ -9,9 +9,9 @@ from confide import canonical
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave.aggregator import Aggregator
 from confide.aggregation.enclave.robust import RobustCoordinator
-from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, inner_bytes, split
+from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
-from confide.aggregation.inner import inner_coordinator
+from confide.aggregation.inner import inner_bytes, inner_coordinator
 from confide.aggregation.session import Announcer, CoordinatorSession, RoundResult
 from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
 from confide.plan.openings import Opening

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from confide import canonical
-from confide.aggregation.encrypted.parameters import parameters_of
 from confide.aggregation.envelope import Round
-from confide.aggregation.modular import Layout
-from confide.aggregation.sharing import wire
-from confide.aggregation.sharing.keys import TAG_BYTES
 from confide.errors import ProtocolError
 from confide.plan.plan import Plan
-from confide.plan.protection import Clear, Encrypted
 from confide.tee.verification import Expected
 
 __all__ = [
@@ -21,7 +16,6 @@ __all__ = [
     "PURPOSE",
     "expected_of",
     "header",
-    "inner_bytes",
     "join",
     "split",
 ]
@@ -33,7 +27,6 @@ MET: Final = "met"
 """The kind under which a party signs the identifier of the instance that it verified."""
 
 CHALLENGE_BYTES: Final = 256
-_OVERHEAD: Final = 4096
 _FRONT_SIZE: Final = 2
 _MAX_FRONT: Final = 512
 
@@ -81,16 +74,3 @@ def split(message: bytes, most_sealed: int) -> tuple[str, bytes, memoryview]:
             return sender, met, memoryview(message)[size:]
         case _:
             raise ProtocolError("a message to the enclave that is not sealed")
-
-
-def inner_bytes(round_: Round) -> int:
-    """The most bytes that a message of the inner protection has."""
-    plan = round_.part
-    if isinstance(plan.inner, Clear):
-        return Layout.of_contribution(plan).wire_bytes + _OVERHEAD
-    if isinstance(plan.inner, Encrypted):
-        parameters = parameters_of(plan)
-        sealed, vector = parameters.polynomial_bytes + TAG_BYTES, parameters.vector_bytes
-    else:
-        sealed, vector = _OVERHEAD, Layout.of_sum(plan).wire_bytes
-    return wire.message_limit(round_, sealed, vector) + _OVERHEAD

@@ -16,12 +16,17 @@ from confide.plan.exposures import (
     What,
     hidden,
     seen_when,
+    sums_seen,
 )
 from confide.plan.findings import NOBODY, Attack, Judge, Judgement, Outcome
 from confide.plan.placement import CentralNoise, NoNoise
 from confide.plan.protections.base import Protection, Rule, plaintext_of_each
 from confide.plan.protections.clear import Clear
-from confide.plan.protections.judgements import lying_parties, moved_within_range
+from confide.plan.protections.judgements import (
+    chosen_by_party,
+    lying_parties,
+    moved_within_range,
+)
 from confide.plan.threat import Hardware
 
 if TYPE_CHECKING:
@@ -111,11 +116,7 @@ def _chosen_state(plan: Plan) -> Judgement:
     if plan.threat.hardware is not Hardware.ASSUMED_SOUND:
         return _of(plan).over.judge(Attack.CHOSEN_STATE, plan)
     if lying_parties(plan):
-        how = "as far as the enclave's check of its range lets it" if _of(plan).reads else "freely"
-        return Outcome.REPORTED, (
-            f"a lying party moves each sum, {how}, and so the state that the next round asks "
-            "about. NOT PRIVATE against it beyond that; only noise per ownership group bounds it"
-        )
+        return chosen_by_party(plan)
     if not plan.coordinator_may_lie:
         return NOBODY
     return _by_hardware(
@@ -346,11 +347,16 @@ class Enclave(Protection):
                 plan, inside, detail=detail, assumption="the enclave's hardware opened"
             )
         else:
-            yield from self.over.to_adder(plan, inside)
+            yield from self._inside(plan, inside)
         opened = Observer(
             name="whoever opened the enclave's machine", standing=self._opened(plan), enclave=True
         )
-        yield from self.over.to_adder(plan, opened)
+        yield from self._inside(plan, opened)
+
+    def _inside(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
+        if not self.reads:
+            yield from sums_seen(plan, observer)
+        yield from self.over.to_adder(plan, observer)
 
     def _opened(self, plan: Plan) -> Standing:
         """What the plan says of whoever opened the machine: its host may, if it is simulated."""

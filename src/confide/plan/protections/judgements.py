@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "chosen_by_announcement",
+    "chosen_by_party",
     "false_announcement",
     "lying_parties",
     "moved_within_range",
@@ -43,7 +44,12 @@ def chosen_by_announcement(plan: Plan) -> Judgement:
         )
     if not lying_parties(plan):
         return NOBODY
-    how = "as it likes" if plan.only_sums_open else "as far as its range lets it"
+    return chosen_by_party(plan)
+
+
+def chosen_by_party(plan: Plan) -> Judgement:
+    """A lying party moves the sums: as far as somebody checks its range, or as it likes."""
+    how = "as it likes" if plan.only_sums_open else "as far as the check of its range lets it"
     return Outcome.REPORTED, (
         f"a lying party moves each sum {how}, and with it the state that the next round asks "
         "about: a model made for it shows single records in the sum of the updates. NOT PRIVATE "

@@ -1,0 +1,96 @@
+"""What runs sums in an enclave, and what it costs on top of the protection beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from confide import canonical
+from confide.aggregation.enclave.aggregator import Aggregator
+from confide.aggregation.enclave.coordinator import EnclaveCoordinator
+from confide.aggregation.enclave.party import EnclaveParty
+from confide.aggregation.enclave.wire import header, join
+from confide.aggregation.envelope import SIGNATURE_BYTES, Round
+from confide.aggregation.machinery import (
+    Machinery,
+    Sent,
+    Work,
+    announced,
+    answered,
+    machinery_of,
+)
+from confide.aggregation.modular import Layout
+from confide.aggregation.session import Announcer, CoordinatorSession
+from confide.errors import PlanError
+from confide.plan.plan import Plan
+from confide.tee.channel import framed
+from confide.tee.claims import NONCE_BYTES
+
+__all__ = ["ENCLAVE", "EVIDENCE_BYTES"]
+
+EVIDENCE_BYTES: Final = 32 << 10
+"""What evidence of any vendor takes at most, with claims and the collateral that comes with it."""
+
+_CHALLENGE: Final = "challenge"
+
+
+def _coordinator(
+    round_: Round,
+    state_hash: bytes,
+    invited: tuple[str, ...],
+    announcer: Announcer,
+    aggregator: Aggregator | None,
+) -> CoordinatorSession:
+    if aggregator is None:
+        raise PlanError(
+            f"plan {round_.plan.name!r} is aggregated in an enclave, and none is given: launch an "
+            "Aggregator for the plan"
+        )
+    return EnclaveCoordinator(round_, state_hash, invited, aggregator, announcer.history)
+
+
+def _sent(plan: Plan, name: str) -> Sent:
+    beneath = machinery_of(plan.inner).sent(plan, name)
+    challenge = canonical.encode({"nonce": bytes(NONCE_BYTES)})
+    asked = announced("ask") + announced("attested", evidence=b"", message=b"")
+    asked -= 2 * SIGNATURE_BYTES  # These two prove themselves, or need no proof.
+    sealed = (_sealed(plan, name, size, step) for step, size in enumerate(beneath.answers))
+    return Sent(
+        answers=(answered(name, _CHALLENGE, challenge), *sealed),
+        told=(*beneath.told, asked + EVIDENCE_BYTES),
+    )
+
+
+def _sealed(plan: Plan, name: str, size: int, step: int) -> int:
+    """Bytes of a message of so many, sealed to an enclave."""
+    met = b"" if step else bytes(SIGNATURE_BYTES)
+    message = framed(header(Round(plan, 0), name, step), chunks=size)
+    return len(join(name, met, message))
+
+
+def _work(plan: Plan) -> Work:
+    beneath, n = machinery_of(plan.inner).work(plan), len(plan.parties)
+    # Verifying evidence takes some signatures; each byte is encrypted once more.
+    more = {"agree": 2.0, "verify": 12.0, "byte": float(Layout.of_sum(plan).vector_bytes)}
+    return Work(
+        party=_plus(beneath.party, more, 1),
+        coordinator=_plus(beneath.coordinator, more, n),
+        party_bytes=beneath.party_bytes,
+        coordinator_bytes=beneath.coordinator_bytes,
+        primitives=beneath.primitives,
+    )
+
+
+def _plus(counts: Mapping[str, float], more: Mapping[str, float], times: int) -> dict[str, float]:
+    names = dict.fromkeys((*counts, *more))
+    return {name: counts.get(name, 0) + times * more.get(name, 0) for name in names}
+
+
+ENCLAVE = Machinery(
+    party=EnclaveParty,
+    coordinator=_coordinator,
+    kinds_of=lambda plan: (_CHALLENGE, *machinery_of(plan.inner).kinds_of(plan)),
+    sent=_sent,
+    most_bytes=lambda round_: machinery_of(round_.plan.inner).most_bytes(round_),
+    work=_work,
+)

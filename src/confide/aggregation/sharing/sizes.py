@@ -1,0 +1,85 @@
+"""Bytes and kinds of the messages that protections with shared secrets have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from confide import canonical
+from confide.aggregation.envelope import SIGNATURE_BYTES
+from confide.aggregation.machinery import Sent, announced, answered
+from confide.aggregation.masked.graph import COIN_BYTES
+from confide.plan.plan import Plan
+
+__all__ = ["SHARING_KINDS", "bitmap", "kinds_of", "shared_sizes"]
+
+SHARING_KINDS: Final = ("advertise", "reveal", "shares", "contribution", "consent", "opened")
+"""All kinds of messages that a party sends, in order."""
+
+
+def kinds_of(plan: Plan) -> tuple[str, ...]:
+    """Those of a plan: nothing is revealed in a complete graph, nor signed without a quorum."""
+    absent = {"reveal"} if plan.masking.complete else set()
+    if not plan.masking.quorum:
+        absent.add("consent")
+    return tuple(kind for kind in SHARING_KINDS if kind not in absent)
+
+
+def shared_sizes(
+    plan: Plan,
+    name: str,
+    *,
+    advert: bytes,
+    sealed: int,
+    vector: int,
+    opened: int,
+    opening: str,
+    beside: Mapping[str, int] = MappingProxyType({}),
+) -> Sent:
+    """The messages of a round, from the sizes of what is the protection's own.
+
+    Args:
+        plan: The plan, of one stage.
+        name: The party's name.
+        advert: What it advertises.
+        sealed: Bytes of one neighbour's encrypted shares.
+        vector: Bytes of its contribution.
+        opened: Bytes of what it opens.
+        opening: The kind of the message that asks it to.
+        beside: Bytes of what it is told beside the survivors before it consents, by field.
+    """
+    masking, members = plan.masking, bitmap(plan)
+    advertised = canonical.encode(["advertise", name, advert, bytes(SIGNATURE_BYTES)])
+    shares = bytes(masking.degree * sealed)
+    answers = [
+        answered(name, "advertise", advert),
+        answered(name, "shares", shares),
+        answered(name, "contribution", bytes(vector)),
+        answered(name, "opened", bytes(opened)),
+    ]
+    met = (
+        {"present": members}
+        if masking.complete
+        else {"reveals": bytes(COIN_BYTES * masking.parties)}
+    )
+    told = [
+        announced("open", history=b""),
+        announced("neighbours", adverts=[advertised] * masking.degree, **met),
+        announced("deliver", sharers=members, ciphertexts=shares),
+    ]
+    if not masking.quorum:
+        return Sent(tuple(answers), (*told, announced(opening, survivors=members)))
+    also = {name: bytes(size) for name, size in beside.items()}
+    signatures = bytes(SIGNATURE_BYTES * masking.parties)
+    told += [
+        announced("survivors", survivors=members, **also),
+        announced(opening, signers=members, signatures=signatures),
+    ]
+    return Sent((*answers, answered(name, "consent", bytes(32))), tuple(told))
+
+
+def bitmap(plan: Plan) -> bytes:
+    """A set of parties: one bit for each."""
+    return bytes(math.ceil(len(plan.parties) / 8))

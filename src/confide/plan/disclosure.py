@@ -1,0 +1,295 @@
+"""All exposures of a plan: each observer of the threat, of the trusted and of those beyond.
+
+Observers are every party, the coordinator, the network, the coalitions that the threat allows, and
+whom the protection adds: an enclave, coalitions beyond the threat. What each sees of contributions
+is the protection's to say; who receives which sums, over how many, and what they tell together over
+rounds and stages follows from the plan alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from confide.plan.exposures import (
+    Condition,
+    Exposure,
+    Form,
+    Guarantee,
+    Observer,
+    Standing,
+    Subject,
+    Verdict,
+    What,
+    hidden,
+    of_sums,
+    seen_when,
+    sum_names,
+    sums_seen,
+    worst,
+)
+from confide.plan.findings import Attack, Outcome
+from confide.plan.parties import largest_owners
+from confide.plan.placement import NoNoise
+from confide.plan.protections.base import CHANNEL
+from confide.plan.protections.judgements import lying_parties
+from confide.plan.threat import Corruption
+
+if TYPE_CHECKING:
+    from confide.plan.plan import Plan
+
+__all__ = ["exposures"]
+
+_CROWD_REMEDY = (
+    "crowd 'fixed', dropouts = 0, or noise per ownership group (neighbours.unit = 'party' with "
+    "noise in shares)"
+)
+
+
+def exposures(plan: Plan) -> tuple[Exposure, ...]:
+    """Who learns what under a plan: first parties, then roles, then coalitions.
+
+    Args:
+        plan: A plan of any number of stages.
+    """
+    found = [e for observer in _observers(plan) for e in _seen_by(plan, observer)]
+    found += _by_stage(plan, lambda part: part.aggregation.to_others(part))
+    found += _by_stage(plan, lambda part: part.aggregation.beyond(part))
+    return tuple(found)
+
+
+# --- observers -----------------------------------------------------------------------------------
+
+
+def _observers(plan: Plan) -> Iterator[Observer]:
+    adversary = plan.threat.confidentiality
+    sizes = Counter(plan.owners.values())
+    for party in plan.parties:
+        yield Observer(name=party.name, party=party.name, parties=sizes[party.owner], groups=1)
+    yield Observer(name="coordinator", standing=_standing(adversary.coordinator), coordinator=True)
+    yield Observer(name="network", standing=_standing(adversary.network), network=True)
+    yield from _coalitions(plan)
+
+
+def _standing(role: Corruption) -> Standing:
+    return Standing.ADVERSARY if role.corrupt else Standing.TRUSTED
+
+
+def _coalitions(plan: Plan) -> Iterator[Observer]:
+    """The largest coalitions that the threat allows; the strongest role among them names it."""
+    adversary = plan.threat.confidentiality
+    groups = adversary.colluding_parties
+    if not groups:
+        return
+    members = largest_owners(plan.parties, groups)
+    who = _members(plan, groups)
+    if groups > 1:
+        yield Observer(name=who, parties=members, groups=groups)
+    if adversary.coordinator.corrupt:
+        yield Observer(
+            name=f"coordinator and {who}", parties=members, groups=groups, coordinator=True
+        )
+    elif adversary.network.corrupt:
+        yield Observer(name=f"network and {who}", parties=members, groups=groups, network=True)
+
+
+def _members(plan: Plan, groups: int) -> str:
+    """So many ownership groups in words; parties, where each is a group by itself."""
+    alone = len(set(plan.owners.values())) == len(plan.parties)
+    one, many = ("party", "parties") if alone else ("ownership group", "ownership groups")
+    return f"any 1 {one}" if groups == 1 else f"any {groups} {many} together"
+
+
+# --- what an observer sees -----------------------------------------------------------------------
+
+
+def _seen_by(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    if observer.parties:
+        yield _own(observer)
+    for place, part in enumerate(plan.stage_plans):
+        for exposure in _in_stage(part, observer):
+            yield _named(plan, place, exposure)
+    yield from _together(plan, observer)
+    yield from _metadata(plan, observer)
+
+
+def _by_stage(plan: Plan, ask: Callable[[Plan], Iterator[Exposure]]) -> Iterator[Exposure]:
+    for place, part in enumerate(plan.stage_plans):
+        for exposure in ask(part):
+            yield _named(plan, place, exposure)
+
+
+def _named(plan: Plan, place: int, exposure: Exposure) -> Exposure:
+    """An exposure of a stage, which says so where there are several."""
+    if len(plan.stages) == 1:
+        return exposure
+    when = f"{exposure.when} of stage {plan.stages[place].name!r}"
+    return replace(exposure, stage=place, when=when)
+
+
+def _in_stage(part: Plan, observer: Observer) -> Iterator[Exposure]:
+    """What an observer sees of one stage; `part` is the stage as a plan of its own."""
+    protection = part.aggregation
+    if observer.coordinator:
+        held = tuple(protection.to_coordinator(part, observer))
+        reads = any(exposure.form is Form.PLAINTEXT for exposure in held)
+        sums = tuple(sums_seen(part, observer))
+        yield from (*held, *sums) if reads else (*sums, *held)
+        return
+    if _receives(part, observer):
+        yield from sums_seen(part, observer)
+    if observer.party is not None:
+        yield from protection.to_party(part, observer)
+    if observer.network:
+        yield from protection.on_the_wire(part, observer)
+        if part.only_sums_open and not part.attested:
+            yield _sums_on_the_wire(part, observer)
+
+
+def _receives(part: Plan, observer: Observer) -> bool:
+    """Whether the results of a stage go to an observer, or to a party that may be among it."""
+    if observer.party is not None:
+        return part.release.reaches(observer.party)
+    return bool(observer.parties) and part.to_parties
+
+
+def _own(observer: Observer) -> Exposure:
+    whose = "its" if observer.party is not None else "their"
+    return Exposure(
+        observer=observer,
+        what=What.OWN_DATA,
+        value=f"{whose} own rows and contributions",
+        of=Subject.ITSELF,
+        form=Form.PLAINTEXT,
+        detail="in full",
+        when="always",
+        guarantee=Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE),
+        stage=None,
+    )
+
+
+def _sums_on_the_wire(part: Plan, observer: Observer) -> Exposure:
+    """The network carries what opens the sums: the channel alone keeps them from it."""
+    without = of_sums(part, replace(observer, coordinator=True))
+    return Exposure(
+        observer=observer,
+        what=What.SUMS,
+        value=f"sums of {sum_names(part)}",
+        of=Subject.ALL,
+        form=Form.SEALED,
+        detail="encrypted by the channel; without it, as the coordinator sees them",
+        when=seen_when(part),
+        guarantee=replace(hidden(), insiders=without.insiders),
+        assumption=CHANNEL,
+    )
+
+
+# --- what sums tell together ---------------------------------------------------------------------
+
+
+def _together(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    if not _sees_sums(plan, observer):
+        return
+    yield from _differences(plan, observer)
+    yield from _chosen_state(plan, observer)
+
+
+def _sees_sums(plan: Plan, observer: Observer) -> bool:
+    return observer.coordinator or any(_receives(part, observer) for part in plan.stage_plans)
+
+
+def _apart(plan: Plan, observer: Observer) -> Guarantee:
+    """The guarantee where an observer can tell ownership groups apart, in the worst stage."""
+    found = [of_sums(part, observer, apart=True) for part in plan.stage_plans]
+    unbounded = any(guarantee.insiders is None for guarantee in found)
+    return Guarantee(
+        unit=worst(guarantee.unit for guarantee in found),
+        group=worst(guarantee.group for guarantee in found),
+        insiders=None if unbounded else found[0].insiders,
+    )
+
+
+def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    """Sums over different parties differ by what these contributed."""
+    if plan.rounds == 1 or not plan.dropouts or plan.fixed_crowd:
+        return
+    guarantee = _apart(plan, observer)
+    exact = isinstance(plan.noise, NoNoise)
+    yield Exposure(
+        observer=observer,
+        what=What.CONTRIBUTION,
+        value="differences of sums across rounds",
+        of=Subject.MISSING,
+        form=Form.DIFFERENCE,
+        detail="parties missing from one round's sum and not from another's, up to "
+        f"{plan.dropouts} at a time: the difference is what they contributed, up to how much the "
+        "others' part changed"
+        + (
+            "; what does not change, such as a number of rows, can be recovered, up to rounding"
+            if exact
+            else ", and the noise of both sums"
+        ),
+        when=f"each pair of {plan.rounds} rounds",
+        condition=Condition.ONCE_MISSING,
+        guarantee=guarantee,
+        remedy="" if guarantee.group is Verdict.PRIVATE else _CROWD_REMEDY,
+        stage=None,
+    )
+
+
+def _chosen_state(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    """A liar chooses the state that parties are asked about."""
+    if plan.finding(Attack.CHOSEN_STATE).outcome is not Outcome.REPORTED:
+        return
+    announces = observer.coordinator and plan.coordinator_may_lie
+    joins = observer.parties > 0 and lying_parties(plan)
+    if not (announces or joins):
+        return
+    yield Exposure(
+        observer=observer,
+        what=What.CONTRIBUTION,
+        value="sums about a state of its choice",
+        of=Subject.EACH_PARTY,
+        form=Form.SUM,
+        detail="it "
+        + ("announces false sums" if announces else "contributes what it likes")
+        + ", and so chooses the state that the next round asks about: a model made for it shows "
+        "single records in the sum of the updates",
+        when=f"in each of {plan.rounds} rounds but the first",
+        condition=Condition.BY_CHEATING,
+        guarantee=_apart(plan, observer),
+        remedy="noise per ownership group (neighbours.unit = 'party' with noise in shares), "
+        + ("a coordinator that is not malicious" if announces else "parties that are not malicious")
+        + ", or one round",
+        stage=None,
+    )
+
+
+# --- metadata ------------------------------------------------------------------------------------
+
+
+def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    seen = []
+    hides = plan.only_sums_open or plan.attested
+    if observer.coordinator or (hides and observer.party is not None):
+        seen.append("which parties took part in each round and which dropped out")
+    if observer.network:
+        seen.append(
+            "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
+        )
+    if observer.coordinator:
+        seen.append("how long each party takes, which grows with its number of rows")
+    for value in seen:
+        yield Exposure(
+            observer=observer,
+            what=What.METADATA,
+            value=value,
+            of=Subject.EACH_PARTY,
+            form=Form.METADATA,
+            detail="by taking part",
+            when=seen_when(plan),
+            guarantee=Guarantee(unit=Verdict.HIDDEN, group=Verdict.NOT_PRIVATE),
+            stage=None,
+        )
