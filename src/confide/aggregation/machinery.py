@@ -47,10 +47,12 @@ class Sent:
     Attributes:
         answers: Bytes of each message that the party sends, envelope included.
         told: Bytes of each message that it receives.
+        history: Bytes that it receives on top in a round that so many openings came before.
     """
 
     answers: tuple[int, ...]
     told: tuple[int, ...]
+    history: Callable[[int], int] = lambda _: 0
 
 
 @dataclass(frozen=True, kw_only=True)

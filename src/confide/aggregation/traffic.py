@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from confide.aggregation.machinery import machinery_of
+from confide.aggregation.machinery import Sent, machinery_of
 from confide.aggregation.modular import Layout
 from confide.plan.plan import Plan
 
-__all__ = ["RoundBytes", "round_bytes"]
+__all__ = ["RoundBytes", "received_bytes", "round_bytes"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,31 @@ class RoundBytes:
     plain: int
 
 
-def round_bytes(plan: Plan) -> RoundBytes:
-    """Counts the bytes of a round of a plan of one stage, at the party of the longest name."""
-    name = max((p.name for p in plan.parties), key=len)
-    sent = machinery_of(plan.aggregation).sent(plan, name)
+def round_bytes(plan: Plan, openings: int = 0) -> RoundBytes:
+    """Counts the bytes of a round, at the party of the longest name.
+
+    Args:
+        plan: A plan of one stage.
+        openings: How many openings came before, which each round's announcement lists.
+    """
+    sent = _sent(plan)
     plain = Layout.of_contribution(plan).wire_bytes
-    return RoundBytes(sum(sent.answers), sum(sent.told), plain)
+    return RoundBytes(sum(sent.answers), sum(sent.told) + sent.history(openings), plain)
+
+
+def received_bytes(plan: Plan, first: int = 0) -> int:
+    """Counts what a party receives in all rounds of a plan of one stage.
+
+    Args:
+        plan: The plan.
+        first: How many openings come before its first round.
+    """
+    sent = _sent(plan)
+    return plan.rounds * sum(sent.told) + sum(
+        sent.history(openings) for openings in range(first, first + plan.rounds)
+    )
+
+
+def _sent(plan: Plan) -> Sent:
+    name = max((p.name for p in plan.parties), key=len)
+    return machinery_of(plan.aggregation).sent(plan, name)

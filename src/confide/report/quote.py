@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide.aggregation.machinery import Work, machinery_of, timed
 from confide.aggregation.masked.streams import MaskAdder
-from confide.aggregation.traffic import RoundBytes, round_bytes
+from confide.aggregation.traffic import RoundBytes, received_bytes, round_bytes
 from confide.errors import BudgetError, PlanError
 from confide.plan import NoNoise, Plan, Unit, What
 from confide.randomness import SEED_BYTES
@@ -98,11 +98,14 @@ def quote(plan: Plan, sizes: Mapping[str, int], *, budget: Budget | None = None)
         BudgetError: If the quote exceeds the budget, saying by how much.
     """
     _check_sizes(plan, sizes)
-    stages = [_StageCost.of(part, max(sizes.values())) for part in plan.stage_plans]
+    stages, first = [], 0
+    for part in plan.stage_plans:
+        stages.append(_StageCost.of(part, max(sizes.values()), first))
+        first += part.rounds
     made = Quote(
         rounds=plan.rounds,
         bytes_sent_per_party=sum(s.rounds * s.traffic.sent for s in stages),
-        bytes_received_per_party=sum(s.rounds * s.traffic.received for s in stages),
+        bytes_received_per_party=sum(s.received for s in stages),
         plain_bytes_per_party=sum(s.rounds * s.traffic.plain for s in stages),
         party_seconds=sum(s.rounds * s.seconds[0] for s in stages),
         coordinator_seconds=sum(s.rounds * s.seconds[1] for s in stages),
@@ -125,17 +128,19 @@ class _StageCost:
 
     rounds: int
     traffic: RoundBytes
+    received: int
     seconds: tuple[float, float]
     party_bytes: int
     coordinator_bytes: int
 
     @classmethod
-    def of(cls, part: Plan, rows: int) -> _StageCost:
-        """The cost of a stage, as a plan of its own, for the party with the most rows."""
+    def of(cls, part: Plan, rows: int, first: int) -> _StageCost:
+        """The cost of a stage, as a plan of its own, after so many openings of earlier stages."""
         work = machinery_of(part.aggregation).work(part)
         return cls(
             rounds=part.rounds,
             traffic=round_bytes(part),
+            received=received_bytes(part, first),
             seconds=_seconds(work),
             party_bytes=_contributions_bytes(part, rows) + work.party_bytes,
             coordinator_bytes=work.coordinator_bytes,

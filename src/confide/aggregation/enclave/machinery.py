@@ -58,6 +58,7 @@ def _sent(plan: Plan, name: str) -> Sent:
     return Sent(
         answers=(answered(name, _CHALLENGE, challenge), *sealed),
         told=(*beneath.told, asked + EVIDENCE_BYTES),
+        history=beneath.history,
     )
 
 

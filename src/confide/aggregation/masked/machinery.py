@@ -57,7 +57,7 @@ def _sent(plan: Plan, name: str) -> Sent:
         return sent
     revealed = answered(name, "reveal", bytes(COIN_BYTES))
     roster = announced("roster", present=bitmap(plan), commitments=bytes(32))
-    return Sent((*sent.answers, revealed), (*sent.told, roster))
+    return Sent((*sent.answers, revealed), (*sent.told, roster), sent.history)
 
 
 def _hash_bytes(plan: Plan) -> int:

@@ -11,6 +11,7 @@ from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES
 from confide.aggregation.machinery import Sent, announced, answered
 from confide.aggregation.masked.graph import COIN_BYTES
+from confide.aggregation.sharing import wire
 from confide.plan.plan import Plan
 
 __all__ = ["SHARING_KINDS", "bitmap", "kinds_of", "shared_sizes"]
@@ -69,15 +70,20 @@ def shared_sizes(
         announced("neighbours", adverts=[advertised] * masking.degree, **met),
         announced("deliver", sharers=members, ciphertexts=shares),
     ]
+    each = wire.opening_bytes(len(plan.parties))
+
+    def history(openings: int) -> int:
+        return announced("open", history=bytes(openings * each)) - announced("open", history=b"")
+
     if not masking.quorum:
-        return Sent(tuple(answers), (*told, announced(opening, survivors=members)))
+        return Sent(tuple(answers), (*told, announced(opening, survivors=members)), history)
     also = {name: bytes(size) for name, size in beside.items()}
     signatures = bytes(SIGNATURE_BYTES * masking.parties)
     told += [
         announced("survivors", survivors=members, **also),
         announced(opening, signers=members, signatures=signatures),
     ]
-    return Sent((*answers, answered(name, "consent", bytes(32))), tuple(told))
+    return Sent((*answers, answered(name, "consent", bytes(32))), tuple(told), history)
 
 
 def bitmap(plan: Plan) -> bytes:

@@ -26,6 +26,7 @@ __all__ = [
     "members_of",
     "members_to_bytes",
     "message_limit",
+    "opening_bytes",
     "split",
     "start_transcript",
 ]
@@ -69,13 +70,18 @@ def history_to_bytes(history: Iterable[Opening], names: Sequence[str]) -> bytes:
     return b"".join(parts)
 
 
+def opening_bytes(parties: int) -> int:
+    """Bytes of one opening among so many parties."""
+    return struct.calcsize(_PLACE) + -(-parties // 8)
+
+
 def history_of(data: bytes, names: Sequence[str]) -> tuple[Opening, ...]:
     """Openings from their bytes.
 
     Raises:
         ProtocolError: If the bytes are not those of openings among these parties.
     """
-    size = struct.calcsize(_PLACE) + -(-len(names) // 8)
+    size = opening_bytes(len(names))
     found = []
     for piece in split(data, size, len(data) // size):
         number, attempt = struct.unpack_from(_PLACE, piece)
