@@ -190,10 +190,9 @@ def _how(plan: Plan) -> Iterator[str]:
             "can move the sums."
         )
     else:
-        who = "enclave" if plan.attested else "coordinator"
         yield (
-            f"The {who} adds discrete Gaussian noise before it releases a sum, of a standard "
-            f"deviation of {multiplier:.4g} times what one {unit} can move the sums."
+            f"The {plan.aggregation.adder} adds discrete Gaussian noise before it releases a sum, "
+            f"of a standard deviation of {multiplier:.4g} times what one {unit} can move the sums."
         )
     if not isinstance(plan.sampling, FullBatch):
         yield (

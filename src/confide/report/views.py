@@ -283,8 +283,9 @@ def _promise(plan: Plan) -> str:
 
 
 def _channel(plan: Plan) -> str:
-    """The channel as a condition of the promise, where the network is corrupt and reads no less."""
-    if not plan.threat.confidentiality.network.corrupt or plan.attested or plan.only_sums_open:
+    """The channel as a condition of the promise, where nothing else hides contributions on it."""
+    network = plan.threat.confidentiality.network
+    if not (network.corrupt and plan.aggregation.relies_on_channel):
         return ""
     return ", as long as the encrypted channel (TLS 1.3) holds"
 

@@ -106,13 +106,13 @@ class Protection(Family):
     attacks: ClassVar[tuple[KnownAttack, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
         unjudged = JUDGED_BY_PROTECTION - cls.judges.keys()
         if unjudged:
             raise PlanError(
                 f"protection {cls.__name__!r} says nothing about "
                 f"{', '.join(sorted(repr(a.value) for a in unjudged))}: give it a judge for each"
             )
+        super().__init_subclass__(**kwargs)
 
     # --- what it is ------------------------------------------------------------------------------
 
@@ -135,6 +135,16 @@ class Protection(Family):
     def rule(self) -> Rule:
         """How contributions become one."""
         return Rule.SUM
+
+    @property
+    def adder(self) -> str:
+        """Who adds up, and adds central noise."""
+        return "coordinator"
+
+    @property
+    def relies_on_channel(self) -> bool:
+        """Whether the channel alone keeps contributions from the network."""
+        return self.hiding is None
 
     @property
     def reader(self) -> str:

@@ -265,6 +265,16 @@ class Enclave(Protection):
         return self.over.hiding is None
 
     @property
+    def adder(self) -> str:
+        """The enclave adds up."""
+        return "enclave"
+
+    @property
+    def relies_on_channel(self) -> bool:
+        """Messages are encrypted to the enclave beneath the channel."""
+        return False
+
+    @property
     def reader(self) -> str:
         """Who reads each contribution besides its party."""
         return "the enclave" if self.reads else ""
