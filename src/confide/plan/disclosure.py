@@ -243,7 +243,7 @@ def _chosen_state(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     """A liar chooses the state that parties are asked about."""
     if plan.finding(Attack.CHOSEN_STATE).outcome is not Outcome.REPORTED:
         return
-    announces = observer.coordinator and plan.coordinator_may_lie
+    announces = observer.coordinator and plan.coordinator_may_lie and not plan.verified
     joins = observer.parties > 0 and lying_parties(plan)
     if not (announces or joins):
         return
