@@ -22,9 +22,22 @@ from confide.aggregation.session import Announcer, Contribution, Identity, Round
 from confide.errors import DropoutError, ProtocolError, VerificationError
 from confide.plan.openings import Opening
 
-__all__ = ["ClearCoordinator", "ClearParty"]
+__all__ = ["ClearCoordinator", "ClearParty", "contribution_payload"]
 
 _OPEN_BYTES = 1024
+
+
+def contribution_payload(round_: Round, state_hash: bytes, integers: Integers) -> bytes:
+    """A contribution in clear, as `ClearCoordinator` takes it.
+
+    Args:
+        round_: The attempt.
+        state_hash: Hash of the state that is contributed to.
+        integers: The party's lattice integers, shape `(group.size,)`.
+    """
+    layout = Layout.of_contribution(round_.part)
+    vector = layout.pack(layout.to_words(integers))
+    return canonical.encode({"state": state_hash, "vector": vector})
 
 
 class ClearParty:
@@ -49,10 +62,8 @@ class ClearParty:
             raise VerificationError(
                 f"the coordinator opens {self._round} with another state than ours"
             )
-        layout = Layout.of_contribution(self._round.part)
         self._identity.register.spend(self._round)
-        vector = layout.pack(layout.to_words(self._contribution()))
-        payload = canonical.encode({"state": state_hash, "vector": vector})
+        payload = contribution_payload(self._round, state_hash, self._contribution())
         return self._round.seal(self._identity.key, self._identity.name, "contribution", payload)
 
     def accept(self, result: RoundResult) -> None:

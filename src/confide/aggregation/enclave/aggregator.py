@@ -1,11 +1,13 @@
-"""What lives in the enclave from round to round: keys, who asked, what was released."""
+"""What lives in the enclave from round to round: keys, who asked, what was opened and released."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
+from confide.aggregation.enclave.consent import check_openings
 from confide.aggregation.enclave.memory import Memory
 from confide.aggregation.enclave.receipts import (
     Receipt,
@@ -18,7 +20,9 @@ from confide.aggregation.enclave.wire import PURPOSE
 from confide.aggregation.envelope import Round
 from confide.aggregation.register import RoundRegister
 from confide.aggregation.session import RoundResult
-from confide.errors import PlanError
+from confide.aggregation.sharing import wire
+from confide.errors import OpeningError, PlanError, ProtocolError
+from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 from confide.plan.protection import CentralNoise, Enclave, NoNoise
 from confide.privacy.federation import draw_noise
@@ -42,12 +46,16 @@ class Aggregator:
         random: Where keys and noise come from.
         clock: The time, with a time zone.
         lifetime: How long its claims are good for.
-        state: Where it keeps keys and released rounds across restarts. Without one, or if it is
+        state: Where it keeps keys and the sums it opened across restarts. Without one, or if it is
             gone, another instance begins: with fresh keys, an identifier of its own and no memory,
             which parties see in its claims and receipts.
         new_epoch: Begin anew although there is a state: after it was lost or set back.
 
     Attributes:
+        plan: The plan.
+        protection: The plan's enclave.
+        register: The attempts that it took, of which the later ones end the earlier ones.
+        workload: What it answers questions with, and opens sealed messages with.
         evidence: What it answered to its own question when it started, for whoever verifies its
             receipts later.
 
@@ -72,10 +80,12 @@ class Aggregator:
         if not isinstance(plan.aggregation, Enclave):
             raise PlanError(f"plan {plan.name!r} has no enclave; give it aggregation Enclave(…)")
         self.plan, self.protection = plan, plan.aggregation
-        self._random = random or SystemRandom()
+        self.random = random or SystemRandom()
         self.clock = clock
         self._state, self._memory = state, self._remember(state, new_epoch=new_epoch)
-        self.register = RoundRegister(self._memory.spent)
+        self._names = [party.name for party in plan.parties]
+        self._unreleased: Opening | None = None
+        self.register = RoundRegister(opening.number for opening in self.openings)
         self.workload = Workload(
             attester=attester,
             keys=WorkloadKeys(self._memory.hpke_seed, self._memory.signing_seed),
@@ -96,7 +106,7 @@ class Aggregator:
         kept = state.load() if state and not new_epoch else None
         if kept is not None:
             return Memory.from_bytes(kept)
-        memory = Memory.fresh(self._random, state.begin() if state else 0)
+        memory = Memory.fresh(self.random, state.begin() if state else 0)
         if state is not None:
             state.save(memory.to_bytes())
         return memory
@@ -104,10 +114,62 @@ class Aggregator:
     def __repr__(self) -> str:
         return f"Aggregator({self.plan.name!r}, instance {self.workload.instance.hex()[:16]}…)"
 
+    @property
+    def openings(self) -> tuple[Opening, ...]:
+        """The sums that it opened, in order."""
+        return wire.history_of(self._memory.history, self._names)
+
+    def history(self, told: Iterable[Opening] = ()) -> tuple[Opening, ...]:
+        """The openings that a round follows: its own, and those that its host tells it of.
+
+        A host that leaves one out or invents one gains nothing. Parties take no part without those
+        that they signed, and one more only leads to more refusals.
+
+        Args:
+            told: What the host knows: after a state was lost, all that is known.
+
+        Raises:
+            OpeningError: If the host tells of other survivors than were opened here, or of a party
+                that the plan does not have.
+        """
+        told = tuple(told)
+        if unknown := {name for opening in told for name in opening.survivors} - {*self._names}:
+            raise OpeningError(
+                f"the enclave is told of a sum over {min(unknown)[:80]!r}, no party of plan "
+                f"{self.plan.name!r}: tell it of this plan's openings"
+            )
+        together = sorted({*self.openings, *told})
+        for before, after in pairwise(together):
+            if (before.number, before.attempt) == (after.number, after.attempt):
+                raise OpeningError(
+                    f"the enclave is told of {before} and of {after}, which is one attempt with "
+                    "two sets of survivors: one of them is false, or two enclaves were run"
+                )
+        return tuple(together)
+
+    def open(self, round_: Round, history: tuple[Opening, ...], opening: Opening) -> None:
+        """Counts a sum as opened, before anybody is told of its survivors.
+
+        Args:
+            round_: The attempt.
+            history: The openings before, as they were announced in this attempt.
+            opening: The survivors.
+
+        Raises:
+            OpeningError: If the sum would tell few ownership groups apart; nothing leaves.
+            ProtocolError: If a sum of the round was opened before, or a later attempt began.
+        """
+        together = (*history, opening)
+        check_openings(self.plan, together)
+        self.register.spend(round_)
+        self._memory.history = wire.history_to_bytes(together, self._names)
+        self._unreleased = opening
+        self._save()
+
     def release(
         self, round_: Round, result: RoundResult, inputs: list[bytes], met: list[bytes]
     ) -> RoundResult:
-        """Adds the noise that is the enclave's to add, signs, and counts the round as released.
+        """Adds the noise that is the enclave's to add, and signs.
 
         Args:
             round_: The attempt.
@@ -116,12 +178,15 @@ class Aggregator:
             met: Each survivor's signature on this instance.
 
         Raises:
-            ProtocolError: If the round was released before.
+            ProtocolError: If the sum is not the one that was opened last, or was released before.
         """
-        self.register.spend(round_)
+        opening = Opening(round_.number, round_.attempt, result.survivors)
+        if opening != self._unreleased:
+            raise ProtocolError(f"{opening} is not what was opened last, or was released before")
+        self._unreleased = None
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
-            totals = totals + draw_noise(round_.part, self._random)
+            totals = totals + draw_noise(round_.part, self.random)
         memory = self._memory
         # Of all rounds up to this one, whoever released them: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)
@@ -142,12 +207,14 @@ class Aggregator:
             delta=delta,
             assurance="simulated" if self.protection.simulated else "hardware",
         ).signed(self.workload.keys.signing)
-        # Sealed before anything of the round leaves: a restart must know that it was released.
-        memory.spent.append(round_.number)
+        # Sealed before anything of the round leaves, so that a restart goes on with the chain.
         memory.receipts, memory.last = memory.receipts + 1, receipt.hash
-        if self._state is not None:
-            self._state.save(memory.to_bytes())
+        self._save()
         return RoundResult(result.survivors, totals, receipt.to_bytes())
+
+    def _save(self) -> None:
+        if self._state is not None:
+            self._state.save(self._memory.to_bytes())
 
     def _spent(self, rounds: int) -> tuple[str, str]:
         """ε and δ of so many rounds of the plan, against an outsider."""

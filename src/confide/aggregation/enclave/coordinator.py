@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from confide import canonical
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave.aggregator import Aggregator
+from confide.aggregation.enclave.consent import ConsentCoordinator, consents_needed
 from confide.aggregation.enclave.robust import RobustCoordinator
 from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
@@ -32,10 +33,11 @@ class EnclaveCoordinator:
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
         aggregator: What lives in the enclave.
-        history: The openings of the run so far, in order.
+        history: The openings that the host knows of; the aggregator adds those that it knows.
 
     Raises:
         PlanError: If the aggregator is for another plan.
+        OpeningError: If the host tells of other survivors than the aggregator opened.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class EnclaveCoordinator:
                 f"{aggregator!r} enforces plan {aggregator.plan.short_hash}, and is asked for "
                 f"{round_.plan.short_hash}: launch another one"
             )
+        known = aggregator.history(history)
         aggregator.register.claim(round_)
         self._round, self._state_hash, self._invited = round_, state_hash, invited
-        self._aggregator, self._history = aggregator, history
+        self._aggregator, self._history = aggregator, known
         self._claims: dict[str, Claims] = {}
         self._evidence: dict[str, bytes] = {}
         self._inner: CoordinatorSession | None = None
@@ -61,7 +64,9 @@ class EnclaveCoordinator:
         self._inputs: dict[str, bytes] = {}
         self._met: dict[str, bytes] = {}
         self._limit = inner_bytes(round_)
+        self._opening: Opening | None = None
         self._result: RoundResult | None = None
+        self._over = False
 
     def open(self) -> Mapping[str, bytes]:
         """Lets every invited party ask."""
@@ -69,7 +74,7 @@ class EnclaveCoordinator:
 
     def receive(self, message: bytes) -> None:
         """Takes a party's question, and later what it sealed."""
-        if self._result is not None:
+        if self._over:
             raise ProtocolError(f"a message after the end of {self._round}")
         if self._inner is None:
             self._answer(message)
@@ -78,12 +83,14 @@ class EnclaveCoordinator:
 
     def advance(self) -> Mapping[str, bytes]:
         """Closes the step."""
-        if self._result is not None:
+        if self._over:
             return {}
         if self._inner is None:
             return self._begin()
         outbox = self._inner.advance()
         self._step += 1
+        if self._opening is None and self._inner.opening is not None:
+            self._open(self._inner.opening)
         if not outbox:
             self._finish(self._inner.result)
         return outbox
@@ -95,8 +102,8 @@ class EnclaveCoordinator:
 
     @property
     def opening(self) -> Opening | None:
-        """The survivors of this attempt, once they are fixed."""
-        return None if self._inner is None else self._inner.opening
+        """The survivors of this attempt, once the aggregator has opened their sum."""
+        return self._opening
 
     @property
     def result(self) -> RoundResult:
@@ -137,9 +144,20 @@ class EnclaveCoordinator:
         rule = self._aggregator.protection.rule
         key = self._aggregator.workload.keys.signing
         announcer = Announcer(key, self._history)
-        if rule is Rule.SUM:
-            return inner_coordinator(self._round, self._state_hash, asked, announcer)
-        return RobustCoordinator(self._round, self._state_hash, asked, rule, announcer)
+        round_, state_hash = self._round, self._state_hash
+        if round_.plan.only_sums_open:
+            return inner_coordinator(round_, state_hash, asked, announcer)
+        inner = (
+            ClearCoordinator(round_, state_hash, asked, announcer)
+            if rule is Rule.SUM
+            else RobustCoordinator(round_, state_hash, asked, rule, announcer)
+        )
+        if not consents_needed(round_.plan, len(asked)):
+            return inner
+        random = self._aggregator.random
+        return ConsentCoordinator(
+            round_, state_hash, asked, inner, announcer=announcer, random=random
+        )
 
     def _take(self, message: bytes, inner: CoordinatorSession) -> None:
         most = sealed_bytes(self._limit, len(header(self._round, "", self._step)) + _NAME_BYTES)
@@ -157,7 +175,7 @@ class EnclaveCoordinator:
         try:
             inner.receive(opened)
         except VerificationError:
-            if not isinstance(inner, ClearCoordinator):
+            if self._round.plan.only_sums_open or not contributes:
                 raise
             # In clear the error names the party's number, which the host is not to learn.
             raise VerificationError(
@@ -169,7 +187,17 @@ class EnclaveCoordinator:
         if contributes:
             self._inputs[sender] = hashlib.sha256(sealed).digest()
 
+    def _open(self, opening: Opening) -> None:
+        """Has the aggregator check and remember the survivors; without that nothing leaves."""
+        try:
+            self._aggregator.open(self._round, self._history, opening)
+        except BaseException:
+            self._over = True
+            raise
+        self._opening = opening
+
     def _finish(self, result: RoundResult) -> None:
+        self._over = True
         self._result = self._aggregator.release(
             self._round,
             result,

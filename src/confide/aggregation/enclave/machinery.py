@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
 from confide import canonical
 from confide.aggregation.enclave.aggregator import Aggregator
+from confide.aggregation.enclave.consent import SESSION_BYTES, consents_needed
 from confide.aggregation.enclave.coordinator import EnclaveCoordinator
 from confide.aggregation.enclave.party import EnclaveParty
 from confide.aggregation.enclave.wire import header, join
@@ -21,6 +24,7 @@ from confide.aggregation.machinery import (
 )
 from confide.aggregation.modular import Layout
 from confide.aggregation.session import Announcer, CoordinatorSession
+from confide.aggregation.sharing import wire
 from confide.errors import PlanError
 from confide.plan.plan import Plan
 from confide.tee.channel import framed
@@ -32,6 +36,7 @@ EVIDENCE_BYTES: Final = 32 << 10
 """What evidence of any vendor takes at most, with claims and the collateral that comes with it."""
 
 _CHALLENGE: Final = "challenge"
+_CONSENT: Final = "consent"
 
 
 def _coordinator(
@@ -50,7 +55,7 @@ def _coordinator(
 
 
 def _sent(plan: Plan, name: str) -> Sent:
-    beneath = machinery_of(plan.inner).sent(plan, name)
+    beneath = _with_consent(plan, name, machinery_of(plan.inner).sent(plan, name))
     challenge = canonical.encode({"nonce": bytes(NONCE_BYTES)})
     asked = announced("ask") + announced("attested", evidence=b"", message=b"")
     asked -= 2 * SIGNATURE_BYTES  # These two prove themselves, or need no proof.
@@ -60,6 +65,31 @@ def _sent(plan: Plan, name: str) -> Sent:
         told=(*beneath.told, asked + EVIDENCE_BYTES),
         history=beneath.history,
     )
+
+
+def _with_consent(plan: Plan, name: str, beneath: Sent) -> Sent:
+    """With what survivors sign before an enclave that reads contributions releases their sum."""
+    if not consents_needed(plan, plan.min_survivors):
+        return beneath
+    members = wire.members_to_bytes(np.zeros(len(plan.parties), bool))
+    survivors = announced("survivors", survivors=members, session=bytes(SESSION_BYTES))
+    each, without = wire.opening_bytes(len(plan.parties)), announced("open", state=bytes(32))
+
+    def history(openings: int) -> int:
+        said = announced("open", state=bytes(32), history=bytes(openings * each))
+        return said - announced("open", state=bytes(32), history=b"")
+
+    told = announced("open", state=bytes(32), history=b"") - without + sum(beneath.told)
+    return Sent(
+        answers=(*beneath.answers, answered(name, _CONSENT, bytes(32))),
+        told=(told, survivors),
+        history=history,
+    )
+
+
+def _kinds_of(plan: Plan) -> tuple[str, ...]:
+    signed = (_CONSENT,) if consents_needed(plan, plan.min_survivors) else ()
+    return (_CHALLENGE, *machinery_of(plan.inner).kinds_of(plan), *signed)
 
 
 def _sealed(plan: Plan, name: str, size: int, step: int) -> int:
@@ -90,7 +120,7 @@ def _plus(counts: Mapping[str, float], more: Mapping[str, float], times: int) ->
 ENCLAVE = Machinery(
     party=EnclaveParty,
     coordinator=_coordinator,
-    kinds_of=lambda plan: (_CHALLENGE, *machinery_of(plan.inner).kinds_of(plan)),
+    kinds_of=_kinds_of,
     sent=_sent,
     most_bytes=lambda round_: machinery_of(round_.plan.inner).most_bytes(round_),
     work=_work,

@@ -1,4 +1,4 @@
-"""What an aggregator must not forget: its keys, which rounds it released, its last receipt."""
+"""What an aggregator must not forget: its keys, which sums it opened, its last receipt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Memory:
         signing_seed: Of what receipts are signed with.
         instance: Its identifier.
         epoch: Number of the keys: how many states were sealed before they were made.
-        spent: Rounds that were released.
+        history: The openings so far, as announced (`confide.aggregation.sharing.wire`). A set of
+            survivors stands here before anybody is told of it.
         receipts: How many receipts were signed.
         last: Hash of the last one, zeros before the first.
     """
@@ -33,7 +34,7 @@ class Memory:
     signing_seed: bytes = field(repr=False)
     instance: bytes
     epoch: int
-    spent: list[int] = field(default_factory=list)
+    history: bytes = b""
     receipts: int = 0
     last: bytes = bytes(32)
 

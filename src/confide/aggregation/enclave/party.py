@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from confide import canonical
+from confide.aggregation.enclave.consent import ConsentingParty, consents_needed
 from confide.aggregation.enclave.receipts import Receipt
-from confide.aggregation.enclave.wire import MET, expected_of, header, join
+from confide.aggregation.enclave.wire import MET, expected_of, header, join, opening_bytes
 from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.inner import inner_party
 from confide.aggregation.session import Contribution, Identity, PartySession, RoundResult
@@ -95,13 +96,15 @@ class EnclaveParty:
 
     def _verify(self, message: bytes) -> bytes:
         """Verifies the enclave's answer; what comes with it begins the inner protocol."""
-        most = 2 * MAX_EVIDENCE_BYTES
+        most = 2 * MAX_EVIDENCE_BYTES + opening_bytes(self._round.plan)
         said = self._round.read_announcement(message, "attested", most, signed=False)
         evidence, opening = fields_of(said, evidence=bytes, message=bytes)
         self._peer = self._relying.verify(evidence, expected_of(self._round.plan, self._nonce))
         # From here on the enclave announces, with the key that its evidence vouches for.
         inner = replace(self._round, announcer=self._peer.claims.signing_key)
-        self._inner = inner_party(inner, self._identity, self._state_hash, self._contribution)
+        consents = consents_needed(inner.plan, inner.plan.min_survivors) > 0
+        make = ConsentingParty if consents else inner_party
+        self._inner = make(inner, self._identity, self._state_hash, self._contribution)
         return bytes(opening)
 
     def _sealed(self, message: bytes) -> bytes:

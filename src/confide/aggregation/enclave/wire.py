@@ -7,6 +7,7 @@ from typing import Final
 from confide import canonical
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
+from confide.plan.masking import MAX_ATTEMPTS
 from confide.plan.plan import Plan
 from confide.tee.verification import Expected
 
@@ -17,6 +18,7 @@ __all__ = [
     "expected_of",
     "header",
     "join",
+    "opening_bytes",
     "split",
 ]
 
@@ -74,3 +76,9 @@ def split(message: bytes, most_sealed: int) -> tuple[str, bytes, memoryview]:
             return sender, met, memoryview(message)[size:]
         case _:
             raise ProtocolError("a message to the enclave that is not sealed")
+
+
+def opening_bytes(plan: Plan) -> int:
+    """The most bytes of an announcement with the openings so far, or with a set of survivors."""
+    members = 16 + len(plan.parties) // 8
+    return (plan.rounds * MAX_ATTEMPTS + 1) * members + _OVERHEAD
