@@ -13,6 +13,7 @@ __all__ = [
     "AttestationError",
     "BudgetError",
     "CoinError",
+    "ComplaintError",
     "ConfideError",
     "DataError",
     "DropoutError",
@@ -124,6 +125,18 @@ class CoinError(DropoutError):
 
     Attributes:
         absent: Names of the parties that withheld, which the next attempt does without.
+    """
+
+    def __init__(self, message: str, absent: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.absent = absent
+
+
+class ComplaintError(DropoutError):
+    """A party got a false share, or says so: the round starts again, fresh. Nothing was spent.
+
+    Attributes:
+        absent: Names of the parties that the next attempt does without.
     """
 
     def __init__(self, message: str, absent: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from tests.aggregation.adversary import (
     signature_of,
 )
 from tests.aggregation.encrypted.loot import Loot, centred, weighted
-from tests.aggregation.support import CURIOUS, STATE, Federation, flip_bit, plan_of, sum_of
+from tests.aggregation.support import CURIOUS, STATE, Federation, plan_of, sum_of
 
 from confide import canonical
 from confide.aggregation import Round, RoundRegister
@@ -23,7 +23,13 @@ from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.parameters import DEGREE, ROW
 from confide.aggregation.sharing import SharingParty, wire
 from confide.aggregation.sharing.keys import decrypt, encrypt
-from confide.errors import ConfideError, DropoutError, ProtocolError, VerificationError
+from confide.errors import (
+    ComplaintError,
+    ConfideError,
+    DropoutError,
+    ProtocolError,
+    VerificationError,
+)
 from confide.plan import Encrypted
 
 VICTIM = "p000"
@@ -447,55 +453,50 @@ class TestFalseShares:
             attempt.coordinator.receive(answer)
         return attempt
 
-    def test_contradict_the_others_where_there_are_more_than_it_takes(self):
+    def test_are_left_out_and_named_where_there_are_more_than_it_takes(self):
         attempt = self.opened(flipped)
-        with pytest.raises(VerificationError, match="contradict each other"):
-            attempt.advance()
+        attempt.advance()
+        totals = attempt.coordinator.result.totals.tolist()
+        assert totals == contribution_of(Federation(encrypted_plan()), *attempt.parties)
+        assert attempt.coordinator.false_openers == ("p001",)
 
     def test_open_no_short_key_where_there_are_just_as_many(self):
         attempt = self.opened(replaced, silent=("p005", "p006"))
-        with pytest.raises(VerificationError, match="no sum of their keys"):
+        with pytest.raises(VerificationError, match="no 5 of the 5 shares"):
             attempt.advance()
+
+    def add_one_to_the_key(self, loot, payload):
+        """What a liar does that expects the first five to open."""
+        parameters = loot.parameters
+        one = np.ones((1, 1, DEGREE), np.uint64)
+        denominator = lagrange_at(parameters, [1, 2, 3, 4, 5], 1)
+        parameters.ring.scale(one, one, [denominator], ROW)
+        share = parameters.from_bytes(payload, 1)
+        parameters.ring.add(share, share, one, ROW)
+        return parameters.to_bytes(share)
 
     def test_that_make_another_short_key_leave_zeros_that_are_not(self):
         """A liar that knows who opens adds one to the key, and no more."""
 
-        def alter(loot, payload):
-            parameters = loot.parameters
-            points = [1, 2, 3, 4, 5]
-            one = np.ones((1, 1, DEGREE), np.uint64)
-            denominator = lagrange_at(parameters, points, 1)
-            parameters.ring.scale(one, one, [denominator], ROW)
-            share = parameters.from_bytes(payload, 1)
-            parameters.ring.add(share, share, one, ROW)
-            return parameters.to_bytes(share)
-
-        attempt = self.opened(alter, silent=("p005", "p006"))
+        attempt = self.opened(self.add_one_to_the_key, silent=("p005", "p006"))
         with pytest.raises(VerificationError, match="does not decrypt"):
             attempt.advance()
         with pytest.raises(ProtocolError, match="not finished"):
             _ = attempt.coordinator.result
 
-    def test_of_a_key_end_the_session_of_whoever_was_to_open_them(self):
-        federation = Federation(encrypted_plan())
-        attempt = federation.attempt().until("shares")
-        attempt.deliver()
-        coordinator = relay_of(attempt)
-        coordinator._sealed_shares[3] = flip_bit(coordinator._sealed_shares[3], 77)
+    def test_that_make_another_short_key_are_found_out_by_a_spare_one(self):
+        attempt = self.opened(self.add_one_to_the_key, silent=("p006",))
         attempt.advance()
-        attempt.until("consent")
-        with pytest.raises(VerificationError, match="'p003' made of its key does not authenticate"):
-            attempt.answer(VICTIM)
-        for name in federation.names[1:]:
-            attempt.answer(name)
+        assert attempt.coordinator.false_openers == ("p001",)
 
     def test_of_one_party_with_another_state_leave_the_round_to_the_others(self):
         """Nobody has consented by then, so the round is not spent and nothing counts as opened."""
         federation = Federation(encrypted_plan())
-        attempt = federation.attempt(states={"p006": bytes(32)}).until("consent")
-        for name in federation.names:
-            with pytest.raises(VerificationError, match="does not authenticate"):
-                attempt.answer(name)
+        attempt = federation.attempt(states={"p006": bytes(32)}).until("contribution")
+        attempt.deliver()
+        with pytest.raises(ComplaintError) as ended:
+            attempt.advance()
+        assert ended.value.absent == ("p006",)
         others = federation.names[:-1]
         again = federation.attempt(attempt=1, names=others, history=())
         assert again.finish().totals.tolist() == contribution_of(federation, *others)

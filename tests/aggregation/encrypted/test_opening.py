@@ -8,7 +8,7 @@ from tests.aggregation.adversary import payload_of
 from tests.aggregation.encrypted.loot import Loot, centred
 from tests.aggregation.support import Federation, plan_of, sum_of
 
-from confide.aggregation.encrypted.opening import combine, lagrange
+from confide.aggregation.encrypted.opening import _MOST_CHOICES, _choices, combine, lagrange
 from confide.aggregation.encrypted.parameters import DEGREE, ROW, parameters_of
 from confide.errors import VerificationError
 from confide.plan import Encrypted
@@ -90,11 +90,77 @@ def test_any_so_many_shares_give_the_same_key(threshold):
     loot = Loot(attempt).corrupt(federation.names)
     parameters = parameters_of(federation.plan)
     shares = loot.shares[2]
-    whole = combine(parameters, shares, 5)
-    assert np.abs(centred(whole, parameters.modulus)).max() <= 56
+    whole = combine(parameters, shares, 5, anything)
+    assert np.abs(centred(whole.key, parameters.modulus)).max() <= 56
+    assert whole.false == ()
     if threshold < 5:
-        with pytest.raises(VerificationError, match="contradict"):
-            combine(parameters, shares, threshold)
+        with pytest.raises(VerificationError, match="does not decrypt"):
+            combine(parameters, shares, threshold, anything)
+
+
+@pytest.mark.parametrize("false", [(), (0,), (4,), (6,), (1, 2), (0, 6)])
+def test_false_shares_are_left_out_and_named(false):
+    """Five of seven shares give a key, wherever the false ones stand."""
+    loot = sharing(7)
+    shares, true = dict(loot.shares[2]), combine(loot.parameters, loot.shares[2], 5, anything).key
+    for index in false:
+        shares[index] = added(loot.parameters, shares[index], 1)
+    found = combine(loot.parameters, shares, 5, anything)
+    assert np.array_equal(found.key, true)
+    assert found.false == false
+
+
+@pytest.mark.parametrize("false", [(0, 1, 2), (0, 3, 6)])
+def test_more_false_shares_than_there_are_to_spare_give_nothing(false):
+    loot = sharing(7)
+    shares = dict(loot.shares[2])
+    for index in false:
+        shares[index] = added(loot.parameters, shares[index], 1)
+    with pytest.raises(VerificationError, match="no 5 of the 7 shares"):
+        combine(loot.parameters, shares, 5, anything)
+
+
+def test_a_short_key_that_decrypts_nothing_is_not_taken():
+    """A liar that knows who opens makes a short key of its own; the others' shares would be called
+    false if nobody tried it."""
+    loot = sharing(6)
+    parameters, shares = loot.parameters, dict(loot.shares[2])
+    true = combine(parameters, shares, 5, anything).key
+    factor = lagrange([1, 2, 3, 4, 5], 0, parameters.modulus)[1]
+    shares[1] = added(parameters, shares[1], pow(factor, -1, parameters.modulus))
+    fooled = combine(parameters, shares, 5, anything)
+    assert not np.array_equal(fooled.key, true)
+    assert fooled.false == (5,)
+    found = combine(parameters, shares, 5, lambda key: np.array_equal(key, true))
+    assert found.false == (1,)
+
+
+def test_tries_so_many_choices_and_no_more():
+    opened = list(range(40))
+    choices = list(_choices(opened, 20))
+    assert len(choices) == len(set(choices)) == _MOST_CHOICES
+    assert choices[0] == tuple(range(20))
+    assert list(_choices([3, 5, 8], 2)) == [(3, 5), (5, 8), (3, 8)]
+
+
+def anything(_):
+    """Takes every short key for the one that decrypts."""
+    return True
+
+
+def sharing(parties):
+    """What all parties together hold of each other's keys, of which five shares suffice."""
+    federation = Federation(plan_of(parties, dropouts=parties - 5, aggregation=Encrypted()))
+    attempt = federation.attempt().until("contribution")
+    attempt.deliver()
+    return Loot(attempt).corrupt(federation.names)
+
+
+def added(parameters, share, number):
+    """A share with a number added to its first coefficient."""
+    changed = share.copy()
+    changed[0, 0, 0] = (int(changed[0, 0, 0]) + number) % parameters.modulus
+    return changed
 
 
 def test_keys_add_up_to_what_shares_of_sums_give():

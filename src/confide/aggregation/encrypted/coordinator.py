@@ -6,7 +6,7 @@ import numpy as np
 
 from confide import canonical
 from confide.aggregation.encoding import Integers
-from confide.aggregation.encrypted.opening import combine, open_sum
+from confide.aggregation.encrypted.opening import combine, decrypts, open_sum
 from confide.aggregation.encrypted.parameters import DEGREE, ROW, Residues, parameters_of
 from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.session import Announcer
@@ -49,6 +49,15 @@ class EncryptedCoordinator(SharingCoordinator):
         _ = self._parameters.ring  # Without the kernels, say so before anybody is asked.
         self._ciphertext = np.zeros((self._parameters.blocks, 1, DEGREE), np.uint64)
         self._opened: dict[int, Residues] = {}
+        self._false_openers: tuple[str, ...] = ()
+
+    @property
+    def false_openers(self) -> tuple[str, ...]:
+        """Survivors whose share is not of the sum of keys; the sum is right without theirs.
+
+        Each lies, or was given a false share by a party whose key is in the sum.
+        """
+        return self._false_openers
 
     def _take_advert(self, index: int, payload: bytes, message: bytes) -> None:
         (share_key,) = fields_of(canonical.decode(payload, wire.ADVERT_BYTES), share_key=bytes)
@@ -73,6 +82,12 @@ class EncryptedCoordinator(SharingCoordinator):
         self._opened[index] = self._parameters.from_bytes(payload, 1)
 
     def _open_total(self) -> Integers:
-        key = combine(self._parameters, self._opened, self._masking.threshold)
-        shared = wire.chain(self._transcript, "a")
-        return open_sum(self._parameters, self._ciphertext, key, shared)
+        parameters, shared = self._parameters, wire.chain(self._transcript, "a")
+        found = combine(
+            parameters,
+            self._opened,
+            self._masking.threshold,
+            lambda key: decrypts(parameters, self._ciphertext, key, shared),
+        )
+        self._false_openers = tuple(self._names[i] for i in found.false)
+        return open_sum(parameters, self._ciphertext, found.key, shared)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.complaints import COMPLAINT, Complaint, ComplaintReason
 from confide.aggregation.encrypted.gaussian import cumulative_table
 from confide.aggregation.encrypted.parameters import DEGREE, ROW, SumParameters, parameters_of
 from confide.aggregation.envelope import Round, fields_of
@@ -15,7 +16,7 @@ from confide.aggregation.session import Contribution, Identity
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import TAG_BYTES, decrypt
 from confide.aggregation.sharing.party import ShareSecrets, SharingParty
-from confide.errors import VerificationError
+from confide.errors import ProtocolError, VerificationError
 from confide.he import kernel
 from confide.randomness import SEED_BYTES
 
@@ -84,6 +85,10 @@ class EncryptedParty(SharingParty[_Secrets]):
 
     def _encrypt(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         self._take_shares(said)
+        for other in self._partners:
+            if (reason := self._fault_of(other)) is not None:
+                self._secrets = None
+                return COMPLAINT, Complaint(self._names[other], reason).to_payload()
         parameters = self._parameters
         numbers = parameters.packing.pack(self._contribution(), parameters.blocks * DEGREE)
         out = np.empty((parameters.blocks, 1, DEGREE), np.uint64)
@@ -97,11 +102,7 @@ class EncryptedParty(SharingParty[_Secrets]):
         return "contribution", parameters.to_bytes(out)
 
     def _accept_survivors(self, data: bytes) -> None:
-        """Adds up its shares of the survivors' keys.
-
-        Before the round is spent: if a share does not authenticate, the attempt ends, and another
-        one can go on without its sharer.
-        """
+        """Adds up its shares of the survivors' keys, each of which was seen to be one before."""
         super()._accept_survivors(data)
         secrets, parameters = self._open_secrets, self._parameters
         total = parameters.from_bytes(secrets.own_share, 1)
@@ -117,11 +118,20 @@ class EncryptedParty(SharingParty[_Secrets]):
         self._secrets = None
         return "opened", share
 
-    def _decrypted(self, other: int) -> bytes:
+    def _fault_of(self, other: int) -> ComplaintReason | None:
+        """What is wrong with the share that another party made for this one, if anything.
+
+        Before the contribution leaves: then the attempt ends with nothing spent.
+        """
         try:
-            return decrypt(self._open_secrets.opening[other], self._ciphertexts[other])
-        except VerificationError as error:
-            raise VerificationError(
-                f"the share that {self._names[other]!r} made of its key does not authenticate: it "
-                "was altered on the way, or made under another state or roster"
-            ) from error
+            share = self._decrypted(other)
+        except VerificationError:
+            return ComplaintReason.UNREADABLE
+        try:
+            self._parameters.from_bytes(share, 1)
+        except ProtocolError:
+            return ComplaintReason.FALSE
+        return None
+
+    def _decrypted(self, other: int) -> bytes:
+        return decrypt(self._open_secrets.opening[other], self._ciphertexts[other])

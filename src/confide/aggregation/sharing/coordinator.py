@@ -13,11 +13,19 @@ from typing import ClassVar
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.complaints import (
+    COMPLAINT,
+    Complaint,
+    is_complaint,
+    leaving,
+    liars_of,
+    read_complaint,
+)
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round
 from confide.aggregation.session import Announcer, RoundResult
 from confide.aggregation.sharing import wire
-from confide.errors import DropoutError, ProtocolError
+from confide.errors import ComplaintError, DropoutError, ProtocolError
 from confide.plan.openings import Opening
 
 __all__ = ["Outbox", "SharingCoordinator"]
@@ -66,6 +74,7 @@ class SharingCoordinator(ABC):
         self._adverts: dict[int, bytes] = {}
         self._sealed_shares: dict[int, bytes] = {}
         self._consents: dict[int, bytes] = {}
+        self._complaints: dict[str, Complaint] = {}
         self._opening: Opening | None = None
         self._result: RoundResult | None = None
         self._members = np.isin(self._names, invited)
@@ -79,12 +88,16 @@ class SharingCoordinator(ABC):
         """Takes one answer of this step."""
         if not self._kind:
             raise ProtocolError(f"a message after the end of {self._round}")
-        envelope = self._round.open(message, self._kind, self._limit)
+        complains = self._kind == "contribution" and is_complaint(message)
+        kind = COMPLAINT if complains else self._kind
+        envelope = self._round.open(message, kind, self._limit)
         index = self._index[envelope.sender]
-        if not self._members[index] or self._answered[index]:
-            raise ProtocolError(
-                f"a second or unasked {self._kind!r} message of {envelope.sender!r}"
-            )
+        answered = self._answered[index] or envelope.sender in self._complaints
+        if not self._members[index] or answered:
+            raise ProtocolError(f"a second or unasked {kind!r} message of {envelope.sender!r}")
+        if complains:
+            self._take_complaint(index, envelope.payload)
+            return
         self._take(index, envelope.payload, message)
         self._answered[index] = True
 
@@ -92,6 +105,8 @@ class SharingCoordinator(ABC):
         """Closes the step."""
         if not self._kind:
             return {}
+        if self._kind == "contribution" and self._complaints:
+            self._settle_complaints()
         left = int(self._answered.sum())
         if left < self._masking.min_survivors:
             raise DropoutError(
@@ -111,6 +126,11 @@ class SharingCoordinator(ABC):
     def opening(self) -> Opening | None:
         """The survivors that were announced in this attempt, or None before."""
         return self._opening
+
+    @property
+    def complaints(self) -> Mapping[str, Complaint]:
+        """Who complained of whose share in this attempt, by who did."""
+        return dict(self._complaints)
 
     @property
     def result(self) -> RoundResult:
@@ -195,6 +215,27 @@ class SharingCoordinator(ABC):
                 start = self._neighbours[sender].index(index) * size
                 pieces.append(self._sealed_shares[sender][start : start + size])
         return b"".join(pieces)
+
+    def _take_complaint(self, index: int, payload: bytes) -> None:
+        sharers = {self._names[i] for i in self._neighbours[index] if self._sharers[i]}
+        accuser = self._names[index]
+        self._complaints[accuser] = read_complaint(payload, sharers, accuser)
+
+    def _settle_complaints(self) -> None:
+        """Ends the attempt, if enough parties are left without those who accuse and are accused.
+
+        Otherwise whoever complained counts as missing, and the others go on.
+        """
+        plan = self._round.plan
+        absent = leaving(self._complaints, plan.owners, liars_of(plan))
+        there = {self._names[i] for i in np.flatnonzero(self._answered)} | self._complaints.keys()
+        if len(there - {*absent}) >= self._masking.min_survivors:
+            said = "; ".join(f"{a} of {c.accused}" for a, c in sorted(self._complaints.items()))
+            raise ComplaintError(
+                f"parties complain of shares in {self._round}: {said}. Start again without "
+                f"{', '.join(absent)}",
+                absent,
+            )
 
     def _close_vectors(self, _: wire.Members) -> Outbox:
         self._survivors = self._members
