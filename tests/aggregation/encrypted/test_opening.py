@@ -104,7 +104,7 @@ def test_false_shares_are_left_out_and_named(false):
     loot = sharing(7)
     shares, true = dict(loot.shares[2]), combine(loot.parameters, loot.shares[2], 5, anything).key
     for index in false:
-        shares[index] = added(loot.parameters, shares[index], 1)
+        shares[index] = falsified(loot.parameters, index)
     found = combine(loot.parameters, shares, 5, anything)
     assert np.array_equal(found.key, true)
     assert found.false == false
@@ -115,7 +115,7 @@ def test_more_false_shares_than_there_are_to_spare_give_nothing(false):
     loot = sharing(7)
     shares = dict(loot.shares[2])
     for index in false:
-        shares[index] = added(loot.parameters, shares[index], 1)
+        shares[index] = falsified(loot.parameters, index)
     with pytest.raises(VerificationError, match="no 5 of the 7 shares"):
         combine(loot.parameters, shares, 5, anything)
 
@@ -154,6 +154,12 @@ def sharing(parties):
     attempt = federation.attempt().until("contribution")
     attempt.deliver()
     return Loot(attempt).corrupt(federation.names)
+
+
+def falsified(parameters, seed):
+    """Something that is no share of anything."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, parameters.modulus, (1, 1, DEGREE), np.uint64)
 
 
 def added(parameters, share, number):

@@ -7,7 +7,8 @@ of contributions is an encryption of the sum under S = Σ s_j, and S is all that
 1. *open → advertise*: a party sends a public key for shares.
 2. *neighbours → shares*: the others' keys are signed, so it sends each an encrypted Shamir share of
    its key.
-3. *deliver → contribution*: enough parties shared, so it encrypts its contribution.
+3. *deliver → contribution*: enough parties shared and each share opens, so it encrypts its
+   contribution; or *→ complaint*, naming whose share does not.
 4. *survivors → consent* (against liars): the survivors are enough, so it signs them.
 5. *decrypt → opened*: a quorum signed the same survivors, so it sends the sum of its shares of the
    survivors' keys: one share of S.
