@@ -33,6 +33,7 @@ from confide import canonical
 from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave import EnclaveCoordinator
+from confide.aggregation.enclave.consent import ConsentCoordinator
 from confide.aggregation.sharing import SharingCoordinator
 from confide.errors import ConfideError, DropoutError, ProtocolError, VerificationError
 from confide.plan import Norm, Plan, Sum, SumGroup, Unit, simulation_key
@@ -211,7 +212,7 @@ class ProtectionConformance:
             announced.append(whole.outbox)
             whole.step()
         for step in range(len(announced)):
-            attempt = federation.attempt(1, step)
+            attempt = Federation(federation.plan).attempt(1, step)
             for _ in range(step):
                 attempt.step()
             wrong = announced[:step] + announced[step + 1 :]
@@ -389,9 +390,18 @@ def memory_of(session) -> dict[str, object]:
     }
 
 
+SESSIONS_AND_MEMORIES = (
+    Aggregator,
+    ClearCoordinator,
+    ConsentCoordinator,
+    RoundRegister,
+    SharingCoordinator,
+)
+
+
 def _comparable(value):
     if isinstance(value, np.ndarray):
         return value.tobytes()
-    if isinstance(value, Aggregator | ClearCoordinator | SharingCoordinator | RoundRegister):
+    if isinstance(value, SESSIONS_AND_MEMORIES):
         return memory_of(value)
     return copy.copy(value)

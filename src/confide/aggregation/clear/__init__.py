@@ -1,5 +1,5 @@
 """Aggregation in clear: the coordinator reads each contribution and adds."""
 
-from confide.aggregation.clear.session import ClearCoordinator, ClearParty
+from confide.aggregation.clear.session import ClearCoordinator, ClearParty, contribution_payload
 
-__all__ = ["ClearCoordinator", "ClearParty"]
+__all__ = ["ClearCoordinator", "ClearParty", "contribution_payload"]

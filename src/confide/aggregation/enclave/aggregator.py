@@ -80,12 +80,12 @@ class Aggregator:
         if not isinstance(plan.aggregation, Enclave):
             raise PlanError(f"plan {plan.name!r} has no enclave; give it aggregation Enclave(…)")
         self.plan, self.protection = plan, plan.aggregation
-        self.random = random or SystemRandom()
+        self._random = random or SystemRandom()
         self.clock = clock
         self._state, self._memory = state, self._remember(state, new_epoch=new_epoch)
         self._names = [party.name for party in plan.parties]
         self._unreleased: Opening | None = None
-        self.register = RoundRegister(opening.number for opening in self.openings)
+        self.register = self._register()
         self.workload = Workload(
             attester=attester,
             keys=WorkloadKeys(self._memory.hpke_seed, self._memory.signing_seed),
@@ -106,13 +106,27 @@ class Aggregator:
         kept = state.load() if state and not new_epoch else None
         if kept is not None:
             return Memory.from_bytes(kept)
-        memory = Memory.fresh(self.random, state.begin() if state else 0)
+        memory = Memory.fresh(self._random, state.begin() if state else 0)
         if state is not None:
             state.save(memory.to_bytes())
         return memory
 
+    def _register(self) -> RoundRegister:
+        """A register that knows the attempts that were opened."""
+        register = RoundRegister()
+        for opening in self.openings:
+            round_ = Round(self.plan, opening.number, opening.attempt)
+            register.claim(round_)
+            register.consent(round_, opening.survivors)
+        return register
+
     def __repr__(self) -> str:
         return f"Aggregator({self.plan.name!r}, instance {self.workload.instance.hex()[:16]}…)"
+
+    @property
+    def random(self) -> SecureRandom:
+        """Where keys, noise and the numbers of sessions come from."""
+        return self._random
 
     @property
     def openings(self) -> tuple[Opening, ...]:
@@ -161,7 +175,7 @@ class Aggregator:
         """
         together = (*history, opening)
         check_openings(self.plan, together)
-        self.register.spend(round_)
+        self.register.consent(round_, opening.survivors)
         self._memory.history = wire.history_to_bytes(together, self._names)
         self._unreleased = opening
         self._save()
@@ -186,7 +200,7 @@ class Aggregator:
         self._unreleased = None
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
-            totals = totals + draw_noise(round_.part, self.random)
+            totals = totals + draw_noise(round_.part, self._random)
         memory = self._memory
         # Of all rounds up to this one, whoever released them: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)

@@ -30,6 +30,7 @@ MET: Final = "met"
 
 CHALLENGE_BYTES: Final = 256
 _FRONT_SIZE: Final = 2
+_OVERHEAD: Final = 4096
 _MAX_FRONT: Final = 512
 
 

@@ -10,7 +10,13 @@ import numpy as np
 from confide import canonical
 from confide.aggregation.complaints import COMPLAINT, Complaint, ComplaintReason
 from confide.aggregation.encrypted.gaussian import cumulative_table
-from confide.aggregation.encrypted.parameters import DEGREE, ROW, SumParameters, parameters_of
+from confide.aggregation.encrypted.parameters import (
+    DEGREE,
+    ROW,
+    Residues,
+    SumParameters,
+    parameters_of,
+)
 from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.session import Contribution, Identity
 from confide.aggregation.sharing import wire
@@ -32,6 +38,7 @@ class _Secrets(ShareSecrets):
             parameters.ring, *cumulative_table(), random_bytes(SEED_BYTES)
         )
         self.own_share = b""
+        self.shares: dict[int, Residues] = {}
         self.share_of_sum = b""
 
 
@@ -85,8 +92,9 @@ class EncryptedParty(SharingParty[_Secrets]):
 
     def _encrypt(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         self._take_shares(said)
+        # Before the contribution leaves: a complaint ends the attempt with nothing spent.
         for other in self._partners:
-            if (reason := self._fault_of(other)) is not None:
+            if (reason := self._open_share(other)) is not None:
                 self._secrets = None
                 return COMPLAINT, Complaint(self._names[other], reason).to_payload()
         parameters = self._parameters
@@ -102,14 +110,13 @@ class EncryptedParty(SharingParty[_Secrets]):
         return "contribution", parameters.to_bytes(out)
 
     def _accept_survivors(self, data: bytes) -> None:
-        """Adds up its shares of the survivors' keys, each of which was seen to be one before."""
+        """Adds up its shares of the survivors' keys."""
         super()._accept_survivors(data)
         secrets, parameters = self._open_secrets, self._parameters
         total = parameters.from_bytes(secrets.own_share, 1)
         for other in self._partners:
             if self._survivors[other]:
-                share = parameters.from_bytes(self._decrypted(other), 1)
-                parameters.ring.add(total, total, share, ROW)
+                parameters.ring.add(total, total, secrets.shares[other], ROW)
         secrets.share_of_sum = parameters.to_bytes(total)
 
     def _open(self) -> tuple[str, bytes]:
@@ -118,20 +125,15 @@ class EncryptedParty(SharingParty[_Secrets]):
         self._secrets = None
         return "opened", share
 
-    def _fault_of(self, other: int) -> ComplaintReason | None:
-        """What is wrong with the share that another party made for this one, if anything.
-
-        Before the contribution leaves: then the attempt ends with nothing spent.
-        """
+    def _open_share(self, other: int) -> ComplaintReason | None:
+        """Opens the share that another party made for this one; what is wrong with it, if so."""
+        secrets = self._open_secrets
         try:
-            share = self._decrypted(other)
+            share = decrypt(secrets.opening[other], self._ciphertexts[other])
         except VerificationError:
             return ComplaintReason.UNREADABLE
         try:
-            self._parameters.from_bytes(share, 1)
+            secrets.shares[other] = self._parameters.from_bytes(share, 1)
         except ProtocolError:
             return ComplaintReason.FALSE
         return None
-
-    def _decrypted(self, other: int) -> bytes:
-        return decrypt(self._open_secrets.opening[other], self._ciphertexts[other])
