@@ -126,6 +126,7 @@ class TestFalseShare:
         with pytest.raises(ComplaintError) as ended:
             attempt.advance()
         assert ended.value.absent == (VICTIM, LIAR)
+        assert federation.aggregator is not None
         assert federation.aggregator.openings == ()
 
     def test_would_be_kept_to_itself_if_parties_only_fell_silent(self):

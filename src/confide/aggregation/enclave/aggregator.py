@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -224,7 +225,7 @@ class Aggregator:
         # Sealed before anything of the round leaves, so that a restart goes on with the chain.
         memory.receipts, memory.last = memory.receipts + 1, receipt.hash
         self._save()
-        return RoundResult(result.survivors, totals, receipt.to_bytes())
+        return replace(result, totals=totals, receipt=receipt.to_bytes())
 
     def _save(self) -> None:
         if self._state is not None:
