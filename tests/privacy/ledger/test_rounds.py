@@ -86,6 +86,15 @@ class TestRounds:
             assert again.openings(PLAN) == found
             again.verify()
 
+    def test_of_another_register_begin_with_no_answers(self, ledger):
+        ledger.claim(PLAN, 0, 0)
+        ledger.answered(PLAN, 0, 0, step=0, digest=b"1" * 32)
+        ledger.import_rounds({PLAN: [(1, 0, False)]})
+        ledger.answered(PLAN, 1, 0, step=0, digest=b"2" * 32)
+        with pytest.raises(ProtocolError, match="another announcement or answer"):
+            ledger.answered(PLAN, 1, 0, step=0, digest=b"1" * 32)
+        ledger.verify()
+
     def test_of_a_hundred_thousand_parties_fit(self, ledger):
         """3.2 MB of fingerprints, once; each round then takes a bit for each party."""
         everybody = frozenset(f"{party:064x}" for party in range(100_000))

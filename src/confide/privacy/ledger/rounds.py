@@ -167,7 +167,9 @@ class Rounds(Generic[Survivors]):
 
     def merge(self, number: int, attempt: int, survivors: Survivors, *, spent: bool) -> None:
         """Takes in what is known from elsewhere: an attempt, and whether its round is spent."""
-        self.latest = max(self.latest, (number, attempt))
+        if (number, attempt) > self.latest:
+            # What was answered here was at an earlier attempt.
+            self.latest, self._answers = (number, attempt), {}
         if spent and number not in self._spent:
             self._spent.add(number)
             self.openings.append(Opened(number, attempt, survivors))
