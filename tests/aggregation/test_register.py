@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from tests.aggregation.support import Federation, attested_plan, clear_plan, plan_of
 
-from confide.aggregation import Identity, LedgerRegister, Opening, Round, RoundRegister
+from confide.aggregation import Identity, LedgerRegister, Round, RoundRegister
 from confide.errors import DataError, LedgerError, OpeningError, ProtocolError
 from confide.plan import (
     CentralNoise,
@@ -19,6 +19,7 @@ from confide.plan import (
     Encrypted,
     Neighbours,
     NoiseShares,
+    Opening,
     Plan,
     Unit,
     simulation_key,
