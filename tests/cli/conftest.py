@@ -12,7 +12,7 @@ from confide.cli import main
 NAMES = ("alder", "birch", "cedar", "dogwood", "elm")
 PLAN = "".join(
     [
-        'name = "test"\nrounds = 2\ndropouts = 1\n',
+        'name = "test"\nrounds = 2\ndropouts = 1\ncrowd = "fixed"\n',
         *(f'[[party]]\nname = "{name}"\n' for name in NAMES),
         '[task]\nname = "fed-avg"\nweight_cap = 50\nclip_norm_l2 = 1.0\nlocal_steps = 2\n',
         '[task.model]\nfamily = "bernoulli"\n',

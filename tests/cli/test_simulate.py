@@ -73,11 +73,12 @@ class TestSimulate:
         assert "\x1b" not in done.out
 
     def test_drops_parties_out(self, confide, plan):
-        done = confide("simulate", "plan.toml", *data("parquet"), "--drop", "cedar:1", "--json")
+        done = confide("simulate", "plan.toml", *data("parquet"), "--drop", "cedar:0", "--json")
         summary = json.loads(done.out)
-        assert [entry["dropped"] for entry in summary["rounds"]] == ["", "cedar"]
+        assert [entry["survivors"] for entry in summary["rounds"]] == [4, 4]
+        assert all(entry["dropped"].startswith("cedar") for entry in summary["rounds"])
         tables = {name: table_of(i) for i, name in enumerate(NAMES)}
-        run = simulate(plan, tables, drops=[Drop("cedar", 1)])
+        run = simulate(plan, tables, drops=[Drop("cedar", 0)])
         assert summary["state_sha256"] == state_hash(run.state).hex()
 
     def test_writes_state_history_views_and_summary(self, confide, folder, plan):
@@ -116,6 +117,7 @@ class TestSimulate:
     def test_says_which_plan_is_simulated_where_real_keys_are_replaced(self, confide, folder, plan):
         key = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
         keyed = PLAN.replace('name = "elm"\n', f'name = "elm"\nkey = "{key}"\n')
+        keyed += f'[coordinator]\nkey = "{"c0" * 32}"\n'
         (folder / "keyed.toml").write_text(keyed)
         signed = confide("plan", "hash", "keyed.toml").out.strip()
         done = confide("simulate", "keyed.toml", *data(), "--out", "results")
@@ -166,7 +168,7 @@ class TestPublic:
     def test_shows_the_measurements_whole_on_eighty_columns(self, confide, folder, public):
         done = confide(
             "simulate", public, *data(), "--public", "hold-out=hold-out.csv",
-            "--drop", "dogwood:1", "--out", "results",
+            "--drop", "dogwood:0", "--out", "results",
         )  # fmt: skip
         rounds = pd.read_csv(folder / "results" / "history.csv")
         heading, *lines = [line for line in done.out.splitlines() if line[:1] in "┃│"]
@@ -176,7 +178,7 @@ class TestPublic:
         for line, (_, entry) in zip(lines, rounds.iterrows(), strict=True):
             for name in ("loss", "auc", "accuracy"):
                 assert f" {entry[name]:.4f} " in line
-        assert " dogwood " in lines[1]
+        assert " dogwood " in lines[0]
         assert max(map(len, done.out.splitlines())) <= 80
         assert {"bytes_sent_per_party", "bytes_received_per_party", "seconds"} <= set(rounds)
 

@@ -1,24 +1,28 @@
 import re
 import tomllib
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from confide.computation import STARTER, make_computation, read_plan
-from confide.computation.planfile import _PlanLiteral
+from confide.computation import make_computation, read_plan
 from confide.errors import PlanError
 from confide.plan import (
     Adversary,
     CentralNoise,
     Clear,
+    Coordinator,
     Corruption,
+    Enclave,
     Encrypted,
+    FixedCrowd,
+    FullBatch,
     Hardware,
     Masked,
     Neighbours,
     NoiseShares,
     NoNoise,
+    OpenCrowd,
     Party,
     Plan,
     PoissonSampling,
@@ -26,11 +30,13 @@ from confide.plan import (
     Recipients,
     Relation,
     Release,
+    Rule,
+    Sums,
     Threat,
     Unit,
 )
+from confide.privacy.guarantee import statement
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "plan-files.md"
 KEY = "5a" * 32
 HEAD = 'name = "plan"\n'
 PARTIES = "".join(f'[[party]]\nname = "{name}"\n' for name in "abcde")
@@ -46,6 +52,9 @@ features = ["x"]
 label = "y"
 """
 PARTY_TASK = TASK.replace("fed-sgd", "fed-avg").replace("capacity", "weight_cap")
+COORDINATOR = f'[coordinator]\nkey = "{"c0" * 32}"\n'
+RELEASE = '[release]\nto = "named"\nparties = ["b", "a"]\nnot_before = "2027-01-31T09:00:00Z"'
+STAGE = TASK.replace("[task", "[stage.task")
 HONEST = '[threat.confidentiality]\ncoordinator = "honest"\n'
 
 
@@ -69,11 +78,21 @@ class TestReadPlan:
         assert made == Plan(
             name="plan",
             parties=tuple(Party.simulation(name) for name in "abcde"),
-            task=made.task,
-            code=made.code,
-            sums=made.sums,
+            coordinator=Coordinator.simulation(),
+            stages=(
+                Sums(
+                    name="sums",
+                    task=made.task,
+                    code=made.code,
+                    sums=made.sums,
+                    rounds=1,
+                    sampling=FullBatch(),
+                    release=Release(to=Recipients.EVERYONE),
+                    budget=1.0,
+                ),
+            ),
+            crowd=OpenCrowd(),
             neighbours=Neighbours(unit=Unit.RECORD, relation=Relation.ADD_OR_REMOVE_ONE),
-            rounds=1,
             dropouts=0,
             aggregation=Masked(),
             noise=NoNoise(),
@@ -87,14 +106,13 @@ class TestReadPlan:
                 ),
                 hardware=Hardware.UNTRUSTED,
             ),
-            release=Release(to=Recipients.EVERYONE),
             public=(),
             seed=0,
             chunk_records=4096,
         )
 
     def test_gives_the_computation_that_the_task_names(self):
-        made, computation = read_plan(text_of(), "plan.toml")
+        made, (computation,) = read_plan(text_of(), "plan.toml")
         settings = tomllib.loads(TASK)["task"]
         settings.pop("name")
         assert computation.task == make_computation("fed-sgd", settings).task == made.task
@@ -107,6 +125,8 @@ class TestReadPlan:
             ("dropouts = 1", "dropouts", 1),
             ('aggregation = "masked"', "aggregation", Masked()),
             ('aggregation = "encrypted"', "aggregation", Encrypted()),
+            ('crowd = "open"', "crowd", OpenCrowd()),
+            ('crowd = "fixed"', "crowd", FixedCrowd()),
             ("seed = 18446744073709551615", "seed", 2**64 - 1),
             ("chunk_records = 7", "chunk_records", 7),
         ],
@@ -115,9 +135,21 @@ class TestReadPlan:
         assert getattr(plan_of(top), field) == value
 
     def test_reads_a_party_with_a_key_and_one_without(self):
-        made = plan_of(parties=f'{PARTIES}[[party]]\nname = "real"\nkey = "{KEY}"\n')
+        made = plan_of(
+            parties=f'{PARTIES}[[party]]\nname = "real"\nkey = "{KEY}"\n', sections=COORDINATOR
+        )
         assert made.party("real") == Party("real", b"\x5a" * 32)
         assert made.party("a") == Party.simulation("a")
+
+    def test_reads_ownership_groups(self):
+        parties = f'{PARTIES}group = "chain"\n[[party]]\nname = "f"\nkey = "{KEY}"\n'
+        made = plan_of(parties=parties + 'group = "chain"\n', sections=COORDINATOR)
+        assert made.party("e") == Party.simulation("e", "chain")
+        assert made.party("f") == Party("f", b"\x5a" * 32, group="chain")
+        assert made.party("a").group is None
+
+    def test_reads_the_coordinators_key(self):
+        assert plan_of(sections=COORDINATOR).coordinator == Coordinator(b"\xc0" * 32)
 
     @pytest.mark.parametrize(
         ("sections", "task", "field", "value"),
@@ -145,7 +177,16 @@ class TestReadPlan:
             ('[noise]\nplacement = "shares"\nnoise_multiplier = 2\ndelta = 1e-12', TASK, "noise",
              NoiseShares(2.0, delta=1e-12)),
             ("[sampling]\nrate = 0.25", TASK, "sampling", PoissonSampling(0.25)),
+            ("[sampling]", TASK, "sampling", FullBatch()),
             ('[release]\nto = "coordinator"', TASK, "release", Release(to=Recipients.COORDINATOR)),
+            (
+                RELEASE,
+                TASK,
+                "release",
+                Release(
+                    to=Recipients.NAMED, parties=("a", "b"), not_before="2027-01-31T09:00:00Z"
+                ),
+            ),
             (
                 f'[[public]]\nname = "hold-out"\nsha256 = "{KEY}"\nmeaning = "old"\nrows = 12',
                 TASK,
@@ -160,7 +201,8 @@ class TestReadPlan:
             ),
         ],
         ids=["unit", "relation", "person", "hardware", "no noise", "central", "shares", "delta",
-             "sampling", "release", "public", "public without rows"],
+             "sampling", "no sampling", "release", "named release", "public",
+             "public without rows"],
     )  # fmt: skip
     def test_reads_each_section(self, sections, task, field, value):
         assert getattr(plan_of(sections=sections, task=task), field) == value
@@ -182,6 +224,17 @@ class TestReadPlan:
     def test_reads_an_aggregation_in_clear(self):
         assert plan_of('aggregation = "clear"', HONEST).aggregation == Clear()
 
+    def test_reads_an_enclave_and_what_lies_beneath_it(self):
+        enclave = f'[enclave]\npolicy = "{KEY}"\nover = "masked"\nsimulated = true\n'
+        made = plan_of('aggregation = "enclave"', enclave)
+        assert made.aggregation == Enclave(policy=b"\x5a" * 32, over=Masked(), simulated=True)
+
+    def test_reads_an_enclave_with_a_robust_rule(self):
+        enclave = f'[enclave]\npolicy = "{KEY}"\nrule = "median"\n'
+        threat = '[threat]\nhardware = "assumed-sound"\n'
+        made = plan_of('aggregation = "enclave"', enclave + threat)
+        assert made.aggregation == Enclave(policy=b"\x5a" * 32, rule=Rule.MEDIAN)
+
     def test_reads_the_hash_of_the_plan_it_describes(self):
         first, second = (plan_of("seed = 1", parties=p) for p in (PARTIES, _reversed(PARTIES)))
         assert first.hash == second.hash != plan_of("seed = 2").hash
@@ -201,27 +254,28 @@ class TestRefusals:
             ("a = " + "[" * 5000, ["plan.toml is no TOML"]),
             ("", ["'name' is missing", "'party' is missing", "'task' is missing"]),
             (text_of(head=""), ["'name' is missing"]),
-            (text_of(head="name = 5\n"), ["'name' is 5", "valid string"]),
+            (text_of(head="name = 5\n"), ["'name' is 5", "a text in quotes"]),
             (text_of(task=""), ["'task' is missing"]),
             (text_of(task="[task]\ncapacity = 1"), ["section [task] has no name", "'fed-avg'"]),
             (text_of(task="[task]\nname = 7"), ["section [task] has no name"]),
+            (text_of("task = 1", task=""), ["'task' is 1", "a section [task]"]),
             (text_of(task='[task]\nname = "fed-agv"'), ["'fed-agv'", "did you mean 'fed-avg'"]),
             (text_of(task=TASK + "labels = 1"), ["'table.labels'", "did you mean 'label'"]),
             (text_of(parties=""), ["'party' is missing"]),
-            (text_of(parties='[party]\nname = "a"\n'), ["'party'", "valid array"]),
+            (text_of(parties='[party]\nname = "a"\n'), ["'party' is a section", "[[party]]"]),
             (text_of(parties='[[party]]\nname = "a"\n'), ["1 parties"]),
             (text_of(parties=PARTIES + "[[party]]\n"), ["'party.5.name' is missing"]),
             (text_of(parties=PARTIES + '[[party]]\nname = "a"\n'), ["2 parties", "'a'"]),
             (text_of(parties=PARTIES + '[[party]]\nname = "Ä"\n'), ["a party named 'Ä'"]),
             (text_of(parties=PARTIES + '[[party]]\nname = "f"\nkey = "5a"\n'),
-             ["key of party 'f' has 2 digits", "takes 64"]),
+             ["'party.5': party 'f' has a key of 1 bytes", "has 32"]),
             (text_of(parties=PARTIES + f'[[party]]\nname = "f"\nkey = "{"zz" * 32}"\n'),
-             ["key of party 'f' is not hexadecimal", "zz"]),
+             ["'party.5.key' is 'zz", "hexadecimal digits"]),
             (text_of(parties=PARTIES + '[[party]]\nname = "f"\nkey = "' + "5a " * 21 + '5"\n'),
-             ["key of party 'f'"]),
+             ["'party.5.key' is '5a 5a", "hexadecimal digits"]),
         ],
         ids=["no value", "no bracket", "digits", "brackets", "empty", "no name", "name a number",
-             "no task", "task without name", "task name a number", "task unknown",
+             "no task", "task without name", "task a number", "task no section", "task unknown",
              "setting unknown", "no party", "party no list", "one party", "party without name",
              "party twice", "party named oddly", "short key", "no key", "spaced key"],
     )  # fmt: skip
@@ -234,19 +288,22 @@ class TestRefusals:
         ("top", "told"),
         [
             ("rounds = 0", ["rounds is 0", "at least 1"]),
-            ('rounds = "3"', ["'rounds' is '3'", "valid integer"]),
-            ("rounds = 3.0", ["'rounds' is 3.0", "valid integer"]),
-            ("rounds = true", ["'rounds' is True", "valid integer"]),
-            (f"rounds = {10**30}", [f"rounds of Plan is {10**30}", "64 bits"]),
+            ('rounds = "3"', ["'rounds' is '3'", "a whole number"]),
+            ("rounds = 3.0", ["'rounds' is 3.0", "a whole number"]),
+            ("rounds = true", ["'rounds' is true", "a whole number"]),
+            (f"rounds = {10**30}", [f"rounds of Sums is {10**30}", "64 bits"]),
             ("dropouts = -1", ["dropouts is -1", "at least 0"]),
-            ("dropouts = true", ["'dropouts' is True", "valid integer"]),
+            ("dropouts = true", ["'dropouts' is true", "a whole number"]),
             ("dropouts = 3", ["insider subtraction", "3 may drop out"]),
             ("dropouts = 5", ["dropout"]),
             ("chunk_records = 0", ["chunk_records is 0", "at least 1"]),
             ("seed = -1", ["seed is -1", "at least 0 and below 2^64"]),
             (f"seed = {2**64}", [f"seed is {2**64}", "at least 0 and below 2^64"]),
-            ("seed = 0.5", ["'seed' is 0.5", "valid integer"]),
-            ('aggregation = "maked"', ["aggregation 'maked'", "did you mean 'masked'"]),
+            ("seed = 0.5", ["'seed' is 0.5", "a whole number"]),
+            ('aggregation = "maked"', ["'aggregation' is 'maked'", "did you mean 'masked'"]),
+            ("aggregation = 3", ["'aggregation' is 3", "known here: clear, enclave"]),
+            ('aggregation = "enclave"', ["without a section [enclave] that gives policy"]),
+            ('crowd = "fixd"', ["'crowd' is 'fixd'", "did you mean 'fixed'"]),
             ('aggregation = "clear"', ["read contributions", "'masked'"]),
         ],
         ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "",
@@ -258,21 +315,23 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("sections", "told"),
         [
-            ('[neighbours]\nunit = "row"', ["'neighbours.unit' is 'row'", "'record'", "'party'"]),
+            ('[neighbours]\nunit = "row"', ["'neighbours.unit' is 'row'", "party, person, record"]),
             ('[neighbours]\nunit = "party"', ["bounded per record", "declare the sums per party"]),
-            ('[neighbours]\nrelation = "remove"', ["'neighbours.relation'", "'replace-one'"]),
+            ('[neighbours]\nrelation = "remove"', ["'neighbours.relation'", "replace-one"]),
             ("[neighbours]\nperson_at_several_parties = true", ["it is about persons"]),
-            ('[neighbours]\nperson_at_several_parties = "yes"', ["is 'yes'", "valid boolean"]),
-            ('[threat]\nhardware = "good"', ["'threat.hardware' is 'good'", "'assumed-sound'"]),
+            ('[neighbours]\nperson_at_several_parties = "yes"', ["is 'yes'", "true or false"]),
+            ('[threat]\nhardware = "good"', ["'threat.hardware' is 'good'", "assumed-sound"]),
             ('[threat.integrity]\nnetwork = "bad"', ["'threat.integrity.network' is 'bad'"]),
             ("[threat.integrity]\ncolluding_parties = -1", ["colluding_parties is -1", "least 0"]),
             ("[threat.confidentiality]\ncolluding_parties = 4", ["insider subtraction"]),
             ('[threat.confidentiality]\nparties = "honest"', ["set colluding_parties = 0"]),
-            ('[noise]\nplacement = "centre"', ["placement 'centre'", "did you mean 'central'"]),
-            ('[noise]\nplacement = "shares"', ["neither of epsilon and noise_multiplier"]),
-            ("[noise]\nnoise_multiplier = 1.0", ["noise_multiplier with noise placement 'none'"]),
-            ('[noise]\ndelta = 1e-6', ["delta with noise placement 'none'"]),
-            ('[noise]\nplacement = "central"\nepsilon = 1\nnoise_multiplier = 1', ["with both"]),
+            ('[noise]\nplacement = "centre"', ["'noise.placement' is 'centre'", "'central'"]),
+            ('[noise]\nplacement = "shares"', ["multiplier' is missing: give it, or epsilon"]),
+            ("[noise]\nnoise_multiplier = 1.0",
+             ["'noise.noise_multiplier' is for placement 'central' or 'shares'", "it is 'none'"]),
+            ('[noise]\ndelta = 1e-6', ["'noise.delta' is for placement", "leave delta out"]),
+            ('[noise]\nplacement = "central"\nepsilon = 1\nnoise_multiplier = 1',
+             ["'noise': both epsilon and noise_multiplier; give one, the other follows"]),
             ('[noise]\nplacement = "central"\nnoise_multiplier = 1\ndelta = 0.5',
              ["delta is 0.5 and the plan counts up to"]),
             ('[noise]\nplacement = "central"\nepsilon = -1', ["epsilon"]),
@@ -280,11 +339,19 @@ class TestRefusals:
             ("[sampling]\nrate = 0", ["sampling rate is 0.0"]),
             ('[noise]\nplacement = "central"\nnoise_multiplier = 0', ["is 0.0", "positive"]),
             ('[noise]\nplacement = "central"\nnoise_multiplier = nan', ["finite number"]),
-            ('[noise]\nplacement = "central"\nnoise_multiplier = "1"', ["is '1'", "valid number"]),
-            ('[release]\nto = "me"', ["'release.to' is 'me'", "'coordinator' or 'everyone'"]),
+            ('[noise]\nplacement = "central"\nnoise_multiplier = "1"', ["is '1'", "a number"]),
+            ('[release]\nto = "me"', ["'release.to' is 'me'", "coordinator, everyone, named"]),
+            ('[release]\nto = "named"', ["'release': a release to 'named' with parties []"]),
+            ("[release]\nnot_before = 2027-01-31T09:00:00Z", ["date or time without quotes"]),
+            ('[release]\nto = "named"\nparties = "a"', ["'release.parties' is 'a'", "a list"]),
+            ('[release]\nto = "named"\nparties = [1]', ["'release.parties.0' is 1", "a text"]),
+            ('[coordinator]\nkey = "c0"', ["'coordinator': the coordinator has a key of 1 bytes"]),
+            ("[coordinator]", ["'coordinator.key' is missing"]),
+            (f'[enclave]\npolicy = "{KEY}"',
+             ["'enclave' is a section for aggregation 'enclave'", "'aggregation' is 'masked'"]),
             (f'[[public]]\nname = "p"\nsha256 = "{KEY}"', ["'public.0.meaning' is missing"]),
             ('[[public]]\nname = "p"\nsha256 = "00"\nmeaning = ""',
-             ["sha256 of public value 'p' has 2 digits", "takes 64"]),
+             ["'public.0': public value 'p' has a digest of 1 bytes", "has 32"]),
             (f'[[public]]\nname = "p"\nsha256 = "{KEY}"\nmeaning = ""\nrows = -1',
              ["public value 'p' has -1 rows", "at least 0"]),
         ],
@@ -306,12 +373,14 @@ class TestRefusals:
             (text_of(sections="[threat.integrity]\ncordinator = 1\n"),
              "threat.integrity.cordinator", "coordinator"),
             (text_of(sections="[noise]\nplace = 1\n"), "noise.place", "placement"),
+            (text_of(sections="[sampling]\nrat = 0.5\n"), "sampling.rat", "rate"),
+            (text_of(sections="[coordinator]\nkeys = 1\n"), "coordinator.keys", "key"),
             (text_of(sections="[release]\ntoo = 1\n"), "release.too", "to"),
             (text_of(sections=f'[[public]]\nname = "p"\nsha25 = "{KEY}"\n'),
              "public.0.sha25", "sha256"),
         ],
         ids=["top", "spelling", "party", "section", "neighbours", "threat", "adversary", "noise",
-             "release", "public"],
+             "sampling", "coordinator", "release", "public"],
     )  # fmt: skip
     def test_of_unknown_keys_name_the_nearest(self, text, unknown, nearest):
         assert f"unknown key {unknown!r}, did you mean {nearest!r}?" in refusal(text)
@@ -328,67 +397,74 @@ class TestRefusals:
         )
 
 
-def uncommented(text):
-    """The starter with each default that is commented out switched on; parties keep no key."""
-    return re.sub(r"^# (?=\[|[a-z_]+ = (?!\"64))", "", text, flags=re.MULTILINE)
+STAGES = (
+    '[[stage]]\nname = "scales"\nbudget = 0.25\n'
+    + STAGE
+    + '[[stage]]\nname = "training"\nrounds = 3\nbudget = 0.75\n[stage.sampling]\nrate = 0.5\n'
+    + STAGE.replace("clip_norm_l2 = 1.0", "clip_norm_l2 = 2.0")
+)
 
 
-class TestStarter:
-    def test_can_be_read_as_it_is(self):
-        made, computation = read_plan(STARTER, "plan.toml")
-        assert [p.name for p in made.parties] == ["alder", "birch", "cedar", "dogwood", "elm"]
-        assert (made.rounds, made.dropouts, made.aggregation) == (20, 1, Masked())
-        assert computation.columns == ("income", "debt", "late_payments", "approved")
-        assert made.threat.confidentiality == Adversary()
+class TestStages:
+    def test_are_read_in_order_each_with_its_computation(self):
+        made, computations = read_plan(text_of(task=STAGES), "plan.toml")
+        scales, training = made.stages
+        assert (scales.name, scales.rounds, scales.budget) == ("scales", 1, 0.25)
+        assert (training.name, training.rounds, training.budget) == ("training", 3, 0.75)
+        assert (scales.sampling, training.sampling) == (FullBatch(), PoissonSampling(0.5))
+        assert [c.task for c in computations] == [stage.task for stage in made.stages]
+        for computation, part in zip(computations, made.stage_plans, strict=True):
+            computation.check_plan(part)
 
-    def test_shows_the_default_where_a_line_is_commented_out(self):
-        switched = uncommented(STARTER)
-        for line in ("seed = 0", "[neighbours]", "[threat.integrity]", 'network = "malicious"'):
-            assert f"\n# {line}" in STARTER
-            assert f"\n{line}" in switched
-        assert read_plan(switched, "plan.toml")[0].hash == read_plan(STARTER, "plan.toml")[0].hash
+    def test_one_stage_is_what_stands_at_the_top_otherwise(self):
+        made, (computation,) = read_plan(
+            text_of(task="[[stage]]\nrounds = 3\n" + STAGE), "plan.toml"
+        )
+        assert made == plan_of("rounds = 3")
+        assert computation.task == made.task
+
+    def test_share_the_noise_that_the_plan_declares(self):
+        noise = '[noise]\nplacement = "shares"\nnoise_multiplier = 2.0\n'
+        assert plan_of(sections=noise, task=STAGES).noise == NoiseShares(2.0)
 
     @pytest.mark.parametrize(
-        ("old", "new"),
+        ("text", "told"),
         [
-            ('aggregation = "masked"', 'aggregation = "clear"'),
-            ('coordinator = "malicious"', 'coordinator = "curious"'),
-            ('coordinator = "malicious"', 'coordinator = "honest"'),
-            ('# relation = "add-or-remove-one"', 'relation = "replace-one"'),
-            ('# unit = "record"', 'unit = "person"'),
-            ('# unit = "record"', 'unit = "party"'),
-            ('family = "bernoulli"', 'family = "gaussian"'),
-            ('family = "bernoulli"', 'family = "poisson"'),
-            ('family = "bernoulli"', 'family = "categorical"\nn_classes = 3'),
+            (text_of("rounds = 3", task=STAGES), ["'rounds' at the top", "[[stage]]", "move it"]),
+            (text_of("rounds = 3", task=STAGES + TASK), ["'task' and 'rounds' at the top", "them"]),
+            (text_of("stage = 3", task=""), ["'stage' is 3", "a list: [[stage]]"]),
+            (text_of("stage = []", task=""), ["a plan without stages"]),
+            (text_of(task="[[stage]]\n"), ["'stage.0.task' is missing"]),
+            (text_of(task="[[stage]]\nround = 1\n" + STAGE), ["'stage.0.round'", "'rounds'"]),
+            (text_of(task="[[stage]]\nrounds = 0\n" + STAGE), ["'stage.0': rounds is 0"]),
+            (text_of(task=STAGES.replace("0.25", "0.5")), ["1.25 of the noise budget"]),
+            (text_of("budget = 1.0"), ["unknown key 'budget'"]),
         ],
     )
-    def test_can_be_changed_as_its_comments_say(self, old, new):
-        assert old in STARTER
-        text = STARTER.replace("# [neighbours]", "[neighbours]").replace(old, new, 1)
-        if "clear" in new:
-            text = text.replace('coordinator = "malicious"', 'coordinator = "honest"', 1)
-        assert read_plan(text, "plan.toml")[0].hash != read_plan(STARTER, "plan.toml")[0].hash
-
-    def test_takes_the_key_that_its_comment_describes(self):
-        text = STARTER.replace("64 hexadecimal digits of an Ed25519 public key", KEY)
-        text = text.replace("# key", "key")
-        assert not read_plan(text, "plan.toml")[0].party("alder").simulated
-
-    def test_can_switch_to_the_other_algorithm_it_names(self):
-        text = STARTER.replace('"fed-avg"', '"fed-sgd"').replace("weight_cap", "capacity")
-        made, _ = read_plan(text.replace("local_steps = 10\n", ""), "plan.toml")
-        assert made.task.name == "fed-sgd"
+    def test_that_cannot_be_are_refused(self, text, told):
+        message = refusal(text)
+        assert [part for part in told if part not in message] == []
 
 
-class TestDocument:
-    def test_lists_every_key_at_the_top(self):
-        table = re.findall(r"^\| (.*?) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
-        listed = set(re.findall(r"`\[*([a-z_]+)", "\n".join(table)))
-        assert set(_PlanLiteral.model_fields) <= listed
+class TestEpsilon:
+    """Noise by ε, where only the noise makes the plan possible."""
 
-    def test_gives_the_defaults_that_hold(self):
-        text = DOCUMENT.read_text(encoding="utf-8")
-        for key in ("rounds", "dropouts", "seed", "chunk_records"):
-            row = re.search(rf"^\| `{key}` \| .* \| (\d+) \|$", text, re.MULTILINE)
-            assert row is not None
-            assert int(row[1]) == getattr(plan_of(), key)
+    NOISE = '[neighbours]\nunit = "party"\n[noise]\nplacement = "shares"\nepsilon = 3.0\n'
+
+    def test_covers_firms_over_an_open_crowd(self):
+        made = plan_of("rounds = 4\ndropouts = 1", self.NOISE, task=PARTY_TASK)
+        assert made.firms_covered
+        assert made.crowd == OpenCrowd()
+        assert 2.99 < statement(made).epsilon <= 3.0
+
+    def test_is_calibrated_the_same_whatever_the_crowd(self):
+        crowds = [
+            plan_of(f'rounds = 4\ndropouts = 1\ncrowd = "{crowd}"', self.NOISE, task=PARTY_TASK)
+            for crowd in ("open", "fixed")
+        ]
+        assert replace(crowds[0], crowd=FixedCrowd()) == crowds[1]
+
+    def test_that_does_not_cover_firms_leaves_an_open_crowd_refused(self):
+        noise = '[noise]\nplacement = "shares"\nepsilon = 3.0\n'
+        message = refusal(text_of("rounds = 4\ndropouts = 1", noise))
+        assert "differences of opened sums" in message

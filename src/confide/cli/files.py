@@ -31,7 +31,7 @@ _MAX_PLAN_FILE = 16 << 20
 _MAX_KEY_FILE = 64 << 10
 
 
-def load_plan(path: Path) -> tuple[Plan, Computation]:
+def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
     """Reads a plan file.
 
     Raises:

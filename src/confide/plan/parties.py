@@ -6,13 +6,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.errors import PlanError
+from confide.plan.fields import in_file
 from confide.plan.value import Value
 
 __all__ = [
@@ -102,15 +103,15 @@ class Party(Value):
     """
 
     name: str
-    key: bytes
-    simulated: bool = False
+    key: bytes = field(metadata=in_file(left_out=True))
+    simulated: bool = field(default=False, metadata=in_file(follows=True))
     group: str | None = None
 
     def _check(self) -> None:
-        for what, text in (("party", self.name), ("ownership group", self.group)):
+        for what, text in (("a party", self.name), ("an ownership group", self.group)):
             if text is not None and not _NAME.fullmatch(text):
                 raise PlanError(
-                    f"a {what} named {text!r}; a name has 1 to 64 of a-z, 0-9, '_', '.', '-' and "
+                    f"{what} named {text!r}; a name has 1 to 64 of a-z, 0-9, '_', '.', '-' and "
                     "begins and ends with a letter or digit"
                 )
         if self.name == COORDINATOR:
@@ -138,7 +139,7 @@ class Coordinator(Value):
     """
 
     key: bytes
-    simulated: bool = False
+    simulated: bool = field(default=False, metadata=in_file(follows=True))
 
     def _check(self) -> None:
         _check_key("the coordinator", COORDINATOR, self.key, simulated=self.simulated)

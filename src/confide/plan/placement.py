@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
 
 from confide.errors import PlanError
+from confide.plan.fields import in_file
 from confide.plan.value import Value
 
 __all__ = ["DELTA", "CentralNoise", "NoNoise", "Noise", "NoiseShares"]
@@ -14,10 +15,17 @@ __all__ = ["DELTA", "CentralNoise", "NoNoise", "Noise", "NoiseShares"]
 DELTA: Final = 1e-8
 """δ where a plan names none: below 1 ÷ units for up to a hundred million."""
 
+_EPSILON: Final = (
+    "epsilon",
+    "ε at that δ, for all rounds together; noise_multiplier follows from it.",
+)
+
 
 @dataclass(frozen=True)
 class NoNoise(Value):
     """Exact sums are released: ε = ∞."""
+
+    word: ClassVar[str] = "none"
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,9 @@ class CentralNoise(Value):
         delta: δ at which ε is stated, below 1 ÷ the units that the plan can count.
     """
 
-    noise_multiplier: float
+    word: ClassVar[str] = "central"
+
+    noise_multiplier: float = field(metadata=in_file(instead=_EPSILON))
     delta: float = DELTA
 
     def _check(self) -> None:
@@ -46,7 +56,9 @@ class NoiseShares(Value):
         delta: δ at which ε is stated, below 1 ÷ the units that the plan can count.
     """
 
-    noise_multiplier: float
+    word: ClassVar[str] = "shares"
+
+    noise_multiplier: float = field(metadata=in_file(instead=_EPSILON))
     delta: float = DELTA
 
     def _check(self) -> None:

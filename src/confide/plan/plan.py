@@ -13,6 +13,7 @@ from confide import canonical
 from confide.errors import PlanError
 from confide.plan.attacks import Attack, Finding, Outcome, assess
 from confide.plan.codec import from_plain, to_plain
+from confide.plan.fields import Written, in_file
 from confide.plan.masking import Masking, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
 from confide.plan.openings import least_owners
@@ -82,19 +83,21 @@ class Plan(Value):
     """
 
     name: str
-    parties: tuple[Party, ...]
+    parties: tuple[Party, ...] = field(metadata=in_file(key="party"))
     coordinator: Coordinator = field(default_factory=Coordinator.simulation)
     neighbours: Neighbours = Neighbours()
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = field(metadata=in_file(key="stage"))
     dropouts: int = 0
     crowd: Crowd = OpenCrowd()
     aggregation: Aggregation = Masked()
-    noise: Noise = NoNoise()
+    noise: Noise = field(
+        default=NoNoise(), metadata=in_file(form=Written.SECTION, word_key="placement")
+    )
     threat: Threat = Threat()
     public: tuple[PublicValue, ...] = ()
     seed: int = 0
     chunk_records: int = 4096
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = field(default=SCHEMA_VERSION, metadata=in_file(follows=True))
 
     def _check(self) -> None:
         object.__setattr__(self, "parties", tuple(sorted(self.parties)))

@@ -47,6 +47,8 @@ class OpenCrowd(Value):
     open crowd are for a coordinator that is not malicious.
     """
 
+    word: ClassVar[str] = "open"
+
 
 @dataclass(frozen=True)
 class FixedCrowd(Value):
@@ -55,6 +57,8 @@ class FixedCrowd(Value):
     Who misses the first sum stays out, and a later loss ends the run. Then sums differ only by what
     the same parties contributed in different rounds (So et al. 2023, Securing Secure Aggregation).
     """
+
+    word: ClassVar[str] = "fixed"
 
 
 Crowd = OpenCrowd | FixedCrowd

@@ -7,12 +7,13 @@ through the whole plan, so a message of one stage means nothing in another.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
 from confide.errors import PlanError
+from confide.plan.fields import Written, in_file
 from confide.plan.parties import Unit
 from confide.plan.protection import FullBatch, Sampling
 from confide.plan.sums import SumGroup
@@ -41,7 +42,7 @@ class Release(Value):
         to: The coordinator alone, the parties that `parties` names as well, or all parties. A
             stage of several rounds, or one before another, releases to everyone, because each next
             state follows from the sums.
-        parties: The names of the parties that receive the results, if `to` is `NAMED`.
+        parties: The names of the parties that receive the results, for named recipients.
         not_before: The earliest time of the release, in UTC, like "2027-01-31T09:00:00Z"; at once
             if omitted.
     """
@@ -100,13 +101,13 @@ class Sums(Value):
     """
 
     name: str = "sums"
-    task: Task
-    code: Code
-    sums: SumGroup
+    task: Task = field(metadata=in_file(form=Written.OPEN))
+    code: Code = field(metadata=in_file(follows=True))
+    sums: SumGroup = field(metadata=in_file(follows=True))
     rounds: int = 1
-    sampling: Sampling = FullBatch()
+    sampling: Sampling = field(default=FullBatch(), metadata=in_file(form=Written.SECTION))
     release: Release = Release()
-    keeps_own_state: bool = False
+    keeps_own_state: bool = field(default=False, metadata=in_file(follows=True))
     budget: float = 1.0
 
     def _check(self) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confide.errors import PlanError
+from confide.plan.fields import in_file
 from confide.plan.value import Value
 
 __all__ = ["Code", "PublicValue", "Task"]
@@ -97,7 +98,7 @@ class PublicValue(Value):
     """
 
     name: str
-    digest: bytes
+    digest: bytes = field(metadata=in_file(key="sha256"))
     meaning: str
     rows: int = 0
 
