@@ -1,9 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import NAMES, PLAN
 
-from confide.computation import STARTER, read_plan
+from confide import canonical
+from confide.computation import STARTER, keys_in_markdown, make_computation, read_plan
+from confide.plan import Coordinator, FixedCrowd, Plan
+from confide.plan.migration import migrate
 from confide.report import to_json, views, views_html
 
 QUOTED = ("bytes_sent_per_party", "bytes_received_per_party", "privacy", "rounds")
@@ -43,12 +47,94 @@ class TestShow:
         shown = json.loads(done.out)
         assert (done.code, done.err) == (0, "")
         assert [p["name"] for p in shown["plan"]["parties"]] == list(NAMES)
-        assert (shown["plan"]["rounds"], shown["plan"]["dropouts"]) == (2, 1)
+        (stage,) = shown["plan"]["stages"]
+        assert (stage["rounds"], shown["plan"]["dropouts"]) == (2, 1)
         assert shown["plan"]["parties"][0]["key"] == plan.parties[0].key.hex()
         assert shown["derived"]["hash"] == plan.hash.hex()
         assert shown["derived"]["min_survivors"] == 4
         assert shown["derived"]["colluding"] == 1
-        assert shown["derived"]["sum_bits"].keys() == {"update", "weight"}
+        assert shown["derived"]["sum_bits"]["sums"].keys() == {"update", "weight"}
+
+    def test_is_of_each_stage_of_several(self, confide, folder):
+        head, task = PLAN.replace("rounds = 2\n", "").split("[task]")
+        stage = f"[stage.task]{task}".replace("[task.", "[stage.task.")
+        first = f'[[stage]]\nname = "first"\nbudget = 0.5\n{stage}'
+        (folder / "stages.toml").write_text(head + first + first.replace('"first"', '"second"'))
+        shown = json.loads(confide("plan", "show", "stages.toml").out)
+        assert [stage["name"] for stage in shown["plan"]["stages"]] == ["first", "second"]
+        assert shown["derived"]["sum_bits"].keys() == {"first", "second"}
+
+
+class TestKeys:
+    def test_are_listed(self, confide):
+        done = confide("plan", "keys")
+        assert (done.code, done.out, done.err) == (0, keys_in_markdown(), "")
+
+
+OLD = Path(__file__).parents[1] / "plan" / "golden" / "schema_2"
+KEY = "c0" * 32
+
+
+@pytest.fixture
+def old(folder):
+    """Plans of schema 2 in files: five lenders with keys, and three simulated parties."""
+    for name in ("lenders", "clear"):
+        data = bytes.fromhex((OLD / f"{name}.cbor.hex").read_text("ascii"))
+        (folder / name).write_bytes(data)
+    return folder
+
+
+class TestMigrate:
+    def test_writes_the_plan_and_says_what_is_signed(self, confide, old):
+        done = confide("plan", "migrate", "lenders", "new", "--coordinator-key", KEY, "--crowd",
+                       "fixed")  # fmt: skip
+        assert (done.code, done.out) == (0, "")
+        plan = Plan.from_canonical((old / "new").read_bytes())
+        assert (plan.crowd, plan.coordinator) == (FixedCrowd(), Coordinator(b"\xc0" * 32))
+        before = (OLD / "lenders.sha256").read_text("ascii").strip()
+        assert f"wrote new: plan {plan.hash.hex()} in the place of {before}. " in done.err
+        assert done.err.endswith("Each party reviews the new plan and signs its hash\n")
+
+    def test_keeps_code_that_is_not_installed_and_says_so(self, confide, old):
+        done = confide("plan", "migrate", "clear", "new")
+        assert done.code == 0
+        assert "Its code is still counting 1.0.0 (no installed package computes" in done.err
+
+    def test_takes_the_code_that_is_installed(self, confide, old, plan):
+        """An old plan names the code of the release it was made with."""
+        was = canonical.decode((old / "clear").read_bytes(), 1 << 20)
+        stage = canonical.decode(plan.canonical(), 1 << 20)["stages"][0]
+        moved = {key: stage[key] for key in ("task", "sums")}
+        (old / "own").write_bytes(canonical.encode(was | moved))
+        done = confide("plan", "migrate", "own", "new")
+        made = Plan.from_canonical((old / "new").read_bytes())
+        assert made.code == plan.code
+        assert "Its code is confide" in done.err
+        make_computation(plan.task.name, plan.task.read()).check_plan(made)
+
+    def test_does_not_overwrite(self, refused, old):
+        assert refused("plan", "migrate", "clear", "lenders", code=2).startswith("lenders exists")
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["lenders", "new"], "--coordinator-key HEX"),
+            (["lenders", "new", "--coordinator-key", KEY], "--crowd fixed"),
+            (["lenders", "new", "--coordinator-key", "zz"], "it takes 64 hexadecimal digits"),
+            (["lenders", "new", "--coordinator-key", "c0"], "it takes 64 hexadecimal digits"),
+            (["plan.toml", "new"], "A plan file in TOML needs no migration"),
+            (["none", "new"], "cannot read none"),
+            ([".", "new"], "cannot read ."),
+            (["clear", "nowhere/new"], "cannot write nowhere/new"),
+        ],
+    )
+    def test_refuses_in_one_line(self, refused, old, arguments, told):
+        assert told in refused("plan", "migrate", *arguments, code=2)
+
+    def test_does_not_migrate_what_is_new(self, refused, old, folder):
+        (folder / "new").write_bytes(migrate((old / "clear").read_bytes()).canonical())
+        said = refused("plan", "migrate", "new", "newer", code=2)
+        assert said == "a plan of schema_version 3; this release migrates 2 to 3"
 
 
 class TestViews:
@@ -124,7 +210,7 @@ BAD_PLANS = {
     "markup": (PLAN.replace('"alder"', '"[red]alder[/red]"'), "named '[red]alder[/red]'"),
     "control characters": (
         'aggregation = "\\u001b[31mred\\r\\nerror: nothing"\n' + PLAN,
-        "aggregation '\\x1b[31mred\\r\\nerror: nothing'",
+        "'aggregation' is '\\x1b[31mred\\r\\nerror: nothing'",
     ),
     "control characters in a key": ('"\\u001b[31m" = 1\n' + PLAN, r"unknown key '\x1b[31m'"),
 }

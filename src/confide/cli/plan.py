@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from confide.cli.console import errors, output
 from confide.cli.files import load_plan, load_public
-from confide.computation import STARTER
-from confide.errors import PlanError
-from confide.plan import Plan
+from confide.computation import STARTER, find_computation, keys_in_markdown
+from confide.errors import PlanError, ProtocolError
+from confide.plan import Coordinator, Crowd, FixedCrowd, OpenCrowd, Plan
 from confide.plan.codec import to_plain
+from confide.plan.fields import word_of
+from confide.plan.migration import migrate as migrated
+from confide.plan.plan import MAX_PLAN_BYTES
 from confide.report import Budget, quote, to_json, views, views_html
 
 __all__ = ["app"]
@@ -24,6 +29,20 @@ app = typer.Typer(
 )
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")]
+
+
+class CrowdWord(Enum):
+    """The crowd of a migrated plan."""
+
+    OPEN = word_of(OpenCrowd)
+    FIXED = word_of(FixedCrowd)
+
+
+_CROWDS: Final[Mapping[CrowdWord, Crowd]] = {
+    CrowdWord.OPEN: OpenCrowd(),
+    CrowdWord.FIXED: FixedCrowd(),
+}
+_KEY_DIGITS: Final = 64
 
 
 class Format(Enum):
@@ -39,15 +58,57 @@ def new(
     path: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The file to write.")],
 ) -> None:
     """Write a commented plan file to begin with."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(STARTER)
-    except FileExistsError as error:
-        raise PlanError(f"{path} exists; name another file, or remove it first") from error
-    except OSError as error:
-        raise PlanError(f"cannot write {path}: {error}") from error
+    _write_new(path, STARTER.encode())
     errors.print(
         f"wrote {path}: edit it, then ask `confide plan views {path}`", markup=False, soft_wrap=True
+    )
+
+
+@app.command()
+def keys() -> None:
+    """List every key of a plan file with its meaning and default, in Markdown."""
+    typer.echo(keys_in_markdown(), nl=False)
+
+
+@app.command()
+def migrate(
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", help="Canonical bytes of a plan of schema 2.")
+    ],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The file to write, of schema 3.")],
+    coordinator_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEX",
+            help="The coordinator's Ed25519 public key, 64 hexadecimal digits; simulated parties "
+            "need none.",
+        ),
+    ] = None,
+    crowd: Annotated[
+        CrowdWord,
+        typer.Option(help="Whether the parties in the sums may change from round to round."),
+    ] = CrowdWord.OPEN,
+) -> None:
+    """Write a plan of schema 2 anew in schema 3, to be reviewed and signed again."""
+    data = _old_bytes(old)
+    try:
+        plan = migrated(
+            data,
+            coordinator=None if coordinator_key is None else _coordinator(coordinator_key),
+            crowd=_CROWDS[crowd],
+        )
+    except ProtocolError as error:
+        raise PlanError(
+            f"{old} does not hold the canonical bytes of a plan: {error}. A plan file in TOML "
+            "needs no migration"
+        ) from error
+    plan, note = _with_installed_code(plan)
+    _write_new(new, plan.canonical())
+    errors.print(
+        f"wrote {new}: plan {plan.hash.hex()} in the place of {hashlib.sha256(data).hexdigest()}. "
+        f"{note}Each party reviews the new plan and signs its hash",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -113,12 +174,63 @@ def public(
     )
 
 
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise PlanError(f"{path} exists; name another file, or remove it first") from error
+    except OSError as error:
+        raise PlanError(f"cannot write {path}: {error}") from error
+
+
+def _old_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_PLAN_BYTES + 1)
+    except OSError as error:
+        raise PlanError(f"cannot read {path}: {error}") from error
+    if len(data) > MAX_PLAN_BYTES:
+        raise PlanError(f"{path} has more than {MAX_PLAN_BYTES:,} bytes; no plan has")
+    return data
+
+
+def _coordinator(digits: str) -> Coordinator:
+    try:
+        return Coordinator(bytes.fromhex(digits))
+    except ValueError as error:
+        raise PlanError(
+            f"--coordinator-key {digits!r}; it takes {_KEY_DIGITS} hexadecimal digits"
+        ) from error
+
+
+def _with_installed_code(plan: Plan) -> tuple[Plan, str]:
+    """The plan with the code that is installed, if that computes the same, and a note on it.
+
+    An old plan names the code of an old release, which this one refuses to run.
+    """
+    old = f"{plan.code.package} {plan.code.version}"
+    try:
+        stage = find_computation(plan.task).stage()
+    except PlanError as error:
+        return plan, f"Its code is still {old} ({error}). "
+    if stage.sums != plan.sums:
+        return plan, f"Its code is still {old}: what is installed declares other sums. "
+    code = stage.code
+    note = f"Its code is {code.package} {code.version} as installed, and was {old}. "
+    return plan.with_stage(code=code), note if code != plan.code else ""
+
+
 def _shown(plan: Plan) -> dict[str, object]:
+    bits = {
+        stage.name: {s.name: part.sum_bits(s) for s in stage.sums.sums}
+        for stage, part in zip(plan.stages, plan.stage_plans, strict=True)
+    }
     derived: dict[str, object] = {
         "hash": plan.hash.hex(),
         "colluding": plan.colluding,
         "min_survivors": plan.min_survivors,
-        "sum_bits": {s.name: plan.sum_bits(s) for s in plan.sums.sums},
+        "sum_bits": bits,
     }
     if plan.only_sums_open:
         derived["masking"] = to_json(plan.masking)
