@@ -8,6 +8,7 @@ separate choice, and so is which units contribute to a round.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from confide.errors import PlanError
 from confide.plan.placement import DELTA, CentralNoise, Noise, NoiseShares, NoNoise
