@@ -1,5 +1,6 @@
 """Plans to test with: one to vary by hand, and hypothesis strategies for any that can be made."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from confide.plan import (
     Corruption,
     Enclave,
     Encrypted,
+    FixedCrowd,
     FullBatch,
     Hardware,
     Masked,
@@ -22,6 +24,7 @@ from confide.plan import (
     NoiseShares,
     NoNoise,
     Norm,
+    OpenCrowd,
     Party,
     Plan,
     PoissonSampling,
@@ -38,6 +41,7 @@ from confide.plan import (
     Threat,
     Unit,
 )
+from confide.plan.parties import fewest_owners
 
 PARTIES = tuple(Party(f"party-{i:02}", bytes([i]) * 32) for i in range(40))
 COORDINATOR_KEY = Coordinator(b"\xc0" * 32)
@@ -163,6 +167,39 @@ reading = st.sampled_from([Clear(), *(enclave_of(Clear(), rule=rule) for rule in
 
 
 @st.composite
+def releases(draw, members, *, to_all):
+    """To whom the sums of a stage go: to all, or also to some or to nobody."""
+    to = Recipients.EVERYONE if to_all else draw(st.sampled_from(Recipients))
+    some = st.lists(st.sampled_from([p.name for p in members]), min_size=1, max_size=3)
+    return Release(
+        to=to,
+        parties=draw(some) if to is Recipients.NAMED else None,
+        not_before=draw(st.sampled_from([None, "2027-01-31T09:00:00Z"])),
+    )
+
+
+@st.composite
+def federations(draw, least, dropouts, owners):
+    """At least so many parties, some of one owner each, and of enough owners when some miss."""
+    members = draw(st.lists(parties, min_size=least, max_size=12, unique_by=lambda p: p.name))
+    groups = draw(
+        st.lists(st.sampled_from([None, "chain", "union"]), min_size=12, max_size=12)
+        if len(members) > least
+        else st.just([None] * 12)
+    )
+    grouped = [replace(p, group=g) for p, g in zip(members, groups, strict=False)]
+    return grouped if _enough(grouped, dropouts, owners) else members
+
+
+def _enough(members, dropouts, owners):
+    """Whether owners are left to hide in, and parties to hold shares, whoever is missing."""
+    most = max(Counter(p.owner for p in members).values())
+    colluding = max(owners, 1) * most
+    left = fewest_owners(members, dropouts)
+    return left >= max(owners, 1) + 2 and len(members) >= 2 * dropouts + colluding + 2
+
+
+@st.composite
 def plans(draw):
     """Any plan of up to twelve parties that can be made; all have room for what they bear."""
     colluding, dropouts = draw(st.integers(0, 3)), draw(st.integers(0, 2))
@@ -181,36 +218,67 @@ def plans(draw):
         liars = integrity.colluding_parties
         least = max(least, dropouts + aggregation.rule.survivors_for(liars))
     coordinators = corruptions if masked else st.just(Corruption.HONEST)
-    protected = draw(neighbours())
-    unit = draw(st.sampled_from([u for u in Unit if u.covers(protected.unit)]))
+    confidentiality = draw(adversaries(colluding, coordinators))
+    members = draw(federations(least, dropouts, colluding))
+    protected, noise = draw(neighbours()), draw(st.one_of(noises))
+    stages = draw(stages_of(protected.unit, members))
+    several = sum(stage.rounds for stage in stages) > 1 and dropouts
+    lies = confidentiality.coordinator is Corruption.MALICIOUS
+    covered = protected.unit is Unit.PARTY and isinstance(noise, NoiseShares)
+    open_to = [FixedCrowd()] if several and lies and not covered else [FixedCrowd(), OpenCrowd()]
+    return Plan(
+        name=draw(texts),
+        parties=members,
+        coordinator=draw(coordinators_for(members)),
+        neighbours=protected,
+        stages=stages,
+        dropouts=dropouts,
+        crowd=draw(st.sampled_from(open_to)),
+        aggregation=aggregation,
+        noise=noise,
+        threat=Threat(
+            confidentiality=confidentiality,
+            integrity=integrity,
+            hardware=draw(st.sampled_from(Hardware)),
+        ),
+        public=draw(st.lists(public_values, max_size=2, unique_by=lambda value: value.name)),
+        seed=draw(st.integers(0, 2**64 - 1)),
+        chunk_records=draw(st.integers(1, 2**40)),
+    )
+
+
+def coordinators_for(members):
+    """One with a key of its own; among simulated parties also the simulated one."""
+    known = [COORDINATOR_KEY]
+    if all(p.simulated for p in members):
+        known.append(Coordinator.simulation())
+    return st.sampled_from(known)
+
+
+@st.composite
+def stages_of(draw, protected, members):
+    """One to three stages over units that cover what is protected, with shares of the budget."""
+    shares = draw(st.sampled_from([(1.0,), (1.0,), (1.0,), (0.5, 0.5), (0.25, 0.25, 0.5)]))
+    return tuple(
+        draw(stages(protected, members, name=f"stage-{i}", budget=share, last=i == len(shares) - 1))
+        for i, share in enumerate(shares)
+    )
+
+
+@st.composite
+def stages(draw, protected, members, *, name, budget, last):
+    unit = draw(st.sampled_from([u for u in Unit if u.covers(protected)]))
     samplings: list[st.SearchStrategy[Sampling]] = [st.just(FullBatch())]
     if unit is not Unit.PARTY:
         samplings.append(st.builds(PoissonSampling, st.floats(1e-6, 1, exclude_max=True)))
-    sampling = draw(st.one_of(samplings))
-    rounds = draw(st.integers(1, 50))
-    recipients = list(Recipients) if rounds == 1 else [Recipients.EVERYONE]
-    return staged(
-        name=draw(texts),
-        parties=draw(
-            st.lists(parties, min_size=least, max_size=12, unique_by=lambda party: party.name)
-        ),
-        coordinator=draw(st.just(COORDINATOR_KEY)),
-        neighbours=protected,
+    sampling, rounds = draw(st.one_of(samplings)), draw(st.integers(1, 50))
+    return Sums(
+        name=name,
         task=draw(tasks),
         code=Code(package=draw(texts), version=draw(texts), digest=draw(digests)),
         sums=draw(groups(unit, None if isinstance(sampling, FullBatch) else 1000)),
         rounds=rounds,
-        dropouts=dropouts,
-        aggregation=aggregation,
-        noise=draw(st.one_of(noises)),
         sampling=sampling,
-        threat=Threat(
-            confidentiality=draw(adversaries(colluding, coordinators)),
-            integrity=integrity,
-            hardware=draw(st.sampled_from(Hardware)),
-        ),
-        release=Release(to=draw(st.sampled_from(recipients))),
-        public=draw(st.lists(public_values, max_size=2, unique_by=lambda value: value.name)),
-        seed=draw(st.integers(0, 2**64 - 1)),
-        chunk_records=draw(st.integers(1, 2**40)),
+        release=draw(releases(members, to_all=rounds > 1 or not last)),
+        budget=budget,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
-from tests.plan.examples import PARTIES, make_plan
+from tests.plan.examples import PARTIES, make_plan, make_plan_with_sums, make_sum
 
 from confide.errors import PlanError
 from confide.plan import (
@@ -21,15 +21,19 @@ from confide.plan import (
     Clear,
     Corruption,
     Encrypted,
+    FixedCrowd,
     Hardware,
     Masked,
+    Neighbours,
     NoiseShares,
     Outcome,
     Party,
     Plan,
     Recipients,
     Release,
+    SumGroup,
     Threat,
+    Unit,
 )
 
 HONEST, CURIOUS, MALICIOUS = Corruption
@@ -54,7 +58,7 @@ class Case:
             parties=PARTIES[: self.n],
             dropouts=self.dropouts,
             aggregation=self.aggregation,
-            release=Release(to=self.to),
+            release=released(self.to),
             threat=Threat(
                 confidentiality=Adversary(
                     coordinator=self.coordinator,
@@ -68,19 +72,20 @@ class Case:
     @property
     def coalition(self) -> int:
         """How many parties look together: a party that receives the sums looks by itself."""
-        return max(self.colluding, int(self.to is Recipients.EVERYONE))
+        return max(self.colluding, int(self.to is not Recipients.COORDINATOR))
 
     @property
     def broken_by(self) -> set[str]:
         """The attacks that the stated adversary succeeds with."""
         coordinator_sees = self.coordinator is not HONEST
         hidden = not isinstance(self.aggregation, Clear)
-        somebody_lies = MALICIOUS in (self.coordinator, self.network)
+        # The network cannot: what is announced is signed by the coordinator.
+        somebody_lies = self.coordinator is MALICIOUS
         broken = set()
         if coordinator_sees and not hidden:
             broken.add("read contributions")
         # It takes two to hide behind, even if nobody is to see the sum (c + 2 survivors).
-        if (coordinator_sees or self.to is Recipients.EVERYONE or hidden) and (
+        if (coordinator_sees or self.to is not Recipients.COORDINATOR or hidden) and (
             can_single_out(self.n, self.dropouts, self.coalition)
         ):
             broken.add("insider subtraction")
@@ -92,6 +97,11 @@ class Case:
     def can_be_made(self) -> bool:
         """Whether nobody breaks it, and a sum of somebody is left."""
         return not self.broken_by and self.dropouts < self.n
+
+
+def released(to):
+    """A release to the coordinator, to everybody, or to the first party."""
+    return Release(to=to, parties=(PARTIES[0].name,) if to is Recipients.NAMED else None)
 
 
 def cases(aggregation, n):
@@ -293,27 +303,71 @@ class TestOutcome:
     @pytest.mark.parametrize(
         ("coordinator", "network"), list(itertools.product(Corruption, Corruption))
     )
-    def test_lies_are_defeated_where_somebody_may_lie(self, attack, coordinator, network):
+    def test_lies_are_defeated_where_the_coordinator_may_lie(self, attack, coordinator, network):
         plan = make_plan(dropouts=1, threat=against(coordinator=coordinator, network=network))
-        liars = MALICIOUS in (coordinator, network)
-        assert finding(plan, attack).outcome is (Outcome.DEFEATED if liars else Outcome.ABSENT)
-        assert plan.quorum_needed is liars
-        assert bool(plan.masking.quorum) is liars
+        lies = coordinator is MALICIOUS
+        assert finding(plan, attack).outcome is (Outcome.DEFEATED if lies else Outcome.ABSENT)
+        assert plan.coordinator_may_lie is lies
+        assert bool(plan.masking.quorum) is lies
 
-    def test_models_in_clear_are_as_good_as_the_coordinator_and_the_channel(self):
+    def test_models_in_clear_are_nobodys_to_lie_about(self):
+        """The coordinator is honest, and the network cannot sign in its name."""
         plan = make_plan(aggregation=Clear(), threat=against(coordinator=HONEST, network=MALICIOUS))
         found = finding(plan, "different models to different parties")
-        assert found.outcome is Outcome.ASSUMED
-        assert "channel" in found.reason
-        assert "mask" not in found.reason
+        assert found.outcome is Outcome.ABSENT
 
     @pytest.mark.parametrize(
         ("rounds", "dropouts", "outcome"),
-        [(1, 1, Outcome.ABSENT), (9, 0, Outcome.ABSENT), (9, 1, Outcome.REPORTED)],
+        [(1, 1, Outcome.DEFEATED), (9, 0, Outcome.DEFEATED), (9, 1, Outcome.REPORTED)],
     )
     def test_differences_take_rounds_and_dropouts(self, rounds, dropouts, outcome):
-        plan = make_plan(rounds=rounds, dropouts=dropouts)
-        assert finding(plan, "differences across rounds").outcome is outcome
+        plan = make_plan(rounds=rounds, dropouts=dropouts, threat=against(coordinator=CURIOUS))
+        found = finding(plan, "differences across rounds")
+        assert found.outcome is outcome
+        assert ("NOT PRIVATE" in found.reason) is (outcome is Outcome.REPORTED)
+
+    @pytest.mark.parametrize(("rounds", "dropouts"), [(2, 1), (9, 1)])
+    def test_differences_break_exact_plans_against_a_coordinator_that_lies(self, rounds, dropouts):
+        """Nine rounds with the crowd fixed, or without dropouts, or with noise over the party as a
+        whole; noise per record covers no firm."""
+        plan = {"rounds": rounds, "dropouts": dropouts}
+        with pytest.raises(PlanError, match="differences of opened sums: .*crowd 'fixed'"):
+            make_plan(**plan)
+        per_record = {"noise": NoiseShares(1.0)}
+        with pytest.raises(PlanError, match=r"noise per ownership group"):
+            make_plan(**plan, **per_record)
+        whole = make_sum(unit=Unit.PARTY, capacity=1)
+        per_party = {"sums": SumGroup((whole,)), "neighbours": Neighbours(unit=Unit.PARTY)}
+        with pytest.raises(PlanError, match="differences of opened sums"):
+            make_plan(**plan, **per_party)
+        for ways_out in (
+            {**plan, "crowd": FixedCrowd()},
+            {**plan, "dropouts": 0},
+            {**plan, **per_party, **per_record},
+            {**plan, "rounds": 1},
+        ):
+            found = finding(make_plan(**ways_out), "differences across rounds")
+            assert found.outcome is Outcome.DEFEATED
+        found = finding(make_plan(**plan, threat=against(coordinator=CURIOUS)),
+                        "differences across rounds")  # fmt: skip
+        assert found.outcome is Outcome.REPORTED
+
+    @pytest.mark.parametrize("coordinator", Corruption)
+    @pytest.mark.parametrize("rounds", [1, 9])
+    def test_a_coordinator_that_lies_chooses_the_state_of_later_rounds(self, coordinator, rounds):
+        plan = make_plan(rounds=rounds, threat=against(coordinator=coordinator))
+        found = finding(plan, "state of the coordinator's choice")
+        chooses = coordinator is MALICIOUS and rounds > 1
+        assert found.outcome is (Outcome.REPORTED if chooses else Outcome.ABSENT)
+        assert ("NOT PRIVATE" in found.reason) is chooses
+
+    def test_noise_over_the_ownership_group_bounds_what_any_state_asks(self):
+        whole = make_sum(unit=Unit.PARTY, capacity=1)
+        plan = make_plan_with_sums(
+            whole, rounds=9, neighbours=Neighbours(unit=Unit.PARTY), noise=NoiseShares(1.0)
+        )
+        found = finding(plan, "state of the coordinator's choice")
+        assert found.outcome is Outcome.DEFEATED
 
     def test_exact_sums_bound_nothing(self):
         found = finding(make_plan(), "inference from exact sums")

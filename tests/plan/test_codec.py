@@ -59,19 +59,22 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (putting("round", value=1), "plan has an unknown key 'round'; did you mean 'rounds'?"),
+            (
+                putting("stages", 0, "round", value=1),
+                "plan.stages[0] has an unknown key 'round'; did you mean 'rounds'?",
+            ),
             (
                 putting("zzz", value=1),
                 "plan has an unknown key 'zzz'; known here: aggregation, chu",
             ),
-            (putting("release", "too", value=1), "plan.release has an unknown key 'too'; did you"),
+            (putting("stages", 0, "release", "too", value=1), "plan.stages[0].release has an unknown key 'too'; did you"),
             (lambda plain: plain.pop("seed"), "plan lacks seed"),
             (lambda plain: plain["parties"][2].pop("key"), "plan.parties[2] lacks key"),
             (lambda plain: plain["noise"].clear(), "plan.noise is of type None"),
             (putting("type", value="Plans"), "plan is not a Plan"),
             (
-                putting("sums", "sums", 0, "type", value="SumGroup"),
-                "plan.sums.sums[0] is not a Sum",
+                putting("stages", 0, "sums", "sums", 0, "type", value="SumGroup"),
+                "plan.stages[0].sums.sums[0] is not a Sum",
             ),
             (
                 putting("aggregation", "type", value="Maskd"),
@@ -83,8 +86,8 @@ class TestRefusals:
             ),
             (putting("name", value=b"a"), "plan.name is of type bytes; it takes str"),
             (putting("name", value=None), "plan.name is of type NoneType; it takes str"),
-            (putting("rounds", value="1"), "plan.rounds is of type str; it takes int"),
-            (putting("rounds", value=True), "plan.rounds is of type bool; it takes int"),
+            (putting("stages", 0, "rounds", value="1"), "plan.stages[0].rounds is of type str; it takes int"),
+            (putting("stages", 0, "rounds", value=True), "plan.stages[0].rounds is of type bool; it takes int"),
             (putting("parties", value={}), "plan.parties is of type dict; it takes list"),
             (putting("parties", 0, value="a"), "plan.parties[0] is of type str; it takes dict"),
             (
@@ -100,8 +103,8 @@ class TestRefusals:
                 "plan.threat.hardware is 'untrustd'; did you mean 'untrusted'? known here: assumed",
             ),
             (
-                putting("release", "to", value=1),
-                "plan.release.to is 1; known here: coordinator, eve",
+                putting("stages", 0, "release", "to", value=1),
+                "plan.stages[0].release.to is 1; known here: coordinator, eve",
             ),
             (
                 putting("noise", "noise_multiplier", value=2),
@@ -116,7 +119,7 @@ class TestRefusals:
                 "noise_multiplier is inf; it is a pos",
             ),
             (
-                putting("sums", "sums", 0, "unit_bound", value="inf"),
+                putting("stages", 0, "sums", "sums", 0, "unit_bound", value="inf"),
                 "has unit_bound inf; it must be",
             ),
             (

@@ -30,11 +30,13 @@ from confide.plan import (
     Code,
     Enclave,
     Encrypted,
+    FixedCrowd,
     FullBatch,
     Masked,
     Neighbours,
     NoiseShares,
     NoNoise,
+    OpenCrowd,
     Party,
     Plan,
     PoissonSampling,
@@ -43,10 +45,13 @@ from confide.plan import (
     Release,
     Sum,
     SumGroup,
+    Sums,
     Task,
     Threat,
     Unit,
 )
+from confide.plan.codec import optional
+
 
 TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
 
@@ -77,8 +82,13 @@ class TestCanonicalBytes:
     @few
     @given(plan=plans())
     def test_hold_reals_as_their_shortest_decimal_text(self, plan):
-        sums = cbor2.loads(plan.canonical())["sums"]["sums"]
-        assert [s["unit_bound"] for s in sums] == [repr(s.unit_bound) for s in plan.sums.sums]
+        for stage, plain in zip(
+            plan.stages, cbor2.loads(plan.canonical())["stages"], strict=True
+        ):
+            assert [s["unit_bound"] for s in plain["sums"]["sums"]] == [
+                repr(s.unit_bound) for s in stage.sums.sums
+            ]
+            assert plain["budget"] == repr(stage.budget)
 
     @few
     @given(plan=plans(), data=st.data())
@@ -155,8 +165,8 @@ class TestValues:
             ({"chunk_records": 0}, "chunk_records is 0; it is at least 1"),
             ({"seed": -1}, "seed is -1"),
             ({"seed": 2**64}, f"seed is {2**64}; it is at least 0 and below 2^64"),
-            ({"rounds": 2**64}, f"rounds of Plan is {2**64}; 64 bits hold it at most"),
-            ({"schema_version": 3}, "schema_version 3; this release reads 2"),
+            ({"rounds": 2**64}, f"rounds of Sums is {2**64}; 64 bits hold it at most"),
+            ({"schema_version": 4}, "schema_version 4; this release reads 3"),
             ({"parties": ()}, "0 parties; a federation has 2"),
             ({"parties": PARTIES[:1]}, "1 parties; a federation has 2"),
             ({"rounds": 2, "release": TO_COORDINATOR}, "release to 'everyone', or run one round"),
@@ -191,12 +201,20 @@ class TestValues:
             (Plan, {"aggregation": "masked"}),
             (Plan, {"aggregation": Masked}),
             (Plan, {"parties": ("a", "b", "c")}),
-            (Plan, {"sums": (make_sum(),)}),
+            (Plan, {"stages": ()}),
+            (Plan, {"stages": (make_sum(),)}),
+            (Plan, {"coordinator": "c0" * 32}),
+            (Plan, {"crowd": "fixed"}),
+            (Sums, {"sums": (make_sum(),)}),
             (Plan, {"name": 5}),
             (Plan, {"name": "\ud800"}),
-            (Plan, {"rounds": 1.0}),
-            (Plan, {"rounds": True}),
+            (Sums, {"rounds": 1.0}),
+            (Sums, {"rounds": True}),
+            (Sums, {"budget": "1.0"}),
+            (Release, {"parties": "party-00"}),
+            (Release, {"not_before": 5}),
             (Plan, {"seed": 1.5}),
+            (Party, {"group": 5}),
             (Party, {"key": bytearray(b"\xff" * 32)}),
             (PublicValue, {"rows": 1.5}),
             (Code, {"digest": [0] * 32}),
@@ -334,8 +352,8 @@ class TestRefusedBytes:
             Plan.from_canonical(cbor2.dumps(plain, canonical=True))
 
     def test_of_a_newer_schema_say_so(self):
-        plain = cbor2.loads(make_plan().canonical()) | {"schema_version": 3, "lineage": "x"}
-        with pytest.raises(PlanError, match="schema_version 3; this release reads 2"):
+        plain = cbor2.loads(make_plan().canonical()) | {"schema_version": 4, "lineage": "x"}
+        with pytest.raises(PlanError, match="schema_version 4; this release reads 3"):
             Plan.from_canonical(cbor2.dumps(plain, canonical=True))
 
 
@@ -385,7 +403,10 @@ def _changes(plan):
         owners = [(path[:i], step) for i, step in enumerate(path) if isinstance(step, str)]
         on_path = [(type(_at(plan, owner)), step) for owner, step in owners]
         declared = typing.get_type_hints(on_path[-1][0])[path[-1]]
-        for new in _others(declared, _at(plan, path)):
+        others = [None, *GIVEN[on_path[-1]]] if optional(declared) else _others(
+            declared, _at(plan, path)
+        )
+        for new in others:
             yield path, on_path, new
 
 
@@ -397,8 +418,18 @@ VARIANTS = {
     NoNoise: NoNoise(),
     CentralNoise: CentralNoise(2.0),
     NoiseShares: NoiseShares(2.0),
+    FixedCrowd: FixedCrowd(),
+    OpenCrowd: OpenCrowd(),
     FullBatch: FullBatch(),
     PoissonSampling: PoissonSampling(0.25),
+}
+
+
+# What a field may hold that can be absent.
+GIVEN = {
+    (Party, "group"): ["owner", "another"],
+    (Release, "parties"): [("party-00",), ("bureau-0",), ("party-01", "party-00")],
+    (Release, "not_before"): ["2027-01-31T09:00:00Z", "2028-01-31T09:00:00Z"],
 }
 
 
