@@ -100,7 +100,7 @@ class Plan(Value):
     schema_version: int = field(default=SCHEMA_VERSION, metadata=in_file(follows=True))
 
     def _check(self) -> None:
-        object.__setattr__(self, "parties", tuple(sorted(self.parties)))
+        object.__setattr__(self, "parties", tuple(sorted(self.parties, key=lambda p: p.name)))
         self._check_values()
         self._check_parties()
         self._check_stages()
