@@ -331,7 +331,7 @@ class TestOutcome:
         """Nine rounds with the crowd fixed, or without dropouts, or with noise over the party as a
         whole; noise per record covers no firm."""
         plan = {"rounds": rounds, "dropouts": dropouts}
-        with pytest.raises(PlanError, match="differences of opened sums: .*crowd 'fixed'"):
+        with pytest.raises(PlanError, match=r"differences of opened sums: .*crowd 'fixed'"):
             make_plan(**plan)
         per_record = {"noise": NoiseShares(1.0)}
         with pytest.raises(PlanError, match=r"noise per ownership group"):

@@ -67,7 +67,10 @@ class TestRefusals:
                 putting("zzz", value=1),
                 "plan has an unknown key 'zzz'; known here: aggregation, chu",
             ),
-            (putting("stages", 0, "release", "too", value=1), "plan.stages[0].release has an unknown key 'too'; did you"),
+            (
+                putting("stages", 0, "release", "too", value=1),
+                "plan.stages[0].release has an unknown key 'too'; did you",
+            ),
             (lambda plain: plain.pop("seed"), "plan lacks seed"),
             (lambda plain: plain["parties"][2].pop("key"), "plan.parties[2] lacks key"),
             (lambda plain: plain["noise"].clear(), "plan.noise is of type None"),
@@ -86,8 +89,14 @@ class TestRefusals:
             ),
             (putting("name", value=b"a"), "plan.name is of type bytes; it takes str"),
             (putting("name", value=None), "plan.name is of type NoneType; it takes str"),
-            (putting("stages", 0, "rounds", value="1"), "plan.stages[0].rounds is of type str; it takes int"),
-            (putting("stages", 0, "rounds", value=True), "plan.stages[0].rounds is of type bool; it takes int"),
+            (
+                putting("stages", 0, "rounds", value="1"),
+                "plan.stages[0].rounds is of type str; it takes int",
+            ),
+            (
+                putting("stages", 0, "rounds", value=True),
+                "plan.stages[0].rounds is of type bool; it takes int",
+            ),
             (putting("parties", value={}), "plan.parties is of type dict; it takes list"),
             (putting("parties", 0, value="a"), "plan.parties[0] is of type str; it takes dict"),
             (

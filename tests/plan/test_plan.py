@@ -28,6 +28,8 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    Coordinator,
+    Corruption,
     Enclave,
     Encrypted,
     FixedCrowd,
@@ -52,7 +54,7 @@ from confide.plan import (
 )
 from confide.plan.codec import optional
 
-
+CURIOUS = Threat(confidentiality=Adversary(coordinator=Corruption.CURIOUS))
 TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
 
 
@@ -82,9 +84,7 @@ class TestCanonicalBytes:
     @few
     @given(plan=plans())
     def test_hold_reals_as_their_shortest_decimal_text(self, plan):
-        for stage, plain in zip(
-            plan.stages, cbor2.loads(plan.canonical())["stages"], strict=True
-        ):
+        for stage, plain in zip(plan.stages, cbor2.loads(plan.canonical())["stages"], strict=True):
             assert [s["unit_bound"] for s in plain["sums"]["sums"]] == [
                 repr(s.unit_bound) for s in stage.sums.sums
             ]
@@ -124,7 +124,9 @@ class TestHash:
     )
 
     # Fields that no other valid value exists for, while all others stay as they are.
-    DETERMINED = frozenset({(Plan, "schema_version"), (Party, "simulated")})
+    DETERMINED = frozenset(
+        {(Plan, "schema_version"), (Party, "simulated"), (Coordinator, "simulated")}
+    )
 
     def test_changes_with_every_field(self):
         changed = set()
@@ -149,6 +151,14 @@ class TestHash:
         object.__setattr__(unmarked, "simulated", False)
         assert make_plan(parties=[*PARTIES[:4], marked]).hash != (
             make_plan(parties=[*PARTIES[:4], unmarked]).hash
+        )
+
+    def test_changes_with_the_mark_of_a_simulated_coordinator(self):
+        marked, unmarked = (Coordinator.simulation() for _ in range(2))
+        object.__setattr__(unmarked, "simulated", False)
+        parties = [Party.simulation(f"p{i}") for i in range(5)]
+        assert make_plan(parties=parties, coordinator=marked).hash != (
+            make_plan(parties=parties, coordinator=unmarked).hash
         )
 
 
@@ -269,6 +279,42 @@ class TestParties:
         with pytest.raises(PlanError, match=f"2 parties share the key '{'01' * 32}'; each needs"):
             make_plan(parties=(*PARTIES[:5], again))
 
+    def test_of_one_name_and_key_differ_in_nothing_else(self):
+        for group in ("a", None):
+            again = Party(PARTIES[1].name, PARTIES[1].key, group=group)
+            with pytest.raises(PlanError, match="2 parties share the name 'party-01'"):
+                make_plan(parties=(again, *PARTIES[:5]))
+
+    def test_do_not_share_the_coordinators_key(self):
+        with pytest.raises(PlanError, match="the coordinator has a party's key"):
+            make_plan(coordinator=Coordinator(PARTIES[0].key))
+
+    def test_with_keys_of_their_own_take_a_coordinator_with_one(self):
+        with pytest.raises(PlanError, match="anybody could announce in its name"):
+            make_plan(coordinator=Coordinator.simulation())
+        simulated = [Party.simulation(f"p{i}") for i in range(5)]
+        make_plan(parties=simulated, coordinator=Coordinator.simulation())
+        with pytest.raises(PlanError, match="anybody could announce in its name"):
+            make_plan(parties=[*simulated, PARTIES[0]], coordinator=Coordinator.simulation())
+
+    def test_of_one_group_are_not_called_after_a_party_of_another(self):
+        grouped = replace(PARTIES[0], group="party-01")
+        elsewhere = replace(PARTIES[1], group="chain")
+        with pytest.raises(PlanError, match="call the group something else"):
+            make_plan(parties=(grouped, elsewhere, *PARTIES[2:6]))
+        owners = make_plan(parties=(grouped, *PARTIES[1:6])).owners
+        assert owners["party-00"] == owners["party-01"] == "party-01"
+
+    def test_of_one_owner_hide_as_one(self):
+        """Six parties of two owners: whoever is one of them subtracts its own."""
+        chains = [replace(p, group=f"chain-{i % 2}") for i, p in enumerate(PARTIES[:6])]
+        with pytest.raises(PlanError, match="6 parties"):
+            make_plan(parties=chains)
+        three = [replace(p, group=f"chain-{i % 3}") for i, p in enumerate(PARTIES[:6])]
+        assert make_plan(parties=three).colluding == 2
+        with pytest.raises(PlanError, match="insider subtraction"):
+            make_plan(parties=three, dropouts=2, threat=CURIOUS)
+
     def test_are_found_by_name(self):
         assert make_plan().party("party-03") == PARTIES[3]
         with pytest.raises(PlanError, match="no party 'mallory' in plan 'example'"):
@@ -277,6 +323,7 @@ class TestParties:
     def test_can_all_be_simulated(self):
         simulated = make_plan().simulated()
         assert simulated.parties == tuple(Party.simulation(p.name) for p in PARTIES[:5])
+        assert simulated.coordinator == Coordinator.simulation()
         assert simulated.hash != make_plan().hash
         assert simulated.simulated() is simulated
 
@@ -403,8 +450,10 @@ def _changes(plan):
         owners = [(path[:i], step) for i, step in enumerate(path) if isinstance(step, str)]
         on_path = [(type(_at(plan, owner)), step) for owner, step in owners]
         declared = typing.get_type_hints(on_path[-1][0])[path[-1]]
-        others = [None, *GIVEN[on_path[-1]]] if optional(declared) else _others(
-            declared, _at(plan, path)
+        others = (
+            [None, *GIVEN[on_path[-1]]]
+            if optional(declared)
+            else _others(declared, _at(plan, path))
         )
         for new in others:
             yield path, on_path, new
