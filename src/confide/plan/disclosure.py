@@ -54,7 +54,18 @@ def exposures(plan: Plan) -> tuple[Exposure, ...]:
     Args:
         plan: A plan of any number of stages.
     """
-    found = [e for observer in _observers(plan) for e in _seen_by(plan, observer)]
+    found: list[Exposure] = []
+    alike: dict[tuple[int, int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
+    for observer in _observers(plan):
+        if observer.party is None:
+            found += _seen_by(plan, observer)
+            continue
+        # Parties of equally large groups that receive the same see the same of the others.
+        reached = tuple(stage.release.reaches(observer.party) for stage in plan.stages)
+        kind = (observer.parties, observer.groups, reached)
+        if kind not in alike:
+            alike[kind] = tuple(_seen_by(plan, observer))
+        found += [replace(e, observer=observer) for e in alike[kind]]
     found += _by_stage(plan, lambda part: part.aggregation.to_others(part))
     found += _by_stage(plan, lambda part: part.aggregation.beyond(part))
     return tuple(found)

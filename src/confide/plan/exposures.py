@@ -295,7 +295,11 @@ def _sum_remedy(part: Plan, guarantee: Guarantee) -> str:
     """What would bound what sums tell, where nothing does."""
     if guarantee.unit is not Verdict.NOT_PRIVATE:
         return ""
-    return "noise in the sums" if isinstance(part.noise, NoNoise) else "noise in shares"
+    return (
+        "noise in the sums"
+        if isinstance(part.noise, NoNoise)
+        else "noise in shares of masked or encrypted sums"
+    )
 
 
 def _over_whom(part: Plan, observer: Observer) -> str:
@@ -312,7 +316,7 @@ def _sum_assumption(part: Plan, observer: Observer) -> str:
     """What would let an observer see more than the sums, or less noise in them."""
     failures = []
     if part.only_sums_open:
-        failures.append(f"more than {part.colluding} parties collude")
+        failures.append(f"{part.colluding + 1} parties or more collude")
     elif part.attested:
         failures.append("the enclave's hardware opened")
     elif not observer.coordinator:

@@ -300,7 +300,7 @@ class Plan(Value):
         """The parties of the colluding ownership groups, as many as they can be."""
         return largest_owners(self.parties, self.colluding_owners)
 
-    @property
+    @cached_property
     def owners(self) -> dict[str, str]:
         """The ownership group of each party, by the party's name."""
         return {party.name: party.owner for party in self.parties}
@@ -327,8 +327,9 @@ class Plan(Value):
         """
         if self.neighbours.unit is not Unit.PARTY:
             return False
-        in_enclave = self.attested and isinstance(self.noise, CentralNoise)
-        return in_enclave or isinstance(self.noise, NoiseShares)
+        maker_trusted = self.attested or not self.threat.confidentiality.coordinator.corrupt
+        central = isinstance(self.noise, CentralNoise) and maker_trusted
+        return central or isinstance(self.noise, NoiseShares)
 
     @property
     def fixed_crowd(self) -> bool:

@@ -359,14 +359,24 @@ def _all_views(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[View]:
     by_observer: dict[Observer, list[Exposure]] = {}
     for exposure in found:
         by_observer.setdefault(exposure.observer, []).append(exposure)
+    alike: dict[tuple[Exposure, ...], View] = {}
     for observer, seen in by_observer.items():
-        yield View(
-            observer=observer.name,
-            within_threat=observer.standing is Standing.ADVERSARY,
-            observations=tuple(_observation(plan, e) for e in seen if e.what is not What.METADATA),
-            statement=statement_of(plan, seen),
-            standing=observer.standing,
-        )
+        # Parties that see the same have one view under several names, worded once.
+        anonymous = replace(observer, name="", party=None if observer.party is None else "")
+        kind = tuple(replace(e, observer=anonymous) for e in seen)
+        if kind not in alike:
+            alike[kind] = _view(plan, observer, seen)
+        yield replace(alike[kind], observer=observer.name)
+
+
+def _view(plan: Plan, observer: Observer, seen: list[Exposure]) -> View:
+    return View(
+        observer=observer.name,
+        within_threat=observer.standing is Standing.ADVERSARY,
+        observations=tuple(_observation(plan, e) for e in seen if e.what is not What.METADATA),
+        statement=statement_of(plan, seen),
+        standing=observer.standing,
+    )
 
 
 def _observation(plan: Plan, exposure: Exposure) -> Observation:
