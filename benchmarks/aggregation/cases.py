@@ -11,6 +11,7 @@ from confide.plan import (
     Adversary,
     Code,
     Corruption,
+    Masked,
     Party,
     Plan,
     Sum,
@@ -21,7 +22,7 @@ from confide.plan import (
     Unit,
 )
 
-__all__ = ["QUICK", "STANDARD", "Case", "Drop", "FlowerWork"]
+__all__ = ["QUICK", "QUICK_VERIFIED", "STANDARD", "VERIFIED", "Case", "Drop", "FlowerWork"]
 
 SEED = 1
 
@@ -59,6 +60,7 @@ class Case:
         drop: When they do.
         colluding: c.
         malicious: Whether coordinator and network may lie; they read along otherwise.
+        verified: Whether parties check the sum.
         repeats: How often it is run unless asked otherwise.
         flower: How a peer runs the same work, if it is to be compared.
     """
@@ -69,6 +71,7 @@ class Case:
     drop: Drop = Drop.BEFORE_VECTOR
     colluding: int
     malicious: bool
+    verified: bool = False
     repeats: int = 3
     flower: FlowerWork | None = None
 
@@ -80,8 +83,9 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The work, and against whom."""
-        return f"{self.work}-{'malicious' if self.malicious else 'curious'}"
+        """The work, against whom, and whether parties check the sum."""
+        against = "malicious" if self.malicious else "curious"
+        return f"{self.work}-{against}{'-verified' if self.verified else ''}"
 
     def plan(self) -> Plan:
         """The plan of the round: one vector of each party, clipped to L2 norm 5."""
@@ -91,6 +95,7 @@ class Case:
             parties=tuple(Party.simulation(f"party-{i:04}") for i in range(self.parties)),
             stages=(self._stage(),),
             dropouts=self.dropping,
+            aggregation=Masked(verified=self.verified),
             threat=Threat(
                 confidentiality=Adversary(
                     colluding_parties=self.colluding, coordinator=corruption, network=corruption
@@ -139,6 +144,17 @@ def _quick(malicious: bool) -> tuple[Case, ...]:  # noqa: FBT001 - it is one or 
     )
 
 
+def _verified(*sizes: tuple[int, int]) -> tuple[Case, ...]:
+    """Sums that parties check, beside the same that they do not, which others may stand for."""
+    cases = []
+    for parties, coordinates in sizes:
+        for percent in (0, 10):
+            for verified in (False, True):
+                case = _scaled(parties, coordinates, percent, malicious=True, verified=verified)
+                cases.append(case)
+    return tuple(cases)
+
+
 STANDARD = (
     *_against(malicious=False),
     *_against(malicious=True),
@@ -146,4 +162,6 @@ STANDARD = (
     _scaled(250, 100_000, 30, malicious=False),
     _scaled(500, 100_000, 30, malicious=False),
 )
+VERIFIED = _verified((20, 1_000_000), (100, 100_000))
 QUICK = (*_quick(malicious=False), *_quick(malicious=True))
+QUICK_VERIFIED = _verified((20, 10_000))

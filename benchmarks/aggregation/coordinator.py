@@ -50,7 +50,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         "server_start_rss_bytes": before,
         "server_peak_rss_bytes": peak_rss_bytes(),
     }
-    write(sink, [result.survivors, result.totals.tobytes(), measured])
+    shown = [result.opening, result.consents]
+    write(sink, [result.survivors, result.totals.tobytes(), *shown, measured])
 
 
 if __name__ == "__main__":

@@ -69,8 +69,13 @@ class RemoteCoordinator:
         self._say("advance")
         outbox = self._read_outbox()
         if not outbox:
-            survivors, totals, measured = read(self._from)
-            self._result = RoundResult(tuple(survivors), np.frombuffer(totals, np.int64))
+            survivors, totals, opening, consents, measured = read(self._from)
+            self._result = RoundResult(
+                tuple(survivors),
+                np.frombuffer(totals, np.int64),
+                opening=opening,
+                consents=consents,
+            )
             self.measured = _units(measured)
         return outbox
 

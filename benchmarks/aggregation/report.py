@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.record import Record
 from benchmarks.tables import Table, mebibytes, ratio, seconds
@@ -22,9 +23,12 @@ _WHAT = "parties × coordinates"
 def tables(records: Sequence[Record]) -> Sequence[Table]:
     """What a masked sum costs, and how that compares."""
     ours = [r for r in records if r.subject == "confide"]
-    theirs = {r.case: r for r in records if r.subject != "confide"}
+    theirs = {r.case: r for r in records if r.subject.startswith("flower")}
     pairs = [(r, p) for r in ours for case, p in theirs.items() if r.case.startswith(case)]
-    made = [_times(ours), _traffic(ours), _memory(ours)]
+    made = [_times(ours), _traffic(ours), _memory(ours)] if ours else []
+    checked = [r for r in records if r not in ours and r.case not in theirs]
+    if checked:
+        made.append(_verified(checked))
     return [*made, _against_flower(pairs)] if pairs else made
 
 
@@ -63,6 +67,37 @@ def _times(ours: Sequence[Record]) -> Table:
         f"the 2017 protocol at n = 1,000, d = 100,000 and 30 % dropping: {_PUBLISHED_SERVER_S} s "
         "of server time, on the authors' machine.",
     )
+
+
+def _verified(records: Sequence[Record]) -> Table:
+    """Sums that parties check beside the same that they do not, and beside other ways."""
+    found = {(r.case, r.subject): r for r in records}
+    rows = []
+    for (case, subject), record in found.items():
+        if subject != "masked":
+            continue
+        base = record.measured["client_median_cpu_s"]
+        rows.append(
+            [f"{_what(record)}", "unchecked", seconds(base), "1×", *_bytes_of(record.measured)]
+        )
+        for other in (r for r in records if r.case == f"{case}-verified"):
+            m = other.measured
+            spent = m.get("client_median_cpu_s") or base + m["extra_cpu_s"]
+            rows.append(["", other.subject, seconds(spent), ratio(spent, base), *_bytes_of(m)])
+    return Table(
+        "Sums that parties check",
+        [_WHAT, "how", "client CPU", "ratio", "up", "down"],
+        rows,
+        "Client: the party session's work over all its messages and the check of the sum. Up and "
+        "down: the most that any client sends and receives, with what opens the sum. The "
+        "alternatives are the unchecked round with what they would add to it.",
+    )
+
+
+def _bytes_of(measured: Mapping[str, Any]) -> tuple[str, str]:
+    up = measured.get("client_sent_bytes")
+    down = measured.get("client_received_bytes") or measured["received_bytes"]
+    return mebibytes(up) if up else "", mebibytes(down)
 
 
 def _targets(record: Record) -> str:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.aggregation.cases import QUICK, SEED, STANDARD, Case, Drop
+from benchmarks.aggregation.alternatives import alternatives
+from benchmarks.aggregation.cases import (
+    QUICK,
+    QUICK_VERIFIED,
+    SEED,
+    STANDARD,
+    VERIFIED,
+    Case,
+    Drop,
+)
 from benchmarks.aggregation.remote import RemoteCoordinator
 from benchmarks.meter import Stopwatch
 from benchmarks.record import Record, medians
@@ -47,6 +57,19 @@ def run(options: Options) -> Iterator[Record]:
             compared.add(case.work)
             options.report(f"{case.work}, Flower")
             yield _flower(case, repeats)
+    yield from _verified(options)
+
+
+def _verified(options: Options) -> Iterator[Record]:
+    """Sums that parties check, the same unchecked, and other ways: all that `verified` names."""
+    for case in QUICK_VERIFIED if options.quick else VERIFIED:
+        if options.only not in case.name and options.only != "verified":
+            continue
+        repeats = options.repeats or case.repeats
+        options.report(f"{case.name}, beside its alternatives")
+        yield replace(_ours(case, repeats), subject="verified" if case.verified else "masked")
+        if case.verified:
+            yield from alternatives(case, _params(case, repeats))
 
 
 def _ours(case: Case, repeats: int) -> Record:
@@ -115,19 +138,23 @@ def _measure(case: Case, plan: Plan) -> dict[str, float]:
         )
     if not np.array_equal(result.totals, vectors.total):
         raise RuntimeError("the round gave another sum than that of its survivors")
+    last = sorted(parties.keys() - dropping)
+    for name in last:
+        parties[name].accept(result)
     everybody = [party.own_time for party in parties.values()]
-    last = [parties[name].own_time for name in sorted(parties.keys() - dropping)]
+    staying = [parties[name].own_time for name in last]
     return {
         # Everybody's work one after another, without what carries messages between processes.
         "wall_s": coordinator.measured["server_wall_s"] + sum(t.wall_ns for t in everybody) / 1e9,
         **coordinator.measured,
-        "client_median_wall_s": statistics.median(t.wall_ns for t in last) / 1e9,
-        "client_max_wall_s": max(t.wall_ns for t in last) / 1e9,
-        "client_median_cpu_s": statistics.median(t.cpu_ns for t in last) / 1e9,
-        "client_max_cpu_s": max(t.cpu_ns for t in last) / 1e9,
+        "client_median_wall_s": statistics.median(t.wall_ns for t in staying) / 1e9,
+        "client_max_wall_s": max(t.wall_ns for t in staying) / 1e9,
+        "client_median_cpu_s": statistics.median(t.cpu_ns for t in staying) / 1e9,
+        "client_max_cpu_s": max(t.cpu_ns for t in staying) / 1e9,
         "client_encode_cpu_s": statistics.median(vectors.encoding_cpu_s),
         "client_sent_bytes": max(traffic.sent.values()),
-        "client_received_bytes": max(traffic.received.values()),
+        "client_received_bytes": max(traffic.received.values()) + len(result.opening or b""),
+        "late_client_bytes": len(result.opening or b"") + len(result.consents or b""),
     }
 
 

@@ -5,11 +5,12 @@ from tests.aggregation.support import CURIOUS, STATE, Federation, clear_plan, pl
 
 from confide.aggregation import Traffic, coordinator_session, run_round
 from confide.aggregation.traffic import round_bytes
-from confide.plan import Encrypted
+from confide.plan import Encrypted, Masked
 
 PLANS = {
     "clear": clear_plan(parties=5, size=1000),
     "complete, malicious": plan_of(9, size=1000),
+    "complete, verified": plan_of(9, size=1000, aggregation=Masked(verified=True)),
     "complete, curious": plan_of(9, size=1000, threat=CURIOUS),
     "encrypted, malicious": plan_of(9, size=1000, aggregation=Encrypted()),
     "encrypted, curious": plan_of(9, size=5000, threat=CURIOUS, aggregation=Encrypted()),
@@ -24,7 +25,8 @@ def test_a_quote_is_what_a_round_takes(plan):
     attempt = Federation(plan).attempt()
     coordinator = coordinator_session(attempt.round_, STATE, tuple(attempt.parties))
     traffic = Traffic()
-    run_round(coordinator, attempt.parties, traffic=traffic)
+    result = run_round(coordinator, attempt.parties, traffic=traffic)
     quoted = round_bytes(plan)
     assert set(traffic.sent.values()) == {quoted.sent}
     assert set(traffic.received.values()) == {quoted.received}
+    assert quoted.opening == len(result.opening or b"")

@@ -48,11 +48,13 @@ class Sent:
         answers: Bytes of each message that the party sends, envelope included.
         told: Bytes of each message that it receives.
         history: Bytes that it receives on top in a round that so many openings came before.
+        opening: Bytes of what it checks a verified sum by, which come with the sum.
     """
 
     answers: tuple[int, ...]
     told: tuple[int, ...]
     history: Callable[[int], int] = lambda _: 0
+    opening: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

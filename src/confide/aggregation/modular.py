@@ -75,12 +75,13 @@ class Layout:
 
     def to_integers(self, words: Words) -> Integers:
         """Words to whole numbers in [-2^(w-1), 2^(w-1)), each modulo its own 2^w."""
-        out = np.empty(self.size, np.int64)
+        out, words = np.empty(self.size, np.int64), words.astype(self.dtype, copy=False)
         start = 0
         for size, width in zip(self.sizes, self.bits, strict=True):
-            # Shifting w bits to the top and back copies the sign bit down.
-            top = words[start : start + size].astype(np.uint64) << np.uint64(_LANES - width)
-            out[start : start + size] = top.view(np.int64) >> (_LANES - width)
+            # Shifting w bits to the top of a word and back copies the sign bit down.
+            shift = 8 * self.dtype.itemsize - width
+            top = words[start : start + size] << self.dtype.type(shift)
+            out[start : start + size] = top.view(f"<i{self.dtype.itemsize}") >> shift
             start += size
         return out
 

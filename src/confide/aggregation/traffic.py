@@ -19,11 +19,13 @@ class RoundBytes:
         sent: From the party to the coordinator.
         received: From the coordinator to the party.
         plain: The party's lattice vector alone, as aggregation in clear sends it.
+        opening: What a party checks a verified sum by, which comes with the sum; 0 if it does not.
     """
 
     sent: int
     received: int
     plain: int
+    opening: int = 0
 
 
 def round_bytes(plan: Plan, openings: int = 0) -> RoundBytes:
@@ -35,7 +37,9 @@ def round_bytes(plan: Plan, openings: int = 0) -> RoundBytes:
     """
     sent = _sent(plan)
     plain = Layout.of_contribution(plan).wire_bytes
-    return RoundBytes(sum(sent.answers), sum(sent.told) + sent.history(openings), plain)
+    return RoundBytes(
+        sum(sent.answers), sum(sent.told) + sent.history(openings), plain, sent.opening
+    )
 
 
 def received_bytes(plan: Plan, first: int = 0) -> int:

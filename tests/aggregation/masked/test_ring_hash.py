@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from tests.aggregation.support import plan_of
 
 from confide.aggregation.masked import ring_hash
@@ -107,14 +108,19 @@ class TestPolynomials:
         ring, rows = ReferenceRing(degree, (prime,)), [0]
         blocks = np.zeros(3 * degree, object)
         blocks[:150] = vector.tolist()
-        key = np.empty((1, 1, degree), np.uint64)
-        total = np.zeros(degree, object)
-        for j, block in enumerate(blocks.reshape(3, degree)):
-            ring.uniform(key, rows, bytes(32), j)
-            total = (total + _product(_coefficients(key[0, 0], ring), block, prime)) % prime
+        stream, total = ring_hash._KeyStream(bytes(32), 0, prime), np.zeros(degree, object)
+        for block in blocks.reshape(3, degree):
+            key = _coefficients(_taken(stream, degree), ring)
+            total = (total + _product(key, block, prime)) % prime
         expected = total.astype(np.uint64).reshape(1, 1, degree)
         ring.forward(expected, rows)
         assert np.array_equal(hash_(vector), expected[0])
+
+
+def _taken(stream, count):
+    out = np.empty(count, np.uint64)
+    stream.fill(out)
+    return out
 
 
 def _coefficients(transformed, ring):
@@ -151,6 +157,28 @@ class TestKey:
         assert np.array_equal(one(vector), same(vector))
         assert not np.array_equal(one(vector), other(vector))
 
+    @given(st.lists(st.integers(1, 300), max_size=6))
+    def test_is_the_same_in_whatever_pieces_it_is_taken(self, sizes):
+        """One word in seventeen is refused by this prime."""
+        prime = 1032193
+        stream = ring_hash._KeyStream(bytes(range(32)), 1, prime)
+        pieces = [_taken(stream, size) for size in sizes]
+        whole = _taken(ring_hash._KeyStream(bytes(range(32)), 1, prime), sum(sizes))
+        assert np.array_equal(np.concatenate([np.empty(0, np.uint64), *pieces]), whole)
+        assert int(whole.max(initial=0)) < prime
+
+    @pytest.mark.parametrize("prime", [*hash_parameters(3, 8).primes, 1032193])
+    def test_is_uniform(self, prime):
+        stream = ring_hash._KeyStream(bytes(range(32)), 0, prime)
+        counts = np.bincount(
+            (_taken(stream, 30_000) * np.uint64(64) // np.uint64(prime)).astype(int)
+        )
+        assert chisquare(counts).pvalue > 1e-3
+
+    def test_differs_from_prime_to_prime(self):
+        one, other = (_taken(ring_hash._KeyStream(bytes(32), row, 1032193), 9) for row in (0, 1))
+        assert not np.array_equal(one, other)
+
     def test_is_not_repeated_from_block_to_block(self):
         """Or two blocks could be exchanged."""
         layout = Layout((2048,), (20,))
@@ -165,7 +193,7 @@ def test_a_hash_is_pinned(in_numpy):
     vector = np.arange(3000, dtype=np.uint32)
     hash_ = RingHash(hash_parameters(20, 30), bytes(range(32)), Layout((3000,), (30,)))
     digest = hashlib.sha256(hash_.to_bytes(hash_(vector))).hexdigest()
-    assert digest == "5f7aa651184d15e2460e6b12e3d6d275ad6bba3cc2f83b376547fc94f18bb44c"
+    assert digest == "09767cd5f8619d8963904906f3599462ffb8a422c363b5048eb4d3b4fc11a416"
 
 
 def test_without_the_kernels_the_hash_is_computed_in_numpy(monkeypatch):

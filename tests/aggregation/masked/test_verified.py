@@ -85,7 +85,7 @@ def opening_of(attempt, result):
     """What the coordinator shows, to alter it, and what packs it again."""
     masks, layout = attempt.coordinator._masks(), Layout.of_sum(attempt.round_.plan)
     opening = Opening.from_bytes(result.opening, layout, masks)
-    return opening, lambda altered: altered.to_bytes(layout, masks)
+    return opening, lambda altered: altered.to_bytes(layout)
 
 
 def nothing(*_args, **_kwargs) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from confide import canonical
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round
 from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered
 from confide.aggregation.masked.commitments import COMMITMENT_BYTES
 from confide.aggregation.masked.graph import COIN_BYTES
+from confide.aggregation.masked.opening import Opening
 from confide.aggregation.masked.ring_hash import RingHash
 from confide.aggregation.masked.sessions import masked_coordinator, masked_party
 from confide.aggregation.masked.shamir import SHARE_BYTES
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
+from confide.aggregation.masked.unmask import Secrets
 from confide.aggregation.modular import Layout
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.sizes import bitmap, kinds_of, shared_sizes
 from confide.plan.masking import signatures_to_verify
 from confide.plan.plan import Plan
+from confide.randomness import SEED_BYTES
 
 __all__ = ["MASKED"]
 
@@ -54,7 +60,7 @@ def _sent(plan: Plan, name: str) -> Sent:
         beside=beside,
     )
     if masking.complete:
-        return sent
+        return replace(sent, opening=_opening_bytes(plan))
     revealed = answered(name, "reveal", bytes(COIN_BYTES))
     roster = announced("roster", present=bitmap(plan), commitments=bytes(32))
     return Sent((*sent.answers, revealed), (*sent.told, roster), sent.history)
@@ -63,6 +69,16 @@ def _sent(plan: Plan, name: str) -> Sent:
 def _hash_bytes(plan: Plan) -> int:
     """Bytes of the hash of a vector that parties verify; 0 if they verify none."""
     return RingHash.of_plan(plan).parameters.wire_bytes if plan.verified else 0
+
+
+def _opening_bytes(plan: Plan) -> int:
+    """Bytes of what a verified sum is checked by."""
+    if not plan.verified:
+        return 0
+    layout, parties = Layout.of_sum(plan), range(len(plan.parties))
+    secrets = Secrets(dict.fromkeys(parties, bytes(SEED_BYTES)), {})
+    zeros = np.zeros(layout.size, np.uint8)
+    return len(Opening(zeros, zeros, secrets).to_bytes(layout))
 
 
 def _most_bytes(round_: Round) -> int:

@@ -57,13 +57,14 @@ class Opening:
     carries: Carries
     secrets: Secrets
 
-    def to_bytes(self, layout: Layout, masks: Masks) -> bytes:
+    def to_bytes(self, layout: Layout) -> bytes:
         """The opening as it travels."""
+        keys, seeds = self.secrets.keys, self.secrets.seeds
         return canonical.encode(
             {
-                "carries": pack(self.carries, _carry_bits(len(masks.alive))),
-                "keys": b"".join(self.secrets.keys[i] for i in masks.dropped),
-                "seeds": b"".join(self.secrets.seeds[i] for i in masks.alive),
+                "carries": pack(self.carries, _carry_bits(len(seeds))),
+                "keys": b"".join(keys[i] for i in sorted(keys)),
+                "seeds": b"".join(seeds[i] for i in sorted(seeds)),
                 "sum": layout.pack(self.low),
             }
         )

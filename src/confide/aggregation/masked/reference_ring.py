@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from numpy.typing import NDArray
 
 __all__ = ["ReferenceRing"]
 
 Words = NDArray[np.uint64]
-
-_WORD: Final = 1 << 64
-_SPARE: Final = 64
-"""Words drawn beyond those that are needed, for those that are refused."""
 
 
 class ReferenceRing:
@@ -34,18 +28,6 @@ class ReferenceRing:
     def __init__(self, degree: int, primes: Sequence[int]) -> None:
         self.degree = degree
         self._primes = tuple(primes)
-
-    def uniform(self, out: Words, rows: Sequence[int], seed: bytes, first: int = 0) -> None:
-        """Fills a polynomial with uniform residues from ChaCha20 streams, one for each row.
-
-        Args:
-            out: Shape `(1, rows, N)`.
-            rows: Which primes.
-            seed: 32 bytes.
-            first: The number of the stream of the first prime.
-        """
-        for place, row in enumerate(rows):
-            out[0, place] = _uniform(self._primes[row], self.degree, seed, first + row)
 
     def forward(self, x: Words, rows: Sequence[int]) -> None:
         """Transforms polynomials in place (Longa and Naehrig 2016, Algorithm 1).
@@ -67,21 +49,10 @@ class ReferenceRing:
                 values, groups = pairs.reshape(len(x), self.degree), 2 * groups
             x[:, place] = values
 
-    def weighted(
-        self, out: Words, x: Sequence[Words], y: Sequence[Words], rows: Sequence[int]
-    ) -> None:
-        """The sum over k of x[k]·y[k], place by place; each of shape `(1, rows, N)`."""
-        out[:] = 0
-        for left, right in zip(x, y, strict=True):
-            for place, row in enumerate(rows):
-                prime = self._primes[row]
-                term = _multiply(left[:, place], right[:, place], prime)
-                out[:, place] = (out[:, place] + term) % np.uint64(prime)
-
-    def add(self, out: Words, x: Words, y: Words, rows: Sequence[int]) -> None:
-        """The sum of residues; `out` may be x or y."""
-        primes = np.array([self._primes[row] for row in rows], np.uint64)[:, np.newaxis]
-        out[:] = (x + y) % primes
+    def multiply(self, out: Words, x: Words, y: Words, rows: Sequence[int]) -> None:
+        """Products place by place, shape `(polynomials, rows, N)`; `out` may be x."""
+        for place, row in enumerate(rows):
+            out[:, place] = _multiply(x[:, place], y[:, place], self._primes[row])
 
 
 def _multiply(x: Words, y: Words, prime: int) -> Words:
@@ -95,17 +66,6 @@ def _multiply(x: Words, y: Words, prime: int) -> Words:
     rest[rest < 0] += prime
     rest[rest >= prime] -= prime
     return rest.view(np.uint64)
-
-
-def _uniform(prime: int, count: int, seed: bytes, number: int) -> Words:
-    """Words of a stream modulo a prime, without those beyond its last whole multiple."""
-    nonce = bytes(8) + number.to_bytes(8, "little")  # counter, then number
-    stream = Cipher(algorithms.ChaCha20(seed, nonce), mode=None).encryptor()
-    found, limit = np.empty(0, np.uint64), np.uint64(_WORD // prime * prime)
-    while len(found) < count:
-        words = np.frombuffer(stream.update(bytes(8 * (count - len(found) + _SPARE))), "<u8")
-        found = np.concatenate([found, words[words < limit]])
-    return found[:count] % np.uint64(prime)
 
 
 @lru_cache(maxsize=64)

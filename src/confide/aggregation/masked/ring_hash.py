@@ -2,8 +2,10 @@
 
 See `hash_parameters` for what it is and how hard it is to find two vectors of one hash. A vector of
 whole numbers y ≥ 0 comes as its residues modulo 2^w and, for a sum, the multiples of 2^w beside
-them. The a_j are expanded from the plan's hash, so nobody chose them, and stand in the transformed
-domain, where uniform stays uniform: neither they nor the hash are ever transformed back.
+them. The a_j are expanded from the plan's hash, so nobody chose them: AES-256-CTR under a public
+key, as Kyber has it in its "90s" variant, cut to numbers below each prime by rejection. They stand
+in the transformed domain, where uniform stays uniform: neither they nor the hash are ever
+transformed back.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from confide import canonical
@@ -34,19 +37,15 @@ Residues = NDArray[np.uint64]
 Carries = NDArray[np.uint8]
 """How many multiples of 2^w there are in each number of a sum, shape `(layout.size,)`."""
 
-_CHUNK_BYTES: Final = 512 << 10
+_CHUNK_BYTES: Final = 256 << 10
 """What is hashed at a time, and its key, fit a core's cache together."""
 
 
 class _Ring(Protocol):
     """What the hash takes of a ring; see `confide_native.Ring` and `ReferenceRing`."""
 
-    def uniform(self, out: Residues, rows: Sequence[int], seed: bytes, first: int = 0) -> None: ...
     def forward(self, x: Residues, rows: Sequence[int]) -> None: ...
-    def weighted(
-        self, out: Residues, x: Sequence[Residues], y: Sequence[Residues], rows: Sequence[int]
-    ) -> None: ...
-    def add(self, out: Residues, x: Residues, y: Residues, rows: Sequence[int]) -> None: ...
+    def multiply(self, out: Residues, x: Residues, y: Residues, rows: Sequence[int]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,32 +76,30 @@ class RingHash:
             low: The numbers modulo each sum's 2^w, shape `(layout.size,)`.
             carries: How many multiples of 2^w to add to each; none, if not given.
         """
-        parameters = self.parameters
-        ring, rows = _ring(parameters), range(len(parameters.primes))
-        shape = (1, len(rows), parameters.degree)
-        total, part = np.zeros(shape, np.uint64), np.empty(shape, np.uint64)
+        degree, primes = self.parameters.degree, self.parameters.primes
+        ring, rows = _ring(self.parameters), range(len(primes))
+        total, moduli = np.zeros((len(primes), degree), np.uint64), _column(primes)
         most = max(1, _CHUNK_BYTES // total.nbytes)
-        x = kernel.empty_polys(most, len(rows), parameters.degree)
-        keys = kernel.empty_polys(most, len(rows), parameters.degree)
+        x = kernel.empty_polys(most, len(primes), degree)
+        keys = kernel.empty_polys(most, len(primes), degree)
+        streams = [_KeyStream(self.seed, row, prime) for row, prime in enumerate(primes)]
         for first in range(0, self._blocks, most):
             count = min(most, self._blocks - first)
-            for row, prime in enumerate(parameters.primes):
-                start = first * parameters.degree
-                self._fill(x[:count, row], low, carries, start, prime)
+            for row, prime in enumerate(primes):
+                self._fill(x[:count, row], low, carries, first * degree, prime)
+                streams[row].fill(keys[:count, row])
             ring.forward(x[:count], rows)
-            for k in range(count):
-                ring.uniform(keys[k : k + 1], rows, self.seed, (first + k) * len(rows))
-            ring.weighted(part, _each(x[:count]), _each(keys[:count]), rows)
-            ring.add(total, total, part, rows)
-        found: Residues = total[0]
-        return found
+            ring.multiply(x[:count], x[:count], keys[:count], rows)
+            # Fewer than 2^14 residues below 2^50 add up within a word.
+            total = (total + x[:count].sum(axis=0)) % moduli
+        return total
 
     def total(self, hashes: Iterable[Residues]) -> Residues:
         """The sum of hashes, which is the hash of the sum."""
-        primes = np.array(self.parameters.primes, np.uint64)[:, np.newaxis]
-        total = np.zeros((len(primes), self.parameters.degree), np.uint64)
+        moduli = _column(self.parameters.primes)
+        total = np.zeros((len(moduli), self.parameters.degree), np.uint64)
         for one in hashes:
-            total = (total + one) % primes
+            total = (total + one) % moduli
         return total
 
     def to_bytes(self, value: Residues) -> bytes:
@@ -137,29 +134,72 @@ class RingHash:
         self, out: Residues, low: Words, carries: Carries | None, start: int, prime: int
     ) -> None:
         """Residues of the numbers from `start` on modulo one prime; zeros beyond the last."""
-        chunk = np.zeros(out.shape, np.uint64).reshape(-1)
-        end = min(start + len(chunk), self.layout.size)
-        chunk[: end - start] = low[start:end]
-        if max(self.layout.bits) >= prime.bit_length():
-            chunk %= np.uint64(prime)
+        part, largest = low[start : start + out.size], max(self.layout.bits)
+        if len(part) < out.size:
+            part = np.concatenate([part, np.zeros(out.size - len(part), part.dtype)])
+        out[:] = part.reshape(out.shape)
+        if largest >= prime.bit_length():
+            out %= np.uint64(prime)
         if carries is not None:
-            self._add_carries(chunk, carries, start, prime)
-            chunk %= np.uint64(prime)
-        out[:] = chunk.reshape(out.shape)
+            self._add_carries(out, carries, start, prime)
+            if largest + 8 * carries.itemsize >= prime.bit_length():
+                out %= np.uint64(prime)
 
-    def _add_carries(self, chunk: Residues, carries: Carries, start: int, prime: int) -> None:
+    def _add_carries(self, out: Residues, carries: Carries, start: int, prime: int) -> None:
         """Adds the multiples of each sum's 2^w. With at most 2^8 below 2^50 they fit a word."""
-        place = 0
+        above, place = np.zeros(out.size, np.uint64), 0
         for size, width in zip(self.layout.sizes, self.layout.bits, strict=True):
-            first, last = max(place, start), min(place + size, start + len(chunk))
+            first, last = max(place, start), min(place + size, start + out.size)
             if first < last:
-                part = carries[first:last] * np.uint64(pow(2, width, prime))
-                chunk[first - start : last - start] += part
+                multiple = np.uint64(pow(2, width, prime))
+                part = above[first - start : last - start]
+                np.multiply(carries[first:last], multiple, out=part)
             place += size
+        out += above.reshape(out.shape)
 
 
-def _each(polynomials: Residues) -> list[Residues]:
-    return [polynomials[k : k + 1] for k in range(len(polynomials))]
+class _KeyStream:
+    """Uniform residues modulo a prime, in order.
+
+    Args:
+        seed: 32 bytes.
+        row: The prime's number, which tells its stream from the others.
+        prime: The prime.
+    """
+
+    def __init__(self, seed: bytes, row: int, prime: int) -> None:
+        counter = row.to_bytes(8, "big") + bytes(8)
+        self._stream = Cipher(algorithms.AES256(seed), modes.CTR(counter)).encryptor()
+        self._prime, self._mask = np.uint64(prime), np.uint64((1 << prime.bit_length()) - 1)
+        self._zeros, self._room = bytes(_CHUNK_BYTES), np.empty(_CHUNK_BYTES // 8, np.uint64)
+
+    def fill(self, out: Residues) -> None:
+        """Fills an array with the next ones, of whatever shape up to `_CHUNK_BYTES`.
+
+        They are words cut to the prime's bits, without those that are not below the prime.
+        """
+        words = self._next(out.size)
+        if int(words.max(initial=0)) >= self._prime:
+            words = self._refused(words)
+        out[:] = words.reshape(out.shape)
+
+    def _next(self, count: int) -> Residues:
+        words = self._room[:count]
+        self._stream.update_into(self._zeros[: words.nbytes], memoryview(words).cast("B"))
+        words &= self._mask
+        return words
+
+    def _refused(self, words: Residues) -> Residues:
+        """The words below the prime, and as many more as were not."""
+        found, count = words[words < self._prime], len(words)
+        while len(found) < count:
+            more = self._next(count - len(found))
+            found = np.concatenate([found, more[more < self._prime]])
+        return found
+
+
+def _column(primes: Sequence[int]) -> Residues:
+    return np.array(primes, np.uint64)[:, np.newaxis]
 
 
 @lru_cache(maxsize=8)

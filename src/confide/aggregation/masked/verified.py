@@ -171,7 +171,8 @@ def check_reach(plan: Plan, totals: Integers, survivors: int) -> None:
     for declared in plan.sums.sums:
         noise = noise_tail(plan, declared) if isinstance(plan.noise, NoiseShares) else 0
         limit = survivors * declared.lattice.party_range + noise
-        if np.abs(totals[start : start + declared.size]).max(initial=0) > limit:
+        part = totals[start : start + declared.size]
+        if part.max(initial=0) > limit or part.min(initial=0) < -limit:
             raise VerificationError(
                 f"sum {declared.name!r} has a number beyond {limit:,} lattice steps, which "
                 f"{survivors} honest parties cannot exceed: one of them lies"

@@ -99,7 +99,7 @@ class VerifiedCoordinator(MaskedCoordinator):
         """Puts the secrets together, and the opening before the masks are taken off its sum."""
         secrets = super()._open_secrets(masks)
         opening = Opening(self._words, self._carries, secrets)
-        self._shown = opening.to_bytes(self._layout, masks)
+        self._shown = opening.to_bytes(self._layout)
         return secrets
 
     def _open_total(self) -> Integers:
