@@ -171,7 +171,7 @@ class _KeyStream:
         counter = row.to_bytes(8, "big") + bytes(8)
         self._stream = Cipher(algorithms.AES256(seed), modes.CTR(counter)).encryptor()
         self._prime, self._mask = np.uint64(prime), np.uint64((1 << prime.bit_length()) - 1)
-        self._zeros, self._room = bytes(_CHUNK_BYTES), np.empty(_CHUNK_BYTES // 8, np.uint64)
+        self._zeros, self._room = bytes(_CHUNK_BYTES), memoryview(bytearray(_CHUNK_BYTES))
 
     def fill(self, out: Residues) -> None:
         """Fills an array with the next ones, of whatever shape up to `_CHUNK_BYTES`.
@@ -184,8 +184,8 @@ class _KeyStream:
         out[:] = words.reshape(out.shape)
 
     def _next(self, count: int) -> Residues:
-        words = self._room[:count]
-        self._stream.update_into(self._zeros[: words.nbytes], memoryview(words).cast("B"))
+        self._stream.update_into(self._zeros[: 8 * count], self._room)
+        words = np.frombuffer(self._room, "<u8", count)
         words &= self._mask
         return words
 
