@@ -44,6 +44,8 @@ from confide.aggregation.masked.reference_ring import ReferenceRing
 from confide.aggregation.masked.ring_hash import RingHash
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.masked.unmask import take_masks_off
+from confide.computation import Computation
+from confide.engines import Drop, simulate
 from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
 from confide.plan import (
     CentralNoise,
@@ -52,6 +54,10 @@ from confide.plan import (
     Plan,
     Recipients,
     Release,
+    Sum,
+    SumGroup,
+    Task,
+    Unit,
     simulation_key,
 )
 
@@ -567,3 +573,20 @@ class TestPlans:
         plain["aggregation"]["verified"] = False
         with pytest.raises(PlanError, match="not those of the plan they describe"):
             Plan.from_canonical(canonical.encode(plain))
+
+
+def test_a_simulation_of_several_rounds_checks_each_sum():
+    total = SumGroup((Sum(name="total", unit=Unit.PARTY, unit_bound=100, capacity=1),))
+    sales = Computation(
+        task=Task.of("sales"),
+        sums=total,
+        columns=("sold",),
+        init=dict,
+        contribute=lambda _state, data, _rng: {"total": data["sold"].sum()},
+        update=lambda _state, totals: {"total": totals["total"].round()},
+    )
+    data = {f"shop{i}": {"sold": np.array([i, 2 * i])} for i in range(1, 6)}
+    plan = sales.plan(parties=list(data), rounds=2, dropouts=1, aggregation=VERIFIED)
+    run = simulate(plan, data, computation=sales, drops=[Drop("shop5", 1)])
+    assert [len(result.survivors) for result in run.totals] == [5, 4]
+    assert run.state["total"] == 3 * (1 + 2 + 3 + 4)
