@@ -12,7 +12,7 @@ import pytest
 from tests.aggregation.support import CURIOUS, STATE, Attempt, Federation, attested_plan, sum_of
 from tests.tee.support import BUILD, NOW, SimulatedAttester
 
-from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
+from confide.aggregation import Aggregator, LedgerRegister, Round, RoundRegister, message_kinds
 from confide.aggregation.enclave import EnclaveCoordinator, aggregator, consent, coordinator, party
 from confide.aggregation.enclave.wire import split
 from confide.aggregation.sharing import party as sharing
@@ -24,6 +24,7 @@ from confide.errors import (
 )
 from confide.plan import CentralNoise, Clear, Encrypted, Masked, OpenCrowd, Rule, Threat
 from confide.plan.openings import Opening
+from confide.privacy.ledger import Ledger
 from confide.tee.sealing import SealedState, Sealer
 
 VICTIM = "p000"
@@ -395,6 +396,36 @@ class TestForgetfulParties:
         second = host.attempt(1, names=host.names[2:]).finish()
         found = host.difference(first.coordinator.result, second)
         assert found == host.contribution_of("p000", "p001")
+
+
+class TestPartyThatRestarts:
+    """Its process ends after every attempt; its ledger stays."""
+
+    def restarted(self, host, folder):
+        ledger = Ledger.open(folder / "ledger.db")
+        identity = host.federation.identities["p001"]
+        register = LedgerRegister(ledger, host.federation.plan)
+        host.federation.identities["p001"] = replace(identity, register=register)
+        return ledger
+
+    def test_refuses_an_enclave_that_forgot_what_it_signed(self, tmp_path):
+        host = Host.of(tmp_path)
+        before = host.keep()
+        with self.restarted(host, tmp_path):
+            host.attempt(0).finish()
+        host.restore(before)
+        with self.restarted(host, tmp_path):
+            second = host.attempt(1, names=host.without(VICTIM)).until("contribution")
+            with pytest.raises(OpeningError, match="leaves out the sum of round 0"):
+                second.answer("p001")
+
+    def test_goes_on_with_one_that_did_not(self, tmp_path):
+        host = Host.of(tmp_path)
+        for number in range(2):
+            host.start()
+            with self.restarted(host, tmp_path):
+                result = host.attempt(number).finish()
+            assert result.survivors == tuple(host.names)
 
 
 class TestPlanThatBearsTheLossOfHalf:
