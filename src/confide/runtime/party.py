@@ -241,7 +241,8 @@ class PartyRun:
         assert self._recording is not None  # noqa: S101 - with it
         answer = self._session.receive(announcement)
         received = self._recording.received
-        self._identity.register.answered(round_, len(received), announcement, answer)
+        if not self._plan.attested:
+            self._identity.register.answered(round_, len(received), announcement, answer)
         received.append(announcement)
         self._answered = announcement, answer
         return answer
