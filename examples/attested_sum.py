@@ -77,6 +77,7 @@ def main() -> None:
     """Four shops add up their sales."""
     vendor = AmdVendor()
     policy = policy_for(vendor)
+    # One round opens one sum, over all four shops: there is no other sum to compare it with.
     plan = sales.plan(
         parties=list(SALES),
         dropouts=0,

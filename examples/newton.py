@@ -57,7 +57,12 @@ def records(seed: int) -> dict[str, dict[str, np.ndarray]]:
 
 def main() -> None:
     """Four parties solve their common regression in six rounds."""
-    plan = newton.plan(parties=list("abcd"), rounds=6)
+    # The coordinator follows the protocol and reads what it can. One that lies could choose the
+    # weights that the parties are asked about, and so learn about single records.
+    curious = cf.Adversary(coordinator=cf.Corruption.CURIOUS)
+    threat = cf.Threat(confidentiality=curious)
+    plan = newton.plan(parties=list("abcd"), rounds=6, threat=threat)
+    print(cf.views(plan).promise)
     run = cf.simulate(plan, records(1), computation=newton)
     print("weights:", run.state["w"].round(4))
 

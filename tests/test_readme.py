@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.documents import quickstart_output, quickstart_source
 
 from confide.plan.masking import derive_masking
 
@@ -20,15 +21,12 @@ def block(language):
 
 
 def test_the_example_is_the_one_that_is_tested():
-    example = (ROOT / "examples" / "quickstart.py").read_text(encoding="utf-8")
-    docstring_end = example.index('"""\n\n', 3) + len('"""\n\n')
-    assert block("python") == example[docstring_end:]
+    assert block("python") == quickstart_source()
 
 
 def test_the_example_prints_what_the_readme_says():
-    script = ROOT / "examples" / "quickstart.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert block("text") == done.stdout
+    """`python -m tests.documents --write` writes both blocks anew."""
+    assert block("text") == quickstart_output()
 
 
 def printed_by_the_example(page, folder):

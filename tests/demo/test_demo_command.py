@@ -95,17 +95,18 @@ class TestMasks:
         assert found["masked_equals_clear"] is True
 
     def test_bear_the_dropout(self, found):
-        gone = {e["round"] for e in found["history"]["masked"] if e["dropped"] == DROP.party}
-        assert gone == set(range(DROP.first_round, (DROP.last_round or 0) + 1))
-        assert all(e["survivors"] == 5 - (e["round"] in gone) for e in found["history"]["masked"])
+        """Who misses the first round of a fixed crowd stays out."""
+        assert found["dropout"] == {"party": DROP.party, "round": 0}
+        assert all(e["dropped"].startswith(DROP.party) for e in found["history"]["masked"])
+        assert all(e["survivors"] == 4 for e in found["history"]["masked"])
         assert all(e["survivors"] == 5 for e in found["history"]["clear"])
 
     def test_cost_what_was_quoted_at_most(self, found):
-        """Exactly, but for shorter names and the lender that drops out."""
+        """Less than for five: one lender fewer sends keys and shares, and has them sent to it."""
         for way in ("sent", "received"):
             took = sum(e[f"bytes_{way}_per_party"] for e in found["history"]["masked"])
             quoted = found["quote"][f"bytes_{way}_per_party"]
-            assert 0.95 * quoted < took <= quoted * 1.01
+            assert 0.85 * quoted < took < quoted
 
 
 class TestSeeds:
@@ -219,11 +220,11 @@ class TestPrivacy:
             assert [charge.closed for charge in ledger.charges()] == ["committed"]
             ledger.verify()
 
-    def test_is_charged_for_the_rounds_that_a_lender_was_in(self, found, folder):
+    def test_is_not_charged_to_a_lender_that_was_in_no_round(self, found, folder):
         with Ledger.open(folder / "confide-demo" / "ledgers" / "cedar.db", create=False) as ledger:
             (charge,) = ledger.charges()
-        first, last = found["dropout"]["rounds"]
-        assert charge.used == 30 - (last - first + 1)
+        assert (charge.used, charge.closed) == (0, "cancelled")
+        assert found["privacy"]["ledgers"]["cedar"] == "μ = 0 spent, 100 % of the cap left"
 
     def test_is_not_given_twice(self, found, page):
         assert "Nothing was charged" in found["privacy"]["second_run"]

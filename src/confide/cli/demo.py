@@ -100,8 +100,8 @@ def show(found: dict[str, Any], learned: str) -> None:
         "(a) each alone, on average": models["alone"],
         "(b) on pooled rows: the forbidden ideal": models["pooled"],
         "(c) federated, in clear": models["clear"],
-        f"(d) federated, masked, {found['dropout']['party']} drops out": models["masked"],
-        f"(e) masked, with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
+        f"(d) federated, masked, without {found['dropout']['party']}": models["masked"],
+        f"(e) as (d), with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
     }
     for label, scores in rows.items():
         table.add_row(label, f"{scores['auc']:.3f}", f"{scores['accuracy']:.3f}")

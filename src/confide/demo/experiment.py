@@ -33,6 +33,7 @@ from confide.plan import (
     Aggregation,
     Clear,
     Corruption,
+    FixedCrowd,
     Masked,
     NoiseShares,
     Plan,
@@ -52,14 +53,18 @@ CAPACITY: Final = 1000
 """Applications that a lender counts at most, when a record is protected; all have fewer."""
 DATASET: Final = "applications"
 """What each lender's ledger calls its rows."""
-DROP: Final = Drop("cedar", first_round=12, last_round=16)
-"""One lender drops out in the middle: it has shared its keys and then does not contribute."""
+DROP: Final = Drop("cedar", first_round=0)
+"""One lender misses the first round: it has shared its keys and then does not contribute.
+
+The crowd is fixed, so it stays out. Were it to come back, the difference of two rounds would be
+what it contributed.
+"""
 
 TRUSTING: Final = Threat(
     confidentiality=Adversary(coordinator=Corruption.HONEST, network=Corruption.CURIOUS)
 )
-WARY: Final = Threat(confidentiality=Adversary(colluding_parties=2))
-"""A lying coordinator, a lying network and any two lenders, all together."""
+WARY: Final = Threat(confidentiality=Adversary(colluding_parties=2, parties=Corruption.CURIOUS))
+"""A lying coordinator, a lying network, and any two lenders that tell them what they see."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -82,7 +87,7 @@ class Experiment:
         alone: Each lender's own model, by lender.
         pooled: The model of all rows in one place.
         clear: The federated run whose coordinator reads each update.
-        masked: The same under masks, with a lender that drops out.
+        masked: The same under masks, without a lender that missed the first round.
         private: Under masks, with noise that protects each application.
         privacy: What that noise is worth.
         accounts: What each lender's ledger says after the private run.
@@ -137,8 +142,8 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
     pooled = _central(market.pooled, market.hold_out)
     progress("pooled", 1, 1)
     clear = _federated(market, seed, Clear(), progress, "clear")
-    twin = _federated(market, seed, Clear(), progress, "clear, without cedar for a while", DROP)
-    masked = _federated(market, seed, Masked(), progress, "masked, without cedar for a while", DROP)
+    twin = _federated(market, seed, Clear(), progress, f"clear, without {DROP.party}", DROP)
+    masked = _federated(market, seed, Masked(), progress, f"masked, without {DROP.party}", DROP)
     private, accounts, refusal = _charged_run(market, seed, progress, ledgers)
     return Experiment(
         seed=seed,
@@ -186,6 +191,7 @@ def lenders_plan(market: Market, seed: int, aggregation: Aggregation) -> Plan:
         parties=list(LENDERS),
         rounds=ROUNDS,
         dropouts=1,
+        crowd=FixedCrowd(),
         aggregation=aggregation,
         threat=TRUSTING if isinstance(aggregation, Clear) else WARY,
         public=market.public,
@@ -212,6 +218,7 @@ def private_plan(market: Market, seed: int) -> Plan:
         parties=list(LENDERS),
         rounds=ROUNDS,
         dropouts=1,
+        crowd=FixedCrowd(),
         aggregation=Masked(),
         threat=WARY,
         public=market.public,

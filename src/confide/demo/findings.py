@@ -56,7 +56,7 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "second_run": experiment.refusal,
         },
         "masked_equals_clear": experiment.masked_equals_clear,
-        "dropout": {"party": DROP.party, "rounds": [DROP.first_round, DROP.last_round]},
+        "dropout": {"party": DROP.party, "round": DROP.first_round},
         "seeds": {
             "count": len(spread),
             "auc_mean": {c: round(float(spread[c].mean()), 4) for c in spread},

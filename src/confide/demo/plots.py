@@ -46,16 +46,6 @@ def learning_curves(experiment: Experiment) -> str:
             axes.plot(run.history.index + 1, run.history["auc"], color=_COLOURS[name], **style)
         noisy = experiment.private.history["auc"]
         axes.plot(noisy.index + 1, noisy, color=_COLOURS["private"], lw=2)
-        last = DROP.last_round if DROP.last_round is not None else DROP.first_round
-        axes.axvspan(DROP.first_round + 0.5, last + 1.5, color="#f1d7a5", alpha=0.5, lw=0)
-        axes.text(
-            (DROP.first_round + last) / 2 + 1,
-            0.02,
-            f"{DROP.party} gone",
-            transform=axes.get_xaxis_transform(),
-            ha="center",
-            color="#8a5a00",
-        )
         right = experiment.clear.plan.rounds
         for name, scores in (("pooled", experiment.pooled), ("alone", experiment.alone_mean)):
             axes.axhline(scores.auc, color=_COLOURS[name], ls="--", lw=1.5)
@@ -71,8 +61,8 @@ def learning_curves(experiment: Experiment) -> str:
             handles,
             [
                 "federated, in clear",
-                f"federated, masked, {DROP.party} drops out",
-                f"masked, with noise, ε = {experiment.privacy.epsilon:.2g}",
+                f"federated, masked, without {DROP.party}",
+                f"the same with noise, ε = {experiment.privacy.epsilon:.2g}",
             ],
             loc="upper center",
             bbox_to_anchor=(0.5, -0.14),
