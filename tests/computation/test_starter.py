@@ -78,7 +78,7 @@ class TestStarter:
 
     def test_takes_the_key_that_its_comment_describes(self):
         text = STARTER.replace("64 hexadecimal digits of an Ed25519 public key", KEY)
-        text = text.replace("# key", "key") + f'[coordinator]\nkey = "{"c0" * 32}"\n'
+        text = text.replace("# key =", "key =") + f'[coordinator]\nkey = "{"c0" * 32}"\n'
         made, _ = read_plan(text, "plan.toml")
         assert not made.party("alder").simulated
         assert made.coordinator == Coordinator(b"\xc0" * 32)

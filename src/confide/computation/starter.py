@@ -109,8 +109,16 @@ def keys_in_markdown() -> str:
     return "\n".join(tables)
 
 
-def _sections(key: Key, where: str) -> Iterator[tuple[type, str]]:
-    """The sections that a key opens, with the class of values that each is read as."""
+def _sections(
+    key: Key, where: str, within: frozenset[type] = frozenset()
+) -> Iterator[tuple[type, str]]:
+    """The sections that a key opens, with the class of values that each is read as.
+
+    Args:
+        key: The key.
+        where: The path of the section that it is in.
+        within: The classes of the sections around it: none is listed inside itself.
+    """
     path = f"{where}.{key.name}" if where else key.name
     if is_value(key.item):
         yield key.item, f"[[{path}]]"
@@ -119,13 +127,13 @@ def _sections(key: Key, where: str) -> Iterator[tuple[type, str]]:
         for inner in keys_of(key.declared):
             yield from _sections(inner, path)
     for choice in members_of(key.declared):
-        if keys_of(choice.kind):
+        if keys_of(choice.kind) and choice.kind not in within:
             inside = key.form is Written.SECTION
             beside = f"{where}.{choice.word}" if where else choice.word
             with_word = f'[{path}] with {key.word_key} = "{choice.word}"' if key.word_key else ""
             yield choice.kind, (with_word or f"[{path}]") if inside else f"[{beside}]"
             for inner in keys_of(choice.kind):
-                yield from _sections(inner, beside)
+                yield from _sections(inner, beside, within | {choice.kind})
 
 
 def _table(heading: str, keys: tuple[Key, ...]) -> str:
@@ -141,6 +149,8 @@ def _table(heading: str, keys: tuple[Key, ...]) -> str:
 
 def _written(key: Key) -> str:
     """A key as a file has it: plain, a section or a list of sections."""
+    if key.form is Written.WORD:
+        return key.name
     if is_value(key.item):
         return f"[[{key.name}]]"
     in_section = key.form in (Written.OPEN, Written.SECTION) or is_value(key.declared)
