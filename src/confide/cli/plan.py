@@ -224,7 +224,7 @@ def _with_installed_code(plan: Plan) -> tuple[Plan, str]:
 def _shown(plan: Plan) -> dict[str, object]:
     bits = {
         stage.name: {s.name: part.sum_bits(s) for s in stage.sums.sums}
-        for stage, part in zip(plan.stages, plan.stage_plans, strict=True)
+        for stage, part in zip(plan.sum_stages, plan.sum_plans, strict=True)
     }
     derived: dict[str, object] = {
         "hash": plan.hash.hex(),

@@ -149,7 +149,7 @@ class Computation:
         Raises:
             PlanError: Saying what differs.
         """
-        if plan.stage.keeps_own_state != (self.own is not None):
+        if plan.keeps_own_state != (self.own is not None):
             keeps = "keeps" if self.own is not None else "does not keep"
             raise PlanError(
                 f"computation {self.task.name!r} {keeps} a state of its own at each party, and "

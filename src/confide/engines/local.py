@@ -450,7 +450,7 @@ def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
 
 
 def _check_times(plan: Plan) -> None:
-    for stage in plan.stages:
+    for stage in plan.sum_stages:
         earliest = stage.release.earliest
         if earliest is not None and datetime.now(UTC) < earliest:
             raise PlanError(

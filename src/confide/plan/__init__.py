@@ -2,6 +2,8 @@
 
 from confide.plan.attacks import ATTACKS, Aim, Finding, Outcome
 from confide.plan.disclosure import exposures
+from confide.plan.exchange import Exchange, Message, MessageForm, Role
+from confide.plan.exchange_attacks import EXCHANGE_ATTACKS
 from confide.plan.exposures import (
     Condition,
     Exposure,
@@ -45,6 +47,7 @@ from confide.plan.protection import (
     Rule,
     Sampling,
 )
+from confide.plan.sights import Sight, sights
 from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Norm, Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
@@ -53,6 +56,7 @@ from confide.plan.threat import Adversary, Corruption, Hardware, Threat
 __all__ = [
     "ATTACKS",
     "COORDINATOR",
+    "EXCHANGE_ATTACKS",
     "SCHEMA_VERSION",
     "Adversary",
     "Aggregation",
@@ -66,6 +70,7 @@ __all__ = [
     "Crowd",
     "Enclave",
     "Encrypted",
+    "Exchange",
     "Exposure",
     "Finding",
     "FixedCrowd",
@@ -76,6 +81,8 @@ __all__ = [
     "Lattice",
     "Masked",
     "Masking",
+    "Message",
+    "MessageForm",
     "Neighbours",
     "NoNoise",
     "Noise",
@@ -93,8 +100,10 @@ __all__ = [
     "Recipients",
     "Relation",
     "Release",
+    "Role",
     "Rule",
     "Sampling",
+    "Sight",
     "Stage",
     "Standing",
     "Subject",
@@ -108,5 +117,6 @@ __all__ = [
     "What",
     "derive_masking",
     "exposures",
+    "sights",
     "simulation_key",
 ]

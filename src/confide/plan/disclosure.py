@@ -61,7 +61,7 @@ def exposures(plan: Plan) -> tuple[Exposure, ...]:
             found += _seen_by(plan, observer)
             continue
         # Parties of equally large groups that receive the same see the same of the others.
-        reached = tuple(stage.release.reaches(observer.party) for stage in plan.stages)
+        reached = tuple(stage.release.reaches(observer.party) for stage in plan.sum_stages)
         kind = (observer.parties, observer.groups, reached)
         if kind not in alike:
             alike[kind] = tuple(_seen_by(plan, observer))

@@ -12,7 +12,9 @@ from typing import Any, Final
 from confide import canonical
 from confide.errors import PlanError
 from confide.plan.attacks import Attack, Finding, Outcome, assess
-from confide.plan.codec import from_plain, to_plain
+from confide.plan.codec import from_plain, nearest, to_plain
+from confide.plan.exchange import OF_SUMS, Exchange, check_exchanges
+from confide.plan.exchange_attacks import assess_exchange
 from confide.plan.fields import Written, in_file
 from confide.plan.masking import Masking, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
@@ -31,7 +33,7 @@ from confide.plan.protection import (
     Protection,
     Sampling,
 )
-from confide.plan.stages import Recipients, Release, Stage
+from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
 from confide.plan.threat import Corruption, Threat
@@ -159,23 +161,29 @@ class Plan(Value):
         if not self.stages:
             raise PlanError("a plan without stages; say what is computed")
         _refuse_repeated("stages share the name", [s.name for s in self.stages])
-        if not math.isclose(total := sum(s.budget for s in self.stages), 1.0, abs_tol=1e-9):
+        check_exchanges(self)
+        if self.sum_stages:
+            self._check_sum_stages()
+        if len(self.stages) > 1:
+            _ = self.stage_plans
+        elif self.sum_stages:
+            self._check_sums()
+
+    def _check_sum_stages(self) -> None:
+        stages = self.sum_stages
+        if not math.isclose(total := sum(s.budget for s in stages), 1.0, abs_tol=1e-9):
             raise PlanError(
                 f"the stages use {total:g} of the noise budget together; their shares add up to 1"
             )
-        for stage in self.stages:
+        for stage in stages:
             for name in stage.release.parties or ():
                 self.party(name)
-        for stage in self.stages[:-1]:
+        for stage in stages[:-1]:
             if stage.release.to is not Recipients.EVERYONE:
                 raise PlanError(
                     f"stage {stage.name!r} releases to {stage.release.to.value!r}, and later "
                     "stages read the state that follows from it: release to 'everyone'"
                 )
-        if len(self.stages) > 1:
-            _ = self.stage_plans
-        else:
-            self._check_sums()
 
     def _check_sums(self) -> None:
         if not self.sums.unit.covers(self.neighbours.unit):
@@ -217,23 +225,60 @@ class Plan(Value):
             return (self,)
         return tuple(self._alone(stage) for stage in self.stages)
 
-    def noise_factor(self, stage: Stage) -> float:
+    def noise_factor(self, stage: Sums) -> float:
         """The noise multiplier of a stage's rounds ÷ the plan's: see `stage_plans`."""
-        return math.sqrt(stage.rounds / (stage.budget * self.rounds))
+        rounds = sum(each.rounds for each in self.sum_stages)
+        return math.sqrt(stage.rounds / (stage.budget * rounds))
 
     def _alone(self, stage: Stage) -> Plan:
-        noise = self.noise
-        if not isinstance(noise, NoNoise):
-            multiplier = noise.noise_multiplier * self.noise_factor(stage)
-            noise = replace(noise, noise_multiplier=multiplier)
         try:
+            if isinstance(stage, Exchange):
+                holders = tuple(p for p in self.parties if p.name in stage.parties)
+                return replace(self, stages=(stage,), parties=holders, **OF_SUMS)
+            noise = self.noise
+            if not isinstance(noise, NoNoise):
+                multiplier = noise.noise_multiplier * self.noise_factor(stage)
+                noise = replace(noise, noise_multiplier=multiplier)
             return replace(self, stages=(replace(stage, budget=1.0),), noise=noise)
         except PlanError as error:
             raise PlanError(f"stage {stage.name!r}: {error}") from error
 
+    @cached_property
+    def sum_stages(self) -> tuple[Sums, ...]:
+        """The stages that are sums, in order."""
+        return tuple(stage for stage in self.stages if isinstance(stage, Sums))
+
+    @cached_property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The stages that are exchanges, in order."""
+        return tuple(stage for stage in self.stages if isinstance(stage, Exchange))
+
+    @property
+    def sum_plans(self) -> tuple[Plan, ...]:
+        """Each stage of sums as a plan of its own; see `stage_plans`."""
+        return tuple(part for part in self.stage_plans if part.sum_stages)
+
+    @cached_property
+    def sums_part(self) -> Plan | None:
+        """The plan without its exchanges; None if nothing is left. Never sign its hash."""
+        if not self.exchanges:
+            return self
+        return replace(self, stages=self.sum_stages) if self.sum_stages else None
+
     def with_stage(self, **changes: Any) -> Plan:
         """The plan with changes to its only stage."""
         return replace(self, stages=(replace(self.stage, **changes),))
+
+    def first_round(self, stage: str) -> int:
+        """The number of a stage's first round, counted through the plan.
+
+        Raises:
+            PlanError: If there is no such stage.
+        """
+        names = [each.name for each in self.stages]
+        if stage not in names:
+            raise PlanError(f"no stage {stage!r} in plan {self.name!r}; {nearest(stage, names)}")
+        return sum(each.rounds for each in self.stages[: names.index(stage)])
 
     def stage_of(self, number: int) -> int:
         """The place of the stage that a round belongs to.
@@ -265,17 +310,32 @@ class Plan(Value):
     @property
     def sums(self) -> SumGroup:
         """The sums of the only stage."""
-        return self.stage.sums
+        return self._only_sums.sums
+
+    @property
+    def keeps_own_state(self) -> bool:
+        """Whether each party keeps a state of its own in the only stage."""
+        return self._only_sums.keeps_own_state
 
     @property
     def sampling(self) -> Sampling:
         """The sampling of the only stage."""
-        return self.stage.sampling
+        return self._only_sums.sampling
 
     @property
     def release(self) -> Release:
         """The release of the only stage."""
-        return self.stage.release
+        return self._only_sums.release
+
+    @property
+    def _only_sums(self) -> Sums:
+        stage = self.stage
+        if isinstance(stage, Exchange):
+            raise PlanError(
+                f"stage {stage.name!r} of plan {self.name!r} is an exchange, which has no sums; "
+                "confide.exchange runs and estimates it"
+            )
+        return stage
 
     @property
     def rounds(self) -> int:
@@ -285,7 +345,7 @@ class Plan(Value):
     @property
     def to_parties(self) -> bool:
         """Whether a party receives a result of any stage."""
-        return any(stage.release.to is not Recipients.COORDINATOR for stage in self.stages)
+        return any(stage.release.to is not Recipients.COORDINATOR for stage in self.sum_stages)
 
     # --- who and how many ------------------------------------------------------------------------
 
@@ -401,7 +461,9 @@ class Plan(Value):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Each known attack with what it comes to under this plan."""
-        return assess(self)
+        part = self.sums_part
+        judged = (assess_exchange(self, exchange) for exchange in self.exchanges)
+        return (*(assess(part) if part else ()), *(finding for each in judged for finding in each))
 
     def finding(self, attack: Attack) -> Finding:
         """What a known attack comes to under this plan."""

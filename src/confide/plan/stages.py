@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from confide.errors import PlanError
+from confide.plan.exchange import Exchange
 from confide.plan.fields import Written, in_file
 from confide.plan.parties import Unit
 from confide.plan.protection import FullBatch, Sampling
@@ -143,5 +144,5 @@ class Sums(Value):
             )
 
 
-Stage = Sums
+Stage = Sums | Exchange
 """What a plan may do."""

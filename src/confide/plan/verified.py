@@ -56,7 +56,7 @@ def _obstacle(plan: Plan) -> str:
             "verified sums where the coordinator may not lie: no quorum signs there what is "
             "verified. Call it 'malicious', or leave 'verified' out"
         )
-    if not all(stage.release.to is Recipients.EVERYONE for stage in plan.stages):
+    if not all(stage.release.to is Recipients.EVERYONE for stage in plan.sum_stages):
         return (
             "verified sums and a release that not all parties receive: a party that verifies a sum "
             "sees it. Release to 'everyone', or leave 'verified' out"

@@ -162,7 +162,7 @@ def statement(
         raise PlanError("a plan without noise guarantees nothing: ε = ∞")
     replaced = at_capacity or _relation_of(plan) is Relation.REPLACE_ONE
     left, found = plan.rounds if rounds is None else rounds, []
-    for part in plan.stage_plans:
+    for part in plan.sum_plans:
         if left > 0:
             made = guarantee(part, insiders=insiders, at_capacity=replaced)
             found.append(replace(made, rounds=min(made.rounds, left)))
@@ -178,7 +178,7 @@ def statement(
 
 def _relation_of(plan: Plan) -> Relation:
     """The relation under which all stages are accounted."""
-    relations = {_relation(part, at_capacity=False) for part in plan.stage_plans}
+    relations = {_relation(part, at_capacity=False) for part in plan.sum_plans}
     return relations.pop() if len(relations) == 1 else Relation.REPLACE_ONE
 
 
@@ -219,7 +219,7 @@ def with_noise(
     from confide.privacy.accounting.calibration import calibrate
 
     relation, exact = _relation_of(plan), replace(plan, noise=NoNoise())
-    stages = list(zip(exact.stage_plans, map(plan.noise_factor, plan.stages), strict=True))
+    stages = list(zip(exact.sum_plans, map(plan.noise_factor, plan.sum_stages), strict=True))
     multiplier = calibrate(
         lambda z: _composed(
             [_repeated(_round_event(part, z * factor), part.rounds) for part, factor in stages]
