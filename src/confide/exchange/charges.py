@@ -1,0 +1,80 @@
+"""What an exchange writes into a party's ledger.
+
+An exchange adds no noise, so no ε follows from it. Its entry says who sees what of the party's
+data: whoever reads a result of it sees something that nothing bounds (ε = ∞, charged as such, and
+refused where a cap is set for these observers), and whoever sees a ciphertext of it sees nothing
+(an event without a loss, so that the ledger still shows who computed on the data, and when).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from confide.computation import Account
+from confide.plan import Exchange, Plan, sights
+
+if TYPE_CHECKING:
+    from confide.privacy.ledger import Reservation
+
+__all__ = ["charged"]
+
+
+@contextmanager
+def charged(
+    plan: Plan, exchange: Exchange, accounts: Mapping[str, Account]
+) -> Iterator[tuple[Reservation, ...]]:
+    """Reserves all rounds at every party that has an account, or at none; settles in the end.
+
+    Args:
+        plan: The plan, whose hash the ledger names.
+        exchange: The stage.
+        accounts: By party name.
+
+    Yields:
+        The reservations, each to be used before a round begins.
+
+    Raises:
+        BudgetError: If a cap has no room. Nothing is charged.
+    """
+    made: list[Reservation] = []
+    with ExitStack() as settle:
+        for party, account in accounts.items():
+            made += _reserved(plan, exchange, party, account, settle)
+        yield tuple(made)
+
+
+def _reserved(
+    plan: Plan, exchange: Exchange, party: str, account: Account, settle: ExitStack
+) -> Iterator[Reservation]:
+    from dp_accounting import NonPrivateDpEvent, NoOpDpEvent
+
+    read, sealed = _observers(exchange, party)
+    for observers, event in ((read, NonPrivateDpEvent()), (sealed, NoOpDpEvent())):
+        if observers:
+            reservation = account.ledger.reserve(
+                account.dataset,
+                event,
+                observers=observers,
+                plan_hash=plan.hash,
+                meaning=f"{plan.name}: exchange {exchange.name}",
+                count=exchange.rounds,
+            )
+            settle.callback(_settle, reservation, exchange.rounds)
+            yield reservation
+
+
+def _settle(reservation: Reservation, rounds: int) -> None:
+    """What began stays charged, the rest is given back."""
+    if reservation.left == rounds:
+        reservation.cancel()
+    else:
+        reservation.commit()
+
+
+def _observers(exchange: Exchange, party: str) -> tuple[set[str], set[str]]:
+    """Who else reads something that is computed from a party's data, and who sees it encrypted."""
+    seen = [s for s in sights(exchange) if party in s.of and s.observer not in {party, "network"}]
+    read = {sight.observer for sight in seen if sight.opened}
+    return read, {sight.observer for sight in seen} - read

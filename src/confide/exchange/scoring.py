@@ -1,0 +1,144 @@
+"""What the two roles of encrypted scoring compute between their messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from confide import he
+from confide.errors import ProtocolError, VerificationError
+from confide.exchange.circuit import Reals
+from confide.exchange.hiding import rerandomised
+from confide.plan.masking import SECURITY_BITS
+
+if TYPE_CHECKING:
+    from confide.exchange.score import EncryptedScore
+
+__all__ = ["EvaluatorPart", "OwnerPart", "ScoreModel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreModel:
+    """What the evaluator holds: a linear model, to which the plan adds the link.
+
+    Attributes:
+        weights: One for each column, in the order of the plan's columns. Never shown.
+        intercept: What is added.
+    """
+
+    weights: Reals = field(repr=False)
+    intercept: float = field(default=0.0, repr=False)
+
+    @classmethod
+    def of(cls, weights: ArrayLike, intercept: float = 0.0) -> Self:
+        """A model of numbers, which may be a list."""
+        return cls(weights=np.asarray(weights, np.float64), intercept=float(intercept))
+
+
+class OwnerPart:
+    """The owner of the rows in one round, with the round's secret key."""
+
+    def __init__(self, declared: EncryptedScore, rows: Reals) -> None:
+        self._declared, self._rows = declared, rows
+        self._secret = he.SecretKey(declared.context)
+        self._scores: Reals | None = None
+
+    def make(self, message: str) -> bytes:
+        """See `Part`."""
+        secret = self._secret
+        made: he.PublicKey | he.EvaluationKeys | he.SealedTable
+        match message:
+            case "public-key":
+                made = secret.public_key()
+            case "evaluation-keys":
+                made = self._declared.planned.evaluation_keys(secret)
+            case _:
+                made = he.encrypt_columns(secret, self._rows)
+        return he.write(made, self._declared.context)
+
+    def take(self, message: str, content: bytes) -> None:
+        """See `Part`: opens the scores, and refuses what no model within the bounds gives."""
+        declared = self._declared
+        found = he.read_vector(content, declared.context, most_length=declared.rows)
+        if len(found) != declared.rows or any(b.level or b.parts > 2 for b in found.blocks):
+            raise ProtocolError("scores of another number or at another level than declared")
+        scores = he.decrypt_private(self._secret, found)
+        largest = declared.circuit.largest + declared.error
+        if not (np.abs(scores) <= largest).all() or not self._repeats(found):
+            raise VerificationError(
+                "scores that no model within the declared bounds gives: the evaluator did not "
+                "compute them from this round's rows. They are not used; run the round again with "
+                "an evaluator that you trust to compute"
+            )
+        self._scores = scores
+
+    @property
+    def result(self) -> Reals:
+        """The scores, (rows,)."""
+        if self._scores is None:
+            raise ProtocolError("the scores are not there yet")
+        return self._scores
+
+    def _repeats(self, found: he.SealedVector) -> bool:
+        """Whether the numbers repeat through the slots, as those of a vector do.
+
+        What is encrypted under another key opens as noise in all slots.
+        """
+        period = 1 << (self._declared.rows - 1).bit_length()
+        for block in found.blocks:
+            slots = self._secret.decrypt_private(block)
+            turns = slots.reshape(-1, min(period, len(slots)))
+            if np.abs(turns - turns[0]).max() > 2 * self._declared.error:
+                return False
+        return True
+
+
+class EvaluatorPart:
+    """The holder of the model in one round."""
+
+    def __init__(self, declared: EncryptedScore, model: ScoreModel) -> None:
+        self._declared, self._model = declared, model
+        self._public: he.PublicKey | None = None
+        self._keys: he.EvaluationKeys | None = None
+        self._table: he.SealedTable | None = None
+        self.result: None = None
+
+    def take(self, message: str, content: bytes) -> None:
+        """See `Part`."""
+        context = self._declared.context
+        match message:
+            case "public-key":
+                self._public = he.read_public_key(content, context)
+            case "evaluation-keys":
+                self._keys = he.read_evaluation_keys(content, context)
+                self._check_keys(self._keys)
+            case _:
+                shape = (self._declared.rows, len(self._declared.columns))
+                self._table = he.read_table(content, context, most_shape=shape)
+                if self._table.shape != shape:
+                    raise ProtocolError(f"rows of shape {self._table.shape}; declared are {shape}")
+
+    def make(self, message: str) -> bytes:
+        """See `Part`: computes on the ciphertexts."""
+        declared = self._declared
+        if self._public is None or self._keys is None or self._table is None:
+            raise ProtocolError("scores are asked for before keys and rows are there")
+        computed = declared.circuit.on(self._model.weights, self._model.intercept)
+        result = he.evaluate(computed, self._keys, table=self._table)
+        hidden = rerandomised(
+            result,
+            self._keys,
+            self._public,
+            noise=declared.planned.noise,
+            queries=declared.circuit.queries,
+            statistical_bits=SECURITY_BITS,
+        )
+        return he.write(hidden, declared.context)
+
+    def _check_keys(self, keys: he.EvaluationKeys) -> None:
+        given = {power: key.level for power, key in keys.keys.items()}
+        if given != dict(self._declared.planned.needs):
+            raise ProtocolError("evaluation keys for other operations or levels than declared")
