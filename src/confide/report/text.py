@@ -54,6 +54,12 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
         yield from _wrap(
             f"{s.name}{stage}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  "
         )
+    for m in report.messages:
+        yield from _wrap(
+            f"{m.name}: {m.meaning}, from {m.sender} to {m.receiver} ({m.form}). At most "
+            f"{_bytes(m.max_bytes)}; {'once' if m.times == 1 else f'in each of {m.times} rounds'}.",
+            "  ",
+        )
     yield from _section("Noise")
     yield from _noise_lines(report.noise)
     yield from _section("Metadata")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from confide.plan import (
+    COORDINATOR,
     Aim,
     Condition,
     Exposure,
@@ -28,6 +29,13 @@ from confide.plan import (
     Unit,
     What,
     exposures,
+)
+from confide.report.exchanges import (
+    MessageFacts,
+    exchange_metadata,
+    exchange_promise,
+    message_facts,
+    sights_by_observer,
 )
 from confide.report.privacy import (
     NoiseFacts,
@@ -143,7 +151,8 @@ class ViewReport:
         findings: Each known attack and what it comes to.
         verdicts: What is guaranteed over the whole plan against all that the threat allows: for
             each unit of privacy, and for each ownership group.
-        exposures: Every exposure as a value; the views are made from these.
+        exposures: Every exposure of sums as a value; the views are made from these.
+        messages: The declared messages of exchanges: the only other data that leaves a party.
     """
 
     plan_name: str
@@ -158,6 +167,7 @@ class ViewReport:
     findings: tuple[Finding, ...]
     verdicts: tuple[PlanVerdict, ...]
     exposures: tuple[Exposure, ...]
+    messages: tuple[MessageFacts, ...] = ()
 
     def view(self, observer: str) -> View:
         """The view of an observer.
@@ -234,21 +244,54 @@ def views(plan: Plan) -> ViewReport:
         >>> report.view("coordinator").observations[0].form
         'one sum over at least 4 of 4 parties'
     """
-    found = exposures(plan)
-    verdicts = plan_verdicts(plan, found)
+    part = plan.sums_part
+    found = exposures(part) if part else ()
+    verdicts = plan_verdicts(part, found) if part else ()
+    promise = f"{_promise(part)} {verdict_in_words(part, verdicts)}" if part else ""
     return ViewReport(
         plan_name=plan.name,
         plan_hash=plan.hash.hex(),
         warnings=tuple(_warnings(plan)),
-        promise=f"{_promise(plan)} {verdict_in_words(plan, verdicts)}",
-        sums=tuple(_all_facts(plan)),
-        noise=noise_facts(plan),
-        metadata=tuple(_metadata(plan, found)),
+        promise=f"{promise} {exchange_promise(plan)}".strip(),
+        sums=tuple(_all_facts(part)) if part else (),
+        noise=noise_facts(part) if part else NoiseFacts("none: the plan has no sums", None, None),
+        metadata=(*(_metadata(part, found) if part else ()), *exchange_metadata(plan)),
         public=plan.public,
-        views=tuple(_all_views(plan, found)),
+        views=_with_exchanges(plan, tuple(_all_views(part, found)) if part else ()),
         findings=plan.findings,
         verdicts=verdicts,
         exposures=found,
+        messages=message_facts(plan),
+    )
+
+
+def _with_exchanges(plan: Plan, of_sums: tuple[View, ...]) -> tuple[View, ...]:
+    """The views of sums, each with what its observer sees of exchanges, and those of exchanges."""
+    seen = {
+        name: tuple(
+            Observation(
+                value=f"{sight.value}, of {_join(list(sight.of)) or 'nobody'}",
+                form=sight.form,
+                when="once" if sight.times == 1 else f"in each of {sight.times} rounds",
+                privacy=sight.guarantee,
+                voided_by=sight.voided_by,
+            )
+            for sight in found
+        )
+        for name, found in sights_by_observer(plan).items()
+    }
+    adversary, known = plan.threat.confidentiality, {view.observer for view in of_sums}
+    corrupt = {COORDINATOR: adversary.coordinator.corrupt, "network": adversary.network.corrupt}
+    others = (
+        View(name, True, of)
+        if corrupt.get(name, True)
+        else View(name, False, of, standing=Standing.TRUSTED)
+        for name, of in seen.items()
+        if name not in known
+    )
+    return (
+        *(replace(v, observations=(*v.observations, *seen.get(v.observer, ()))) for v in of_sums),
+        *others,
     )
 
 
