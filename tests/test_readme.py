@@ -58,6 +58,16 @@ def test_the_example_of_encryption_runs(tmp_path):
     assert [float(text) for text in results[1].split()] == pytest.approx(expected, abs=1e-3)
 
 
+def test_the_example_of_exchanges_runs(tmp_path):
+    pytest.importorskip("confide_native")
+    output = printed_by_the_example(ROOT / "docs" / "exchanges.md", tmp_path)
+    assert "Who learns what: encrypted-score" in output
+    scores = re.search(r"\[([^\]]*)\]\s*$", output)
+    assert scores is not None
+    expected = [0.4, -0.075, -0.15]
+    assert [float(text) for text in scores[1].split()] == pytest.approx(expected, abs=0.01)
+
+
 def test_the_example_of_encrypted_sums_runs(tmp_path):
     pytest.importorskip("confide_native")
     output = printed_by_the_example(ROOT / "docs" / "encrypted-sums.md", tmp_path)
