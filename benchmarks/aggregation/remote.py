@@ -85,6 +85,11 @@ class RemoteCoordinator:
         return self._awaits
 
     @property
+    def opening(self) -> None:
+        """Whom the sum is over is the child's to remember."""
+        return
+
+    @property
     def result(self) -> RoundResult:
         """What is released."""
         if self._result is None:
