@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,14 @@ from confide.computation import (
     find_computation,
 )
 from confide.errors import DataError, DropoutError, PlanError
-from confide.plan import COORDINATOR, Plan
+from confide.exchange import ExchangeRun, run_exchange
+from confide.plan import COORDINATOR, Exchange, Plan
 from confide.plan.codec import nearest
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
 from confide.runtime import (
     CoordinatorRun,
     Event,
+    Outbox,
     PartyRun,
     ResultReleased,
     RoundSkipped,
@@ -99,6 +101,7 @@ class Run:
         state: The public state after the last round.
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
+        exchanges: By the name of each stage that is an exchange, what it gave whom.
         evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
         replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
             replayed, as tests do. Then nothing of the run is private, whatever the plan says.
@@ -108,6 +111,7 @@ class Run:
     state: State
     rounds: tuple[Mapping[str, Any], ...]
     totals: tuple[RoundResult, ...] = field(repr=False)
+    exchanges: Mapping[str, ExchangeRun] = field(default_factory=dict, repr=False)
     evidence: bytes | None = field(default=None, repr=False)
     replayable: bool = False
 
@@ -133,6 +137,7 @@ def simulate(
     accounts: Mapping[str, Account] | None = None,
     randomness: Callable[[str], SecureRandom] = _system_random,
     enclave: EnclaveHost | None = None,
+    exchanges: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Run:
     """Runs a plan on this machine.
 
@@ -157,6 +162,8 @@ def simulate(
             name. The operating system, unless a test replays a run with its noise by
             `InsecureReplayableRandom`.
         enclave: The hardware, and how parties verify it, for a plan that has an enclave.
+        exchanges: By the name of a stage that is an exchange: by party name, what it brings
+            (`confide.exchange.run_exchange`).
 
     Raises:
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
@@ -200,6 +207,7 @@ def simulate(
         )
         for p in plan.parties
     }
+    _check_exchanges(plan, exchanges or {})
     for party in parties.values():
         party.check_data()
         if start is not None:
@@ -216,6 +224,8 @@ def simulate(
         checkpoint=checkpoint,
         on_round=on_round,
         start=start,
+        exchanges=exchanges or {},
+        accounts=accounts or {},
     )
     with _charged(parties, resume=start is not None):
         simulation.run()
@@ -224,6 +234,7 @@ def simulate(
         state=simulation.state,
         rounds=tuple(simulation.history),
         totals=tuple(simulation.results),
+        exchanges=simulation.exchanged,
         evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
@@ -259,6 +270,8 @@ class _Simulation:
         checkpoint: Path | None,
         on_round: Callable[[Mapping[str, Any]], None] | None,
         start: Checkpoint | None,
+        exchanges: Mapping[str, Mapping[str, Any]],
+        accounts: Mapping[str, Account],
     ) -> None:
         self._plan, self._parties, self._drops = plan, parties, drops
         self._measure, self._checkpoint, self._on_round = measure, checkpoint, on_round
@@ -270,6 +283,8 @@ class _Simulation:
             self.history = list(start.history)
             self._coordinator.resume(start)
         self.results: list[RoundResult] = []
+        self._inputs, self._accounts = exchanges, accounts
+        self.exchanged: dict[str, ExchangeRun] = {}
         self._traffic, self._began = Traffic(), time.perf_counter()
         self._gone: dict[int, set[str]] = {}
         self._released: ResultReleased | None = None
@@ -282,7 +297,24 @@ class _Simulation:
     def run(self) -> None:
         """Runs the rounds that are left."""
         self._write()
-        outbox = self._coordinator.begin()
+        self._run_sums(self._coordinator.begin())
+        while (exchange := self._coordinator.exchange) is not None:
+            self._run_exchange(exchange)
+            self._run_sums(self._coordinator.pass_exchange())
+
+    def _run_exchange(self, exchange: Exchange) -> None:
+        names = exchange.parties
+        self.exchanged[exchange.name] = run_exchange(
+            self._plan,
+            self._inputs[exchange.name],
+            stage=exchange.name,
+            accounts={name: self._accounts[name] for name in names if name in self._accounts},
+            identities={name: self._parties[name].identity for name in names},
+        )
+        for party in self._parties.values():
+            party.pass_exchange()
+
+    def _run_sums(self, outbox: Outbox) -> None:
         while outbox:
             for name, messages in outbox.items():
                 for message in messages:
@@ -335,7 +367,8 @@ class _Simulation:
             case RoundSkipped(number):
                 self.history.append(self._skipped_entry(number))
             case ResultReleased():
-                self.results.append(event.result)
+                # What parties checked a sum by is as long as the sum, and has served.
+                self.results.append(replace(event.result, opening=None, consents=None))
                 self._released = event
                 self._seconds = time.perf_counter() - self._began
                 entry = _entry(self._plan, event, self._traffic, self._seconds)
@@ -373,14 +406,14 @@ def _computations(
 ) -> tuple[Computation, ...]:
     """A computation for each stage, which it is checked to be for."""
     if given is None:
-        given = [find_computation(stage.task) for stage in plan.stages]
+        given = [find_computation(stage.task) for stage in plan.sum_stages]
     found = (given,) if isinstance(given, Computation) else tuple(given)
-    if len(found) != len(plan.stages):
+    if len(found) != len(plan.sum_stages):
         raise PlanError(
-            f"{len(found)} computations for the {len(plan.stages)} stages of plan {plan.name!r}; "
-            "give one for each, in order"
+            f"{len(found)} computations for the {len(plan.sum_stages)} stages of sums of plan "
+            f"{plan.name!r}; give one for each, in order"
         )
-    for computation, part in zip(found, plan.stage_plans, strict=True):
+    for computation, part in zip(found, plan.sum_plans, strict=True):
         computation.check_plan(part)
     return found
 
@@ -447,6 +480,19 @@ def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
     if not checkpoint.parent.is_dir():
         raise DataError(f"no folder {checkpoint.parent} for the checkpoint; make it first")
     return Checkpoint.read(checkpoint, plan) if checkpoint.exists() else None
+
+
+def _check_exchanges(plan: Plan, given: Mapping[str, Mapping[str, Any]]) -> None:
+    names = [exchange.name for exchange in plan.exchanges]
+    for name in given:
+        if name not in names:
+            raise DataError(f"inputs for exchange {name!r}; {nearest(name, names)}")
+    for name in names:
+        if name not in given:
+            raise DataError(
+                f"stage {name!r} is an exchange, and nobody brings anything to it: give "
+                f"simulate(…, exchanges={{{name!r}: {{party: input}}}})"
+            )
 
 
 def _check_times(plan: Plan) -> None:

@@ -36,12 +36,18 @@ from confide.computation import (
     Checkpoint,
     Computation,
     State,
-    checked_state,
     next_state,
     state_hash,
 )
-from confide.errors import CoinError, DropoutError, PlanError, ProtocolError
-from confide.plan import COORDINATOR, Opening, Plan, simulation_key
+from confide.errors import (
+    CoinError,
+    ComplaintError,
+    DropoutError,
+    OpeningError,
+    PlanError,
+    ProtocolError,
+)
+from confide.plan import COORDINATOR, Exchange, Opening, Plan, simulation_key
 from confide.plan.masking import MAX_ATTEMPTS
 from confide.randomness import SecureRandom, SystemRandom
 from confide.runtime import saved
@@ -54,6 +60,7 @@ from confide.runtime.events import (
     RoundStarted,
     SurvivorsAnnounced,
 )
+from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import (
     CONSENTS,
     READY,
@@ -82,7 +89,7 @@ class CoordinatorRun:
 
     Args:
         plan: The plan.
-        computations: What each stage computes, in order.
+        computations: What each stage of sums computes, in order.
         key: What announcements are signed with; simulated if omitted, for a simulated coordinator.
         random: Where noise comes from that is the coordinator's to add.
         aggregator: What runs in the enclave, for a plan that has one.
@@ -117,7 +124,7 @@ class CoordinatorRun:
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self._plan, self._computations = plan, tuple(computations)
+        self._plan, self._stages = plan, StagesOfRun(plan, computations)
         self._key = key or simulation_key(COORDINATOR)
         if self._key.public_key().public_bytes_raw() != plan.coordinator.key:
             raise PlanError(
@@ -129,7 +136,7 @@ class CoordinatorRun:
         self._inputs: list[bytes | None] = []
         self._on_event = on_event or (lambda _: None)
         self._clock = clock
-        self.state: State = checked_state(computations[0].begin({}))
+        self.state: State = self._stages.entered(0, {})
         self.number = 0
         self._openings: list[Opening] = []
         self._session: CoordinatorSession | None = None
@@ -150,6 +157,11 @@ class CoordinatorRun:
     def over(self) -> bool:
         """Whether the last round is behind it."""
         return self.number >= self._plan.rounds
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The exchange whose turn it is, which goes on without the coordinator; or None."""
+        return self._stages.exchange(self.number)
 
     @property
     def awaits(self) -> str:
@@ -221,6 +233,11 @@ class CoordinatorRun:
             return {}
         try:
             outbox = self._session.advance()
+        except OpeningError as error:
+            # An enclave refuses to open this sum; nothing of it left.
+            self._on_event(AttemptFailed(self.number, self._round.attempt, str(error)))
+            self._session = None
+            raise
         except DropoutError as error:
             return self._lost(error)
         self._record(None)
@@ -231,11 +248,19 @@ class CoordinatorRun:
             self._reached[name] = max(self._reached[name], self.number)
         return self._release(self._session.result)
 
+    def pass_exchange(self) -> Outbox:
+        """Goes on after an exchange: the first messages of the next stage."""
+        if (exchange := self.exchange) is not None:
+            self.number += exchange.rounds
+            self.state = self._stages.entered(self.number, self.state)
+            self._reached = {n: max(r, self.number) for n, r in self._reached.items()}
+        return self._start({name: [] for name in self._reached})
+
     # --- attempts --------------------------------------------------------------------------------
 
     def _start(self, outbox: dict[str, list[bytes]], attempt: int = 0) -> Outbox:
         """Opens an attempt, behind messages that are there already."""
-        if self.over:
+        if self.over or self.exchange is not None:
             self._session = None
             return {name: messages for name, messages in outbox.items() if messages}
         self._round = Round(self._plan, self.number, attempt)
@@ -289,11 +314,16 @@ class CoordinatorRun:
             outbox: dict[str, list[bytes]] = {name: [] for name in self._reached}
             self._skip(outbox)
             return self._start(outbox)
-        if isinstance(error, CoinError):
+        if isinstance(error, CoinError | ComplaintError):
+            # A coin was withheld, or a share is false: nothing is spent, so again without them.
             self._absent.update(error.absent)
             if attempt < MAX_ATTEMPTS:
                 return self._start({}, attempt)
-            raise PlanError(f"round {self.number} started {attempt} times without a joint coin")
+            self._session = None
+            raise DropoutError(
+                f"round {self.number} began {attempt} times and did not get past its first steps: "
+                f"{error}"
+            )
         if attempt > self._retries:
             self._session = None
             raise error
@@ -324,8 +354,7 @@ class CoordinatorRun:
         message = framed(self._round, self._round.announce(self._key, RESULT, **fields))
         consents = self._consents(noisy)
         self._log[self.number] = [*consents, message]
-        computation = self._computations[self._plan.stage_of(self.number)]
-        state = next_state(computation, self.state, noisy.totals)
+        state = next_state(self._stages.computation(self.number), self.state, noisy.totals)
         receivers = [name for name in self._reached if part.release.reaches(name)]
         saw = set(self._round_members())
         event = ResultReleased(self.number, noisy, dict(self._refused))
@@ -343,11 +372,8 @@ class CoordinatorRun:
         return [framed(self._round, said)]
 
     def _move_on(self, state: State) -> None:
-        before = self._plan.stage_of(self.number)
         self.number += 1
-        self.state = state
-        if not self.over and self._plan.stage_of(self.number) != before:
-            self.state = checked_state(self._computations[before + 1].begin(state))
+        self.state = self._stages.entered(self.number, state)
         self._forget()
 
     def _forget(self) -> None:

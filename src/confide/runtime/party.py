@@ -7,7 +7,7 @@ owner, and the run goes on without it if the plan allows that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from confide import canonical
@@ -29,15 +29,15 @@ from confide.computation import (
     DataSource,
     Participant,
     State,
-    checked_state,
     next_state,
     state_hash,
 )
-from confide.errors import PlanError, ProtocolError, VerificationError
-from confide.plan import Plan
+from confide.errors import ProtocolError, VerificationError
+from confide.plan import Plan, Sums
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
 from confide.runtime.saved import Recording, ReplayedRegister
+from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import (
     CONSENTS,
     READY,
@@ -57,6 +57,13 @@ _SKIP_BYTES = 1024
 
 
 Step = Callable[[Round, bytes, Computation, State], tuple[RoundResult, State]]
+
+
+def _sums_of(plan: Plan) -> Iterator[tuple[int, Plan]]:
+    """The stages of sums, each by its place and as a plan of its own."""
+    for place, (stage, part) in enumerate(zip(plan.stages, plan.stage_plans, strict=True)):
+        if isinstance(stage, Sums):
+            yield place, part
 
 
 def step_of(
@@ -79,7 +86,7 @@ class PartyRun:
 
     Args:
         plan: The plan.
-        computations: What each stage computes, in order.
+        computations: What each stage of sums computes, in order.
         identity: The party's name, key, register and randomness.
         data: Its rows.
         account: Where it writes down what the plan's sums tell about its rows, the rounds that it
@@ -105,24 +112,20 @@ class PartyRun:
         *,
         step: Step | None = None,
     ) -> None:
-        if len(computations) != len(plan.stages):
-            raise PlanError(
-                f"{len(computations)} computations for the {len(plan.stages)} stages of plan "
-                f"{plan.name!r}; give one for each"
-            )
         if account is not None:
             # Charges, rounds and openings stand in one store, which no restart empties.
             register = LedgerRegister(account.ledger, plan, (account.dataset,))
             identity = replace(identity, register=register)
-        self._plan, self._computations, self._identity = plan, tuple(computations), identity
-        self._stages = tuple(
-            Participant(part, computation, identity, data, account, whole=plan)
-            for part, computation in zip(plan.stage_plans, computations, strict=True)
-        )
+        self._plan, self._identity = plan, identity
+        self._stages = StagesOfRun(plan, computations)
+        self._participants = {
+            place: Participant(part, computation, identity, data, account, whole=plan)
+            for (place, part), computation in zip(_sums_of(plan), computations, strict=True)
+        }
         self._step = step or step_of
-        self.state: State = checked_state(computations[0].begin({}))
+        self.state: State = self._stages.entered(0, {})
         self.number = 0
-        self.own = self._stages[0].first_own()
+        self.own = self._first_own()
         self.failure: Exception | None = None
         self._session: PartySession | None = None
         self._attempt: Round | None = None
@@ -142,6 +145,11 @@ class PartyRun:
         return self._identity.name
 
     @property
+    def identity(self) -> Identity:
+        """The party as it takes part, with the register that remembers its rounds."""
+        return self._identity
+
+    @property
     def over(self) -> bool:
         """Whether the last round is behind it."""
         return self.number >= self._plan.rounds
@@ -152,7 +160,7 @@ class PartyRun:
         Raises:
             DataError: If they do not fit.
         """
-        return max(stage.check_data() for stage in self._stages)
+        return max((p.check_data() for p in self._participants.values()), default=0)
 
     def reserve(self, *, resume: bool = False) -> None:
         """Reserves what the rounds to come will cost the party, if it has an account.
@@ -163,11 +171,11 @@ class PartyRun:
         Raises:
             BudgetError: If the ledger has no room for it; nothing is charged.
         """
-        left = self.number
         try:
-            for stage, participant in zip(self._plan.stages, self._stages, strict=True):
-                rounds = stage.rounds - min(left, stage.rounds)
-                left -= stage.rounds - rounds
+            for place, participant in self._participants.items():
+                stage = self._plan.stages[place]
+                passed = self.number - self._plan.first_round(stage.name)
+                rounds = stage.rounds - min(max(passed, 0), stage.rounds)
                 if rounds:
                     participant.reserve(rounds, resume=resume)
         except BaseException:
@@ -176,7 +184,7 @@ class PartyRun:
 
     def settle(self) -> None:
         """Closes the charges: of rounds that it contributed to they stay, others are given back."""
-        for participant in self._stages:
+        for participant in self._participants.values():
             participant.settle()
 
     def resume(self, start: Checkpoint) -> None:
@@ -259,7 +267,7 @@ class PartyRun:
         self._attempt = round_
 
     def _session_of(self, round_: Round, recording: Recording, identity: Identity) -> PartySession:
-        stage = self._stages[self._plan.stage_of(round_.number)]
+        stage = self._participants[self._plan.stage_of(round_.number)]
         secrets = SecretStream(recording.seed)
 
         def contribution() -> Integers:
@@ -274,7 +282,7 @@ class PartyRun:
 
     def _accept(self, round_: Round, announcement: bytes) -> None:
         """Checks a result, and takes the step that everybody takes from it."""
-        computation = self._computations[self._plan.stage_of(round_.number)]
+        computation = self._stages.computation(round_.number)
         result, state = self._step(round_, announcement, computation, self.state)
         mine = self._attempt == round_ and self._session is not None
         self._check_consent(round_, result)
@@ -304,13 +312,25 @@ class PartyRun:
             self.own = self._next_own
         self._session = self._recording = self._answered = None
         self._next_own, self._consents = {}, None
-        before = self._plan.stage_of(self.number)
-        self.number += 1
-        self.state = state
-        if not self.over and self._plan.stage_of(self.number) != before:
-            place = before + 1
-            self.state = checked_state(self._computations[place].begin(state))
-            self.own = self._stages[place].first_own()
+        self._pass(1, state)
+
+    def _pass(self, rounds: int, state: State) -> None:
+        """Goes on by so many rounds; into another stage with its state before the first round."""
+        self.number += rounds
+        self.state = self._stages.entered(self.number, state)
+        if self._stages.begins(self.number):
+            self.own = self._first_own()
+
+    def _first_own(self) -> State:
+        """The own state before the first round of the stage that begins."""
+        if self.over or self._stages.exchange(self.number) is not None:
+            return {}
+        return self._participants[self._plan.stage_of(self.number)].first_own()
+
+    def pass_exchange(self) -> None:
+        """Goes on after an exchange, whose messages do not pass through this run."""
+        if (exchange := self._stages.exchange(self.number)) is not None:
+            self._pass(exchange.rounds, self.state)
 
     def _refuse(self, message: bytes, reason: Refusal) -> bytes | None:
         try:
