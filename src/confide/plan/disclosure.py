@@ -34,7 +34,7 @@ from confide.plan.findings import Attack, Outcome
 from confide.plan.parties import largest_owners
 from confide.plan.placement import NoNoise
 from confide.plan.protections.base import CHANNEL
-from confide.plan.protections.judgements import lying_parties
+from confide.plan.protections.judgements import announces_freely, lying_parties
 from confide.plan.threat import Corruption
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _chosen_state(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     """A liar chooses the state that parties are asked about."""
     if plan.finding(Attack.CHOSEN_STATE).outcome is not Outcome.REPORTED:
         return
-    announces = observer.coordinator and plan.coordinator_may_lie and not plan.verified
+    announces = observer.coordinator and announces_freely(plan)
     joins = observer.parties > 0 and lying_parties(plan)
     if not (announces or joins):
         return

@@ -8,12 +8,13 @@ from confide.errors import PlanError
 from confide.plan.findings import NOBODY, Judgement, Outcome
 from confide.plan.masking import check_quorum
 from confide.plan.placement import CentralNoise
-from confide.plan.threat import Corruption
+from confide.plan.threat import Corruption, Hardware
 
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
 __all__ = [
+    "announces_freely",
     "chosen_by_announcement",
     "chosen_by_party",
     "false_announcement",
@@ -31,6 +32,12 @@ def lying_parties(plan: Plan) -> bool:
     """Whether a party of the adversary against confidentiality may lie."""
     adversary = plan.threat.confidentiality
     return bool(adversary.colluding_parties) and adversary.parties is Corruption.MALICIOUS
+
+
+def announces_freely(plan: Plan) -> bool:
+    """Whether a coordinator may announce sums that nobody can tell from true ones."""
+    signed = plan.attested and plan.threat.hardware is Hardware.ASSUMED_SOUND
+    return plan.coordinator_may_lie and not plan.verified and not signed
 
 
 def chosen_by_announcement(plan: Plan) -> Judgement:
