@@ -91,8 +91,11 @@ class TestForms:
         text, page = squeezed(views_text(report)), Page(views_html(report)).text
         for group in report.grouped:
             names = ", ".join(v.observer for v in group)
-            marked = squeezed(f"{names} (not in the stated threat)")
-            assert (marked in text) is (marked in page) is (not group[0].within_threat)
+            heading = group[0].heading
+            marked = squeezed(f"{names} {heading}")
+            assert marked in text
+            assert marked in page
+            assert bool(heading) is not group[0].within_threat
 
     @pytest.mark.parametrize("simulated", [True, False])
     def test_all_warn_of_simulated_keys(self, simulated):

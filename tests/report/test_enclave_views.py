@@ -31,9 +31,24 @@ def test_an_enclave_over_clear_reads_each_contribution_and_the_promise_says_so()
     assert forms(report, "enclave")["each party's contribution to 'vector'"] == (
         "in clear, by party; it checks ranges, and forgets it after the round"
     )
+    # Nobody verifies anything of use about a simulated one, and its host may read.
+    assert "whoever runs the simulated enclave, behind which no hardware stands," in report.promise
+    assert "hardware is trusted" not in report.promise
+    opened = report.view("whoever opened the enclave's machine")
+    assert opened.within_threat
+
+
+def test_an_enclave_on_hardware_is_trusted_in_the_promise():
+    aggregation = enclave(Clear())
+    real = type(aggregation)(policy=aggregation.policy, over=Clear(), simulated=False)
+    report = views(
+        attested_plan(Clear(), aggregation=real, threat=Threat(hardware=Hardware.ASSUMED_SOUND))
+    )
     assert "the enclave, which it verifies before it sends and whose hardware is trusted" in (
         report.promise
     )
+    opened = report.view("whoever opened the enclave's machine")
+    assert opened.heading == "(beyond the stated threat)"
 
 
 @pytest.mark.parametrize("over", HIDDEN, ids=str)

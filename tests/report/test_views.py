@@ -42,13 +42,16 @@ from confide.plan import (
     Adversary,
     CentralNoise,
     Clear,
+    Condition,
     Corruption,
     Encrypted,
+    FixedCrowd,
     Masked,
     Neighbours,
     NoiseShares,
     NoNoise,
     Norm,
+    OpenCrowd,
     Outcome,
     Party,
     PublicValue,
@@ -113,6 +116,9 @@ class TestObservers:
         if colluding and coordinator is not HONEST:
             parties = "1 party" if colluding == 1 else f"{colluding} parties together"
             expected.add(f"coordinator and any {parties}")
+        elif colluding:  # The network is malicious and pools what it sees with them.
+            parties = "1 party" if colluding == 1 else f"{colluding} parties together"
+            expected.add(f"network and any {parties}")
         assert coalitions == expected
 
     @pytest.mark.parametrize("colluding", [2, 3])
@@ -120,7 +126,8 @@ class TestObservers:
         """Its coordinator is honest, or the plan could not be made."""
         plan = clear_plan(threat=against(colluding, coordinator=HONEST))
         observers = [v.observer for v in views(plan).views[len(plan.parties) + 2 :]]
-        assert observers == [f"any {colluding} parties together"]
+        together = f"any {colluding} parties together"
+        assert observers == [together, f"network and {together}"]
 
     @pytest.mark.parametrize(
         ("threat", "inside"),
@@ -277,24 +284,37 @@ class TestSums:
         assert total["rows"] - 8 == 4 * 4
 
 
+OPEN = {
+    "clear": clear_plan(crowd=OpenCrowd()),
+    "complete": plan_of(crowd=OpenCrowd(), threat=against(1, CURIOUS)),
+    "encrypted": plan_of(crowd=OpenCrowd(), threat=against(1, CURIOUS), aggregation=Encrypted()),
+}
+
+
 class TestDifferencesAcrossRounds:
-    @every_plan
+    @pytest.mark.parametrize("plan", OPEN.values(), ids=OPEN)
     @pytest.mark.parametrize("observer", ["p000", "coordinator"])
     def test_are_reported_where_parties_may_drop_out_of_some_rounds(self, plan, observer):
-        form = seen_by(plan, observer)["differences of sums across rounds"]
-        assert f"up to {plan.dropouts} at a time" in form
-        assert "up to the lattice's steps" in form
+        (seen,) = [o for o in views(plan).view(observer).observations if "differences" in o.value]
+        assert f"up to {plan.dropouts} at a time" in seen.form
+        assert "can be recovered, up to rounding" in seen.form
+        assert seen.condition is Condition.ONCE_MISSING
+        assert seen.verdict == "each record NOT PRIVATE; each party NOT PRIVATE"
+        assert "crowd 'fixed'" in seen.remedy
 
-    @pytest.mark.parametrize("fields", [{"rounds": 1}, {"dropouts": 0}], ids=["round", "nobody"])
-    @pytest.mark.parametrize("make", [clear_plan, plan_of], ids=["clear", "masked"])
-    def test_are_not_reported_where_there_are_none(self, make, fields):
-        for view in views(make(**fields)).views:
+    @pytest.mark.parametrize(
+        "fields", [{"rounds": 1}, {"dropouts": 0}, {"crowd": FixedCrowd()}],
+        ids=["round", "nobody", "fixed"],
+    )  # fmt: skip
+    @pytest.mark.parametrize("plan", OPEN.values(), ids=OPEN)
+    def test_are_not_reported_where_there_are_none(self, plan, fields):
+        for view in views(changed(plan, **fields)).views:
             assert not any("differences" in o.value for o in view.observations)
 
-    @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
+    @pytest.mark.parametrize("protection", OPEN)
     def test_really_tell_what_the_missing_party_contributed(self, protection):
         """The others contribute the same in both rounds, so nothing is left to guess."""
-        plan, missing = PLANS[protection], "p003"
+        plan, missing = OPEN[protection], "p003"
         data = rows_of(plan)
         data[missing] = {"values": np.full((5, 3), 0.125)}
         run = simulate(plan, data, computation=totals(), drops=[Drop(missing, 1)])
@@ -304,13 +324,20 @@ class TestDifferencesAcrossRounds:
         off = 7 * plan.sums["columns"].lattice.resolution
         assert np.allclose(with_it["columns"] - without["columns"], 5 / 8, atol=off)
 
-    def test_are_bounded_by_noise_only(self):
-        report = views(PLANS["complete"])
-        (found,) = [f for f in report.findings if f.attack == "differences across rounds"]
-        assert found.outcome is Outcome.REPORTED
-        (seen,) = [o for o in report.view("p000").observations if "differences" in o.value]
-        assert seen.voided_by == "only noise bounds this"
-        assert "ε = ∞" in seen.privacy
+    def test_are_bounded_by_noise_per_ownership_group(self):
+        firm = {"computation": totals(unit=Unit.PARTY), "neighbours": Neighbours(unit=Unit.PARTY)}
+        plan = plan_of(
+            crowd=OpenCrowd(), threat=against(1, CURIOUS), noise=NoiseShares(3.0), **firm
+        )
+        (seen,) = [o for o in views(plan).view("p000").observations if "differences" in o.value]
+        assert seen.verdict == "each party PRIVATE"
+        assert seen.privacy == str(statement(plan))
+        assert seen.remedy == ""
+
+    def test_are_not_bounded_for_a_party_by_noise_per_record(self):
+        plan = plan_of(crowd=OpenCrowd(), threat=against(1, CURIOUS), noise=NoiseShares(3.0))
+        (seen,) = [o for o in views(plan).view("p000").observations if "differences" in o.value]
+        assert seen.verdict == "each record PRIVATE; each party NOT PRIVATE"
 
 
 class TestCoalitionAtTheThreshold:
@@ -357,7 +384,8 @@ class TestCoalitionAtTheThreshold:
         (seen,) = view.observations
         assert seen.value.startswith("every contribution")
         assert "ε = ∞" in seen.privacy
-        assert f"at most {plan.colluding} collude" in seen.voided_by
+        assert f"at most {plan.colluding} collude" in seen.form
+        assert view.heading == "(beyond the stated threat)"
 
     def test_voids_what_the_coordinator_is_said_to_see(self):
         for name in ("complete", "sparse"):
@@ -496,7 +524,7 @@ def can_single_out(plan, members):
     honest = n - members
     if any(size - members == 1 for size in range(max(least, members), n + 1)):
         return True
-    if not plan.quorum_needed:
+    if not plan.coordinator_may_lie:
         return False
     for survivors in range(
         least + 1, n + 1
@@ -698,10 +726,31 @@ class TestPromise:
         assert "as long as the encrypted channel (TLS 1.3) holds" in views(plan).promise
         assert "channel" not in views(plan_of()).promise
 
-    def test_speaks_of_rounds_where_their_sums_can_differ(self):
-        assert "Differences between rounds tell more" in views(plan_of()).promise
-        for plan in (plan_of(rounds=1), plan_of(dropouts=0)):
-            assert "Differences" not in views(plan).promise
+    @pytest.mark.parametrize("plan", OPEN.values(), ids=OPEN)
+    def test_is_not_private_once_somebody_is_missing(self, plan):
+        promise = views(plan).promise
+        assert "each record NOT PRIVATE in every run" in promise
+        assert "each party NOT PRIVATE once a party is missing from one sum" in promise
+        fixed = views(changed(plan, crowd=FixedCrowd())).promise
+        assert "once a party is missing" not in fixed
+
+    def test_says_both_what_noise_does_and_what_it_does_not(self):
+        plan = plan_of(crowd=OpenCrowd(), threat=against(1, CURIOUS), noise=NoiseShares(3.0))
+        promise = views(plan).promise
+        assert f"each record PRIVATE at {statement(plan)}; each party NOT PRIVATE once" in promise
+
+    def test_of_one_sum_hides_each_party_in_it(self):
+        promise = views(plan_of(rounds=1)).promise
+        assert "In all: each record NOT PRIVATE in every run" in promise
+        assert "each party HIDDEN: it is in sums with others only" in promise
+
+    def test_counts_with_who_lies_about_the_state(self):
+        """A lying party moves the sums, and with them what the next round asks about."""
+        lying = views(plan_of(threat=against(1, CURIOUS, parties=MALICIOUS)))
+        honest = views(plan_of(threat=against(1, CURIOUS, parties=CURIOUS)))
+        assert "each party NOT PRIVATE by cheating within the threat" in lying.promise
+        assert "each party HIDDEN" in honest.promise
+        assert lying.verdicts[1].conditions == (Condition.BY_CHEATING,)
 
     def test_of_masks_trusts_nobody(self):
         assert "trusted" not in views(plan_of()).promise

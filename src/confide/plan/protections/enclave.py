@@ -369,10 +369,10 @@ class Enclave(Protection):
         yield from self.over.to_adder(plan, observer)
 
     def _opened(self, plan: Plan) -> Standing:
-        """What the plan says of whoever opened the machine: its host may, if it is simulated."""
-        simulated = self.simulated and plan.threat.confidentiality.coordinator.corrupt
-        untrusted = plan.threat.hardware is Hardware.UNTRUSTED
-        return Standing.ADVERSARY if simulated or untrusted else Standing.BEYOND
+        """Whether the threat counts it: a corrupt host opens what is simulated or untrusted."""
+        weak = self.simulated or plan.threat.hardware is Hardware.UNTRUSTED
+        hosted = plan.threat.confidentiality.coordinator.corrupt
+        return Standing.ADVERSARY if weak and hosted else Standing.BEYOND
 
     def _sealed(self, plan: Plan, observer: Observer) -> Exposure:
         return Exposure(
