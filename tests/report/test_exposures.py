@@ -1,5 +1,6 @@
 """Exposures: questions to a report are filters, and each verdict is one that can be computed."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -7,16 +8,21 @@ from tests.aggregation import support
 from tests.aggregation.adversary import Loot
 from tests.report.support import CURIOUS, HONEST, MALICIOUS, against, clear_plan, plan_of, totals
 
-from confide.computation import Computation
+from confide.errors import PlanError
 from confide.plan import (
     CentralNoise,
+    Clear,
     Condition,
+    Corruption,
     Enclave,
+    Encrypted,
     FixedCrowd,
     Form,
     Hardware,
     Masked,
+    Neighbours,
     NoiseShares,
+    NoNoise,
     OpenCrowd,
     Outcome,
     Party,
@@ -29,8 +35,10 @@ from confide.plan import (
     SumGroup,
     Sums,
     Task,
+    Unit,
     Verdict,
     What,
+    exposures,
 )
 from confide.plan.findings import Attack
 from confide.privacy.guarantee import statement
@@ -219,8 +227,57 @@ class TestVerdicts:
         assert not views(plan).who_sees(condition=Condition.BY_CHEATING)
 
     def test_of_a_group_that_is_the_unit_is_one(self):
-        computation: Computation = totals()
-        assert [v.who for v in views(plan_of(computation=computation)).verdicts] == [
-            "record",
-            "party",
+        plan = plan_of(
+            dropouts=0,
+            noise=NoiseShares(3.0),
+            computation=totals(unit=Unit.PARTY),
+            neighbours=Neighbours(unit=Unit.PARTY),
+        )
+        (verdict,) = views(plan).verdicts
+        assert (verdict.who, verdict.verdict) == ("party", Verdict.PRIVATE)
+
+
+OVER = (Clear(), Masked(), Encrypted())
+AGGREGATIONS = (*OVER, *(Enclave(policy=bytes(32), over=over) for over in OVER))
+NOISES = (NoNoise(), CentralNoise(3.0), NoiseShares(3.0))
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: type(noise).__name__)
+@pytest.mark.parametrize("aggregation", AGGREGATIONS, ids=str)
+def test_verdicts_and_findings_say_the_same(aggregation, noise):
+    """A group is not private if, and only if, an attack that tells it apart is reported."""
+    made = 0
+    for crowd, rounds, unit, coordinator, parties in itertools.product(
+        (OpenCrowd(), FixedCrowd()),
+        (1, 3),
+        (Unit.RECORD, Unit.PARTY),
+        Corruption,
+        (CURIOUS, MALICIOUS),
+    ):
+        threat = against(1, coordinator, parties=parties)
+        try:
+            plan = plan_of(
+                6,
+                aggregation=aggregation,
+                noise=noise,
+                crowd=crowd,
+                rounds=rounds,
+                neighbours=Neighbours(unit=unit),
+                computation=totals(unit=unit),
+                threat=replace(threat, hardware=Hardware.ASSUMED_SOUND),
+            )
+        except PlanError:
+            continue
+        made += 1
+        reported = Outcome.REPORTED in {
+            plan.finding(a).outcome for a in (Attack.ROUND_DIFFERENCES, Attack.CHOSEN_STATE)
+        }
+        seen = [
+            e.guarantee.group
+            for e in exposures(plan)
+            if e.observer.standing is Standing.ADVERSARY
+            and e.what in (What.CONTRIBUTION, What.SUMS, What.STATE)
         ]
+        assert (Verdict.NOT_PRIVATE in seen) is reported, plan
+    # No noise in shares without hidden sums, no central noise in an enclave over them.
+    assert made or isinstance(noise, NoiseShares | CentralNoise)

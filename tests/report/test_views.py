@@ -326,9 +326,12 @@ class TestDifferencesAcrossRounds:
         assert np.allclose(with_it["columns"] - without["columns"], 5 / 8, atol=off)
 
     def test_are_bounded_by_noise_per_ownership_group(self):
-        firm = {"computation": totals(unit=Unit.PARTY), "neighbours": Neighbours(unit=Unit.PARTY)}
         plan = plan_of(
-            crowd=OpenCrowd(), threat=against(1, CURIOUS), noise=NoiseShares(3.0), **firm
+            crowd=OpenCrowd(),
+            threat=against(1, CURIOUS),
+            noise=NoiseShares(3.0),
+            computation=totals(unit=Unit.PARTY),
+            neighbours=Neighbours(unit=Unit.PARTY),
         )
         (seen,) = [o for o in views(plan).view("p000").observations if "differences" in o.value]
         assert seen.verdict == "each party PRIVATE"
@@ -610,7 +613,7 @@ class TestMetadata:
     @pytest.mark.parametrize("protection", ["clear", "complete", "encrypted"])
     def test_is_right_that_sizes_of_messages_depend_on_the_plan_alone(self, protection):
         """Whatever the data and however many rows there are."""
-        plan = replace(PLANS[protection], rounds=1)
+        plan = changed(PLANS[protection], rounds=1)
         assert any("sizes depend on the plan alone" in m for m in views(plan).metadata)
         few, many = rows_of(plan, rows=1), rows_of(plan, rows=50)
         zeros = {name: {"values": np.zeros((7, 3))} for name in few}
