@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from confide.errors import PlanError
 from confide.plan.masking import COMPLETE_UP_TO
-from confide.plan.protection import CentralNoise, Masked
+from confide.plan.protection import CentralNoise
 from confide.plan.stages import Recipients
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["check_verified", "verifies"]
 
 def verifies(plan: Plan) -> bool:
     """Whether the parties of a plan check each sum: if it says so, or can and does not say no."""
-    said = plan.inner.verified if isinstance(plan.inner, Masked) else False
+    said = plan.inner.verified
     return not _obstacle(plan) if said is None else said
 
 
@@ -33,8 +33,7 @@ def check_verified(plan: Plan) -> None:
         PlanError: If there are too many parties, the coordinator may not lie, some parties may not
             see the sum or only with noise, or an enclave adds up.
     """
-    asked = isinstance(plan.inner, Masked) and plan.inner.verified
-    if asked and (obstacle := _obstacle(plan)):
+    if plan.inner.verified and (obstacle := _obstacle(plan)):
         raise PlanError(obstacle)
 
 

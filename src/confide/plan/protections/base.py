@@ -137,6 +137,11 @@ class Protection(Family):
         return Rule.SUM
 
     @property
+    def verified(self) -> bool | None:
+        """Whether parties check each announced sum themselves; None: wherever they can."""
+        return False
+
+    @property
     def adder(self) -> str:
         """Who adds up, and adds central noise."""
         return "coordinator"
