@@ -162,7 +162,9 @@ def two_stages(**fields) -> Plan:
     group = SumGroup((Sum(name="count", unit_bound=1.0, capacity=50),))
     plan = plan_of(**{"threat": against(1, CURIOUS), "dropouts": 0, **fields})
     first = Sums(name="counts", task=Task("counts"), code=plan.code, sums=group, budget=0.25)
-    return replace(plan, stages=(first, replace(plan.stage, name="training", budget=0.75)))
+    training = plan.stage
+    assert isinstance(training, Sums)
+    return replace(plan, stages=(first, replace(training, name="training", budget=0.75)))
 
 
 class TestStages:
