@@ -143,7 +143,7 @@ class Liar:
 
     def contribution(self, victim: str) -> np.ndarray:
         """What a victim contributes at the state of the liar, to compare with."""
-        return self.parties[victim]._stages[0].contribution(self.number, self.state)
+        return self.parties[victim]._participants[0].contribution(self.number, self.state)
 
 
 def steal(liar: Liar, victim: str) -> np.ndarray | None:
