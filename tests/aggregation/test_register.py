@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from tests.aggregation.support import Federation, attested_plan, clear_plan, plan_of
+from tests.aggregation.support import CURIOUS, Federation, attested_plan, clear_plan, plan_of
 
 from confide.aggregation import Identity, LedgerRegister, Round, RoundRegister
 from confide.errors import DataError, LedgerError, OpeningError, ProtocolError
@@ -228,12 +228,12 @@ class TestTheCrowdOfADataset:
     @pytest.mark.parametrize(
         "plan",
         [
-            noisy(Unit.RECORD),
-            noisy(Unit.PARTY, CentralNoise, threat=CLEAR.threat, aggregation=CLEAR.aggregation),
+            noisy(Unit.PARTY, CentralNoise, threat=CURIOUS),
+            noisy(Unit.RECORD, CentralNoise, threat=CURIOUS),
         ],
-        ids=["noise per record", "noise added by the coordinator"],
+        ids=["per party", "per record"],
     )
-    def test_counts_noise_that_does_not_cover_a_party_as_none(self, ledger, plan):
+    def test_counts_noise_that_a_corrupt_coordinator_adds_as_none(self, ledger, plan):
         open_sum(LedgerRegister(ledger, self.smaller, ["loans"]), self.smaller, 0, NAMES[:4])
         with pytest.raises(OpeningError, match="1 joined and 0 left"):
             LedgerRegister(ledger, plan, ["loans"])
@@ -242,6 +242,7 @@ class TestTheCrowdOfADataset:
         "plan",
         [
             noisy(Unit.PARTY),
+            noisy(Unit.RECORD),
             attested_plan(
                 Clear(),
                 parties=5,
@@ -250,9 +251,9 @@ class TestTheCrowdOfADataset:
                 neighbours=Neighbours(unit=Unit.PARTY),
             ),
         ],
-        ids=["in shares", "in an enclave"],
+        ids=["per party in shares", "per record in shares", "in an enclave"],
     )
-    def test_may_change_under_noise_per_party(self, ledger, plan):
+    def test_may_change_under_noise(self, ledger, plan):
         open_sum(LedgerRegister(ledger, self.smaller, ["loans"]), self.smaller, 0, NAMES[:4])
         register = LedgerRegister(ledger, plan, ["loans"])
         open_sum(register, plan, 0, NAMES)

@@ -124,7 +124,7 @@ class RoundRegister:
     def _open(self, round_: Round, survivors: tuple[str, ...]) -> None:
         attempt = _attempt(round_)
         with self._lock:
-            self._rounds.check_consent(attempt, survivors, exact=not round_.plan.firms_covered)
+            self._rounds.check_consent(attempt, survivors, exact=round_.plan.exact)
             self._rounds.consent(attempt, survivors)
 
 
@@ -154,7 +154,7 @@ class LedgerRegister(RoundRegister):
         self._names = tuple(party.name for party in plan.parties)
         self._places = {name: place for place, name in enumerate(self._names)}
         self._fingerprints = tuple(hashlib.sha256(p.key).hexdigest() for p in plan.parties)
-        if not plan.firms_covered:
+        if plan.exact:
             ledger.check_crowd(self._datasets, frozenset(self._fingerprints), plan.hash)
 
     def __repr__(self) -> str:
@@ -188,7 +188,7 @@ class LedgerRegister(RoundRegister):
             *_attempt(round_),
             survivors=self._bits(places),
             crowd=frozenset(self._fingerprints[place] for place in places),
-            exact=not self._plan.firms_covered,
+            exact=self._plan.exact,
             datasets=self._datasets,
         )
 

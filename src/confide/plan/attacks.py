@@ -109,11 +109,13 @@ def _round_differences(plan: Plan) -> Judgement:
             "'party' with noise in shares), or call the coordinator 'curious' if it follows the "
             "protocol"
         )
+    changed = ", up to how much the others changed between the rounds"
+    if plan.coordinator_may_lie:
+        changed = ": a coordinator that announces false sums keeps the others from changing"
     noise = "" if isinstance(plan.noise, NoNoise) else ", beyond the noise of each of the sums"
     return Outcome.REPORTED, (
         "once a party is missing from a sum and not from another, the difference is what it "
-        f"contributed, up to how much the others changed between the rounds{noise}. NOT PRIVATE "
-        "for that party as a whole"
+        f"contributed{changed}{noise}. NOT PRIVATE for that party as a whole"
     )
 
 

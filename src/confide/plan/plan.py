@@ -371,13 +371,20 @@ class Plan(Value):
         return least_owners(self.threat.confidentiality.colluding_parties)
 
     @property
+    def exact(self) -> bool:
+        """Whether the adversary sees sums that are without noise."""
+        if isinstance(self.noise, CentralNoise):
+            return not self.attested and self.threat.confidentiality.coordinator.corrupt
+        return isinstance(self.noise, NoNoise)
+
+    @property
     def keeps_classes(self) -> bool:
         """Whether parties refuse openings that would tell few ownership groups apart.
 
-        They do where the coordinator may lie and no noise covers what an ownership group
-        contributes as a whole.
+        They do where the coordinator may lie and the sums are exact. Noise per record or person
+        protects that unit in every combination of sums, and no ownership group: reports say so.
         """
-        return self.coordinator_may_lie and not self.firms_covered
+        return self.coordinator_may_lie and self.exact
 
     @property
     def firms_covered(self) -> bool:

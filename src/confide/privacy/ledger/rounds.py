@@ -10,8 +10,9 @@ class totals (So et al. 2023, Securing Secure Aggregation, §3). So a party reme
 * of each dataset: the crowds over which exact sums of it were opened. A party cannot know what
   other parties opened under other plans, so exact sums of one dataset keep the same crowd.
 
-What noise hides is counted by the caps; here *exact* means: without noise that covers everything
-that one ownership group contributes.
+What noise hides is counted by the caps; here *exact* means: without noise in what the adversary sees.
+Noise per record or person protects that unit in every combination of sums, and no ownership group;
+the reports of a plan say so.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Rounds(Generic[Survivors]):
             raise OpeningError(
                 f"{attempt}: this party helped to open round {unknown.number} of the same plan and "
                 "does not know over which parties, so it cannot check what both sums tell "
-                "together. This sum is not opened. Make a new plan with noise per ownership group, "
+                "together. This sum is not opened. Make a new plan with noise, "
                 "or over a dataset of new rows"
             )
 
@@ -343,7 +344,7 @@ def _split(
         how = f"was in exact sums of plan {plan}, and {unknown}"
     return (
         f"{rows}, {how}. The difference of such sums is what the parties that differ contribute, "
-        "so this sum is not opened. Sum over the same parties, plan noise per ownership group, or "
+        "so this sum is not opened. Sum over the same parties, add noise, or "
         "use a dataset of new rows"
     )
 
