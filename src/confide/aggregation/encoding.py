@@ -7,7 +7,7 @@ added in 64-bit integers; only the total is rounded to the lattice, once, with a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,9 @@ from confide.plan.sums import Norm, Sum, SumGroup
 from confide.randomness import public_generator
 
 __all__ = ["Accumulator", "Integers", "decode"]
+
+_BLOCK: Final = 1 << 18
+"""Numbers that are made of contributions at a time: two megabytes."""
 
 Integers = NDArray[np.int64]
 
@@ -46,7 +49,10 @@ class Accumulator:
     def __init__(self, group: SumGroup) -> None:
         self._group = group
         self._units = 0
-        self._totals = {s.name: np.zeros(s.size, np.int64) for s in group.sums}
+        self._all = np.zeros(group.size, np.int64)
+        ends = np.cumsum([s.size for s in group.sums])[:-1]
+        parts = np.split(self._all, ends)
+        self._totals = {s.name: part for s, part in zip(group.sums, parts, strict=True)}
         self._clipped = dict.fromkeys(self._totals, 0)
         self._beyond = dict.fromkeys(self._totals, 0)
 
@@ -92,8 +98,7 @@ class Accumulator:
         for declared in self._group.sums:
             name = declared.name
             counted = rows[name][: max(0, declared.capacity - self._units)]
-            self._totals[name] += _fine_integers(declared, counted).sum(axis=0)
-            self._clipped[name] += _longer(counted, declared.unit_bound, declared.norm)
+            self._clipped[name] += _add_clipped(declared, counted, self._totals[name])
             self._beyond[name] += len(rows[name]) - len(counted)
         self._units += len(next(iter(rows.values())))
 
@@ -106,15 +111,18 @@ class Accumulator:
             round_number: Counted from zero.
 
         Returns:
-            All sums' integers, concatenated in the order of the group, shape `(group.size,)`.
+            All sums' integers, concatenated in the order of the group, shape `(group.size,)`. It is
+            the one vector that there is, so nothing is added afterwards.
         """
-        rounded = []
         for declared in self._group.sums:
             generator = public_generator("dither", seed, party, round_number, declared.name)
-            dither = generator.integers(0, 1 << FINE_BITS, declared.size)
-            # An arithmetic shift is ⌊(total + dither) / 2^FINE_BITS⌋, of negative totals too.
-            rounded.append((self._totals[declared.name] + dither) >> FINE_BITS)
-        return np.concatenate(rounded)
+            total = self._totals[declared.name]
+            for block in _blocks(declared.size):
+                part = total[block]
+                part += generator.integers(0, 1 << FINE_BITS, len(part))
+                # An arithmetic shift is ⌊(total + dither) / 2^FINE_BITS⌋, of negative totals too.
+                part >>= FINE_BITS
+        return self._all
 
     def _check_names(self, contributions: Mapping[str, ArrayLike]) -> None:
         known = [s.name for s in self._group.sums]
@@ -141,7 +149,7 @@ def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
     ends = np.cumsum([s.size for s in group.sums])[:-1]
     parts = np.split(integers, ends)
     return {
-        s.name: np.ldexp(part.astype(np.float64), s.lattice.log2_resolution).reshape(s.shape)
+        s.name: np.ldexp(part, s.lattice.log2_resolution, dtype=np.float64).reshape(s.shape)
         for s, part in zip(group.sums, parts, strict=True)
     }
 
@@ -185,37 +193,46 @@ def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str
     return together
 
 
-def _fine_integers(declared: Sum, rows: Reals) -> Integers:
-    """Clips rows to the unit bound and rounds them to the fine grid."""
-    fine = np.ldexp(
-        _clip(rows, declared.unit_bound, declared.norm),
-        FINE_BITS - declared.lattice.log2_resolution,
-    )
-    return np.rint(fine).astype(np.int64)
+def _blocks(size: int, units: int = 1) -> Iterator[slice]:
+    """Consecutive coordinates, so many that what is made of a block stays small."""
+    step = max(1, _BLOCK // max(units, 1))
+    return (slice(start, min(start + step, size)) for start in range(0, size, step))
 
 
-def _longer(rows: Reals, bound: float, norm: Norm) -> int:
-    """How many rows are longer than the bound by more than rounding."""
-    size = np.abs(rows)
-    largest = size.max(axis=1, initial=0.0, keepdims=True)
-    if norm is Norm.LINF:
+def _add_clipped(declared: Sum, rows: Reals, total: Integers) -> int:
+    """Clips rows to the unit bound, rounds them to the fine grid and adds them to a total.
+
+    Returns:
+        How many rows were longer than the bound by more than rounding.
+    """
+    bound, shift = declared.unit_bound, FINE_BITS - declared.lattice.log2_resolution
+    blocks = list(_blocks(declared.size, len(rows)))
+    largest = np.zeros((len(rows), 1))
+    for block in blocks:
+        np.maximum(largest, np.abs(rows[:, block]).max(axis=1, keepdims=True), out=largest)
+    if declared.norm is Norm.LINF:
+        for block in blocks:
+            clipped = np.clip(rows[:, block], -bound, bound)
+            total[block] += np.rint(np.ldexp(clipped, shift)).astype(np.int64).sum(axis=0)
         return int(np.count_nonzero(largest > bound * (1 + _ROUNDING)))
-    direction = size / np.where(largest == 0, 1.0, largest)
-    length = np.linalg.norm(direction, ord=1 if norm is Norm.L1 else 2, axis=1, keepdims=True)
+    # Dividing by the largest coordinate first keeps squares of huge values from overflowing.
+    divisor = np.where(largest == 0, 1.0, largest)
+    length = _lengths(rows, divisor, declared.norm)
+    factor = np.minimum(divisor, bound / np.where(length == 0, 1.0, length))
+    for block in blocks:
+        clipped = rows[:, block] / divisor * factor
+        total[block] += np.rint(np.ldexp(clipped, shift)).astype(np.int64).sum(axis=0)
     # The largest coordinate times the length of the rest may overflow: so it is divided.
     return int(np.count_nonzero(largest > bound * (1 + _ROUNDING) / np.maximum(length, 1.0)))
 
 
-def _clip(rows: Reals, bound: float, norm: Norm) -> Reals:
-    """Scales each row down to the bound, or for L∞ each coordinate."""
-    if norm is Norm.LINF:
-        return np.clip(rows, -bound, bound)
-    # Dividing by the largest coordinate first keeps squares of huge values from overflowing.
-    largest = np.abs(rows).max(axis=1, initial=0.0, keepdims=True)
-    largest[largest == 0] = 1.0
-    direction = rows / largest
+def _lengths(rows: Reals, divisor: Reals, norm: Norm) -> Reals:
+    """The L1 or L2 norm of each row ÷ its divisor, shape `(units, 1)`."""
     order = 1 if norm is Norm.L1 else 2
-    length = np.linalg.norm(direction, ord=order, axis=1, keepdims=True)
-    length[length == 0] = 1.0
-    clipped: Reals = direction * np.minimum(largest, bound / length)
-    return clipped
+    parts = [
+        np.linalg.norm(rows[:, block] / divisor, ord=order, axis=1, keepdims=True)
+        # The same blocks for any number of rows: how rows are chunked must not show in the bits.
+        for block in _blocks(rows.shape[1])
+    ]
+    lengths: Reals = np.linalg.norm(np.hstack(parts), ord=order, axis=1, keepdims=True)
+    return lengths

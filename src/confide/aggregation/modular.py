@@ -17,7 +17,7 @@ from confide.aggregation.encoding import Integers
 from confide.errors import ProtocolError
 from confide.plan.plan import Plan
 
-__all__ = ["Layout", "Words", "pack", "packed_bytes", "unpack"]
+__all__ = ["Layout", "Words", "pack", "packed_bytes", "unpack", "unpack_into"]
 
 Words = NDArray[np.unsignedinteger[Any]]
 
@@ -71,7 +71,7 @@ class Layout:
 
     def to_words(self, integers: Integers) -> Words:
         """Whole numbers to words, shape `(size,)`: modulo 2^32 or 2^64."""
-        return integers.astype(np.uint64).astype(self.dtype)
+        return integers.astype(self.dtype)
 
     def to_integers(self, words: Words) -> Integers:
         """Words to whole numbers in [-2^(w-1), 2^(w-1)), each modulo its own 2^w."""
@@ -105,7 +105,7 @@ class Layout:
         place = start = 0
         for size, width in zip(self.sizes, self.bits, strict=True):
             length = packed_bytes(size, width)
-            out[start : start + size] = unpack(data[place : place + length], size, width)
+            unpack_into(out[start : start + size], data[place : place + length], width)
             place, start = place + length, start + size
         return out
 
@@ -121,28 +121,35 @@ def pack(words: Words, width: int) -> bytes:
     Number i of row r lies in column i; each column's 64 numbers fill `width` 64-bit words.
     """
     columns = -(-len(words) // _LANES)
-    numbers = np.zeros(_LANES * columns, np.uint64)
-    numbers[: len(words)] = words
-    numbers &= np.uint64((1 << width) - 1)
-    rows = numbers.reshape(_LANES, columns)
-    out = np.zeros((width, columns), np.uint64)
+    out, row = np.zeros((width, columns), "<u8"), np.empty(columns, np.uint64)
     for lane in range(_LANES):
+        # A row at a time, so that nothing as long as the vector is made beside the bytes.
+        part = words[lane * columns : (lane + 1) * columns]
+        row[: len(part)], row[len(part) :] = part, 0
+        row &= np.uint64((1 << width) - 1)
         word, shift = divmod(lane * width, _LANES)
-        out[word] |= rows[lane] << np.uint64(shift)
+        out[word] |= row << np.uint64(shift)
         if shift + width > _LANES:
-            out[word + 1] |= rows[lane] >> np.uint64(_LANES - shift)
-    return out.astype("<u8", copy=False).tobytes()
+            out[word + 1] |= row >> np.uint64(_LANES - shift)
+    return out.tobytes()
 
 
 def unpack(data: bytes, size: int, width: int) -> NDArray[np.uint64]:
     """What `pack` wrote, shape `(size,)`."""
-    columns = -(-size // _LANES)
-    packed = np.frombuffer(data, "<u8").reshape(width, columns)
-    rows = np.empty((_LANES, columns), np.uint64)
+    out = np.empty(size, np.uint64)
+    unpack_into(out, data, width)
+    return out
+
+
+def unpack_into(out: Words, data: bytes, width: int) -> None:
+    """Reads what `pack` wrote of as many numbers as `out` holds, shape `(size,)`."""
+    columns = -(-len(out) // _LANES)
+    packed, row = np.frombuffer(data, "<u8").reshape(width, columns), np.empty(columns, np.uint64)
     for lane in range(_LANES):
         word, shift = divmod(lane * width, _LANES)
-        np.right_shift(packed[word], np.uint64(shift), out=rows[lane])
+        np.right_shift(packed[word], np.uint64(shift), out=row)
         if shift + width > _LANES:
-            rows[lane] |= packed[word + 1] << np.uint64(_LANES - shift)
-    rows &= np.uint64((1 << width) - 1)
-    return rows.reshape(-1)[:size]
+            row |= packed[word + 1] << np.uint64(_LANES - shift)
+        row &= np.uint64((1 << width) - 1)
+        part = out[lane * columns : (lane + 1) * columns]
+        part[:] = row[: len(part)]

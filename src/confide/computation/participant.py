@@ -178,14 +178,15 @@ class Participant:
             try:
                 given, own = self._given(state, own, part, generator)
                 accumulator.add(_mapping(given), part[persons] if persons else None)
+                del given  # As long as the sums: not held while they are rounded.
             except DataError as error:
                 counted = f", counted from row {start}" if start else ""
                 raise DataError(f"{self}{counted}: {error}") from error
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
         if not isinstance(plan.noise, NoiseShares):
             return exact, own
-        noisy: Integers = exact + draw_noise(plan, random)
-        return noisy, own
+        exact += draw_noise(plan, random)
+        return exact, own
 
     def _given(
         self, state: State, own: State, part: Data, generator: np.random.Generator

@@ -204,6 +204,7 @@ def simulate(
             data[p.name],
             (accounts or {}).get(p.name),
             step=shared,
+            records=False,
         )
         for p in plan.parties
     }

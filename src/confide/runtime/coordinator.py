@@ -246,7 +246,8 @@ class CoordinatorRun:
             return self._send(outbox)
         for name in self._round_members():
             self._reached[name] = max(self._reached[name], self.number)
-        return self._release(self._session.result)
+        result, self._session = self._session.result, None  # Its sums go on, its vectors do not.
+        return self._release(result)
 
     def pass_exchange(self) -> Outbox:
         """Goes on after an exchange: the first messages of the next stage."""

@@ -94,6 +94,8 @@ class PartyRun:
             register, and `identity.register` is not used.
         step: From a round and a result's announcement to the result, checked, and the next state.
             If omitted, the party computes it; a simulation does so once for all of its parties.
+        records: Whether `save` keeps the attempt under way, contribution included, so that a
+            restart does not lose it.
 
     Attributes:
         state: The public state, as this party computed it.
@@ -111,6 +113,7 @@ class PartyRun:
         account: Account | None = None,
         *,
         step: Step | None = None,
+        records: bool = True,
     ) -> None:
         if account is not None:
             # Charges, rounds and openings stand in one store, which no restart empties.
@@ -122,7 +125,7 @@ class PartyRun:
             place: Participant(part, computation, identity, data, account, whole=plan)
             for (place, part), computation in zip(_sums_of(plan), computations, strict=True)
         }
-        self._step = step or step_of
+        self._step, self._records = step or step_of, records
         self.state: State = self._stages.entered(0, {})
         self.number = 0
         self.own = self._first_own()
@@ -271,11 +274,13 @@ class PartyRun:
         secrets = SecretStream(recording.seed)
 
         def contribution() -> Integers:
-            if recording.contribution is None:
-                made = stage.contribute(round_.number, self.state, self.own, secrets)
-                recording.contribution, recording.own = made
-            self._next_own = recording.own
-            return recording.contribution
+            if recording.contribution is not None:
+                self._next_own = recording.own
+                return recording.contribution
+            made, self._next_own = stage.contribute(round_.number, self.state, self.own, secrets)
+            if self._records:
+                recording.contribution, recording.own = made, self._next_own
+            return made
 
         seeded = replace(identity, random=secrets)
         return party_session(round_, seeded, state_hash(self.state), contribution)
@@ -363,7 +368,9 @@ class PartyRun:
                 "attempt": [] if attempt is None else [attempt.number, attempt.attempt],
                 "state": saved.state_to_plain(self.state),
                 "own": saved.state_to_plain(self.own),
-                "recording": None if self._recording is None else self._recording.to_plain(),
+                "recording": self._recording.to_plain()
+                if self._recording and self._records
+                else None,
             },
         )
 

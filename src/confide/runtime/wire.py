@@ -40,9 +40,9 @@ __all__ = [
     "RESULT",
     "SKIP",
     "Refusal",
+    "check_reach",
     "framed",
     "kind_of",
-    "most_total",
     "result_fields",
     "result_limit",
     "result_of",
@@ -131,42 +131,46 @@ def _layout(part: Plan) -> Layout:
 
 def result_limit(round_: Round) -> int:
     """The most bytes that a result has."""
-    beside = 3 * len(round_.plan.parties) * 64
-    return 2 * _layout(round_.part).wire_bytes + beside + (1 << 16) + _OVERHEAD
+    layout = _layout(round_.part)
+    # The sum; of a verified one also the sum of the masked vectors, with a carry of a byte at most.
+    sums = 2 * layout.wire_bytes + layout.size
+    return sums + len(round_.plan.parties) * 256 + (1 << 16) + _OVERHEAD
 
 
-def most_total(part: Plan) -> Integers:
-    """What honest parties' released sums do not exceed, by coordinate, shape `(sums.size,)`.
+def check_reach(round_: Round, totals: Integers) -> None:
+    """Refuses sums that honest parties' contributions do not add up to.
 
-    With noise, but for a probability of at most 2^-60 (`confide.plan.noise`).
+    With noise, honest sums are refused with a probability of at most 2^-60 (`confide.plan.noise`).
+
+    Raises:
+        VerificationError: If a number lies beyond their reach.
     """
+    part, start = round_.part, 0
     noisy = not isinstance(part.noise, NoNoise)
-    return np.concatenate(
-        [
-            np.full(
-                s.size,
-                len(part.parties) * s.lattice.party_range + (noise_tail(part, s) if noisy else 0),
+    for declared in part.sums.sums:
+        numbers = totals[start : start + declared.size]
+        most = len(part.parties) * declared.lattice.party_range
+        most += noise_tail(part, declared) if noisy else 0
+        if int(numbers.max()) > most or int(numbers.min()) < -most:
+            raise VerificationError(
+                f"sum {declared.name!r} of {round_} lies beyond what honest parties' contributions "
+                f"add up to (at most {most:,} lattice steps): somebody set it"
             )
-            for s in part.sums.sums
-        ]
-    )
+        start += declared.size
 
 
 def result_fields(round_: Round, result: RoundResult) -> dict[str, bytes]:
     """A result as the fields of an announcement.
 
     Raises:
-        ProtocolError: If a sum lies beyond its modulus, which honest parties' do but for a
-            probability of 2^-60.
+        VerificationError: If a sum lies beyond what honest parties can reach.
     """
     names = [p.name for p in round_.plan.parties]
+    check_reach(round_, result.totals)
     layout = _layout(round_.part)
-    words = layout.to_words(result.totals)
-    if not np.array_equal(layout.to_integers(words), result.totals):
-        raise ProtocolError(f"the sum of {round_} lies beyond what its parties can reach")
     return {
         "survivors": members_to_bytes(np.isin(names, result.survivors)),
-        "totals": layout.pack(words),
+        "totals": layout.pack(layout.to_words(result.totals)),
         "receipt": result.receipt or b"",
         "opening": result.opening or b"",
     }
@@ -190,10 +194,6 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
         )
     layout = _layout(part)
     integers = layout.to_integers(layout.unpack(totals))
-    if (np.abs(integers) > most_total(part)).any():
-        raise VerificationError(
-            f"a result of {round_} beyond what honest parties' contributions add up to: somebody "
-            "set it"
-        )
+    check_reach(round_, integers)
     names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
     return RoundResult(names, integers, receipt or None, opening or None)

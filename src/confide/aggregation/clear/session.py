@@ -153,9 +153,10 @@ class ClearCoordinator:
         for declared in self._round.part.sums.sums:
             part = integers[start : start + declared.size]
             limit = declared.lattice.party_range
-            if int(np.abs(part).max(initial=0)) > limit:
+            most = max(int(part.max()), -int(part.min()))
+            if most > limit:
                 raise VerificationError(
-                    f"{sender!r} contributes {int(np.abs(part).max()):,} lattice steps to "
-                    f"{declared.name!r}; its range is {limit:,}"
+                    f"{sender!r} contributes {most:,} lattice steps to {declared.name!r}; its "
+                    f"range is {limit:,}"
                 )
             start += declared.size

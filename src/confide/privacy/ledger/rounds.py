@@ -10,9 +10,9 @@ class totals (So et al. 2023, Securing Secure Aggregation, §3). So a party reme
 * of each dataset: the crowds over which exact sums of it were opened. A party cannot know what
   other parties opened under other plans, so exact sums of one dataset keep the same crowd.
 
-What noise hides is counted by the caps; here *exact* means: without noise in what the adversary sees.
-Noise per record or person protects that unit in every combination of sums, and no ownership group;
-the reports of a plan say so.
+What noise hides is counted by the caps; here *exact* means: without noise in what the adversary
+sees. Noise per record or person protects that unit in every combination of sums, and no ownership
+group; the reports of a plan say so.
 """
 
 from __future__ import annotations
