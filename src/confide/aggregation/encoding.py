@@ -23,8 +23,8 @@ from confide.randomness import public_generator
 
 __all__ = ["Accumulator", "Integers", "decode"]
 
-_BLOCK: Final = 1 << 18
-"""Numbers that are made of contributions at a time: two megabytes."""
+_BLOCK: Final = 1 << 15
+"""Numbers that are made of contributions at a time: as many as a cache holds."""
 
 Integers = NDArray[np.int64]
 
