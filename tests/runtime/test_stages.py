@@ -190,6 +190,14 @@ class TestOwnState:
                 means().plan(parties=list(NAMES)).with_stage(task=Task.of("own"))
             )
 
+    def test_stands_in_the_report(self):
+        from confide.report import views
+
+        kept = views(self.computation().plan(parties=list(NAMES))).metadata
+        assert any("keeps a state of its own" in line for line in kept)
+        without = views(means().plan(parties=list(NAMES))).metadata
+        assert not any("keeps a state of its own" in line for line in without)
+
     def test_that_grows_is_refused(self):
         grows = self.computation(lambda own: {"seen": np.append(own["seen"], 0.0)})
         plan = grows.plan(parties=list(NAMES), rounds=2)
