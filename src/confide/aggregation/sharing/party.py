@@ -279,8 +279,12 @@ class SharingParty(ABC, Generic[SecretsT]):
         pieces = wire.split(signatures, SIGNATURE_BYTES, count)
         payload = wire.consent_payload(self._transcript, self._survivors)
         indices = np.flatnonzero(signers)
-        for i in quorum_sample(self._masking, count, self._identity.random.bytes):
+        for i in self._signatures_to_verify(count):
             self._round.verify(self._names[indices[i]], "consent", payload, pieces[i])
+
+    def _signatures_to_verify(self, count: int) -> Iterable[int]:
+        """Which of so many signatures are verified: a sample, where that suffices for opening."""
+        return quorum_sample(self._masking, count, self._identity.random.bytes)
 
     @property
     def _survivor_names(self) -> tuple[str, ...]:

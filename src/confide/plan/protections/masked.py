@@ -30,7 +30,8 @@ def _chosen_state(plan: Plan) -> Judgement:
     if lying_parties(plan):
         return chosen_by_party(plan)
     return Outcome.DEFEATED, (
-        "the parties check each announced sum, so the next state is that of what they contributed"
+        "the parties check each announced sum, so the next state is that of what they contributed; "
+        "by skipping a round the coordinator keeps the state, and cannot choose another"
     )
 
 
