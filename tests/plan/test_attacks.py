@@ -152,7 +152,7 @@ def refusal(case):
     return ""
 
 
-every_size = pytest.mark.parametrize("n", range(2, 9))
+every_size = pytest.mark.parametrize("n", range(2, 8))
 every_aggregation = pytest.mark.parametrize(
     "aggregation", [Clear(), Masked(), Encrypted()], ids=["clear", "masked", "encrypted"]
 )
@@ -260,7 +260,9 @@ class TestOutcome:
                 continue
             found = finding(case.make(), "insider subtraction")
             if case.coordinator is HONEST and case.to is Recipients.COORDINATOR:
-                assert found.outcome is Outcome.ABSENT
+                # Only who reads the wires could get at the sums, through the encrypted channel.
+                tapped = case.network is not HONEST
+                assert found.outcome is (Outcome.ASSUMED if tapped else Outcome.ABSENT)
             else:
                 others = 6 - case.dropouts - case.coalition
                 assert found.outcome is Outcome.DEFEATED
@@ -354,11 +356,17 @@ class TestOutcome:
 
     @pytest.mark.parametrize("coordinator", Corruption)
     @pytest.mark.parametrize("rounds", [1, 9])
-    def test_a_coordinator_that_lies_chooses_the_state_of_later_rounds(self, coordinator, rounds):
-        plan = make_plan(rounds=rounds, threat=against(coordinator=coordinator))
+    @pytest.mark.parametrize("verified", [None, False])
+    @pytest.mark.parametrize("parties", [CURIOUS, MALICIOUS])
+    def test_a_liar_chooses_the_state_of_later_rounds(self, coordinator, rounds, verified, parties):
+        """A coordinator that lies, unless the parties check its sums, or any party that lies."""
+        threat = against(coordinator=coordinator, parties=parties)
+        plan = make_plan(rounds=rounds, aggregation=Masked(verified=verified), threat=threat)
         found = finding(plan, "state of the coordinator's choice")
-        chooses = coordinator is MALICIOUS and rounds > 1
-        assert found.outcome is (Outcome.REPORTED if chooses else Outcome.ABSENT)
+        lies, checked = coordinator is MALICIOUS, verified is None
+        chooses = rounds > 1 and ((lies and not checked) or parties is MALICIOUS)
+        stopped = Outcome.DEFEATED if rounds > 1 and lies else Outcome.ABSENT
+        assert found.outcome is (Outcome.REPORTED if chooses else stopped)
         assert ("NOT PRIVATE" in found.reason) is chooses
 
     def test_noise_over_the_ownership_group_bounds_what_any_state_asks(self):
