@@ -32,9 +32,12 @@ from confide.plan import (
     Corruption,
     Enclave,
     Encrypted,
+    Exchange,
     FixedCrowd,
     FullBatch,
     Masked,
+    Message,
+    MessageForm,
     Neighbours,
     NoiseShares,
     NoNoise,
@@ -45,6 +48,7 @@ from confide.plan import (
     PublicValue,
     Recipients,
     Release,
+    Role,
     Sum,
     SumGroup,
     Sums,
@@ -53,6 +57,7 @@ from confide.plan import (
     Unit,
 )
 from confide.plan.codec import optional
+from confide.plan.value import kinds_of
 
 CURIOUS = Threat(confidentiality=Adversary(coordinator=Corruption.CURIOUS))
 TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
@@ -61,7 +66,42 @@ TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
 few = settings(max_examples=30)
 
 
+def _with_exchange(owner="owner"):
+    """An owner tells a reader, has a row scored under its key; then five parties add up."""
+    honest = dict.fromkeys(("coordinator", "parties", "evaluator"), Corruption.HONEST)
+    trusted = Threat(confidentiality=Adversary(colluding_parties=0, **honest))
+    plan = make_plan(threat=trusted)
+    return replace(plan, stages=(_scoring(owner), plan.stage))
+
+
+def _scoring(owner):
+    of = (owner, "evaluator")
+    return Exchange(
+        task=Task("score"),
+        code=Code(package="package", version="1.0", digest=bytes(32)),
+        roles=[
+            Role(name=role, party=party.name)
+            for role, party in zip((*of, "reader"), PARTIES[:3], strict=True)
+        ],
+        messages=[
+            Message(
+                name="announced", sender=owner, receiver="reader", of=(owner,), shape=(2,),
+                form=MessageForm.RESULT, max_bytes=1000,
+            ),
+            Message(
+                name="public-key", sender=owner, receiver="evaluator", key=owner,
+                form=MessageForm.PUBLIC_KEY, max_bytes=1000,
+            ),
+            Message(
+                name="scores", sender="evaluator", receiver=owner, key=owner,
+                form=MessageForm.ENCRYPTED_RESULT, of=of, shape=(2,), max_bytes=1000,
+            ),
+        ],
+    )  # fmt: skip
+
+
 class TestCanonicalBytes:
+    @few
     @given(plan=plans())
     def test_are_read_as_the_plan(self, plan):
         read = Plan.from_canonical(plan.canonical())
@@ -96,6 +136,7 @@ class TestCanonicalBytes:
         shuffled = data.draw(st.permutations(plan.parties))
         assert replace(plan, parties=shuffled).hash == plan.hash
 
+    @few
     @given(plan=plans(), data=st.data())
     def test_are_shared_by_equal_plans_only(self, plan, data):
         path, _, new = data.draw(st.sampled_from(list(_changes(plan))))
@@ -121,11 +162,17 @@ class TestHash:
     BASES = (
         *golden.PLANS.values(),
         make_plan(noise=CentralNoise(1.5), sampling=PoissonSampling(0.25)),
+        _with_exchange(),
     )
 
     # Fields that no other valid value exists for, while all others stay as they are.
     DETERMINED = frozenset(
-        {(Plan, "schema_version"), (Party, "simulated"), (Coordinator, "simulated")}
+        {
+            (Plan, "schema_version"),
+            (Party, "simulated"),
+            (Coordinator, "simulated"),
+            (Role, "name"),  # messages name it
+        }
     )
 
     def test_changes_with_every_field(self):
@@ -145,6 +192,9 @@ class TestHash:
         before = make_plan().hash
         monkeypatch.setattr("confide.plan.plan.SCHEMA_VERSION", SCHEMA_VERSION + 1)
         assert make_plan(schema_version=SCHEMA_VERSION + 1).hash != before
+
+    def test_changes_with_the_name_of_a_role(self):
+        assert _with_exchange("owner").hash != _with_exchange("bank").hash
 
     def test_changes_with_the_mark_of_a_simulated_party(self):
         marked, unmarked = (Party.simulation("a") for _ in range(2))
@@ -308,7 +358,7 @@ class TestParties:
     def test_of_one_owner_hide_as_one(self):
         """Six parties of two owners: whoever is one of them subtracts its own."""
         chains = [replace(p, group=f"chain-{i % 2}") for i, p in enumerate(PARTIES[:6])]
-        with pytest.raises(PlanError, match="6 parties"):
+        with pytest.raises(PlanError, match="belong to 2 ownership groups, and it takes 3"):
             make_plan(parties=chains)
         three = [replace(p, group=f"chain-{i % 3}") for i, p in enumerate(PARTIES[:6])]
         assert make_plan(parties=three).colluding == 2
@@ -413,15 +463,17 @@ def _plain_values(value):
             yield from _plain_values(item)
 
 
-def _reachable(declared):
+def _reachable(declared, within=()):
     """Every (class, field) that a value of the declared type can hold."""
     found = set()
-    for argument in typing.get_args(declared):
-        found |= _reachable(argument)
-    if is_dataclass(declared):
+    for inner in (*typing.get_args(declared), *kinds_of(declared).values()):
+        found |= _reachable(inner, within)
+    # A kind that may hold its own family is looked into once.
+    if is_dataclass(declared) and declared not in within:
         hints = typing.get_type_hints(declared)
         for field in fields(declared):
-            found |= {(declared, field.name)} | _reachable(hints[field.name])
+            found |= {(declared, field.name)}
+            found |= _reachable(hints[field.name], (*within, declared))
     return found
 
 
@@ -450,11 +502,11 @@ def _changes(plan):
         owners = [(path[:i], step) for i, step in enumerate(path) if isinstance(step, str)]
         on_path = [(type(_at(plan, owner)), step) for owner, step in owners]
         declared = typing.get_type_hints(on_path[-1][0])[path[-1]]
-        others = (
-            [None, *GIVEN[on_path[-1]]]
-            if optional(declared)
-            else _others(declared, _at(plan, path))
-        )
+        others = GIVEN.get(on_path[-1], [])
+        if optional(declared):
+            assert others, f"GIVEN says no value for {on_path[-1]}"
+            others = [None, *others]
+        others = others or _others(declared, _at(plan, path))
         for new in others:
             yield path, on_path, new
 
@@ -474,17 +526,26 @@ VARIANTS = {
 }
 
 
-# What a field may hold that can be absent.
-GIVEN = {
+# What a field may hold that can be absent, or that names something else in the plan.
+GIVEN: dict[tuple[type, str], list[typing.Any]] = {
     (Party, "group"): ["owner", "another"],
+    (Masked, "verified"): [True, False],
+    (Message, "sender"): ["owner", "evaluator", "reader"],
+    (Message, "receiver"): ["owner", "evaluator", "reader"],
+    (Message, "key"): ["owner", "evaluator", "reader"],
+    (Message, "shape"): [(), (3,)],
+    (Role, "party"): ["party-03"],
     (Release, "parties"): [("party-00",), ("bureau-0",), ("party-01", "party-00")],
     (Release, "not_before"): ["2027-01-31T09:00:00Z", "2028-01-31T09:00:00Z"],
 }
 
 
 def _others(declared, value):
-    if isinstance(declared, types.UnionType):
-        return [VARIANTS[kind] for kind in typing.get_args(declared)]
+    kinds = kinds_of(declared).values() or (
+        typing.get_args(declared) if isinstance(declared, types.UnionType) else ()
+    )
+    if kinds:
+        return [VARIANTS[kind] for kind in kinds if kind in VARIANTS]
     if isinstance(value, Enum):
         return [member for member in type(value) if member is not value]
     others = {
