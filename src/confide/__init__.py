@@ -60,7 +60,7 @@ from confide.plan import (
     Threat,
     Unit,
 )
-from confide.privacy.guarantee import guarantee, statement, with_noise
+from confide.privacy.guarantee import Calibrated, guarantee, statement, with_noise
 from confide.privacy.ledger import Cap, Filter, Ledger
 from confide.report import Budget, quote, views
 
@@ -70,6 +70,7 @@ __all__ = [
     "Adversary",
     "Bernoulli",
     "Budget",
+    "Calibrated",
     "Cap",
     "Categorical",
     "CentralNoise",

@@ -5,7 +5,21 @@ from tests.computation.examples import NAMES, contribute_values, mean, update_me
 
 from confide.computation import code_of
 from confide.errors import PlanError
-from confide.plan import Code, Party, Sum, SumGroup, Task, Unit
+from confide.plan import (
+    CentralNoise,
+    Code,
+    Coordinator,
+    FixedCrowd,
+    Neighbours,
+    NoiseShares,
+    OpenCrowd,
+    Party,
+    Sum,
+    SumGroup,
+    Task,
+    Unit,
+)
+from confide.privacy.guarantee import Calibrated, statement, with_noise
 
 
 def scaled_update(state, totals):
@@ -24,12 +38,44 @@ class TestPlan:
         assert mean().plan(parties=NAMES, name="ages").name == "ages"
 
     def test_takes_further_fields(self):
-        plan = mean().plan(parties=list("abcde"), rounds=3, dropouts=1, seed=9)
+        plan = mean().plan(parties=list("abcde"), rounds=3, dropouts=1, seed=9, crowd=FixedCrowd())
         assert (plan.rounds, plan.dropouts, plan.seed) == (3, 1, 9)
+        assert plan.fixed_crowd
+
+    def test_takes_its_noise_by_epsilon(self):
+        given = Calibrated(kind=NoiseShares, epsilon=3.0, delta=1e-6)
+        plan = mean().plan(parties=NAMES, rounds=2, noise=given)
+        assert plan == with_noise(
+            mean().plan(parties=NAMES, rounds=2), NoiseShares, epsilon=3.0, delta=1e-6
+        )
+
+    def test_takes_noise_without_which_its_crowd_would_be_refused(self):
+        fields = {
+            "parties": list("abcdefgh"),
+            "rounds": 3,
+            "dropouts": 1,
+            "neighbours": Neighbours(unit=Unit.PARTY),
+        }
+        computation = mean(
+            sums=SumGroup((Sum(name="total", unit=Unit.PARTY, unit_bound=8, capacity=1),
+                           Sum(name="count", unit=Unit.PARTY, unit_bound=100, capacity=1)))
+        )  # fmt: skip
+        with pytest.raises(PlanError, match="differences of opened sums"):
+            computation.plan(**fields)
+        given = Calibrated(kind=NoiseShares, epsilon=3.0, delta=1e-3)
+        plan = computation.plan(**fields, noise=given)
+        assert isinstance(plan.crowd, OpenCrowd)
+        assert 2.99 < statement(plan).epsilon <= 3.0
+
+    def test_with_central_noise_is_refused_where_it_covers_no_firm(self):
+        given = Calibrated(kind=CentralNoise, epsilon=3.0, delta=1e-6)
+        with pytest.raises(PlanError, match="differences of opened sums"):
+            mean().plan(parties=list("abcdefgh"), rounds=3, dropouts=1, noise=given)
 
     def test_takes_bare_names_for_simulated_parties_and_parties_as_they_are(self):
         real = Party("real", b"k" * 32)
-        plan = mean().plan(parties=["a", real, "b", "c"])
+        coordinator = Coordinator(b"c" * 32)
+        plan = mean().plan(parties=["a", real, "b", "c"], coordinator=coordinator)
         assert plan.party("a") == Party.simulation("a")
         assert plan.party("real") is real
 

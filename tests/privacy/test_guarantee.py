@@ -9,10 +9,14 @@ import pytest
 from scipy.stats import binom, norm
 from tests.plan.examples import PARTIES, TRUSTED, make_plan, make_sum
 
+from confide.errors import PlanError
 from confide.plan import (
     CentralNoise,
     Clear,
     Neighbours,
+    NoiseShares,
+    NoNoise,
+    OpenCrowd,
     PoissonSampling,
     Relation,
     SumGroup,
@@ -72,6 +76,23 @@ def test_an_attack_on_the_coins_finds_no_more_than_is_said():
     assert found - chance <= statement(plan).tpr[1] <= found + chance
     one_coin = profile_of(dp.PoissonSampledDpEvent(rate, dp.GaussianDpEvent(multiplier)))
     assert one_coin.tpr(0.01) < found - chance
+
+
+class TestNoiseForAnEpsilon:
+    def test_replaces_noise_without_which_the_plan_would_be_refused(self):
+        plan = make_plan(
+            neighbours=Neighbours(unit=Unit.PARTY),
+            sums=SumGroup((make_sum(unit=Unit.PARTY, capacity=1),)),
+            rounds=3,
+            dropouts=1,
+            noise=NoiseShares(noise_multiplier=1.0, delta=1e-3),
+        )
+        with pytest.raises(PlanError, match="differences of opened sums"):
+            replace(plan, noise=NoNoise())
+        for epsilon in (8.0, 2.0, 0.5):
+            plan = with_noise(plan, NoiseShares, epsilon=epsilon, delta=1e-3)
+            assert 0.99 * epsilon < statement(plan).epsilon <= epsilon
+        assert isinstance(plan.crowd, OpenCrowd)
 
 
 class TestGuarantee:

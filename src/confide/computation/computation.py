@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.computation.code import code_of
 from confide.errors import PlanError
-from confide.plan import Party, Plan, SumGroup, Sums, Task, Unit
+from confide.plan import NoNoise, Party, Plan, SumGroup, Sums, Task, Unit
+from confide.privacy.guarantee import plan_with
 
 __all__ = ["Computation", "Contribute", "Data", "State", "Totals", "Update", "as_parties"]
 
@@ -107,14 +108,17 @@ class Computation:
         Args:
             parties: The parties; a bare name stands for a simulated party.
             **fields: Further fields of `confide.plan.Plan`, such as `aggregation`, and of its one
-                stage (`confide.plan.Sums`), such as `rounds`.
+                stage (`confide.plan.Sums`), such as `rounds`. As `noise` also the ε that it keeps,
+                `confide.privacy.guarantee.Calibrated`.
 
         Raises:
             PlanError: If the plan must not be made.
         """
         own = {key: fields.pop(key) for key in _STAGE_FIELDS & fields.keys()}
         named = {"name": self.task.name, **fields}
-        return Plan(parties=as_parties(parties), stages=(self.stage(**own),), **named)
+        noise = named.pop("noise", NoNoise())
+        stages = (self.stage(**own),)
+        return plan_with(noise, parties=as_parties(parties), stages=stages, **named)
 
     def stage(self, **fields: Any) -> Sums:
         """A stage that runs this computation, for a plan of several.

@@ -13,7 +13,6 @@ from confide.errors import PlanError
 from confide.plan import (
     CentralNoise,
     Coordinator,
-    FixedCrowd,
     NoiseShares,
     NoNoise,
     Party,
@@ -21,9 +20,8 @@ from confide.plan import (
     Sums,
 )
 from confide.plan.fields import Key, keys_of
-from confide.plan.protection import DELTA
 from confide.plan.written import Reader
-from confide.privacy.guarantee import with_noise
+from confide.privacy.guarantee import Calibrated, plan_with
 
 __all__ = ["STAGE_KEY", "read_plan", "stage_keys", "top_keys"]
 
@@ -32,15 +30,6 @@ STAGE_KEY: Final = "stage"
 
 _OF_SEVERAL: Final = frozenset({"name", "budget"})
 """What a stage has only in a plan of several."""
-
-
-@dataclass(frozen=True)
-class _Calibrated:
-    """Noise that is given by ε: how much of it follows from the rest of the plan."""
-
-    kind: type[CentralNoise | NoiseShares]
-    epsilon: float
-    delta: float
 
 
 @dataclass(frozen=True)
@@ -72,9 +61,8 @@ def read_plan(text: str, where: str) -> tuple[Plan, tuple[Computation, ...]]:
         raise PlanError(f"{where} is no TOML: {error}") from error
     fields = _read(given, where)
     computed: tuple[_Computed, ...] = fields.pop("stages")
-    plan = _with_noise(
-        fields.pop("noise", NoNoise()), {**fields, "stages": tuple(c.stage for c in computed)}
-    )
+    fields["stages"] = tuple(c.stage for c in computed)
+    plan = plan_with(fields.pop("noise", NoNoise()), **fields)
     return plan, tuple(c.computation for c in computed)
 
 
@@ -125,17 +113,6 @@ def _refuse_both(given: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _with_noise(noise: Any, fields: Mapping[str, Any]) -> Plan:
-    """The plan of these fields with this noise."""
-    if not isinstance(noise, _Calibrated):
-        return Plan(**fields, noise=noise)
-    # What noise ε takes does not depend on the crowd. But without any noise yet, only a fixed crowd
-    # may be allowed, so the plan has one until its noise is known.
-    bare = Plan(**{**fields, "crowd": FixedCrowd()})
-    private = with_noise(bare, noise.kind, epsilon=noise.epsilon, delta=noise.delta)
-    return Plan(**fields, noise=private.noise)
-
-
 def _party(*, name: str, key: bytes | None = None, group: str | None = None) -> Party:
     return Party.simulation(name, group) if key is None else Party(name, key, group=group)
 
@@ -145,7 +122,7 @@ def _noise(kind: type[CentralNoise | NoiseShares], **given: Any) -> Any:
         return kind(**given)
     if "noise_multiplier" in given:
         raise PlanError("both epsilon and noise_multiplier; give one, the other follows")
-    return _Calibrated(kind, given["epsilon"], given.get("delta", DELTA))
+    return Calibrated(kind=kind, **given)
 
 
 def _stage(*, task: Mapping[str, Any], **fields: Any) -> _Computed:

@@ -15,25 +15,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confide.errors import PlanError
 from confide.plan import (
     CentralNoise,
+    FixedCrowd,
     FullBatch,
     Neighbours,
+    Noise,
     NoiseShares,
     NoNoise,
     Plan,
     Relation,
 )
+from confide.plan.protection import DELTA
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
     from confide.privacy.accounting.statement import PrivacyStatement
 
-__all__ = ["Guarantee", "guarantee", "statement", "with_noise"]
+__all__ = ["Calibrated", "Guarantee", "guarantee", "plan_with", "statement", "with_noise"]
 
 
 @dataclass(frozen=True)
@@ -218,8 +221,9 @@ def with_noise(
     """
     from confide.privacy.accounting.calibration import calibrate
 
-    relation, exact = _relation_of(plan), replace(plan, noise=NoNoise())
-    stages = list(zip(exact.sum_plans, map(plan.noise_factor, plan.sum_stages), strict=True))
+    # None of this reads the noise that the plan has: without noise it might be refused.
+    relation = _relation_of(plan)
+    stages = list(zip(plan.sum_plans, map(plan.noise_factor, plan.sum_stages), strict=True))
     multiplier = calibrate(
         lambda z: _composed(
             [_repeated(_round_event(part, z * factor), part.rounds) for part, factor in stages]
@@ -232,6 +236,41 @@ def with_noise(
     )
     enough = max(_plan_multiplier(part, multiplier, factor, relation) for part, factor in stages)
     return replace(plan, noise=kind(enough, delta))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """Noise that is given by ε: how much of it follows from the rest of the plan.
+
+    Attributes:
+        kind: Who adds the noise.
+        epsilon: ε for all rounds together, against as many colluding parties as the threat allows.
+        delta: δ.
+    """
+
+    kind: type[CentralNoise | NoiseShares]
+    epsilon: float
+    delta: float = DELTA
+
+
+def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
+    """A plan with its noise, also where it must not be made without.
+
+    Args:
+        noise: The noise, or the ε that it keeps.
+        **fields: The other fields of the plan.
+
+    Raises:
+        PlanError: If the plan must not be made, ε or δ is out of range, or the lattices cannot hold
+            the noise.
+    """
+    if not isinstance(noise, Calibrated):
+        return Plan(**fields, noise=noise)
+    # What noise ε takes does not depend on the crowd. But an open crowd may need the noise that is
+    # looked for, so the crowd is fixed until it is found.
+    bare = Plan(**{**fields, "crowd": FixedCrowd()})
+    found = with_noise(bare, noise.kind, epsilon=noise.epsilon, delta=noise.delta)
+    return Plan(**fields, noise=found.noise)
 
 
 def _plan_multiplier(part: Plan, multiplier: float, factor: float, relation: Relation) -> float:
