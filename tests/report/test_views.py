@@ -679,6 +679,15 @@ class TestSumFacts:
             assert float(said[3]) < facts.sensitivity <= 1.01 * float(said[3])
             assert ("all 7 parties" in facts.bound) == neighbours.person_at_several_parties
 
+    def test_of_an_ownership_group_say_how_many_parties_it_has(self):
+        computation = totals(size=1, unit=Unit.PARTY)
+        plan = plan_of(8, computation=computation, neighbours=Neighbours(unit=Unit.PARTY))
+        joined = tuple(Party.simulation(p.name, "north") for p in plan.parties[:2])
+        plan = replace(plan, parties=(*joined, *plan.parties[2:]))
+        (columns, _) = views(plan).sums
+        assert columns.bound.startswith("one party more or less moves it by at most 8 in L2,")
+        assert columns.bound.endswith("; an ownership group has up to 2 parties, and each counts")
+
     def test_of_persons_at_several_parties_are_what_a_run_shows(self):
         """A new person at all parties: the exact sums of two runs, subtracted."""
         computation = totals(size=1, unit=Unit.PERSON)

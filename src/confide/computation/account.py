@@ -161,7 +161,7 @@ def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request
             f"{plan.sums.unit.value}"
             + (" because its rows fill the capacity" if at_capacity else "")
             + "; a ledger counts no such event: declare the relation 'replace-one' over "
-            f"{plan.sums.unit.value}s, or raise the capacity"
+            f"{plan.sums.unit.plural}, or raise the capacity"
         )
     exact = isinstance(plan.noise, CentralNoise)
     noised = released if exact and released else released | {_COORDINATOR}

@@ -68,7 +68,7 @@ def check_noise(plan: Plan) -> None:
     if plan.noise.delta * units >= 1:
         raise PlanError(
             f"delta is {plan.noise.delta:g} and the plan counts up to {units:,} "
-            f"{plan.sums.unit.value}s: at 1/{units:,} or more it allows to publish one of them "
+            f"{plan.sums.unit.plural}: at 1/{units:,} or more it allows to publish one of them "
             f"whole. Lower delta below {1 / units:.1g}"
         )
     if isinstance(plan.noise, NoiseShares) and plan.honest_survivors < 1:

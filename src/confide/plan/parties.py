@@ -50,6 +50,11 @@ class Unit(Enum):
         order = list(Unit)
         return order.index(self) >= order.index(other)
 
+    @property
+    def plural(self) -> str:
+        """Several of them, in words."""
+        return "parties" if self is Unit.PARTY else f"{self.value}s"
+
 
 class Relation(Enum):
     """The neighbouring relation."""

@@ -368,10 +368,12 @@ def _bound(plan: Plan, declared: Sum) -> str:
     )
     if distance == 2 and not replaced:
         sentence += f"; it is twice the bound, because it changes what its {unit} contributes"
-    if plan.reach > 1:
+    if plan.neighbours.person_at_several_parties:
         sentence += f"; a person may be at all {plan.reach:,} parties, and each counts"
+    elif plan.reach > 1:
+        sentence += f"; an ownership group has up to {plan.reach:,} parties, and each counts"
     if declared.unit is not Unit.PARTY:
-        sentence += f"; a party counts at most {declared.capacity:,} {unit}s"
+        sentence += f"; a party counts at most {declared.capacity:,} {declared.unit.plural}"
         if distance == 1:
             sentence += (
                 f", and at one that has as many or more a {who} moves it twice as far, because "

@@ -90,6 +90,11 @@ def test_what_nothing_protects_says_so():
     )
 
 
+def test_whole_parties_are_named_in_the_plural():
+    found = statement(dp.GaussianDpEvent(2.0), unit=Unit.PARTY)
+    assert found.sentence.startswith("Whoever wants to find out which parties took part, and")
+
+
 def test_the_relation_is_a_part_of_it():
     added, replaced = (statement(SAMPLED, relation=r) for r in Relation)
     assert replaced.epsilon == pytest.approx(2.4778, abs=2e-4)

@@ -110,7 +110,7 @@ class PrivacyStatement:
             )
         found = _up(100 * self.tpr[1], digits=2)
         return (
-            f"Whoever wants to find out which {self.unit.value}s took part, and knows everything "
+            f"Whoever wants to find out which {self.unit.plural} took part, and knows everything "
             f"else, finds at most {found} % of them at 1 % false alarms (by guessing: 1 %)."
         )
 
