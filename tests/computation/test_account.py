@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from confide.computation import Account, Computation
+from confide.computation import Account, Checkpoint, Computation
 from confide.engines import Drop, simulate
 from confide.errors import BudgetError, DataError, LedgerError
 from confide.plan import (
@@ -26,6 +26,9 @@ from confide.privacy.ledger import Cap, Filter, Ledger
 
 NAMES = ("ash", "birch", "cedar", "dogwood")
 ROWS = {name: {"x": np.full(20, 0.5)} for name in NAMES}
+CURIOUS = Threat(
+    confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
+)
 HONEST = Threat(
     confidentiality=Adversary(coordinator=Corruption.HONEST, network=Corruption.CURIOUS)
 )
@@ -105,7 +108,7 @@ class TestCharge:
         assert all(charged == pytest.approx(statement(plan).mu) for row in seen for charged in row)
 
     def test_is_of_the_rounds_that_a_party_contributed_to(self, accounts):
-        plan = plan_of(dropouts=1)
+        plan = plan_of(dropouts=1, threat=CURIOUS)
         run(plan, accounts, drops=[Drop("birch", 1, 3)])
         used = {n: a.ledger.charges()[0].used for n, a in accounts.items()}
         assert used == {"ash": 5, "birch": 2, "cedar": 5, "dogwood": 5}
@@ -149,11 +152,12 @@ class TestRefusal:
 
     def test_comes_when_the_cap_is_reached(self, accounts):
         plan = plan_of()
-        for _ in range(int((_mu_cap() / statement(plan).mu) ** 2)):
-            run(plan, accounts)
+        fitting = int((_mu_cap() / statement(plan).mu) ** 2)
+        for seed in range(fitting):
+            run(plan_of(seed=seed), accounts)
         spent = [mu(account) for account in accounts.values()]
         with pytest.raises(BudgetError):
-            run(plan, accounts)
+            run(plan_of(seed=fitting), accounts)
         assert [mu(account) for account in accounts.values()] == spent
 
     @pytest.mark.parametrize(
@@ -194,10 +198,11 @@ class TestFailure:
             return {"total": data["x"]}
 
         computation = totals(failing)
-        with pytest.raises(RuntimeError):
-            run(plan_of(computation), accounts, computation)
-        used = [account.ledger.charges()[0].used for account in accounts.values()]
-        assert sorted(used) == [2, 2, 3, 3]
+        plan = plan_of(computation, dropouts=1, threat=CURIOUS)
+        with pytest.raises(RuntimeError, match="on fire"):
+            run(plan, accounts, computation, drops=[Drop("birch", 2, at="advertise")])
+        used = {name: account.ledger.charges()[0].used for name, account in accounts.items()}
+        assert used == {"ash": 3, "birch": 2, "cedar": 3, "dogwood": 3}
 
     def test_of_the_ledger_in_a_round_computes_nothing_more(self, accounts):
         calls = []
@@ -243,6 +248,44 @@ class TestFailure:
         run(plan, accounts, checkpoint=tmp_path / "run")
         for account in accounts.values():
             assert mu(account) == pytest.approx(statement(plan).mu, rel=1e-6)
+
+    @pytest.mark.parametrize("writes", range(1, 12))
+    def test_after_any_checkpoint_goes_on_with_what_no_party_began(
+        self, accounts, tmp_path, monkeypatch, writes
+    ):
+        """The ledgers know later attempts than the checkpoint, which no party begins twice."""
+        plan, written, write = plan_of(), [], Checkpoint.write
+
+        def stopped(checkpoint, path):
+            write(checkpoint, path)
+            written.append(checkpoint)
+            if len(written) == writes:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Checkpoint, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, accounts, checkpoint=tmp_path / "run")
+        finished = run(plan, accounts, checkpoint=tmp_path / "run")
+        assert [entry["round"] for entry in finished.rounds] == list(range(5))
+        for account in accounts.values():
+            assert mu(account) >= 0.999 * statement(plan).mu
+
+    @pytest.mark.parametrize("calls", [1, 6, 10, 20])
+    def test_in_a_round_is_another_attempt_at_it(self, accounts, tmp_path, calls):
+        seen = []
+
+        def stopped(state, data, rng):
+            seen.append(1)
+            if len(seen) == calls:
+                raise KeyboardInterrupt
+            return {"total": data["x"]}
+
+        computation = totals(stopped)
+        plan = plan_of(computation)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, accounts, computation, checkpoint=tmp_path / "run")
+        finished = run(plan, accounts, computation, checkpoint=tmp_path / "run")
+        assert [entry["survivors"] for entry in finished.rounds] == [4] * 5
 
 
 class TestGuarantee:

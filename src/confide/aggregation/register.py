@@ -101,8 +101,13 @@ class RoundRegister:
 
     def knows(self, round_: Round) -> bool:
         """Whether an attempt is the latest one claimed."""
+        return _attempt(round_).place == self.latest
+
+    @property
+    def latest(self) -> tuple[int, int]:
+        """The round and the attempt that were claimed last; (-1, 0) before the first."""
         with self._lock:
-            return _attempt(round_).place == self._rounds.latest
+            return self._rounds.latest
 
     @property
     def spent(self) -> frozenset[int]:
@@ -173,9 +178,10 @@ class LedgerRegister(RoundRegister):
             for number, attempt, survivors in self._ledger.openings(self._plan.hash)
         )
 
-    def knows(self, round_: Round) -> bool:
-        """See `RoundRegister.knows`; read from the disk."""
-        return self._ledger.latest_attempt(self._plan.hash) == _attempt(round_).place
+    @property
+    def latest(self) -> tuple[int, int]:
+        """See `RoundRegister.latest`; read from the disk."""
+        return self._ledger.latest_attempt(self._plan.hash)
 
     def _answer(self, round_: Round, step: int, digest: bytes) -> None:
         self._check(round_)

@@ -282,7 +282,8 @@ class _Simulation:
         self.history: list[Mapping[str, Any]] = []
         if start is not None:
             self.history = list(start.history)
-            self._coordinator.resume(start)
+            claimed = max(party.identity.register.latest for party in parties.values())
+            self._coordinator.resume(start, claimed)
         self.results: list[RoundResult] = []
         self._inputs, self._accounts = exchanges, accounts
         self.exchanged: dict[str, ExchangeRun] = {}

@@ -180,11 +180,21 @@ class CoordinatorRun:
             return None
         return self._round.part.release.earliest
 
-    def resume(self, start: Checkpoint) -> None:
-        """Goes on from a checkpoint of a simulation; `begin` gives the first messages."""
+    def resume(self, start: Checkpoint, claimed: tuple[int, int] = (-1, 0)) -> None:
+        """Goes on from a checkpoint of a simulation; `begin` gives the first messages.
+
+        Args:
+            start: The checkpoint.
+            claimed: The latest round and attempt that a party took part in. After a crash in a
+                round these may be later than the checkpoint, and no party begins them twice.
+        """
         self.number, self.state = start.next_round, start.state
         self._openings = list(start.openings)
         self._reached = dict.fromkeys(self._reached, start.next_round)
+        number, opened = self.number, {opening.number for opening in self._openings}
+        while number in opened:  # `begin` skips these.
+            number += 1
+        self._next_attempt = claimed[1] + 1 if claimed[0] == number else 0
 
     # --- messages --------------------------------------------------------------------------------
 

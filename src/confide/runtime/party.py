@@ -191,14 +191,16 @@ class PartyRun:
             participant.settle()
 
     def resume(self, start: Checkpoint) -> None:
-        """Goes on from a checkpoint of a simulation: its state, openings and own state."""
+        """Goes on from a checkpoint of a simulation: its state, openings and own state.
+
+        A register that forgets takes the openings in. A ledger knows those of its rounds better: a
+        party that left before its consent opened nothing.
+        """
         self.number, self.state = start.next_round, start.state
         self.own = start.own.get(self.name, {})
         for opening in start.openings:
-            if (
-                self.name in opening.survivors
-                and opening.number not in self._identity.register.spent
-            ):
+            known = self._identity.register.latest >= (opening.number, opening.attempt)
+            if self.name in opening.survivors and not known:
                 round_ = Round(self._plan, opening.number, opening.attempt)
                 self._identity.register.claim(round_)
                 self._identity.register.consent(round_, opening.survivors)

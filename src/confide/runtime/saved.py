@@ -173,9 +173,10 @@ class ReplayedRegister(RoundRegister):
         """See `RoundRegister.answered`."""
         self._real.answered(round_, step, announcement, answer)
 
-    def knows(self, round_: Round) -> bool:
-        """See `RoundRegister.knows`."""
-        return self._real.knows(round_)
+    @property
+    def latest(self) -> tuple[int, int]:
+        """See `RoundRegister.latest`."""
+        return self._real.latest
 
     @property
     def spent(self) -> frozenset[int]:
