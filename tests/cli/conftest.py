@@ -54,6 +54,8 @@ def confide(folder, monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["confide", *map(str, arguments)])
+        # The script belongs to no package; `python -m pytest` does, which usage lines would name.
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
         code = 0
         try:
             main()

@@ -12,6 +12,7 @@ PLAN = """
 name = "private"
 rounds = 3
 dropouts = 1
+crowd = "fixed"
 [[party]]
 name = "alder"
 [[party]]

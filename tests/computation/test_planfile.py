@@ -408,7 +408,8 @@ STAGES = (
 class TestStages:
     def test_are_read_in_order_each_with_its_computation(self):
         made, computations = read_plan(text_of(task=STAGES), "plan.toml")
-        scales, training = made.stages
+        scales, training = made.sum_stages
+        assert made.sum_stages == made.stages
         assert (scales.name, scales.rounds, scales.budget) == ("scales", 1, 0.25)
         assert (training.name, training.rounds, training.budget) == ("training", 3, 0.75)
         assert (scales.sampling, training.sampling) == (FullBatch(), PoissonSampling(0.5))

@@ -10,6 +10,7 @@ from tests.computation.examples import NAMES, mean
 
 from confide.computation import Checkpoint, checked_state, state_hash
 from confide.errors import DataError
+from confide.plan import Opening
 
 DTYPES = ["<f8", ">f8", "<f4", "<f2", "<i8", ">i4", "<u2", "|i1", "|u1", "|b1"]
 arrays = st.sampled_from(DTYPES).flatmap(
@@ -31,7 +32,9 @@ def plan():
 def checkpoint(plan):
     state = checked_state({"mean": np.float64(0.1), "w": np.arange(6.0).reshape(2, 3)})
     history = ({"round": 0, "loss": 0.1}, {"round": 1, "loss": 1e-17, "dropped": "a, ä"})
-    return Checkpoint(plan.hash, 2, state, history)
+    openings = (Opening(0, 0, NAMES), Opening(1, 2, NAMES))
+    own = {"a": checked_state({"bias": np.float64(0.5)}, "own")}
+    return Checkpoint(plan.hash, 2, state, history, openings, own)
 
 
 @pytest.fixture
@@ -116,7 +119,10 @@ class TestCheckpoint:
         read = Checkpoint.read(path, plan)
         assert (read.plan_hash, read.next_round) == (plan.hash, 2)
         assert read.history == checkpoint.history
+        assert read.openings == checkpoint.openings
         assert_same(read.state, checkpoint.state)
+        assert read.own.keys() == {"a"}
+        assert_same(read.own["a"], checkpoint.own["a"])
 
     @given(state=states)
     def test_reads_back_every_state_with_the_same_hash(self, state, plan, tmp_path_factory):
@@ -151,10 +157,13 @@ class TestCheckpoint:
     def test_is_safetensors_and_json_and_no_pickle(self, checkpoint, path):
         checkpoint.write(path)
         data = path.read_bytes()
-        assert_same(dict(sorted(load(data).items())), checkpoint.state)
+        tensors = load(data)
+        assert tensors.pop("own/a/bias") == 0.5
+        assert_same(dict(sorted(tensors.items())), checkpoint.state)
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-        assert json.loads(metadata["run"]) == [2, list(checkpoint.history)]
+        openings = [[o.number, o.attempt, list(o.survivors)] for o in checkpoint.openings]
+        assert json.loads(metadata["run"]) == [2, list(checkpoint.history), openings]
         assert metadata.keys() == {"format", "plan", "run", "digest"}
 
 
@@ -194,13 +203,15 @@ class TestReadingAStrangeFile:
                 continue
             # Padding and the order of keys may change, what the checkpoint says may not.
             assert (read.next_round, read.history) == (2, checkpoint.history)
+            assert read.openings == checkpoint.openings
             assert_same(read.state, checkpoint.state)
+            assert_same(read.own["a"], checkpoint.own["a"])
 
     @pytest.mark.parametrize(
         ("change", "refusal"),
         [
             ({"format": None}, "no checkpoint of this format"),
-            ({"format": "confide checkpoint 2"}, "no checkpoint of this format"),
+            ({"format": "confide checkpoint 1"}, "no checkpoint of this format"),
             ({"plan": None}, "belongs to plan"),
             ({"run": None}, "damaged"),
             ({"run": "[3, []]"}, "damaged"),
