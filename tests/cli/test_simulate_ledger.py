@@ -12,7 +12,6 @@ PLAN = """
 name = "private"
 rounds = 3
 dropouts = 1
-crowd = "fixed"
 [[party]]
 name = "alder"
 [[party]]

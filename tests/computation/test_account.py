@@ -26,9 +26,6 @@ from confide.privacy.ledger import Cap, Filter, Ledger
 
 NAMES = ("ash", "birch", "cedar", "dogwood")
 ROWS = {name: {"x": np.full(20, 0.5)} for name in NAMES}
-CURIOUS = Threat(
-    confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
-)
 HONEST = Threat(
     confidentiality=Adversary(coordinator=Corruption.HONEST, network=Corruption.CURIOUS)
 )
@@ -108,7 +105,7 @@ class TestCharge:
         assert all(charged == pytest.approx(statement(plan).mu) for row in seen for charged in row)
 
     def test_is_of_the_rounds_that_a_party_contributed_to(self, accounts):
-        plan = plan_of(dropouts=1, threat=CURIOUS)
+        plan = plan_of(dropouts=1)
         run(plan, accounts, drops=[Drop("birch", 1, 3)])
         used = {n: a.ledger.charges()[0].used for n, a in accounts.items()}
         assert used == {"ash": 5, "birch": 2, "cedar": 5, "dogwood": 5}
@@ -198,7 +195,7 @@ class TestFailure:
             return {"total": data["x"]}
 
         computation = totals(failing)
-        plan = plan_of(computation, dropouts=1, threat=CURIOUS)
+        plan = plan_of(computation, dropouts=1)
         with pytest.raises(RuntimeError, match="on fire"):
             run(plan, accounts, computation, drops=[Drop("birch", 2, at="advertise")])
         used = {name: account.ledger.charges()[0].used for name, account in accounts.items()}

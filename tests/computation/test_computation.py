@@ -67,7 +67,7 @@ class TestPlan:
         assert isinstance(plan.crowd, OpenCrowd)
         assert 2.99 < statement(plan).epsilon <= 3.0
 
-    def test_with_central_noise_is_refused_where_it_covers_no_firm(self):
+    def test_with_noise_of_a_coordinator_that_may_lie_is_refused_like_exact_sums(self):
         given = Calibrated(kind=CentralNoise, epsilon=3.0, delta=1e-6)
         with pytest.raises(PlanError, match="differences of opened sums"):
             mean().plan(parties=list("abcdefgh"), rounds=3, dropouts=1, noise=given)
