@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.aggregation import support
-from tests.aggregation.relays import Relay, Relays
+from tests.aggregation.relays.protection import Relays
+from tests.aggregation.relays.sessions import Relay
 from tests.report.support import plan_of, rows_of, totals
 
 import confide
@@ -16,7 +17,7 @@ from confide import canonical
 from confide.aggregation import Traffic, coordinator_session, message_kinds, run_round
 from confide.aggregation.machinery import machinery_of, register
 from confide.aggregation.traffic import round_bytes
-from confide.engines import simulate
+from confide.engines import Drop, simulate
 from confide.errors import PlanError
 from confide.plan import (
     ATTACKS,
@@ -178,6 +179,16 @@ class TestRuns:
         run = simulate(plan, data, computation=totals())
         masked = simulate(plan_of(threat=CURIOUS), data, computation=totals())
         assert np.array_equal(run.totals[0].totals, masked.totals[0].totals)
+
+    @pytest.mark.parametrize("at", ["split", "contribution"])
+    def test_bear_a_dropout_in_the_engine(self, at):
+        """At its own kind of message, or at one that stands for it."""
+        plan = plan_of(aggregation=relays(), threat=CURIOUS, dropouts=1)
+        gone = plan.parties[1].name
+        drops = [Drop(gone, 0, at=at)]
+        run = simulate(plan, rows_of(plan), computation=totals(), drops=drops)
+        assert run.rounds[0]["dropped"] == gone
+        assert gone not in run.totals[0].survivors
 
 
 SOURCES = Path(confide.__file__).parent

@@ -58,8 +58,9 @@ class Drop:
         first_round: The first round it drops out of, from zero.
         last_round: The last one; the first only, if not given.
         at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
-            'contribution', 'consent' or 'opened', and before an enclave 'challenge'. One that the
-            protection does not have stands for 'contribution'.
+            'contribution', 'consent' or 'opened', before an enclave 'challenge', or one that the
+            plan's protection adds. One that the protection does not have stands for 'contribution',
+            or for its first kind if it has no 'contribution'.
     """
 
     party: str
@@ -352,7 +353,7 @@ class _Simulation:
         kinds = message_kinds(self._plan)
         for drop in self._drops:
             if drop.party == name and drop.covers(number):
-                return drop.at if drop.at in kinds else "contribution"
+                return next((at for at in (drop.at, "contribution") if at in kinds), kinds[0])
         return None
 
     def _cause(self) -> Exception | None:
@@ -457,6 +458,7 @@ def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
 
 def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
     names = {p.name for p in plan.parties}
+    kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *message_kinds(plan))))
     for drop in drops:
         if drop.party not in names:
             raise DataError(f"{drop.party!r} cannot drop out; {nearest(drop.party, names)}")
@@ -465,10 +467,8 @@ def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
                 f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
                 f"{plan.rounds - 1}"
             )
-        if drop.at not in MESSAGE_KINDS:
-            raise DataError(
-                f"{drop.party!r} drops out at {drop.at!r}; {nearest(drop.at, MESSAGE_KINDS)}"
-            )
+        if drop.at not in kinds:
+            raise DataError(f"{drop.party!r} drops out at {drop.at!r}; {nearest(drop.at, kinds)}")
         if drop.last_round is not None and drop.last_round < drop.first_round:
             raise DataError(
                 f"{drop.party!r} drops out of round {drop.first_round} and is back after round "

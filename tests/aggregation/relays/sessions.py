@@ -12,7 +12,7 @@ from tests.aggregation.relays.protection import Relays
 from confide import canonical
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.envelope import Round, fields_of
-from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered
+from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered, register
 from confide.aggregation.modular import Layout, Words
 from confide.aggregation.sharing.keys import TAG_BYTES, decrypt, encrypt, pairwise_key
 from confide.errors import DropoutError, ProtocolError
@@ -140,13 +140,16 @@ def _work(plan: Plan) -> Work:
     )
 
 
-MACHINERY = Machinery(
-    party=RelaysParty,
-    coordinator=lambda round_, state, invited, announcer, _: RelaysCoordinator(
-        round_, state, invited, announcer
+register(
+    Relays,
+    Machinery(
+        party=RelaysParty,
+        coordinator=lambda round_, state, invited, announcer, _: RelaysCoordinator(
+            round_, state, invited, announcer
+        ),
+        kinds_of=lambda _: KINDS,
+        sent=_sent,
+        most_bytes=_most_bytes,
+        work=_work,
     ),
-    kinds_of=lambda _: KINDS,
-    sent=_sent,
-    most_bytes=_most_bytes,
-    work=_work,
 )
