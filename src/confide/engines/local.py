@@ -27,7 +27,7 @@ from confide.computation import (
     State,
     find_computation,
 )
-from confide.errors import DataError, DropoutError, PlanError
+from confide.errors import DataError, DropoutError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
 from confide.plan.codec import nearest
@@ -171,6 +171,8 @@ def simulate(
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan allows.
         BudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
+        ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
+            computed or charged.
 
     Returns:
         The run: its final state, its history, and the sums that were released.
@@ -210,6 +212,7 @@ def simulate(
         for p in plan.parties
     }
     _check_exchanges(plan, exchanges or {})
+    _check_unopened(plan, parties, start)
     for party in parties.values():
         party.check_data()
         if start is not None:
@@ -283,8 +286,8 @@ class _Simulation:
         self.history: list[Mapping[str, Any]] = []
         if start is not None:
             self.history = list(start.history)
-            claimed = max(party.identity.register.latest for party in parties.values())
-            self._coordinator.resume(start, claimed)
+            self._coordinator.resume(start)
+        self._coordinator.start_after(p.identity.register.latest for p in parties.values())
         self.results: list[RoundResult] = []
         self._inputs, self._accounts = exchanges, accounts
         self.exchanged: dict[str, ExchangeRun] = {}
@@ -446,6 +449,26 @@ def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
     for name in accounts:
         if name not in names:
             raise DataError(f"an account of {name!r}, who is no party; {nearest(name, names)}")
+
+
+def _check_unopened(plan: Plan, parties: Mapping[str, PartyRun], start: Checkpoint | None) -> None:
+    """Refuses a run that would open sums again which some party helped to open before."""
+    first = 0 if start is None else start.next_round
+    known = set() if start is None else {opening.number for opening in start.openings}
+    for name, party in parties.items():
+        opened = sorted(n for n in party.identity.register.spent - known if n >= first)
+        if opened:
+            raise ProtocolError(
+                f"the ledger of {name!r} says that plan {plan.short_hash} ran before: the sum of "
+                f"round {opened[0]} was opened{_and_more(len(opened) - 1)}, and a round is opened "
+                "once, or two sums over different parties would tell them apart. Go on from that "
+                "run's checkpoint, simulate with ledgers in another folder, or make a new plan "
+                "(another seed makes one), whose cost is added in the ledger"
+            )
+
+
+def _and_more(rounds: int) -> str:
+    return f", and of {rounds} later round{'' if rounds == 1 else 's'}" if rounds else ""
 
 
 def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:

@@ -15,7 +15,7 @@ party alone. There is no transport, clock or thread inside:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -180,21 +180,21 @@ class CoordinatorRun:
             return None
         return self._round.part.release.earliest
 
-    def resume(self, start: Checkpoint, claimed: tuple[int, int] = (-1, 0)) -> None:
-        """Goes on from a checkpoint of a simulation; `begin` gives the first messages.
-
-        Args:
-            start: The checkpoint.
-            claimed: The latest round and attempt that a party took part in. After a crash in a
-                round these may be later than the checkpoint, and no party begins them twice.
-        """
+    def resume(self, start: Checkpoint) -> None:
+        """Goes on from a checkpoint of a simulation; `begin` gives the first messages."""
         self.number, self.state = start.next_round, start.state
         self._openings = list(start.openings)
         self._reached = dict.fromkeys(self._reached, start.next_round)
-        number, opened = self.number, {opening.number for opening in self._openings}
-        while number in opened:  # `begin` skips these.
-            number += 1
-        self._next_attempt = claimed[1] + 1 if claimed[0] == number else 0
+
+    def start_after(self, attempts: Iterable[tuple[int, int]]) -> None:
+        """Lets the first round begin with an attempt that no party took part in.
+
+        Args:
+            attempts: The round and attempt that each party remembers as its latest. An earlier
+                run may have ended in the middle of one; nobody takes part in it again.
+        """
+        begun = [attempt for number, attempt in attempts if number == self.number]
+        self._next_attempt = max(begun, default=-1) + 1
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -209,6 +209,7 @@ class CoordinatorRun:
             return {name: [message] for name, message in self._sent.items()}
         while not self.over and any(o.number == self.number for o in self._openings):
             self._skip(outbox)
+            self._next_attempt = 0
         return self._start(outbox, self._next_attempt)
 
     def receive(self, message: bytes) -> list[bytes]:

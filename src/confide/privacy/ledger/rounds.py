@@ -101,7 +101,8 @@ class Rounds(Generic[Survivors]):
         if attempt.number in self._spent:
             raise ProtocolError(
                 f"{attempt} is spent: this party has helped to open its sum, and a second sum over "
-                "other survivors would tell them apart. Go on with the next round"
+                "other survivors would tell them apart. Go on with the next round, or make a new "
+                "plan to run it all again"
             )
         if attempt.place <= self.latest:
             raise ProtocolError(f"{attempt} is not after what this party took part in: a replay")
