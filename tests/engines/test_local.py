@@ -3,6 +3,8 @@ import importlib.metadata
 import tracemalloc
 import weakref
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +13,23 @@ import pytest
 from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 
 from confide.aggregation import Layout, message_kinds
-from confide.computation import Checkpoint, Computation, make_computation, state_hash
+from confide.computation import Account, Checkpoint, Computation, make_computation, state_hash
 from confide.computation.registry import GROUP
 from confide.engines import Drop, EnclaveHost, simulate
-from confide.errors import ConfideError, DataError, DropoutError, PlanError
+from confide.errors import ConfideError, DataError, DropoutError, PlanError, ProtocolError
 from confide.learning import quality
 from confide.plan import (
     Adversary,
+    CentralNoise,
     Clear,
     Corruption,
     Encrypted,
+    FixedCrowd,
     Hardware,
     Masked,
     Masking,
+    NoiseShares,
+    OpenCrowd,
     Party,
     Sum,
     SumGroup,
@@ -31,16 +37,27 @@ from confide.plan import (
     Threat,
     Unit,
 )
+from confide.privacy.ledger import Cap, Filter, Ledger
 
 NAMES = ("alder", "birch", "cedar", "dogwood", "elm")
 TRUSTING = Threat(
     confidentiality=Adversary(coordinator=Corruption.HONEST, network=Corruption.CURIOUS)
 )
+CURIOUS = Threat(
+    confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
+)
 PROTECTIONS: dict[str, dict[str, Any]] = {
-    "masked": {"aggregation": Masked()},
+    "masked": {"aggregation": Masked(), "crowd": FixedCrowd()},
     "clear": {"aggregation": Clear(), "threat": TRUSTING},
-    "encrypted": {"aggregation": Encrypted()},
+    "encrypted": {"aggregation": Encrypted(), "crowd": FixedCrowd()},
 }
+"""Where the coordinator may lie, who misses the first sum stays out of all."""
+RETURNING: dict[str, dict[str, Any]] = {
+    "masked": {"aggregation": Masked(), "threat": CURIOUS},
+    "clear": PROTECTIONS["clear"],
+    "encrypted": {"aggregation": Encrypted(), "threat": CURIOUS},
+}
+"""Under a coordinator that follows the protocol, who misses a sum may be in the next one."""
 SOUND = Threat(hardware=Hardware.ASSUMED_SOUND)
 SIMULATED = EnclaveHost(SimulatedAttester(), BUILD, relying_party())
 STEPS = ("advertise", "shares", "contribution", "consent", "opened")
@@ -80,6 +97,19 @@ def plan_of(computation, protection="masked", **fields):
     return computation.plan(parties=NAMES, **fields)
 
 
+def returning(computation, protection="masked", **fields):
+    """A plan that who dropped out may come back to."""
+    return computation.plan(
+        parties=NAMES, **{"rounds": 3, "dropouts": 1, **RETURNING[protection], **fields}
+    )
+
+
+def attested(computation, over=None, **fields):
+    """A plan aggregated in an enclave, in which who misses the first sum stays out."""
+    fields = {"threat": SOUND, "crowd": FixedCrowd(), **fields}
+    return plan_of(computation, aggregation=enclave(over or Clear()), **fields)
+
+
 def same_bits(one, other):
     """Whether two runs gave the same states and history, but for how long they took."""
     untimed = [[{**entry, "seconds": 0} for entry in run.rounds] for run in (one, other)]
@@ -104,6 +134,19 @@ def vector_sum(size=3, **changes):
         "init": lambda: {"vector": np.zeros(size)},
         "contribute": contribute_vector,
         "update": lambda state, totals: {"vector": totals["vector"]},
+    }
+    return Computation(**fields | changes)
+
+
+def total_of_rows(**changes):
+    """How much the rows of all parties add up to."""
+    fields: dict[str, Any] = {
+        "task": Task.of("total"),
+        "sums": SumGroup((Sum(name="total", unit_bound=1, capacity=50),)),
+        "columns": ("x",),
+        "init": lambda: {"total": np.array(0.0)},
+        "contribute": lambda state, data, rng: {"total": data["x"]},
+        "update": lambda state, totals: {"total": totals["total"]},
     }
     return Computation(**fields | changes)
 
@@ -170,9 +213,24 @@ class TestAllProtectionsAgree:
         computation = training(name)
         clear, hiding = plan_of(computation, "clear"), plan_of(computation, protection)
         assert message_kinds(hiding) == STEPS
+        hidden = simulate(hiding, everybody(), drops=[Drop("cedar", 0, at=step)])
+        gone = [] if step in COUNTED else [Drop("cedar", 0, 2)]
+        read = simulate(clear, everybody(), drops=gone)
+        survivors = [len(result.survivors) for result in hidden.totals]
+        assert survivors == ([5, 5, 5] if step in COUNTED else [4, 4, 4])
+        assert totals(read) == totals(hidden)
+        assert state_hash(read.state) == state_hash(hidden.state)
+
+    @pytest.mark.parametrize("protection", ["masked", "encrypted"])
+    @pytest.mark.parametrize("step", ["advertise", "shares", "contribution", "opened"])
+    @pytest.mark.parametrize("name", ALGORITHMS)
+    def test_where_who_drops_out_comes_back(self, name, step, protection):
+        computation = training(name)
+        hiding = returning(computation, protection)
+        assert step in message_kinds(hiding)
         hidden = simulate(hiding, everybody(), drops=[Drop("cedar", 1, at=step)])
         gone = [] if step in COUNTED else [Drop("cedar", 1)]
-        read = simulate(clear, everybody(), drops=gone)
+        read = simulate(plan_of(computation, "clear"), everybody(), drops=gone)
         survivors = [len(result.survivors) for result in hidden.totals]
         assert survivors == ([5, 5, 5] if step in COUNTED else [5, 4, 5])
         assert totals(read) == totals(hidden)
@@ -195,30 +253,38 @@ class TestAllProtectionsAgree:
     @pytest.mark.parametrize("name", ALGORITHMS)
     def test_in_an_enclave_too(self, name, model, over):
         computation = training(name, model)
-        protection = enclave(PROTECTIONS[over]["aggregation"])
-        attested = plan_of(computation, aggregation=protection, threat=SOUND)
-        drop = [Drop("cedar", 1)]
-        inside = simulate(attested, everybody(), drops=drop, enclave=SIMULATED)
-        read = simulate(plan_of(computation, "clear"), everybody(), drops=drop)
+        plan = attested(computation, PROTECTIONS[over]["aggregation"])
+        inside = simulate(plan, everybody(), drops=[Drop("cedar", 0)], enclave=SIMULATED)
+        read = simulate(plan_of(computation, "clear"), everybody(), drops=[Drop("cedar", 0, 2)])
         assert totals(read) == totals(inside)
         assert state_hash(read.state) == state_hash(inside.state)
         assert all(result.receipt for result in inside.totals)
 
+    @pytest.mark.parametrize(
+        ("fields", "survivors"),
+        [
+            ({}, [4, 4, 4]),
+            (
+                {"crowd": OpenCrowd(), "threat": replace(CURIOUS, hardware=SOUND.hardware)},
+                [4, 5, 5],
+            ),
+        ],
+        ids=["fixed", "open"],
+    )
     @pytest.mark.parametrize("step", ["challenge", "contribution"])
-    def test_in_an_enclave_before_which_somebody_drops_out(self, step):
-        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
-        inside = simulate(attested, everybody(), drops=[Drop("elm", 0, at=step)], enclave=SIMULATED)
-        assert [len(result.survivors) for result in inside.totals] == [4, 5, 5]
+    def test_in_an_enclave_before_which_somebody_drops_out(self, step, fields, survivors):
+        plan = attested(training(), **fields)
+        inside = simulate(plan, everybody(), drops=[Drop("elm", 0, at=step)], enclave=SIMULATED)
+        assert [len(result.survivors) for result in inside.totals] == survivors
 
     def test_in_an_enclave_whose_history_says_what_stood_behind_it(self):
-        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
-        run = simulate(attested, everybody(), enclave=SIMULATED)
+        run = simulate(attested(training()), everybody(), enclave=SIMULATED)
         assert set(run.history["assurance"]) == {"simulated"}
         assert "assurance" not in simulate(plan_of(training()), everybody()).history
 
     def test_in_an_enclave_that_must_be_there(self):
         with pytest.raises(PlanError, match="enclave="):
-            simulate(plan_of(training(), aggregation=enclave(), threat=SOUND), everybody())
+            simulate(attested(training()), everybody())
 
     @pytest.mark.parametrize("step", ["advertise", "reveal", "shares", "contribution", "opened"])
     def test_on_a_sparse_graph_where_a_withheld_coin_starts_the_round_anew(self, step):
@@ -226,7 +292,7 @@ class TestAllProtectionsAgree:
         computation = vector_sum()
         data = {n: {"vector": np.full(3, 0.1 * i)} for i, n in enumerate(names)}
         fields = {"parties": names, "dropouts": 2}
-        masked = computation.plan(**fields)
+        masked = computation.plan(**fields, aggregation=Masked(verified=False))
         full = masked.masking
         # Far below the size at which chance makes it safe; the steps are those of a large one.
         masked.__dict__["masking"] = Masking(14, 2, full.colluding, 6, 3, 2, full.quorum)
@@ -255,7 +321,7 @@ class TestDrop:
         ids=["first", "third", "from to", "to the end"],
     )
     def test_covers_its_rounds_and_no_others(self, drop, rounds, protection):
-        run = simulate(plan_of(training(), protection, rounds=4), everybody(), drops=[drop])
+        run = simulate(returning(training(), protection, rounds=4), everybody(), drops=[drop])
         assert {r for r, entry in enumerate(run.rounds) if entry["dropped"] == "birch"} == rounds
         assert [entry["survivors"] for entry in run.rounds] == [5 - (r in rounds) for r in range(4)]
 
@@ -301,16 +367,20 @@ class TestTooManyDropouts:
                 measure=lambda state: pytest.fail("a state was measured"),
                 on_round=lambda entry: pytest.fail("a round was reported"),
             )
-        assert list(tmp_path.iterdir()) == []
+        left = Checkpoint.read(path, plan)
+        assert (left.next_round, left.history) == (0, ())
+        assert state_hash(left.state) == state_hash(computation.init())
+        # Who consented may have helped to open the sum: that is kept, and no sum is.
+        assert [len(o.survivors) for o in left.openings] == ([5] if step == "opened" else [])
 
     def test_before_they_asked_the_enclave(self):
-        attested = plan_of(training(), aggregation=enclave(), threat=SOUND)
+        plan = attested(training())
         drops = [Drop(name, 0, at="challenge") for name in ("birch", "elm")]
         with pytest.raises(DropoutError, match="3 of 5 parties asked the enclave in round 0"):
-            simulate(attested, everybody(), drops=drops, enclave=SIMULATED)
+            simulate(plan, everybody(), drops=drops, enclave=SIMULATED)
 
     def test_leave_the_rounds_before_to_resume_from(self, tmp_path, protection):
-        plan, path = plan_of(training(), protection), tmp_path / "run"
+        plan, path = returning(training(), protection), tmp_path / "run"
         with pytest.raises(DropoutError, match="round 1, attempt 0"):
             simulate(plan, everybody(), drops=[Drop("birch", 1), Drop("elm", 1)], checkpoint=path)
         assert Checkpoint.read(path, plan).next_round == 1
@@ -329,7 +399,7 @@ class TestCheckpoint:
     def test_at_any_round_gives_exactly_the_same_result_and_history(
         self, name, stop, tmp_path, protection
     ):
-        plan, path = plan_of(training(name), protection, rounds=4), tmp_path / "run"
+        plan, path = returning(training(name), protection, rounds=4), tmp_path / "run"
         drops, measure = [Drop("dogwood", 1, 2)], quality(plan, rows("alder"))
         whole = simulate(plan, everybody(), drops=drops, measure=measure)
 
@@ -408,9 +478,89 @@ class TestCheckpoint:
             )
 
 
+class TestAccounts:
+    """Runs whose parties keep ledgers, which no new run empties."""
+
+    NOISE = NoiseShares(20.0, delta=1e-6)
+
+    @pytest.fixture
+    def accounts(self, tmp_path):
+        with ExitStack() as stack:
+            opened = {}
+            for name in NAMES:
+                ledger = stack.enter_context(Ledger.open(tmp_path / f"{name}.db"))
+                ledger.open_dataset("rows")
+                ledger.cap("rows", Cap(epsilon=5.0, delta=1e-6, filter=Filter.GAUSSIAN))
+                opened[name] = Account(ledger, "rows")
+            yield opened
+
+    def test_open_no_sum_of_a_plan_a_second_time(self, accounts, protection):
+        computation = total_of_rows()
+        noise = CentralNoise(20.0, delta=1e-6) if protection == "clear" else self.NOISE
+        fields: dict[str, Any] = {
+            "dropouts": 0,
+            "noise": noise,
+        }  # A new plan is over the same crowd.
+        plan, new = (plan_of(computation, protection, seed=s, **fields) for s in (1, 2))
+        again: dict[str, Any] = {"computation": computation, "accounts": accounts}
+        simulate(plan, everybody(), **again)
+        before = [len(account.ledger.charges("rows")) for account in accounts.values()]
+        with pytest.raises(ProtocolError) as refused:
+            simulate(
+                plan,
+                {name: lambda: pytest.fail("data were loaded") for name in NAMES},
+                **again,
+            )
+        for said in (
+            f"the ledger of 'alder' says that plan {plan.short_hash} ran before",
+            "round 0 was opened, and of 2 later rounds",
+            "checkpoint",
+            "ledgers in another folder",
+            "a new plan",
+        ):
+            assert said in str(refused.value)
+        assert [len(account.ledger.charges("rows")) for account in accounts.values()] == before
+        simulate(new, everybody(), **again)
+
+    def test_open_no_sum_again_from_an_older_checkpoint(self, accounts, tmp_path):
+        computation = total_of_rows()
+        plan, path = plan_of(computation, noise=self.NOISE), tmp_path / "run"
+        older = tmp_path / "older"
+        again: dict[str, Any] = {"computation": computation, "accounts": accounts}
+
+        def copy(entry):
+            if entry["round"] == 0:
+                older.write_bytes(path.read_bytes())
+
+        simulate(plan, everybody(), checkpoint=path, on_round=copy, **again)
+        with pytest.raises(ProtocolError, match="round 1 was opened, and of 1 later round,"):
+            simulate(plan, everybody(), checkpoint=older, **again)
+
+    def test_go_on_after_an_end_in_the_middle_of_a_round(self, accounts, tmp_path):
+        """Parties took part in an attempt, and take part in the next one after it."""
+        calls = []
+
+        def contribute(state, data, rng):
+            calls.append(1)
+            if len(calls) == len(NAMES) + 2:
+                raise KeyboardInterrupt
+            return {"total": data["x"]}
+
+        computation = total_of_rows(contribute=contribute)
+        plan, path = plan_of(computation, noise=self.NOISE), tmp_path / "run"
+        data = everybody()
+        again: dict[str, Any] = {"computation": computation, "accounts": accounts}
+        with pytest.raises(KeyboardInterrupt):
+            simulate(plan, data, checkpoint=path, **again)
+        assert accounts["alder"].ledger.latest_attempt(plan.hash) == (1, 0)
+        assert len(simulate(plan, data, checkpoint=path, **again).rounds) == 3
+        openings = accounts["alder"].ledger.openings(plan.hash)
+        assert [(o.number, o.attempt) for o in openings] == [(0, 0), (1, 1), (2, 0)]
+
+
 class TestHistory:
     def test_is_a_data_frame_of_rounds(self, protection):
-        plan = plan_of(training(), protection)
+        plan = returning(training(), protection)
         run = simulate(plan, everybody(), drops=[Drop("elm", 1)])
         history = run.history
         assert isinstance(history, pd.DataFrame)
