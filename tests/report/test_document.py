@@ -55,6 +55,7 @@ def statements(report):
         yield view.observer
         for seen in view.observations:
             yield from (seen.value, seen.form, seen.when, seen.privacy, seen.voided_by)
+            yield from (seen.verdict, seen.remedy)
     for finding in report.findings:
         yield from (finding.attack, finding.aim.value, finding.reason)
 
@@ -112,7 +113,7 @@ class TestForms:
         assert to_json(report)["public"] == []
 
     @given(plans())
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     def test_of_any_plan_can_be_made_and_read(self, plan):
         report = views(plan)
         printable = "".join(c for c in views_text(report) if c != "\n")
@@ -213,14 +214,16 @@ class TestPage:
 
     @every_plan
     def test_shows_an_unprotected_release_in_red(self, plan):
-        """A cell is red if and only if its ε is infinite."""
+        """A cell is red if and only if its ε is infinite or its verdict is NOT PRIVATE."""
         report = views(plan)
         elements = Page(views_html(report)).elements
         cells = [1 for tag, a in elements if tag == "td" and a.get("class") == "infinite"]
-        infinite = [
-            o for group in report.grouped for o in group[0].observations if "∞" in o.privacy
-        ]
-        assert len(cells) == len(infinite) > 0
+        shown = [o for group in report.grouped for o in group[0].observations]
+        infinite = [o for o in shown if "∞" in o.privacy]
+        open_to_somebody = [o for o in shown if "NOT PRIVATE" in o.verdict]
+        assert infinite
+        assert open_to_somebody
+        assert len(cells) == len(infinite) + len(open_to_somebody)
 
     def test_colours_outcomes_by_their_names(self):
         report = views(plan_of())
@@ -286,8 +289,7 @@ class TestToJson:
         as_json = to_json(views(PLANS["clear"]))
         assert as_json.keys() == {
             "plan_name", "plan_hash", "warnings", "promise", "sums", "noise", "metadata",
-            "public",
-            "views", "findings",
+            "public", "views", "findings", "verdicts", "exposures", "messages",
         }  # fmt: skip
         assert as_json["public"][0]["digest"] == HOLD_OUT.digest.hex()
         assert as_json["sums"][0]["shape"] == [3]

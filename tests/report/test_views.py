@@ -846,7 +846,7 @@ class TestAnyPlan:
     """Whatever plan can be made."""
 
     @given(plans())
-    @settings(max_examples=30)
+    @settings(max_examples=20)
     def test_has_a_view_for_everybody_that_names_every_sum(self, plan):
         report = views(plan)
         observers = {v.observer for v in report.views}
@@ -857,14 +857,14 @@ class TestAnyPlan:
         assert [s.name for s in report.sums] == names
 
     @given(plans())
-    @settings(max_examples=30)
+    @settings(max_examples=20)
     def test_leaves_nobody_in_the_threat_with_a_contribution_in_clear(self, plan):
         for view in views(plan).views:
             if view.within_threat:
                 assert not any(o.form.startswith("in clear") for o in view.observations)
 
     @given(plans())
-    @settings(max_examples=30)
+    @settings(max_examples=20)
     def test_lets_no_coalition_in_the_threat_single_one_out(self, plan):
         """At least two others are in whatever is left when insiders subtract."""
         for view in views(plan).views:
@@ -873,7 +873,7 @@ class TestAnyPlan:
                     assert int(seen.form.split()[-2]) >= 2
 
     @given(plans())
-    @settings(max_examples=30)
+    @settings(max_examples=20)
     def test_warns_of_coalitions_beyond_the_threat_only(self, plan):
         for observer in beyond(plan):
             assert how_many(observer) > plan.threat.confidentiality.colluding_parties
