@@ -79,11 +79,11 @@ def _scoring(owner):
     return Exchange(
         task=Task("score"),
         code=Code(package="package", version="1.0", digest=bytes(32)),
-        roles=[
+        roles=tuple(
             Role(name=role, party=party.name)
             for role, party in zip((*of, "reader"), PARTIES[:3], strict=True)
-        ],
-        messages=[
+        ),
+        messages=(
             Message(
                 name="announced", sender=owner, receiver="reader", of=(owner,), shape=(2,),
                 form=MessageForm.RESULT, max_bytes=1000,
@@ -96,7 +96,7 @@ def _scoring(owner):
                 name="scores", sender="evaluator", receiver=owner, key=owner,
                 form=MessageForm.ENCRYPTED_RESULT, of=of, shape=(2,), max_bytes=1000,
             ),
-        ],
+        ),
     )  # fmt: skip
 
 
