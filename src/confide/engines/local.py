@@ -42,6 +42,7 @@ from confide.runtime import (
     SurvivorsAnnounced,
 )
 from confide.runtime.party import step_of
+from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
@@ -199,6 +200,7 @@ def simulate(
     start = _resume(checkpoint, plan)
     drawn_from = {name: randomness(name) for name in (COORDINATOR, *data)}
     relying, shared = enclave.relying if enclave else None, _SharedStep()
+    stages = StagesOfRun(plan, computations)
     parties = {
         p.name: PartyRun(
             plan,
@@ -207,6 +209,7 @@ def simulate(
             data[p.name],
             (accounts or {}).get(p.name),
             step=shared,
+            stages=stages,
             records=False,
         )
         for p in plan.parties
@@ -344,8 +347,10 @@ class _Simulation:
         answer = self._parties[name].receive(message)
         if answer is None:
             return
-        self._traffic.count(name, message=announcement, answer=answer)
-        for reply in self._coordinator.receive(answer):
+        replies = self._coordinator.receive(answer)
+        if not replies:  # Catching up is no part of a round: it is asked again below.
+            self._traffic.count(name, message=announcement, answer=answer)
+        for reply in replies:
             if unframed(reply)[0] < number:
                 self._parties[name].receive(reply)  # A result that it missed.
             else:

@@ -94,8 +94,10 @@ class PartyRun:
             register, and `identity.register` is not used.
         step: From a round and a result's announcement to the result, checked, and the next state.
             If omitted, the party computes it; a simulation does so once for all of its parties.
-        records: Whether `save` keeps the attempt under way, contribution included, so that a
-            restart does not lose it.
+        stages: The plan's stages with `computations`, if the parties of a simulation share them.
+        records: Whether it keeps the contribution and the messages of the attempt under way, so
+            that `save` holds them and a repeated announcement gets its answer again. It holds two
+            vectors more then.
 
     Attributes:
         state: The public state, as this party computed it.
@@ -113,6 +115,7 @@ class PartyRun:
         account: Account | None = None,
         *,
         step: Step | None = None,
+        stages: StagesOfRun | None = None,
         records: bool = True,
     ) -> None:
         if account is not None:
@@ -120,7 +123,7 @@ class PartyRun:
             register = LedgerRegister(account.ledger, plan, (account.dataset,))
             identity = replace(identity, register=register)
         self._plan, self._identity = plan, identity
-        self._stages = StagesOfRun(plan, computations)
+        self._stages = stages or StagesOfRun(plan, computations)
         self._participants = {
             place: Participant(part, computation, identity, data, account, whole=plan)
             for (place, part), computation in zip(_sums_of(plan), computations, strict=True)
@@ -256,9 +259,14 @@ class PartyRun:
         received = self._recording.received
         if not self._plan.attested:
             self._identity.register.answered(round_, len(received), announcement, answer)
-        received.append(announcement)
-        self._answered = announcement, answer
+        self._keep(received, announcement, answer)
         return answer
+
+    def _keep(self, received: list[bytes], announcement: bytes, answer: bytes) -> None:
+        """Keeps a message and its answer, or just that there was one."""
+        received.append(announcement if self._records else b"")
+        if self._records:
+            self._answered = announcement, answer
 
     def _begin(self, round_: Round) -> None:
         """A session for an attempt, whose secrets come from one seed of its own."""
@@ -276,12 +284,12 @@ class PartyRun:
         secrets = SecretStream(recording.seed)
 
         def contribution() -> Integers:
-            if recording.contribution is not None:
-                self._next_own = recording.own
-                return recording.contribution
-            made, self._next_own = stage.contribute(round_.number, self.state, self.own, secrets)
+            made, own = recording.contribution, recording.own
+            if made is None:
+                made, own = stage.contribute(round_.number, self.state, self.own, secrets)
             if self._records:
-                recording.contribution, recording.own = made, self._next_own
+                recording.contribution, recording.own = made, own
+            self._next_own = own
             return made
 
         seeded = replace(identity, random=secrets)
@@ -359,7 +367,8 @@ class PartyRun:
         """The run as bytes, secrets of the attempt included: as secret as the party's data.
 
         What a session has received and the seed of its secrets say all that it knows, so these are
-        saved, and `restore` plays them again.
+        saved, and `restore` plays them again. Without `records` they are not: the attempt under way
+        is lost then.
         """
         attempt = self._attempt
         return saved.write(
@@ -370,9 +379,9 @@ class PartyRun:
                 "attempt": [] if attempt is None else [attempt.number, attempt.attempt],
                 "state": saved.state_to_plain(self.state),
                 "own": saved.state_to_plain(self.own),
-                "recording": self._recording.to_plain()
-                if self._recording and self._records
-                else None,
+                "recording": (
+                    self._recording.to_plain() if self._recording and self._records else None
+                ),
             },
         )
 
