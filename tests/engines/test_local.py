@@ -745,7 +745,11 @@ class TestMemory:
         allowed = 3 * one_vector
         if protection == "encrypted":  # And so do shares of keys, one polynomial for each pair.
             allowed += 3 * (20 * 19) * 4096 * 50 // 8
+        if protection == "masked":  # And hashes that sums are verified by, one for each pair.
+            allowed += (20 * 19) * 5120
         assert many - few < allowed
+        if protection != "encrypted":
+            assert allowed < 15 * one_vector
 
     def test_holds_one_contribution_and_one_partys_data_at_a_time(self, protection):
         alive: set[int] = set()
