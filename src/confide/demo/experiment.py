@@ -230,13 +230,14 @@ def private_plan(market: Market, seed: int) -> Plan:
 def _charged_run(
     market: Market, seed: int, progress: Progress, folder: Path
 ) -> tuple[Run, Mapping[str, str], str]:
-    """The private run, what each ledger says of it, and what they say to the same once more."""
+    """The private run, what each ledger says of it, and what they say to another."""
     with ExitStack() as opened:
         accounts = {name: _account(folder / f"{name}.db", opened) for name in LENDERS}
         run = _private(market, seed, progress, accounts)
         said = {name: _said(account) for name, account in accounts.items()}
         try:
-            _private(market, seed, None, accounts)
+            # A plan is run once: a second run is another plan, over the same rows.
+            _private(market, seed + 1, None, accounts)
         except BudgetError as error:
             return run, said, str(error)
     raise AssertionError("a second run went through, although the first took the whole budget")
