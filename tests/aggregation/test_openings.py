@@ -7,17 +7,17 @@ contributed before. Then it combines the sums it gets opened.
 import pytest
 from tests.aggregation.support import CURIOUS, Federation, plan_of, sum_of
 
-from confide.aggregation import RoundRegister
 from confide.aggregation.sharing import SharingParty, wire
 from confide.errors import ConfideError, OpeningError, ProtocolError
 from confide.plan import Encrypted, Masked, OpenCrowd, Plan
 from confide.plan.openings import Opening
+from confide.privacy.ledger.rounds import Rounds
 
 VICTIM = "p000"
 EVERY = pytest.mark.parametrize("hiding", [Masked(), Encrypted()], ids=["masked", "encrypted"])
 
 
-def nothing(*_):
+def nothing(*_, **__):
     """A check that checks nothing."""
 
 
@@ -152,8 +152,8 @@ class TestRoundThatIsOpenedAgain:
             self.again(hiding, None)
 
     def test_finds_the_opening_remembered_if_rounds_were_not_spent(self, hiding, monkeypatch):
-        monkeypatch.setattr(RoundRegister, "_claim", nothing)
-        monkeypatch.setattr(RoundRegister, "_spend", nothing)
+        monkeypatch.setattr(Rounds, "check_claim", nothing)
+        monkeypatch.setattr(Rounds, "check_consent", nothing)
         with pytest.raises(OpeningError, match="leaves out"):
             self.again(hiding, ())
         with pytest.raises(OpeningError, match="fixed crowd"):

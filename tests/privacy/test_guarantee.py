@@ -7,7 +7,7 @@ import dp_accounting as dp
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
-from tests.plan.examples import PARTIES, TRUSTED, make_plan, make_sum
+from tests.plan.examples import PARTIES, TRUSTED, changed, make_plan, make_sum
 
 from confide.errors import PlanError
 from confide.plan import (
@@ -122,7 +122,7 @@ class TestGuarantee:
 
     @pytest.mark.parametrize("relation", Relation)
     def test_is_met_by_the_least_noise_for_an_epsilon(self, relation):
-        plan = replace(
+        plan = changed(
             plan_of(5, 0.02, 1.0), neighbours=replace(SEVERAL, relation=relation), rounds=50
         )
         private = with_noise(plan, CentralNoise, epsilon=1.0, delta=1e-6)
