@@ -331,13 +331,17 @@ class TestOutcome:
     @pytest.mark.parametrize(("rounds", "dropouts"), [(2, 1), (9, 1)])
     def test_differences_break_exact_plans_against_a_coordinator_that_lies(self, rounds, dropouts):
         """Nine rounds with the crowd fixed, or without dropouts, or with noise over the party as a
-        whole; noise per record covers no firm."""
+        whole; noise per record covers no firm, and the finding says so."""
         plan = {"rounds": rounds, "dropouts": dropouts}
         with pytest.raises(PlanError, match=r"differences of opened sums: .*crowd 'fixed'"):
             make_plan(**plan)
         per_record = {"noise": NoiseShares(1.0)}
         with pytest.raises(PlanError, match=r"noise per ownership group"):
-            make_plan(**plan, **per_record)
+            make_plan(**plan, noise=CentralNoise(1.0))  # the coordinator sees the sums without it
+        found = finding(make_plan(**plan, **per_record), "differences across rounds")
+        assert found.outcome is Outcome.REPORTED
+        assert "keeps the others from changing" in found.reason
+        assert "NOT PRIVATE for that party as a whole" in found.reason
         whole = make_sum(unit=Unit.PARTY, capacity=1)
         per_party = {"sums": SumGroup((whole,)), "neighbours": Neighbours(unit=Unit.PARTY)}
         with pytest.raises(PlanError, match="differences of opened sums"):
