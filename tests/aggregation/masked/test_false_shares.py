@@ -10,6 +10,7 @@ from confide.aggregation.masked import reconstruction, shamir
 from confide.aggregation.masked.reconstruction import FalseShare
 from confide.aggregation.masked.shares import SEALED_BYTES
 from confide.errors import DropoutError, ProtocolError, VerificationError
+from confide.plan import Masked
 
 PLANS = {"complete": plan_of(5), "sparse": sparse_plan(dropouts=3)}
 
@@ -61,7 +62,9 @@ class TestPartyThatOpensFalseShares:
 
     def test_would_have_a_wrong_sum_released_if_seeds_were_not_committed_to(self, monkeypatch):
         monkeypatch.setattr("confide.aggregation.masked.unmask.fits_seed", lambda *_: True)
-        federation, attempt = self.attack(plan_of(5), owners=[3])
+        # Of a verified sum the coordinator would find out that it is out of reach.
+        plan = plan_of(5, aggregation=Masked(verified=False))
+        federation, attempt = self.attack(plan, owners=[3])
         totals = attempt.coordinator.result.totals
         assert totals.tolist() != sum_of(federation.contributions, federation.names)
 

@@ -285,7 +285,7 @@ class TestAnOpeningThatIsToBeForgotten:
     def test_by_a_changed_entry_is_found(self, ledger, where):
         open_sum(ledger)
         data = next(e.data for e in ledger.entries() if e.kind == "consented")
-        changed = data.replace(b"\x1f", b"\x0f")
+        changed = data.replace(b"survivorsA\x1f", b"survivorsA\x0f")
         assert changed != data
         run(where, "UPDATE confide_ledger_entries SET data = ? WHERE data = ?", changed, data)
         with pytest.raises(VerificationError, match="entry 5 of the ledger was changed"):
