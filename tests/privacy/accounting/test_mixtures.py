@@ -75,7 +75,7 @@ GRID = [
     (10, 0.9, 1.5, 1e-5),
     (5, 0.001, 0.05, 0.004),
     (7, 0.3, 20.0, 1e-3),
-    (300, 0.01, 0.02, 1e-4),
+    (100, 0.01, 0.02, 1e-4),
 ]
 
 
@@ -133,7 +133,7 @@ def test_one_coin_for_all_parties_would_promise_too_much():
 def test_lies_between_the_library_s_bounds(parties, rate, deviation, rounds):
     event = binomial_mixture(rate, deviation, parties)
     stated = profile_of(dp.SelfComposedDpEvent(event, rounds)).epsilon(1e-5)
-    library = PLDAccountant(value_discretization_interval=1e-3).compose(event, rounds)
+    library = PLDAccountant(value_discretization_interval=4e-3).compose(event, rounds)
     assert stated <= library.get_epsilon(1e-5) * (1 + 1e-4)
     assert stated >= library.get_epsilon(1e-5) * 0.98 - rounds * 1e-3
 
@@ -158,7 +158,7 @@ def test_two_rounds_cost_what_two_integrals_say(relation):
         assert exact * (1 - 1e-4) <= stated <= exact * 1.001
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 2), st.floats(0, 2 * math.pi)), min_size=2, max_size=2),
     st.lists(st.tuples(st.floats(0, 2), st.floats(0, 2 * math.pi)), min_size=2, max_size=2),
