@@ -30,7 +30,7 @@ _VALUES: Final = {
 _NOTES: Final = {
     "crowd": 'With "fixed", a party that misses the first round stays out and a later loss ends '
     "the run, so that no difference of two rounds is what one party contributed. An open crowd "
-    "needs noise per party, or a coordinator that is not malicious.",
+    "needs noise, or a coordinator that is not malicious; noise per record does not hide a party.",
     "threat.confidentiality.coordinator": "A plan that the stated adversary breaks cannot be made.",
 }
 """What a newcomer should know beside a key's meaning."""
