@@ -465,7 +465,13 @@ class TestEpsilon:
         ]
         assert replace(crowds[0], crowd=FixedCrowd()) == crowds[1]
 
-    def test_that_does_not_cover_firms_leaves_an_open_crowd_refused(self):
+    def test_covers_records_over_an_open_crowd_and_no_firm(self):
         noise = '[noise]\nplacement = "shares"\nepsilon = 3.0\n'
-        message = refusal(text_of("rounds = 4\ndropouts = 1", noise))
-        assert "differences of opened sums" in message
+        made = plan_of("rounds = 4\ndropouts = 1", noise)
+        assert made.crowd == OpenCrowd()
+        assert not made.firms_covered
+        (found,) = (f for f in made.findings if f.attack == "differences across rounds")
+        assert "NOT PRIVATE for that party as a whole" in found.reason
+
+    def test_that_is_none_leaves_an_open_crowd_refused(self):
+        assert "differences of opened sums" in refusal(text_of("rounds = 4\ndropouts = 1"))

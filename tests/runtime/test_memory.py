@@ -47,7 +47,7 @@ class Meter:
 
 @pytest.mark.parametrize(
     ("aggregation", "most"),
-    [(Masked(verified=False), 3.0), (Masked(), 4.4), (Encrypted(), 4.6)],
+    [(Masked(verified=False), 3.0), (Masked(), 4.5), (Encrypted(), 4.6)],
     ids=["masked", "verified", "encrypted"],
 )
 def test_of_each_role_is_a_few_vectors(aggregation, most):

@@ -81,7 +81,9 @@ class Layout:
             # Shifting w bits to the top of a word and back copies the sign bit down.
             shift = 8 * self.dtype.itemsize - width
             top = words[start : start + size] << self.dtype.type(shift)
-            out[start : start + size] = top.view(f"<i{self.dtype.itemsize}") >> shift
+            signed = top.view(f"<i{self.dtype.itemsize}")
+            signed >>= shift
+            out[start : start + size] = signed
             start += size
         return out
 

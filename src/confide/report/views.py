@@ -30,7 +30,6 @@ from confide.plan import (
     What,
     exposures,
 )
-from confide.plan.masking import failure_bits
 from confide.report.exchanges import (
     MessageFacts,
     exchange_metadata,
@@ -400,12 +399,8 @@ def _metadata(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
                 f"in stage {stage.name!r} each party keeps a state of its own beside the public "
                 "one: it never leaves the party, and shows in its contributions only"
             )
-    if plan.only_sums_open and not plan.masking.complete:
-        bits = failure_bits(plan.masking, plan.rounds)
-        yield (
-            "who is whose neighbour, and whose signatures a party verifies, is drawn: over all "
-            f"rounds together that fails with a probability of at most 2^-{bits:.1f}"
-        )
+    if chance := plan.aggregation.chance(plan):
+        yield chance
     if plan.aggregation.rule is not Rule.SUM:
         yield (
             f"contributions are combined by the rule {plan.aggregation.rule.value!r} in the place "

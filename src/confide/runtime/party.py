@@ -76,8 +76,7 @@ def step_of(
         VerificationError: If the coordinator did not sign it, or honest parties cannot reach it.
         DataError: If the computation diverges.
     """
-    values = round_.read_announcement(announcement, RESULT, result_limit(round_))
-    result = result_of(round_, values)
+    result = result_of(round_, round_.read_announcement(announcement, RESULT, result_limit(round_)))
     return result, next_state(computation, state, result.totals)
 
 

@@ -166,6 +166,11 @@ class Protection(Family):
         """What must not be overlooked about the protection, or ''."""
         return ""
 
+    def chance(self, plan: Plan) -> str:
+        """What is left to chance over all rounds of a plan, as a sentence; or ''."""
+        del plan
+        return ""
+
     def check_plan(self, plan: Plan) -> None:
         """Refuses a plan of one stage that the protection does not fit.
 

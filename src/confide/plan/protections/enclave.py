@@ -288,6 +288,10 @@ class Enclave(Protection):
             return " and whoever runs the simulated enclave, behind which no hardware stands,"
         return " and the enclave, which it verifies before it sends and whose hardware is trusted,"
 
+    def chance(self, plan: Plan) -> str:
+        """What the protection beneath leaves to chance."""
+        return self.over.chance(plan)
+
     @property
     def warning(self) -> str:
         """That no hardware stands behind a simulated enclave."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from confide.errors import PlanError
 from confide.plan.exposures import Exposure, Form, Observer, Subject, What, hidden, seen_when
 from confide.plan.findings import NOBODY, Attack, Judge, Judgement, Outcome
+from confide.plan.masking import failure_bits
 from confide.plan.protections.base import (
     Hiding,
     allowed_colluders,
@@ -42,6 +43,16 @@ class SharedSecrets:
     hiding: ClassVar[Hiding]
     secrets: ClassVar[str]
     opened: ClassVar[str]
+
+    def chance(self, plan: Plan) -> str:
+        """That a graph and samples of signatures are drawn, and how seldom that fails."""
+        if plan.masking.complete:
+            return ""
+        bits = failure_bits(plan.masking, plan.rounds)
+        return (
+            "who is whose neighbour, and whose signatures a party verifies, is drawn: over all "
+            f"rounds together that fails with a probability of at most 2^-{bits:.1f}"
+        )
 
     def to_adder(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
         """Each party's hidden vector, and what it takes to open one."""
