@@ -4,6 +4,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ class TestStarter:
         assert made.task.name == "fed-sgd"
 
 
+@cache
+def own_keys():
+    """The list of keys, by a process of its own: other tests register protections."""
+    command = "from confide.computation.starter import keys_in_markdown as k; print(k())"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, check=True, text=True
+    )
+    return done.stdout
+
+
 class TestKeys:
     def test_are_listed_in_the_document(self):
         """`python -m tests.documents --write` writes the list anew."""
@@ -98,12 +109,7 @@ class TestKeys:
         _, _, rest = text.partition("<!-- keys: begin -->\n")
         listed, end, _ = rest.partition("<!-- keys: end -->")
         assert end
-        # In a process of its own: other tests register protections, which are listed too.
-        command = "from confide.computation.starter import keys_in_markdown as k; print(k())"
-        printed = subprocess.run(
-            [sys.executable, "-c", command], capture_output=True, check=True, text=True
-        ).stdout
-        assert listed.strip() == printed.strip()
+        assert listed.strip() == own_keys().strip()
 
     def test_are_those_of_every_field(self):
         """Each field of plan and stage has its row, unless it follows from others."""
@@ -115,7 +121,7 @@ class TestKeys:
         assert {name for name in named.values() if name != "stage"} <= set(rows)
 
     def test_have_a_meaning_each(self):
-        rows = re.findall(r"^\| `.*?` \| (.*?) \|", keys_in_markdown(), re.MULTILINE)
+        rows = re.findall(r"^\| `.*?` \| (.*?) \|", own_keys(), re.MULTILINE)
         assert len(rows) > 40
         assert all(rows)
 
