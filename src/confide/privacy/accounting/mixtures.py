@@ -32,7 +32,7 @@ from scipy.stats import binom
 from confide.errors import PlanError
 from confide.plan import Relation
 from confide.privacy.accounting.losses import Loss, Reals, grid_step
-from confide.privacy.accounting.pairs import REACH, Grid, Mixture, Normal
+from confide.privacy.accounting.pairs import REACH, Grid, Mixture, StandardNormal
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -247,7 +247,7 @@ def _losses(
     parts: Mixture, lost: float, reach: float, relation: Relation, step: float
 ) -> tuple[Loss, ...]:
     """Losses of one run. What is cut off from a side can be told from the rest, at worst."""
-    grid = Grid(Normal(), REACH + 2 * parts[-1][1], reach, step)
+    grid = Grid(StandardNormal(), REACH + 2 * parts[-1][1], reach, step)
     away = [(p, -c) for p, c in parts]
     if relation is Relation.REPLACE_ONE:
         replaced = partial(_log_ratio_of_replaced, parts)

@@ -36,11 +36,11 @@ __all__ = [
     "REACH",
     "Grid",
     "Mixture",
-    "Normal",
     "PureResponse",
     "SampledGaussian",
     "SampledLaplace",
     "ShiftedDiscreteLaplace",
+    "StandardNormal",
     "TruncatedGaussian",
     "sampled_epsilon",
     "sampled_gaussian",
@@ -65,7 +65,7 @@ class _Noise(Protocol):
         """P[X > x], accurate in the right tail."""
 
 
-class Normal:
+class StandardNormal:
     """The standard normal distribution."""
 
     def below(self, x: Reals) -> Reals:
@@ -135,7 +135,7 @@ class SampledGaussian:
 
 @lru_cache(maxsize=32)
 def _gaussian(rate: float, z: float, relation: Relation, step: float) -> tuple[Loss, ...]:
-    grid = Grid(Normal(), REACH + 2 / z, SampledGaussian(rate, z, 1).reach(), step)
+    grid = Grid(StandardNormal(), REACH + 2 / z, SampledGaussian(rate, z, 1).reach(), step)
     if rate < 1 and relation is Relation.REPLACE_ONE:
         out, into, away = (1 - rate, 0.0), (rate, 1 / z), (rate, -1 / z)
         return (grid.loss([out, into], [out, away], lambda loss: _replaced(loss, rate, z)),)
