@@ -10,6 +10,7 @@ import numpy as np
 
 from confide.aggregation.envelope import Round
 from confide.errors import ProtocolError
+from confide.plan.exchange import Exchange
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 from confide.privacy.ledger import Ledger
@@ -69,15 +70,20 @@ class RoundRegister:
         """Spends a round over survivors that this party does not learn.
 
         For protections without a set of survivors: in clear the coordinator sees each contribution
-        anyway. Where all parties must be in a sum, they are its survivors; else the opening is
-        over an unknown set.
+        anyway. Of an exchange the parties are known, and no sum is opened. Where all parties must
+        be in a sum, they are its survivors; else the opening is over an unknown set.
 
         Raises:
             ProtocolError: See `consent`.
             OpeningError: See `consent`.
         """
-        everybody = tuple(party.name for party in round_.plan.parties)
-        self._open(round_, () if round_.plan.dropouts else everybody)
+        plan = round_.plan
+        stage = plan.stages[plan.stage_of(round_.number)]
+        if isinstance(stage, Exchange):
+            self._open(round_, _in_order(plan, tuple(stage.parties)))
+            return
+        everybody = tuple(party.name for party in plan.parties)
+        self._open(round_, () if plan.dropouts else everybody)
 
     def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
         """Notes what a step of an attempt answered, before the answer leaves.
@@ -129,7 +135,7 @@ class RoundRegister:
     def _open(self, round_: Round, survivors: tuple[str, ...]) -> None:
         attempt = _attempt(round_)
         with self._lock:
-            self._rounds.check_consent(attempt, survivors, exact=round_.plan.exact)
+            self._rounds.check_consent(attempt, survivors, exact=_exact(round_))
             self._rounds.consent(attempt, survivors)
 
 
@@ -194,7 +200,7 @@ class LedgerRegister(RoundRegister):
             *_attempt(round_),
             survivors=self._bits(places),
             crowd=frozenset(self._fingerprints[place] for place in places),
-            exact=self._plan.exact,
+            exact=_exact(round_),
             datasets=self._datasets,
         )
 
@@ -218,6 +224,11 @@ class LedgerRegister(RoundRegister):
 
 def _attempt(round_: Round) -> Attempt:
     return Attempt(round_.plan.hash, round_.number, round_.attempt)
+
+
+def _exact(round_: Round) -> bool:
+    """Whether a round opens a sum that the adversary sees without noise."""
+    return round_.plan.exact and round_.plan.opens(round_.number)
 
 
 def _in_order(plan: Plan, survivors: tuple[str, ...]) -> tuple[str, ...]:

@@ -280,6 +280,10 @@ class Plan(Value):
             raise PlanError(f"no stage {stage!r} in plan {self.name!r}; {nearest(stage, names)}")
         return sum(each.rounds for each in self.stages[: names.index(stage)])
 
+    def opens(self, number: int) -> bool:
+        """Whether a round opens a sum; one of an exchange does not."""
+        return isinstance(self.stages[self.stage_of(number)], Sums)
+
     def stage_of(self, number: int) -> int:
         """The place of the stage that a round belongs to.
 

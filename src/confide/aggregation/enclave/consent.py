@@ -128,7 +128,9 @@ class ConsentingParty:
         state_hash, history = fields_of(said, state=bytes, history=bytes)
         if state_hash != self._state_hash:
             raise VerificationError(f"the enclave opens {self._round} with another state than ours")
-        check_history(wire.history_of(history, self._names), self._identity.register.openings)
+        known = self._identity.register.openings
+        sums = (opening for opening in known if self._round.plan.opens(opening.number))
+        check_history(wire.history_of(history, self._names), sums)
         self._transcript = _transcript(self._round, state_hash, history)
         self._step = self._consent
         return "contribution", contribution_payload(self._round, state_hash, self._contribution())
