@@ -237,6 +237,47 @@ class TestInputs:
             run(declared(), model=model)
         assert "1.0625" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("column", "said"),
+        [
+            (["0.5", "0.625"], "column 'debt' holds values of type str"),
+            (["0.5", 0.625], "column 'debt' holds values of type str"),
+            (pd.array([1, None], dtype="Int64"), "column 'debt' has a number that is missing"),
+            ([0.5, None], "column 'debt' (holds a NoneType|has a number that is missing)"),
+            (pd.to_datetime(["2020-06-25", "2020-06-26"]), "column 'debt' holds values of type"),
+            ([0.5, 0.625j], "column 'debt' holds values of type complex"),
+        ],
+    )
+    @pytest.mark.parametrize("frame", [dict, pd.DataFrame])
+    def test_what_is_no_number_is_named_by_its_column(self, frame, column, said):
+        rows = frame({"income": [0.5, 0.25], "debt": column, "age": [1, 0]})
+        with pytest.raises(DataError, match=said) as error:
+            run(declared(), rows)
+        assert "625" not in str(error.value)
+
+    def test_a_map_of_columns_is_a_table(self):
+        (found,) = run(declared(), dict(zip(COLUMNS, ROWS.T, strict=True))).results[OWNER]
+        assert np.abs(found - declared().in_clear(MODEL, ROWS)).max() <= declared().error
+
+    def test_a_model_as_scikit_learn_holds_it(self):
+        made = ScoreModel.of([MODEL.weights], [MODEL.intercept])
+        assert made.weights.tolist() == MODEL.weights.tolist()
+        assert made.intercept == MODEL.intercept
+
+    @pytest.mark.parametrize(
+        ("weights", "intercept", "said"),
+        [
+            (["0.625"], 0, "the vector of weights holds values of type str"),
+            ([0.5], "0.625", "the intercept holds values of type str"),
+            ([[0.5], [0.625]], 0, r"weights of shape \(2, 1\)"),
+            ([0.5], [0.5, 0.625], r"an intercept of shape \(2,\)"),
+        ],
+    )
+    def test_what_is_no_model(self, weights, intercept, said):
+        with pytest.raises(DataError, match=said) as error:
+            ScoreModel.of(weights, intercept)
+        assert "625" not in str(error.value)
+
     def test_names_that_hold_no_role(self):
         plan = plan_of(declared())
         with pytest.raises(DataError, match="'bureau' holds the role 'evaluator' and brings"):

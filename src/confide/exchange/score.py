@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from confide import he
+from confide.aggregation.numbers import real_numbers
 from confide.computation.code import package_code
 from confide.errors import DataError, EncryptionError, PlanError
 from confide.exchange.circuit import LINKS, Circuit, Reals
@@ -241,7 +242,9 @@ class EncryptedScore:
 
     def in_clear(self, model: ScoreModel, rows: ArrayLike) -> Reals:
         """The scores without encryption, (rows,), with the sigmoid itself."""
-        return self.circuit.in_clear(model.weights, model.intercept, np.asarray(rows, np.float64))
+        return self.circuit.in_clear(
+            model.weights, model.intercept, real_numbers(rows, "the table")
+        )
 
     # --- the two parts ---------------------------------------------------------------------------
 
@@ -249,8 +252,8 @@ class EncryptedScore:
         """Checks what a party brings, before anything is sent.
 
         Args:
-            role: 'owner', with all rows: (rounds · rows, columns) numbers or a data frame with the
-                columns; or 'evaluator', with a `ScoreModel`.
+            role: 'owner', with all rows: (rounds · rows, columns) numbers, or a data frame or a map
+                with the columns; or 'evaluator', with a `ScoreModel`.
             given: What it brings.
 
         Raises:
@@ -275,16 +278,23 @@ class EncryptedScore:
             )
         return EvaluatorPart(self, self._model(given))
 
+    def _numbers(self, given: Any) -> Reals:
+        """The declared columns of a data frame or of a map, or an array as it is."""
+        columns = given if isinstance(given, Mapping) else getattr(given, "columns", None)
+        if columns is None:
+            return real_numbers(given, "the table")
+        return real_numbers(
+            [real_numbers(given[name], f"column {name!r}") for name in self.columns], "the table"
+        ).T
+
     def _table(self, given: object) -> Reals:
-        columns = getattr(given, "columns", None)
-        if columns is not None:
-            if missing := [name for name in self.columns if name not in columns]:
-                raise DataError(f"the rows lack the column {missing[0]!r}")
-            given = given[list(self.columns)]  # type: ignore[index] # pandas has it
+        columns = given if isinstance(given, Mapping) else getattr(given, "columns", self.columns)
+        if missing := [name for name in self.columns if name not in columns]:
+            raise DataError(f"the rows lack the column {missing[0]!r}")
         try:
-            rows = np.asarray(given, np.float64)
-        except (TypeError, ValueError):
-            raise DataError("the rows hold something else than numbers") from None
+            rows = self._numbers(given)
+        except DataError as error:
+            raise DataError(f"the rows hold something else than numbers: {error}") from None
         shape = (self.rounds * self.rows, len(self.columns))
         if rows.shape != shape:
             raise DataError(
@@ -301,7 +311,10 @@ class EncryptedScore:
 
     def _model(self, given: object) -> ScoreModel:
         if not isinstance(given, ScoreModel):
-            raise DataError(f"the evaluator brings a {type(given).__name__}, not a ScoreModel")
+            raise DataError(
+                f"the evaluator brings a {type(given).__name__}, not a ScoreModel: make one with "
+                "ScoreModel.of(weights, intercept)"
+            )
         if given.weights.shape != (len(self.columns),):
             raise DataError(
                 f"weights of shape {given.weights.shape} for {len(self.columns)} columns; one each"

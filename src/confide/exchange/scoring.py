@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from confide import he
-from confide.errors import ProtocolError, VerificationError
-from confide.exchange.circuit import Reals
+from confide.aggregation.numbers import Reals, real_numbers
+from confide.errors import DataError, ProtocolError, VerificationError
 from confide.exchange.hiding import rerandomised
 from confide.plan.masking import SECURITY_BITS
 
@@ -33,9 +33,28 @@ class ScoreModel:
     intercept: float = field(default=0.0, repr=False)
 
     @classmethod
-    def of(cls, weights: ArrayLike, intercept: float = 0.0) -> Self:
-        """A model of numbers, which may be a list."""
-        return cls(weights=np.asarray(weights, np.float64), intercept=float(intercept))
+    def of(cls, weights: ArrayLike, intercept: ArrayLike = 0.0) -> Self:
+        """A model of numbers, such as scikit-learn's `coef_` and `intercept_`.
+
+        Args:
+            weights: Shape `(columns,)` or `(1, columns)`.
+            intercept: One number, or an array of one.
+
+        Raises:
+            DataError: If they are no numbers, or of another shape. None of them is shown.
+        """
+        w, b = (
+            real_numbers(weights, "the vector of weights"),
+            real_numbers(intercept, "the intercept"),
+        )
+        if w.ndim == 2 and len(w) == 1:
+            w = w[0]
+        if w.ndim != 1 or b.size != 1:
+            raise DataError(
+                f"weights of shape {w.shape} and an intercept of shape {b.shape}; a model has one "
+                "weight for each column and one intercept"
+            )
+        return cls(weights=w, intercept=float(b.item()))
 
 
 class OwnerPart:
