@@ -158,7 +158,6 @@ class TestExchanges:
         assert (exchange.party_of("owner"), exchange.role_of(B)) == (A, "evaluator")
         assert exchange.is_evaluator("evaluator")
         assert not exchange.is_evaluator("owner")
-        assert exchange.bytes_per_round == 3000
         with pytest.raises(PlanError, match="no role 'other'"):
             exchange.party_of("other")
         with pytest.raises(PlanError, match="holds no role"):

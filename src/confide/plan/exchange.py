@@ -288,11 +288,6 @@ class Exchange(Value):
             for m in self.messages
         )
 
-    @property
-    def bytes_per_round(self) -> int:
-        """The most bytes that the contents of a round's messages have together."""
-        return sum(m.max_bytes for m in self.messages)
-
 
 OF_SUMS: Final[dict[str, Any]] = {
     "dropouts": 0,
