@@ -9,7 +9,7 @@ from benchmarks.meter import Stopwatch
 from benchmarks.noise.samplers import Sampler, samplers, versions
 from benchmarks.record import Record, medians
 from benchmarks.suite import Options
-from confide.privacy.noise import DiscreteGaussian, DiscreteLaplace, DiscreteNoise
+from confide.noise import DiscreteGaussian, DiscreteLaplace, DiscreteNoise
 
 __all__ = ["run"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from confide.privacy.noise import (
+from confide.noise import (
     Backend,
     DiscreteGaussian,
     DiscreteLaplace,

@@ -149,7 +149,7 @@ NB_MODULE(_kernel, m) {
   m.attr("__version__") = CONFIDE_VERSION;
   m.def("fill", &fill, "out"_a.noconvert(), nb::kw_only(), "floors"_a.noconvert(), "shift"_a,
         "bound"_a, "quadratic"_a, "linear"_a, "refill"_a, "cell"_a, "keeps"_a,
-        "Fills an array with independent samples of a law: see confide.privacy.noise.reference.\n\n"
+        "Fills an array with independent samples of a law: see confide.noise.reference.\n\n"
         "Args:\n"
         "    out: One-dimensional, contiguous int64, written to.\n"
         "    floors: The law's table.\n"

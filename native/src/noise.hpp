@@ -1,4 +1,4 @@
-// Discrete noise by cells: what confide.privacy.noise.reference does, proposal by proposal.
+// Discrete noise by cells: what confide.noise.reference does, proposal by proposal.
 //
 // No Python here, no cryptography and no allocation in the loop. The reference's docstrings hold
 // the mathematics and the argument why nothing is decided wrongly; names are the same.

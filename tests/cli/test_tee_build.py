@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.tee.build.support import boot
-from tests.tee.build.test_build import IMAGE, SGX, SNP
+from tests.tee.image.support import boot
+from tests.tee.image.test_build import IMAGE, SGX, SNP
 from tests.tee.registry.support import key, public
 
 from confide.tee import Platform, SignedRelease
-from confide.tee.build import Manifest
+from confide.tee.image import Manifest
 
 ROOT = Path(__file__).parents[2]
 

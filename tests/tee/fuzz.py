@@ -54,12 +54,12 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from confide.tee.certificates import load_certificate, load_revocation_list, pem_blocks
     from confide.tee.channel import seal
     from confide.tee.counters import CounterPeer, FileCounter, QuorumCounter
-    from confide.tee.log import Entry, Inclusion, LogHead, TransparencyLog
     from confide.tee.providers.configfs import certificate_table as read_certificate_table
     from confide.tee.registry import Heartbeat, Statement
     from confide.tee.relying import RelyingParty
     from confide.tee.verification import inspect
     from confide.tee.workload import Workload, WorkloadKeys
+    from confide.transparency.log import Entry, Inclusion, LogHead, TransparencyLog
 
 EXPECTED = Expected(b"n" * 32, "aggregate", b"p" * 32, "test")
 HEADER, PAYLOAD = b"round 1", b"a number"

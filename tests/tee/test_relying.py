@@ -7,10 +7,11 @@ import pytest
 from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
 from tests.tee.test_workload import EXPECTED, NONCE, workload
 
+from confide.clock import system_clock
 from confide.errors import AttestationError, Step
 from confide.randomness import InsecureReplayableRandom
 from confide.tee import Collateral, Evidence, Platform
-from confide.tee.relying import RelyingParty, system_clock
+from confide.tee.relying import RelyingParty
 
 
 def test_asks_with_a_fresh_nonce_each_time():

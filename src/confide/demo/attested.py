@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.aggregation import Aggregator, Receipt, check_chain
 from confide.aggregation.enclave.wire import expected_of
+from confide.clock import system_clock
 from confide.demo.experiment import (
     WARY,
     Progress,
@@ -33,7 +34,7 @@ from confide.randomness import SystemRandom
 from confide.tee import Collateral, Evidence, Platform, Policy, Release, Roots, SignedRelease
 from confide.tee.certificates import load_certificate
 from confide.tee.counters import FileCounter
-from confide.tee.relying import RelyingParty, system_clock
+from confide.tee.relying import RelyingParty
 from confide.tee.sealing import SealedState, Sealer
 from confide.tee.verification import verify_peer
 from confide.tee.workload import Quoted

@@ -19,7 +19,7 @@ from typing import Final
 from confide.errors import EncryptionError
 from confide.he.context import Context
 from confide.he.encoding import Polys
-from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian
+from confide.noise import LARGEST_SCALE, DiscreteGaussian
 from confide.randomness import SystemRandom
 
 __all__ = [

@@ -11,8 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.noise import DiscreteGaussian
 from confide.plan import FullBatch, NoNoise, Plan
-from confide.privacy.noise import DiscreteGaussian
 from confide.randomness import SecureRandom
 
 __all__ = ["draw_batch", "draw_noise"]

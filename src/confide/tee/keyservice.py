@@ -20,16 +20,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from confide import canonical
+from confide.clock import system_clock
 from confide.errors import PlanError, ProtocolError
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.attestation import REQUIRED_MEASUREMENTS
 from confide.tee.channel import seal
 from confide.tee.claims import NONCE_BYTES
 from confide.tee.evidence import MAX_EVIDENCE_BYTES
-from confide.tee.relying import RelyingParty, system_clock
-from confide.tee.signatures import check_signature
+from confide.tee.relying import RelyingParty
 from confide.tee.verification import AttestedPeer, Expected
 from confide.tee.workload import Attester, Workload, WorkloadKeys
+from confide.transparency.signatures import check_signature
 
 __all__ = ["PURPOSE", "Bound", "KeyClient", "KeyService"]
 

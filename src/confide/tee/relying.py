@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from confide.clock import system_clock
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.claims import NONCE_BYTES
 from confide.tee.collateral import Collateral
@@ -13,12 +14,7 @@ from confide.tee.evidence import Evidence
 from confide.tee.policy import Policy
 from confide.tee.verification import AttestedPeer, Expected, verify_peer
 
-__all__ = ["RelyingParty", "system_clock"]
-
-
-def system_clock() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
+__all__ = ["RelyingParty"]
 
 
 @dataclass(frozen=True)

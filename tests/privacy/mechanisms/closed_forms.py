@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy.stats import chi2
 
-from confide.privacy.noise import DiscreteGaussian
+from confide.noise import DiscreteGaussian
 
 FALSE_ALARMS = 1e-9
 """Of every test that calls `assert_counts_fit` once."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.noise.laws import assert_fits
 from tests.privacy.mechanisms.closed_forms import hockey_stick
-from tests.privacy.noise.laws import assert_fits
 
 from confide.errors import DataError, PlanError
 from confide.plan import Relation

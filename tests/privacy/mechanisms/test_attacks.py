@@ -1,7 +1,7 @@
 """Attacks on noise in floating point, run against the mechanisms' own releases.
 
 That both succeed against the textbook is shown with the noise alone, in
-`tests/privacy/noise/test_noise_attacks.py`.
+`tests/noise/test_noise_attacks.py`.
 """
 
 import math

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.privacy.mechanisms.closed_forms import assert_counts_fit
 
+from confide.noise.stream import KeyStream
 from confide.privacy.mechanisms.coins import below, exponential_choice, succeeds
-from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SystemRandom
 
 DRAWS = 40_000

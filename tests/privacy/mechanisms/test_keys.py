@@ -7,8 +7,8 @@ import pytest
 from tests.privacy.mechanisms.closed_forms import assert_counts_fit
 
 from confide.errors import DataError, PlanError
+from confide.noise.exact import WORD_BITS
 from confide.privacy.mechanisms import KeySelection
-from confide.privacy.noise.exact import WORD_BITS
 
 
 def recurrence(epsilon, delta, units):

@@ -11,7 +11,7 @@ from confide import canonical
 from confide.errors import ProtocolError, VerificationError
 from confide.tee.counters import LogCounter, LogKeeper
 from confide.tee.counters.logged import check_log
-from confide.tee.log import Inclusion, TransparencyLog, check_heads
+from confide.transparency.log import Inclusion, TransparencyLog, check_heads
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()

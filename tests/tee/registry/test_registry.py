@@ -30,7 +30,6 @@ from confide.errors import (
     VerificationError,
 )
 from confide.tee import Policy, SignedRelease
-from confide.tee.log import TransparencyLog
 from confide.tee.registry import (
     BuildProposed,
     Heartbeat,
@@ -42,6 +41,7 @@ from confide.tee.registry import (
     Statement,
 )
 from confide.tee.registry.statements import Attested, Decided, Founded
+from confide.transparency.log import TransparencyLog
 
 
 @pytest.fixture

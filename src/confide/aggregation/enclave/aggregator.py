@@ -22,13 +22,13 @@ from confide.aggregation.envelope import Round
 from confide.aggregation.register import RoundRegister
 from confide.aggregation.session import RoundResult
 from confide.aggregation.sharing import wire
+from confide.clock import system_clock
 from confide.errors import OpeningError, PlanError, ProtocolError
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 from confide.plan.protection import CentralNoise, Enclave, NoNoise
 from confide.privacy.federation import draw_noise
 from confide.randomness import SecureRandom, SystemRandom
-from confide.tee.relying import system_clock
 from confide.tee.sealing import SealedState
 from confide.tee.workload import Attester, Workload, WorkloadKeys
 

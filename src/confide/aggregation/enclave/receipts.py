@@ -23,8 +23,8 @@ from confide.aggregation.witness import Link
 from confide.errors import ProtocolError, VerificationError
 from confide.plan.plan import Plan
 from confide.tee import Claims, Collateral, Evidence, Policy, verify_peer
-from confide.tee.merkle import leaf_hash, root_of
-from confide.tee.signatures import check_signature
+from confide.transparency.merkle import leaf_hash, root_of
+from confide.transparency.signatures import check_signature
 
 __all__ = [
     "Receipt",

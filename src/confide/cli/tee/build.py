@@ -14,10 +14,10 @@ from confide.cli.files import load_private_key
 from confide.cli.tee.evidence import hexadecimal
 from confide.errors import DataError
 from confide.tee.attestation import Platform
-from confide.tee.build import Build, Description, Manifest, Measured
-from confide.tee.build import build as make
-from confide.tee.build import differences as between
-from confide.tee.build import lint as findings_in
+from confide.tee.image import Build, Description, Manifest, Measured
+from confide.tee.image import build as make
+from confide.tee.image import differences as between
+from confide.tee.image import lint as findings_in
 
 __all__ = ["build", "diff", "lint", "sign"]
 

@@ -342,8 +342,8 @@ def check_proof(
     keeper: Annotated[Path, typer.Option(help="Public key of who keeps the registry (PEM).")],
 ) -> None:
     """Check a proof, and print what the entry says."""
-    from confide.tee.log import Inclusion
     from confide.tee.registry import Statement
+    from confide.transparency.log import Inclusion
 
     shown = _printed(proof, "proof", Inclusion.from_bytes)
     said = Statement.from_bytes(shown.verify(load_public_key(keeper)).body)
@@ -363,7 +363,7 @@ def verify(
     keeper: Keeper = None,
 ) -> None:
     """Check every signature and rule anew, and that nothing that a head stood for is gone."""
-    from confide.tee.log import LogHead
+    from confide.transparency.log import LogHead
 
     registry = _open(file)
     if heads and keeper is None:

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
+from confide.noise import DiscreteNoise
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count, is_number
 from confide.privacy.mechanisms.lattice import Steps, finite
 from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.released import Released
-from confide.privacy.noise import DiscreteNoise
 from confide.randomness import SecureRandom, SystemRandom
 
 if TYPE_CHECKING:

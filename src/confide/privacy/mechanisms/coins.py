@@ -1,7 +1,7 @@
 """Choices whose probabilities are exactly the stated ones, though those are irrational.
 
 A uniform number is drawn 64 bits at a time, and probabilities are bounded as tightly as it takes to
-decide what it says: whole numbers throughout, as in `confide.privacy.noise`. Floating point only
+decide what it says: whole numbers throughout, as in `confide.noise`. Floating point only
 guesses how much work will be enough.
 """
 
@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.privacy.noise.exact import WORD_BITS, exp_bounds, is_below_exp
-from confide.privacy.noise.stream import KeyStream
+from confide.noise.exact import WORD_BITS, exp_bounds, is_below_exp
+from confide.noise.stream import KeyStream
 
 __all__ = ["below", "exponential_choice", "succeeds"]
 

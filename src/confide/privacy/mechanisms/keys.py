@@ -10,11 +10,11 @@ from numbers import Integral
 from typing import Any, Final
 
 from confide.errors import DataError, PlanError
+from confide.noise.exact import WORD_BITS, exp_bounds
+from confide.noise.stream import KeyStream
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
 from confide.privacy.mechanisms.mechanism import PureMechanism
-from confide.privacy.noise.exact import WORD_BITS, exp_bounds
-from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["KeySelection"]

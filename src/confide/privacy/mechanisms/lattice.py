@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
+from confide.noise import DiscreteNoise
 from confide.privacy.mechanisms.checks import is_number
-from confide.privacy.noise import DiscreteNoise
 from confide.randomness import SecureRandom
 
 __all__ = ["FARTHEST_STEPS", "Steps", "finite", "log2_step"]

@@ -11,11 +11,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
+from confide.noise import LARGEST_SCALE, DiscreteGaussian, DiscreteLaplace, DiscreteNoise
 from confide.privacy.accounting.shares import ROUNDING_STEPS, sum_of_shares
 from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
 from confide.privacy.mechanisms.lattice import Steps, log2_step
 from confide.privacy.mechanisms.mechanism import pure_event
-from confide.privacy.noise import LARGEST_SCALE, DiscreteGaussian, DiscreteLaplace, DiscreteNoise
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import PlanError
+from confide.noise.stream import KeyStream
 from confide.plan import Relation
 from confide.privacy.mechanisms.bounds import Bounds
 from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon, is_number
 from confide.privacy.mechanisms.coins import below, exponential_choice
 from confide.privacy.mechanisms.mechanism import PureMechanism
-from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["Quantile"]

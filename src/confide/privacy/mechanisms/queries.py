@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
+from confide.noise import DiscreteNoise
 from confide.plan import Relation
 from confide.privacy.mechanisms.additive import noisy
 from confide.privacy.mechanisms.bounds import Bounds
@@ -25,7 +26,6 @@ from confide.privacy.mechanisms.lattice import FARTHEST_STEPS, Steps
 from confide.privacy.mechanisms.mechanism import Mechanism
 from confide.privacy.mechanisms.noises import AdditiveNoise
 from confide.privacy.mechanisms.released import Released
-from confide.privacy.noise import DiscreteNoise
 from confide.randomness import SecureRandom
 
 if TYPE_CHECKING:

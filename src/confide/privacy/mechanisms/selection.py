@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError
+from confide.noise.stream import KeyStream
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import (
     check_confidence,
@@ -27,7 +28,6 @@ from confide.privacy.mechanisms.checks import (
 from confide.privacy.mechanisms.coins import below, exponential_choice, succeeds
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
 from confide.privacy.mechanisms.mechanism import PureMechanism
-from confide.privacy.noise.stream import KeyStream
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["ExponentialMechanism", "PermuteAndFlip", "Selection"]

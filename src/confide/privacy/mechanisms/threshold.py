@@ -17,11 +17,11 @@ from threading import Lock
 from typing import NoReturn
 
 from confide.errors import BudgetError, PlanError
+from confide.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count, check_monotone, check_pure_epsilon
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
 from confide.privacy.mechanisms.mechanism import PureMechanism
-from confide.privacy.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["AboveThreshold", "ThresholdSession"]

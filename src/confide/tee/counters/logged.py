@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide import canonical
 from confide.errors import ProtocolError, VerificationError
 from confide.randomness import SecureRandom, SystemRandom
-from confide.tee import merkle
 from confide.tee.counters.counter import LARGEST
 from confide.tee.counters.quorum import Ask
-from confide.tee.log import Entry, Inclusion, LogHead, TransparencyLog
+from confide.transparency import merkle
+from confide.transparency.log import Entry, Inclusion, LogHead, TransparencyLog
 
 __all__ = ["LogCounter", "LogKeeper", "check_log"]
 

@@ -12,7 +12,7 @@ from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.counters.counter import MonotonicCounter
-from confide.tee.signatures import check_signature
+from confide.transparency.signatures import check_signature
 
 __all__ = ["Ask", "CounterPeer", "QuorumCounter"]
 

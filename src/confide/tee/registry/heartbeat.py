@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide import canonical
 from confide.errors import ProtocolError
-from confide.tee.log import LAST_TIME
-from confide.tee.signatures import check_signature
+from confide.transparency.log import LAST_TIME
+from confide.transparency.signatures import check_signature
 
 __all__ = ["Heartbeat", "Heartbeats"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from confide.clock import system_clock
 from confide.errors import AttestationError, DataError, ProtocolError, Step, VerificationError
 from confide.tee.evidence import Evidence
-from confide.tee.log import LAST_TIME, Entry, LogHead, TransparencyLog, check_heads
 from confide.tee.registry.heartbeat import Heartbeat, Heartbeats
 from confide.tee.registry.nodes import NodeHealth, health_of
 from confide.tee.registry.state import Proposal, State
@@ -32,8 +32,9 @@ from confide.tee.registry.statements import (
     Withdrawn,
 )
 from confide.tee.release import Release, SignedRelease
-from confide.tee.relying import RelyingParty, system_clock
+from confide.tee.relying import RelyingParty
 from confide.tee.verification import AttestedPeer, Expected
+from confide.transparency.log import LAST_TIME, Entry, LogHead, TransparencyLog, check_heads
 
 __all__ = ["ENROL", "Registry"]
 

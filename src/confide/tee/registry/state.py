@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confide.errors import ProtocolError
-from confide.tee.log import Entry
 from confide.tee.registry.statements import (
     Attested,
     BuildProposed,
@@ -20,7 +19,8 @@ from confide.tee.registry.statements import (
     Withdrawn,
 )
 from confide.tee.release import SignedRelease
-from confide.tee.signatures import check_signature
+from confide.transparency.log import Entry
+from confide.transparency.signatures import check_signature
 
 __all__ = ["Proposal", "State", "Subject"]
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.tee.attestation import Assurance, Platform
-from confide.tee.log import LAST_TIME, MAX_BODY_BYTES
 from confide.tee.release import Release
-from confide.tee.signatures import check_signature
+from confide.transparency.log import LAST_TIME, MAX_BODY_BYTES
+from confide.transparency.signatures import check_signature
 
 __all__ = [
     "Attested",

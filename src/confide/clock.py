@@ -1,0 +1,12 @@
+"""The clock of whoever verifies or signs; tests put their own in its place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["system_clock"]
+
+
+def system_clock() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

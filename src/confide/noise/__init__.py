@@ -1,0 +1,23 @@
+"""Exact noise on the integers, for whatever is released.
+
+`DiscreteGaussian` and `DiscreteLaplace` are frozen values: a scale, perhaps a bound, and `sample`.
+"""
+
+from confide.noise.distributions import (
+    LARGEST_SCALE,
+    LEAST_SCALE,
+    DiscreteGaussian,
+    DiscreteLaplace,
+    DiscreteNoise,
+)
+from confide.noise.kernel import Backend, backend
+
+__all__ = [
+    "LARGEST_SCALE",
+    "LEAST_SCALE",
+    "Backend",
+    "DiscreteGaussian",
+    "DiscreteLaplace",
+    "DiscreteNoise",
+    "backend",
+]
