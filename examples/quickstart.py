@@ -18,7 +18,7 @@ def clinic(rows: int) -> dict[str, np.ndarray]:
 
 data = {name: clinic(300) for name in ("delta", "east", "harbour", "north", "west")}
 table = cf.Table(features=("age", "dose"), label="cured")
-model = cf.GeneralisedLinearModel(family=cf.Bernoulli(), n_features=2)
+model = cf.GeneralisedLinearModel(family=cf.families.Bernoulli(), n_features=2)
 training = cf.fed_avg(model, table, weight_cap=500, clip_norm_l2=2.0)
 
 # The coordinator may lie, and one clinic may tell it what it sees. So the crowd is fixed: a clinic

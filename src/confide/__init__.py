@@ -2,7 +2,7 @@
 
 A federated computation is a pair of pure functions over declared sums (`Computation`, or ready-made
 ones in `confide.learning`). A `Plan` says who runs it with whom, under which protection, against
-which threat. `views(plan)` says who will learn what, `quote` what it costs, and `simulate` runs it.
+which threat. `views(plan)` says who will learn what, `estimate` what it costs, and `simulate` runs it.
 """
 
 from confide._version import __version__
@@ -11,13 +11,9 @@ from confide.engines import Drop, EnclaveHost, Run, simulate
 from confide.errors import ConfideError
 from confide.learning import (
     AdaptiveClip,
-    Bernoulli,
-    Categorical,
-    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
-    Poisson,
     PoissonRegression,
     SoftmaxRegression,
     Table,
@@ -28,6 +24,7 @@ from confide.learning import (
     score_histogram,
     trained_model,
 )
+from confide.learning.models import families as families
 from confide.plan import (
     Adversary,
     CentralNoise,
@@ -62,23 +59,21 @@ from confide.plan import (
 )
 from confide.privacy.guarantee import Calibrated, guarantee, statement, with_noise
 from confide.privacy.ledger import Cap, Filter, Ledger
-from confide.report import Budget, quote, views
+from confide.report import CostLimits, estimate, views
 
 __all__ = [
     "Account",
     "AdaptiveClip",
     "Adversary",
-    "Bernoulli",
-    "Budget",
     "Calibrated",
     "Cap",
-    "Categorical",
     "CentralNoise",
     "Clear",
     "Computation",
     "ConfideError",
     "Coordinator",
     "Corruption",
+    "CostLimits",
     "Drop",
     "Enclave",
     "EnclaveHost",
@@ -86,7 +81,6 @@ __all__ = [
     "Filter",
     "FixedCrowd",
     "FullBatch",
-    "Gaussian",
     "GeneralisedLinearModel",
     "Hardware",
     "Ledger",
@@ -100,7 +94,6 @@ __all__ = [
     "OpenCrowd",
     "Party",
     "Plan",
-    "Poisson",
     "PoissonRegression",
     "PoissonSampling",
     "PublicValue",
@@ -118,12 +111,12 @@ __all__ = [
     "Threat",
     "Unit",
     "__version__",
+    "estimate",
     "fed_avg",
     "fed_sgd",
     "fitted_estimator",
     "guarantee",
     "quality",
-    "quote",
     "read_plan",
     "score_histogram",
     "simulate",

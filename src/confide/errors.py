@@ -11,10 +11,10 @@ from enum import Enum
 
 __all__ = [
     "AttestationError",
-    "BudgetError",
     "CoinError",
     "ComplaintError",
     "ConfideError",
+    "CostError",
     "DataError",
     "DropoutError",
     "EncryptionError",
@@ -22,6 +22,7 @@ __all__ = [
     "NotFittedError",
     "OpeningError",
     "PlanError",
+    "PrivacyBudgetError",
     "ProtocolError",
     "Step",
     "VerificationError",
@@ -56,8 +57,14 @@ class NotFittedError(ConfideError, ValueError):
     """An estimator was asked to predict before it was fitted."""
 
 
-class BudgetError(ConfideError):
-    """A quote exceeds the budget it was given."""
+class CostError(ConfideError):
+    """A plan would take more bytes, seconds or memory than it may; nothing ran."""
+
+    exit_code = 4
+
+
+class PrivacyBudgetError(ConfideError):
+    """A cap of the ledger has no room for a charge; nothing was charged or released."""
 
     exit_code = 4
 

@@ -37,7 +37,7 @@ from confide.plan import (
 )
 from confide.plan.codec import from_plain, to_plain
 from confide.privacy.guarantee import statement
-from confide.report import quote, views
+from confide.report import estimate, views
 
 CURIOUS = Threat(
     confidentiality=Adversary(
@@ -151,7 +151,7 @@ class TestEstimate:
 
     def test_costs_time_and_memory(self):
         plan = relayed()
-        made = quote(plan, {p.name: 10 for p in plan.parties})
+        made = estimate(plan, {p.name: 10 for p in plan.parties})
         assert min(made.party_seconds, made.coordinator_seconds, made.party_memory_bytes) > 0
 
 

@@ -27,7 +27,7 @@ class TestNew:
 
     def test_writes_a_plan_that_every_other_command_reads(self, confide):
         confide("plan", "new", "mine.toml")
-        for command in ("show", "views", "quote", "hash"):
+        for command in ("show", "views", "estimate", "hash"):
             assert confide("plan", command, "mine.toml").code == 0
 
     @pytest.mark.parametrize("name", ["a[red]b.toml", r"a\[red]b.toml", "a" * 120 + ".toml"])
@@ -158,25 +158,29 @@ class TestViews:
 
 class TestQuote:
     def test_says_what_the_plan_costs(self, confide):
-        done = confide("plan", "quote", "plan.toml")
+        done = confide("plan", "estimate", "plan.toml")
         assert (done.code, done.err) == (0, "")
         assert "a party sends" in done.out
         assert "ε = ∞" in done.out
 
     def test_is_json(self, confide):
-        made = json.loads(confide("plan", "quote", "plan.toml", "--json").out)
+        made = json.loads(confide("plan", "estimate", "plan.toml", "--json").out)
         assert made["rounds"] == 2
         assert set(QUOTED) <= made.keys()
 
     def test_is_for_so_many_rows(self, confide, folder):
         sgd = PLAN.replace("fed-avg", "fed-sgd").replace("weight_cap", "capacity")
         (folder / "sgd.toml").write_text(sgd.replace("local_steps = 2\n", ""))
-        fits, more = (confide("plan", "quote", "sgd.toml", "--rows", rows).out for rows in (50, 51))
+        fits, more = (
+            confide("plan", "estimate", "sgd.toml", "--rows", rows).out for rows in (50, 51)
+        )
         assert "only the first 50 are counted" not in fits
         assert "elm may have 51 rows; only the first 50 are counted" in more
 
     def test_keeps_within_a_budget_that_is_enough(self, confide):
-        done = confide("plan", "quote", "plan.toml", "--max-bytes", "1e9", "--max-seconds", "1e9")
+        done = confide(
+            "plan", "estimate", "plan.toml", "--max-bytes", "1e9", "--max-seconds", "1e9"
+        )
         assert done.code == 0
 
     @pytest.mark.parametrize(
@@ -185,11 +189,11 @@ class TestQuote:
     )
     def test_refuses_what_exceeds_the_budget(self, refused, option, message):
         limit = "10" if option == "--max-bytes" else "1e-9"
-        assert message in refused("plan", "quote", "plan.toml", option, limit, code=4)
+        assert message in refused("plan", "estimate", "plan.toml", option, limit, code=4)
 
     @pytest.mark.parametrize("rows", [0, -3])
     def test_needs_rows(self, refused, rows):
-        said = refused("plan", "quote", "plan.toml", f"--rows={rows}", code=2)
+        said = refused("plan", "estimate", "plan.toml", f"--rows={rows}", code=2)
         assert said == f"size {rows} of party 'alder'; a party has at least 1 row"
 
 
@@ -216,7 +220,7 @@ BAD_PLANS = {
 }
 
 
-@pytest.mark.parametrize("command", ["show", "views", "quote", "hash"])
+@pytest.mark.parametrize("command", ["show", "views", "estimate", "hash"])
 class TestBadFiles:
     @pytest.mark.parametrize("case", BAD_PLANS)
     def test_give_one_line(self, refused, folder, command, case):

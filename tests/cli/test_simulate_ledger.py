@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from confide.cli.main import app
-from confide.errors import BudgetError, ConfideError, DataError, ProtocolError
+from confide.errors import ConfideError, DataError, PrivacyBudgetError, ProtocolError
 from confide.plan import Unit
 from confide.privacy.ledger import Cap, Filter, Ledger
 
@@ -73,7 +73,7 @@ def test_charges_what_epsilon_in_the_plan_says_and_then_refuses(folder, ledger):
     with pytest.raises(ProtocolError, match="ran before"):
         simulate(folder, f"alder={ledger}#loans")
     (folder / "plan.toml").write_text("seed = 1\n" + PLAN)
-    with pytest.raises(BudgetError, match="Nothing was charged"):
+    with pytest.raises(PrivacyBudgetError, match="Nothing was charged"):
         simulate(folder, f"alder={ledger}#loans")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from confide.computation import Account, Checkpoint, Computation
 from confide.engines import Drop, simulate
-from confide.errors import BudgetError, DataError, LedgerError
+from confide.errors import DataError, LedgerError, PrivacyBudgetError
 from confide.plan import (
     Adversary,
     CentralNoise,
@@ -142,7 +142,7 @@ class TestRefusal:
 
         computation = totals(watching)
         accounts["cedar"].ledger.cap("rows", Cap(epsilon=0.01, delta=1e-6, filter=Filter.GAUSSIAN))
-        with pytest.raises(BudgetError, match="Nothing was charged"):
+        with pytest.raises(PrivacyBudgetError, match="Nothing was charged"):
             run(plan_of(computation), accounts, computation)
         assert seen == []
         assert [mu(account) for account in accounts.values()] == [0, 0, 0, 0]
@@ -153,7 +153,7 @@ class TestRefusal:
         for seed in range(fitting):
             run(plan_of(seed=seed), accounts)
         spent = [mu(account) for account in accounts.values()]
-        with pytest.raises(BudgetError):
+        with pytest.raises(PrivacyBudgetError):
             run(plan_of(seed=fitting), accounts)
         assert [mu(account) for account in accounts.values()] == spent
 
@@ -161,7 +161,7 @@ class TestRefusal:
         "noise", [NoNoise(), CentralNoise(20.0, delta=1e-6)], ids=["none", "central"]
     )
     def test_of_sums_that_somebody_corrupt_sees_exactly(self, accounts, noise):
-        with pytest.raises((BudgetError, DataError)):
+        with pytest.raises((PrivacyBudgetError, DataError)):
             run(plan_of(noise=noise), accounts)
         assert [mu(account) for account in accounts.values()] == [0, 0, 0, 0]
 

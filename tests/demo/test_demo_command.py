@@ -53,9 +53,12 @@ class TestOutput:
     def test_is_what_stands_in_the_file(self, found, folder):
         written = json.loads((folder / "confide-demo" / "report.json").read_text(encoding="utf-8"))
         for made in (found, written):
-            for seconds in ("party_seconds", "coordinator_seconds"):  # measured anew by each quote
-                assert made["quote"][seconds] > 0
-        assert {**found, "quote": None} == {**written, "quote": None}
+            for seconds in (
+                "party_seconds",
+                "coordinator_seconds",
+            ):  # measured anew by each estimate
+                assert made["estimate"][seconds] > 0
+        assert {**found, "estimate": None} == {**written, "estimate": None}
 
     def test_writes_two_files(self, ran, folder):
         names = {path.name for path in (folder / "confide-demo").iterdir()}
@@ -105,8 +108,8 @@ class TestMasks:
         """Less than for five: what each receives is from three others and not from four."""
         for way, least in (("sent", 0.95), ("received", 3 / 4)):
             took = sum(e[f"bytes_{way}_per_party"] for e in found["history"]["masked"])
-            quoted = found["quote"][f"bytes_{way}_per_party"]
-            assert least * quoted < took < quoted
+            estimated = found["estimate"][f"bytes_{way}_per_party"]
+            assert least * estimated < took < estimated
 
 
 class TestSeeds:

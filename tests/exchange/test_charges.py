@@ -6,7 +6,7 @@ import pytest
 from tests.exchange.scores import EVALUATOR, MODEL, OWNER, ROWS, declared, plan_of
 
 from confide.computation import Account
-from confide.errors import BudgetError, ConfideError
+from confide.errors import ConfideError, PrivacyBudgetError
 from confide.exchange import ExchangeSession, run_exchange
 from confide.privacy.ledger import Cap, Filter, Ledger
 
@@ -50,7 +50,7 @@ def test_rows_that_nobody_else_reads_lose_nothing(accounts):
 def test_a_model_with_an_account_answers_nobody(accounts, monkeypatch):
     """Nothing bounds what scores tell of it, so no cap has room; and no other party is charged."""
     monkeypatch.setattr(ExchangeSession, "send", lambda session: pytest.fail("something was sent"))
-    with pytest.raises(BudgetError):
+    with pytest.raises(PrivacyBudgetError):
         run(accounts)
     assert charges(accounts[EVALUATOR]) == []
     assert [charge.used for charge in charges(accounts[OWNER])] == [0]

@@ -19,15 +19,8 @@ from confide.learning import (
     quality,
     trained_model,
 )
-from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    GeneralisedLinearModel,
-    Poisson,
-    accuracy,
-    auc,
-)
+from confide.learning.models import GeneralisedLinearModel, accuracy, auc
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 from confide.plan import Sum, SumGroup, Task, Unit
 
 NAMES = ("north", "south", "west")

@@ -6,13 +6,8 @@ import pytest
 
 from confide.errors import PlanError
 from confide.learning import LogisticRegression, Table, fed_avg, fed_sgd
-from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    GeneralisedLinearModel,
-    Poisson,
-)
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 from confide.learning.settings import (
     ModelSettings,
     TableSettings,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from confide.errors import BudgetError, DataError
+from confide.errors import DataError, PrivacyBudgetError
 from confide.plan import Relation
 from confide.privacy.charging import charged
 from confide.privacy.ledger import Cap, Filter, Ledger
@@ -68,7 +68,7 @@ def test_nothing_runs_beyond_the_cap_and_nothing_is_charged(ledger):
         pass
     before, ran = spent(ledger), False
     with (
-        pytest.raises(BudgetError),
+        pytest.raises(PrivacyBudgetError),
         charged(ledger, "people", mechanism, observers=["analyst"]),
     ):
         ran = True
@@ -94,7 +94,7 @@ def test_a_cap_is_used_up_to_its_last_digit_and_no_further(ledger, kind, times):
     for _ in range(times):
         with charged(ledger, "people", mechanism, observers=["analyst"]):
             pass
-    with pytest.raises(BudgetError):
+    with pytest.raises(PrivacyBudgetError):
         ledger.reserve("people", kind(1e-6).event, observers=["analyst"])
 
 
@@ -129,7 +129,7 @@ def test_gaussian_filters_take_gaussian_mechanisms_exactly(tmp_path):
             with charged(ledger, "people", mechanism, observers=["analyst"]):
                 pass
         with (
-            pytest.raises(BudgetError),
+            pytest.raises(PrivacyBudgetError),
             charged(ledger, "people", EVERY[0], observers=["analyst"]),
         ):
             pass

@@ -22,7 +22,7 @@ from confide.plan import (
     SumGroup,
     Unit,
 )
-from confide.report import quote, quote_text, to_json, views, views_html, views_text
+from confide.report import estimate, estimate_text, to_json, views, views_html, views_text
 from confide.report.document import render
 
 HOLD_OUT = PublicValue(
@@ -281,7 +281,7 @@ class TestToJson:
 
     @every_plan
     def test_of_views_and_quotes_needs_no_more_than_json(self, plan):
-        for value in (views(plan), quote(plan, dict.fromkeys(rows_of(plan), 4))):
+        for value in (views(plan), estimate(plan, dict.fromkeys(rows_of(plan), 4))):
             as_json = to_json(value)
             assert json.loads(json.dumps(as_json, allow_nan=False)) == as_json
 
@@ -299,12 +299,12 @@ class TestQuoteText:
     def test_says_everything_that_the_quote_does(self):
         plan = plan_of()
         made = replace(
-            quote(plan, dict.fromkeys(rows_of(plan), 60)),
+            estimate(plan, dict.fromkeys(rows_of(plan), 60)),
             rounds=3, bytes_sent_per_party=999, bytes_received_per_party=1_000,
             plain_bytes_per_party=2_345_678, party_seconds=0.0123, coordinator_seconds=4567.8,
             party_memory_bytes=3_000_000_000, coordinator_memory_bytes=5_000_000_000_000,
         )  # fmt: skip
-        text = quote_text(made)
+        text = estimate_text(made)
         assert str(made) == text
         for row in (
             "rounds 3", "a party sends 999 B in all", "a party receives 1.0 kB in all",

@@ -42,7 +42,7 @@ from confide.plan import (
 )
 from confide.plan.findings import Attack
 from confide.privacy.guarantee import statement
-from confide.report import quote, to_json, views
+from confide.report import estimate, to_json, views
 
 READING = against(1, CURIOUS, parties=CURIOUS)
 """Nobody lies: coordinator, network and one party pool what they read."""
@@ -122,7 +122,7 @@ class TestNetwork:
 
     def test_who_sees_no_sums_is_quoted_no_privacy(self):
         plan = plan_of(rounds=1, release=Release(to=Recipients.COORDINATOR), noise=NoiseShares(3.0))
-        made = quote(plan, {p.name: 4 for p in plan.parties})
+        made = estimate(plan, {p.name: 4 for p in plan.parties})
         assert not any("p000" in told.observers for told in made.observers)
 
 
@@ -190,8 +190,8 @@ class TestStages:
     def test_are_estimated_together(self):
         plan = two_stages()
         sizes = {p.name: 4 for p in plan.parties}
-        made = quote(plan, sizes)
-        parts = [quote(part, sizes) for part in plan.stage_plans]
+        made = estimate(plan, sizes)
+        parts = [estimate(part, sizes) for part in plan.stage_plans]
         assert made.bytes_sent_per_party == sum(p.bytes_sent_per_party for p in parts)
         # The second stage's announcements list the opening of the first.
         assert made.bytes_received_per_party > sum(p.bytes_received_per_party for p in parts)

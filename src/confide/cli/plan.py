@@ -20,7 +20,7 @@ from confide.plan.codec import to_plain
 from confide.plan.fields import word_of
 from confide.plan.migration import migrate as migrated
 from confide.plan.plan import MAX_PLAN_BYTES
-from confide.report import Budget, quote, to_json, views, views_html
+from confide.report import CostLimits, estimate, to_json, views, views_html
 
 __all__ = ["app"]
 
@@ -135,20 +135,22 @@ def show_views(
         typer.echo(views_html(report))
 
 
-@app.command("quote")
-def show_quote(
+@app.command("estimate")
+def show_estimate(
     path: PlanFile,
     rows: Annotated[
         int, typer.Option(help="A public upper bound on a party's number of rows.")
     ] = 10_000,
-    max_bytes: Annotated[float | None, typer.Option(help="Budget: bytes per party.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Budget: seconds.")] = None,
+    max_bytes: Annotated[
+        float | None, typer.Option(help="Most bytes that a party may send.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Say what a plan costs: bytes, seconds, memory."""
     plan, _ = load_plan(path)
-    budget = Budget(bytes_per_party=max_bytes, seconds=max_seconds)
-    made = quote(plan, {p.name: rows for p in plan.parties}, budget=budget)
+    limits = CostLimits(bytes_per_party=max_bytes, seconds=max_seconds)
+    made = estimate(plan, {p.name: rows for p in plan.parties}, limits=limits)
     typer.echo(json.dumps(to_json(made), indent=1) if as_json else str(made))
 
 

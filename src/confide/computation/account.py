@@ -53,7 +53,7 @@ class Account:
             part: The stage as a plan of its own; the plan itself if it has one stage.
 
         Raises:
-            BudgetError: If a cap has no room for it. Nothing is charged.
+            PrivacyBudgetError: If a cap has no room for it. Nothing is charged.
             LedgerError: If it cannot be written. Nothing is charged.
         """
         charges = Charges(

@@ -83,7 +83,7 @@ class Participant:
             resume: Take up what an interrupted run of the plan reserved.
 
         Raises:
-            BudgetError: If the ledger has no room for it; nothing is charged.
+            PrivacyBudgetError: If the ledger has no room for it; nothing is charged.
         """
         if self._account is not None:
             self._charges = self._account.reserve(

@@ -16,7 +16,7 @@ from confide.computation import Account, Computation
 from confide.demo.lenders import GROUPS, LENDERS, TABLE, Market, load_market
 from confide.demo.received import contribution_as_received
 from confide.engines import Drop, Run, simulate
-from confide.errors import BudgetError
+from confide.errors import PrivacyBudgetError
 from confide.learning import (
     GeneralisedLinearModel,
     LogisticRegression,
@@ -27,7 +27,7 @@ from confide.learning import (
     quality,
     trained_model,
 )
-from confide.learning.models import Bernoulli
+from confide.learning.models.families import Bernoulli
 from confide.plan import (
     Adversary,
     Aggregation,
@@ -238,7 +238,7 @@ def _charged_run(
         try:
             # A plan is run once: a second run is another plan, over the same rows.
             _private(market, seed + 1, None, accounts)
-        except BudgetError as error:
+        except PrivacyBudgetError as error:
             return run, said, str(error)
     raise AssertionError("a second run went through, although the first took the whole budget")
 

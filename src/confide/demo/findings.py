@@ -13,7 +13,7 @@ from confide.demo.experiment import DROP, Experiment, Scores
 from confide.demo.lenders import GROUPS
 from confide.demo.plots import learning_curves, models_compared, what_was_seen
 from confide.plan import Plan
-from confide.report import quote, to_json, views
+from confide.report import estimate, to_json, views
 from confide.report.document import render
 
 __all__ = ["findings", "write_report"]
@@ -71,7 +71,7 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "masked": masked_plan.hash.hex(),
             "private": experiment.private.plan.hash.hex(),
         },
-        "quote": to_json(_quote(masked_plan, experiment)),
+        "estimate": to_json(_estimate(masked_plan, experiment)),
         "views": to_json(views(masked_plan)),
         "history": {
             "clear": to_json(list(experiment.clear.rounds)),
@@ -97,7 +97,7 @@ def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> 
             report=views(experiment.masked.plan),
             clear_report=views(experiment.clear.plan),
             private_report=views(experiment.private.plan),
-            quote=_quote(experiment.masked.plan, experiment),
+            estimate=_estimate(experiment.masked.plan, experiment),
             drop=DROP,
             curves=learning_curves(experiment),
             compared=models_compared(experiment, spread),
@@ -122,8 +122,8 @@ def _fairness_notes(applications: pd.Series) -> list[str]:
     return notes
 
 
-def _quote(plan: Plan, experiment: Experiment) -> Any:
-    return quote(plan, {n: len(rows) for n, rows in experiment.market.lenders.items()})
+def _estimate(plan: Plan, experiment: Experiment) -> Any:
+    return estimate(plan, {n: len(rows) for n, rows in experiment.market.lenders.items()})
 
 
 def _scores(scores: Scores) -> dict[str, float]:

@@ -36,7 +36,7 @@ def charged(
         The reservations, each to be used before a round begins.
 
     Raises:
-        BudgetError: If a cap has no room. Nothing is charged.
+        PrivacyBudgetError: If a cap has no room. Nothing is charged.
     """
     made: list[Reservation] = []
     with ExitStack() as settle:

@@ -60,7 +60,7 @@ def run_exchange(
     Raises:
         PlanError: If there is no such exchange, or this release does not run it.
         DataError: If an input is missing or does not fit; before anything is sent.
-        BudgetError: If a party's ledger has no room for it; nothing is computed.
+        PrivacyBudgetError: If a party's ledger has no room for it; nothing is computed.
         ProtocolError: If a message is not as declared.
 
     Example:

@@ -9,13 +9,9 @@ from confide.learning.algorithms import (
 )
 from confide.learning.fitted import fitted_estimator, quality, trained_model
 from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
-    Poisson,
     PoissonRegression,
     SoftmaxRegression,
     accuracy,
@@ -25,13 +21,9 @@ from confide.learning.tables import Table
 
 __all__ = [
     "AdaptiveClip",
-    "Bernoulli",
-    "Categorical",
-    "Gaussian",
     "GeneralisedLinearModel",
     "LinearRegression",
     "LogisticRegression",
-    "Poisson",
     "PoissonRegression",
     "SoftmaxRegression",
     "Table",

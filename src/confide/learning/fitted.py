@@ -8,18 +8,15 @@ from typing import Final
 from confide.computation import Columns, State
 from confide.errors import PlanError
 from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
-    Poisson,
     PoissonRegression,
     SoftmaxRegression,
     accuracy,
     auc,
 )
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 from confide.learning.settings import ModelSettings, TableSettings
 from confide.learning.tables import Table
 from confide.plan import Plan

@@ -11,14 +11,8 @@ from pydantic import Field
 
 from confide.computation import Data
 from confide.errors import DataError, PlanError
-from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Family,
-    Gaussian,
-    GeneralisedLinearModel,
-    Poisson,
-)
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.tables import Table
 from confide.plan.codec import nearest
 from confide.plan.literals import Literal

@@ -32,7 +32,7 @@ def charged(
         meaning: What it is for, in words.
 
     Raises:
-        BudgetError: If a cap is exceeded. Nothing was charged, and the block does not run.
+        PrivacyBudgetError: If a cap is exceeded. Nothing was charged, and the block does not run.
         DataError: If the dataset is unknown, or protects something else than the mechanism does.
         LedgerError: If the charge cannot be written. The block does not run.
 

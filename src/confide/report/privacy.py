@@ -1,4 +1,4 @@
-"""What noise protects against whom, in words: for the views and the quote."""
+"""What noise protects against whom, in words: for the views and the estimate."""
 
 from __future__ import annotations
 

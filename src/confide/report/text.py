@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from confide.plan import Condition
+from confide.report.estimate import Estimate
 from confide.report.privacy import NoiseFacts
-from confide.report.quote import Quote
 from confide.report.views import Observation, View, ViewReport
 
-__all__ = ["quote_text", "views_text"]
+__all__ = ["estimate_text", "views_text"]
 
 _WIDTH = 100
 
@@ -20,24 +20,24 @@ def views_text(report: ViewReport) -> str:
     return "\n".join(map(_printable, _views_lines(report)))
 
 
-def quote_text(quote: Quote) -> str:
-    """A quote as text."""
+def estimate_text(estimate: Estimate) -> str:
+    """An estimate as text."""
     rows = [
-        ("rounds", f"{quote.rounds}"),
-        ("a party sends", f"{_bytes(quote.bytes_sent_per_party)} in all"),
-        ("a party receives", f"{_bytes(quote.bytes_received_per_party)} in all"),
-        ("a plain vector would be", f"{_bytes(quote.plain_bytes_per_party)} in all"),
-        ("protocol time of a party", f"about {quote.party_seconds:.2g} s in all"),
-        ("protocol time of the coordinator", f"about {quote.coordinator_seconds:.2g} s in all"),
-        ("protocol memory of a party", f"about {_bytes(quote.party_memory_bytes)}"),
-        ("protocol memory, coordinator", f"about {_bytes(quote.coordinator_memory_bytes)}"),
-        ("privacy", quote.privacy),
+        ("rounds", f"{estimate.rounds}"),
+        ("a party sends", f"{_bytes(estimate.bytes_sent_per_party)} in all"),
+        ("a party receives", f"{_bytes(estimate.bytes_received_per_party)} in all"),
+        ("a plain vector would be", f"{_bytes(estimate.plain_bytes_per_party)} in all"),
+        ("protocol time of a party", f"about {estimate.party_seconds:.2g} s in all"),
+        ("protocol time of the coordinator", f"about {estimate.coordinator_seconds:.2g} s in all"),
+        ("protocol memory of a party", f"about {_bytes(estimate.party_memory_bytes)}"),
+        ("protocol memory, coordinator", f"about {_bytes(estimate.coordinator_memory_bytes)}"),
+        ("privacy", estimate.privacy),
     ]
     width = max(len(label) for label, _ in rows)
     lines = [f"{label:<{width}}  {value}" for label, value in rows]
-    for seen in quote.observers:
+    for seen in estimate.observers:
         lines += _wrap(f"against {', '.join(seen.observers)}: {seen.privacy}. {seen.sentence}", "")
-    return "\n".join([*lines, *(f"note: {note}" for note in quote.notes)])
+    return "\n".join([*lines, *(f"note: {note}" for note in estimate.notes)])
 
 
 def _views_lines(report: ViewReport) -> Iterator[str]:

@@ -174,7 +174,7 @@ class PartyRun:
             resume: Take up what an interrupted run of the plan reserved.
 
         Raises:
-            BudgetError: If the ledger has no room for it; nothing is charged.
+            PrivacyBudgetError: If the ledger has no room for it; nothing is charged.
         """
         try:
             for place, participant in self._participants.items():

@@ -22,11 +22,11 @@ from confide.aggregation import Integers, Layout, Round, RoundResult
 from confide.aggregation.envelope import fields_of
 from confide.aggregation.sharing.wire import members_of, members_to_bytes
 from confide.errors import (
-    BudgetError,
     DataError,
     LedgerError,
     OpeningError,
     PlanError,
+    PrivacyBudgetError,
     ProtocolError,
     VerificationError,
 )
@@ -88,7 +88,7 @@ _REASONS: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
     (ProtocolError, Refusal.PROTOCOL),
     (DataError, Refusal.DATA),
     (LedgerError, Refusal.BUDGET),
-    (BudgetError, Refusal.BUDGET),
+    (PrivacyBudgetError, Refusal.BUDGET),
     (PlanError, Refusal.PLAN),
 )
 

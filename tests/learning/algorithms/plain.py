@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.learning import Bernoulli, GeneralisedLinearModel, Table
+from confide.learning import GeneralisedLinearModel, Table
+from confide.learning.models.families import Bernoulli
 from confide.plan import Adversary, Clear, Corruption, Masked, Sum, Threat
 
 Reals = NDArray[np.float64]

@@ -18,7 +18,8 @@ from tests.learning.algorithms.plain import (
 from confide.aggregation import decode
 from confide.engines import Drop, simulate
 from confide.errors import DataError, PlanError
-from confide.learning import Categorical, GeneralisedLinearModel, fed_avg
+from confide.learning import GeneralisedLinearModel, fed_avg
+from confide.learning.models.families import Categorical
 from confide.plan import Unit
 
 RATE, STEPS, CAP = 0.4, 7, 200

@@ -19,7 +19,8 @@ from tests.learning.algorithms.plain import (
 from confide.aggregation import decode
 from confide.engines import simulate
 from confide.errors import DataError, PlanError
-from confide.learning import Categorical, GeneralisedLinearModel, fed_sgd
+from confide.learning import GeneralisedLinearModel, fed_sgd
+from confide.learning.models.families import Categorical
 from confide.plan import Neighbours, Unit
 
 RATE = 0.7

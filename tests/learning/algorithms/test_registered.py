@@ -7,7 +7,8 @@ from tests.learning.algorithms.plain import MODEL, TABLE
 
 from confide.computation import find_computation, make_computation
 from confide.errors import PlanError
-from confide.learning import Categorical, GeneralisedLinearModel, fed_avg, fed_sgd
+from confide.learning import GeneralisedLinearModel, fed_avg, fed_sgd
+from confide.learning.models.families import Categorical
 from confide.plan import Task
 
 SOFTMAX = GeneralisedLinearModel(

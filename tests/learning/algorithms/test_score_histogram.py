@@ -7,13 +7,9 @@ from tests.learning.algorithms.plain import MODEL, PROTECTIONS, TABLE, draw_rows
 
 from confide.engines import simulate
 from confide.errors import DataError, PlanError
-from confide.learning import (
-    Categorical,
-    GeneralisedLinearModel,
-    auc_of_histogram,
-    score_histogram,
-)
+from confide.learning import GeneralisedLinearModel, auc_of_histogram, score_histogram
 from confide.learning.algorithms.registered import score_histogram_from_settings
+from confide.learning.models.families import Categorical
 from confide.plan import CentralNoise
 
 W = np.array([1.5, -0.7, 0.2])

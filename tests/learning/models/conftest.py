@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from confide.learning.models import Bernoulli, Categorical, Gaussian, Poisson
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 
 FAMILIES = [Gaussian(), Bernoulli(), Categorical(n_classes=2), Categorical(n_classes=4), Poisson()]
 

@@ -10,17 +10,14 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from confide.errors import ConfideError, DataError, NotFittedError, PlanError
 from confide.learning.models import (
-    Bernoulli,
-    Categorical,
     ConvergenceWarning,
-    Gaussian,
     GeneralisedLinearModel,
     LinearRegression,
     LogisticRegression,
-    Poisson,
     PoissonRegression,
     SoftmaxRegression,
 )
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 
 FAMILIES = {
     LinearRegression: Gaussian(),

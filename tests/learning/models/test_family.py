@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from confide.errors import DataError, PlanError
-from confide.learning.models import Bernoulli, Categorical, Gaussian, Poisson
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 
 EXTREMES = np.array([-1e100, -1e5, -800.0, -40.0, 0.0, 40.0, 101.0, 800.0, 1e5, 1e100])
 

@@ -8,15 +8,8 @@ from hypothesis import strategies as st
 from sklearn import linear_model
 
 from confide.errors import DataError, PlanError
-from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    GeneralisedLinearModel,
-    Poisson,
-    fit_to_convergence,
-    fitting,
-)
+from confide.learning.models import GeneralisedLinearModel, fit_to_convergence, fitting
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 
 TIGHT = {"tol": 1e-13, "max_iter": 10_000}
 

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from confide.errors import DataError, PlanError
-from confide.learning.models import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    GeneralisedLinearModel,
-    Poisson,
-)
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -16,7 +16,7 @@ import time
 
 from tests.privacy.ledger.ledger_support import NAMES, Pure, opened, with_cap
 
-from confide.errors import BudgetError, ProtocolError
+from confide.errors import PrivacyBudgetError, ProtocolError
 
 PLAN_HASH = b"p" * 32
 
@@ -31,7 +31,7 @@ def charge_until_killed(where):
     for i in range(1000):
         try:
             reservation = ledger.reserve("loans", Pure("0.08"), observers=NAMES, count=2)
-        except BudgetError:
+        except PrivacyBudgetError:
             say("refused")
             time.sleep(0.001)
             continue
@@ -99,7 +99,7 @@ def begin(where, ready, go):
 def charge(ledger):
     try:
         ledger.reserve("loans", Pure("0.25"), observers=NAMES).commit()
-    except BudgetError as error:
+    except PrivacyBudgetError as error:
         say("refused", error)
     else:
         say("won")

@@ -15,7 +15,7 @@ from tests.privacy.ledger.ledger_support import (
     with_cap,
 )
 
-from confide.errors import BudgetError, DataError, LedgerError, PlanError, VerificationError
+from confide.errors import DataError, LedgerError, PlanError, PrivacyBudgetError, VerificationError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger import Cap, Filter, Period
 
@@ -42,7 +42,7 @@ class TestTwoPhases:
         with opened(where) as again:
             assert spent(again) == 0.75
             assert again.spent("loans").open == 1
-            with pytest.raises(BudgetError, match=r"0\.25 of 1 nats are left.*takes 0\.5"):
+            with pytest.raises(PrivacyBudgetError, match=r"0\.25 of 1 nats are left.*takes 0\.5"):
                 pure(again)
             assert spent(again) == 0.75
 
@@ -117,16 +117,20 @@ class TestCaps:
         with with_cap(where) as ledger:
             pure(ledger, "0.1").commit()
             pure(ledger, "0.9").commit()
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(ledger, "0.00000001")
 
     def test_a_charge_that_no_cap_counts_is_refused(self, where):
         with opened(where) as ledger:
             ledger.open_dataset("loans")
-            with pytest.raises(BudgetError, match="no cap of dataset 'loans' counts what bank"):
+            with pytest.raises(
+                PrivacyBudgetError, match="no cap of dataset 'loans' counts what bank"
+            ):
                 pure(ledger)
             ledger.cap("loans", Cap(epsilon=1, delta=0, observers=frozenset({"insurer"})))
-            with pytest.raises(BudgetError, match="no cap of dataset 'loans' counts what bank"):
+            with pytest.raises(
+                PrivacyBudgetError, match="no cap of dataset 'loans' counts what bank"
+            ):
                 pure(ledger)
             pure(ledger, observers={"bank", "insurer"})
 
@@ -135,7 +139,7 @@ class TestCaps:
             ledger.cap("loans", Cap(epsilon=1, delta=0, observers=frozenset({"bank", "insurer"})))
             pure(ledger, observers={"bank"})
             pure(ledger, observers={"insurer", "court"})
-            with pytest.raises(BudgetError, match="bank, insurer"):
+            with pytest.raises(PrivacyBudgetError, match="bank, insurer"):
                 pure(ledger, "0.1", observers={"insurer"})
             pure(ledger, observers={"court"})
             assert spent(ledger) == 1.5
@@ -149,11 +153,11 @@ class TestCaps:
             ledger.cap("loans", Cap(epsilon=1, delta=0, period=Period.MONTH))
             ledger.cap("loans", Cap(epsilon=1.5, delta=0, period=Period.YEAR))
             pure(ledger, "1")
-            with pytest.raises(BudgetError, match="each month"):
+            with pytest.raises(PrivacyBudgetError, match="each month"):
                 pure(ledger, "0.1")
             now[0] = at(2026, 2)
             pure(ledger, "0.5")
-            with pytest.raises(BudgetError, match="each year"):
+            with pytest.raises(PrivacyBudgetError, match="each year"):
                 pure(ledger, "0.1")
             now[0] = at(2027, 2)
             pure(ledger, "1")
@@ -166,13 +170,13 @@ class TestCaps:
         with with_cap(where, cap, clock=lambda: now[0]) as ledger:
             pure(ledger, "1")
             now[0] = at(2026, 1)
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(ledger, "0.1")
 
     def test_are_replaced_by_a_cap_on_the_same(self, where):
         with with_cap(where) as ledger:
             ledger.cap("loans", Cap(epsilon=0.25, delta=0))
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(ledger)
             assert [cap.epsilon for cap in ledger.caps("loans")] == [0.25]
 
@@ -182,17 +186,19 @@ class TestCaps:
             ledger.cap("loans", Cap(epsilon=0.25, delta=0))
             (left,) = ledger.remaining("loans")
             assert (left.fraction, left.mu) == (0, 0)
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(ledger, "0.001")
 
     def test_of_different_filters_bind_together(self, where):
         with with_cap(where, gaussian_cap(1.0)) as ledger:
             ledger.reserve("loans", Gauss(0.6), observers=NAMES)
             ledger.reserve("loans", Gauss(0.79), observers=NAMES)
-            with pytest.raises(BudgetError, match=r"left of μ², and this charge takes 0\.04"):
+            with pytest.raises(
+                PrivacyBudgetError, match=r"left of μ², and this charge takes 0\.04"
+            ):
                 ledger.reserve("loans", Gauss(0.2), observers=NAMES)
             ledger.cap("loans", Cap(epsilon=100, delta=1e-6))
-            with pytest.raises(BudgetError, match="counts exactly Gaussian events only"):
+            with pytest.raises(PrivacyBudgetError, match="counts exactly Gaussian events only"):
                 pure(ledger, "0.001")
 
     def test_gaussian_after_something_else_was_charged_are_refused(self, where):
@@ -205,13 +211,15 @@ class TestCaps:
         cap = Cap(epsilon=5, delta=1e-6, approximate_delta=1e-7)
         with with_cap(where, cap) as ledger:
             pure(ledger, delta=6e-8)
-            with pytest.raises(BudgetError, match="4e-08 left for events with a δ of their own"):
+            with pytest.raises(
+                PrivacyBudgetError, match="4e-08 left for events with a δ of their own"
+            ):
                 pure(ledger, delta=6e-8)
             assert ledger.spent("loans").approximate_delta == 6e-8
 
     def test_what_no_filter_counts_is_refused(self, where):
         with with_cap(where, Cap(epsilon=100, delta=1e-6)) as ledger:
-            with pytest.raises(BudgetError, match="no bound at any of its orders"):
+            with pytest.raises(PrivacyBudgetError, match="no bound at any of its orders"):
                 ledger.reserve("loans", Curve(0.1, highest=0), observers=NAMES)
             assert ledger.spent("loans").charges == 0
 
@@ -249,7 +257,7 @@ class TestDatasets:
             pure(ledger, dataset="copy of copy")
             pure(ledger, dataset="copy")
             assert [spent(ledger, d) for d in ("loans", "copy", "copy of copy")] == [1, 1, 0.5]
-            with pytest.raises(BudgetError, match="dataset 'loans' has a cap"):
+            with pytest.raises(PrivacyBudgetError, match="dataset 'loans' has a cap"):
                 pure(ledger, "0.1", dataset="copy of copy")
 
     def test_charges_for_other_units_are_refused(self, where):
@@ -281,7 +289,7 @@ class TestPartitions:
             pure(ledger, "0.5", dataset=south)
             assert spent(ledger) == 0.75
             pure(ledger, "0.25")
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(ledger, "0.1", dataset=north)
             pure(ledger, "0.25", dataset=south)
             assert spent(ledger) == 1
@@ -422,17 +430,17 @@ class TestTogether:
             pure(one)
             pure(other)
             assert spent(one) == spent(other) == 1
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 pure(one, "0.1")
             assert one.head() == other.head()
 
     def test_threads_share_a_handle(self, where):
-        refused: list[BudgetError] = []
+        refused: list[PrivacyBudgetError] = []
 
         def charge():
             try:
                 pure(ledger, "0.1").commit()
-            except BudgetError as error:
+            except PrivacyBudgetError as error:
                 refused.append(error)
 
         with with_cap(where) as ledger:

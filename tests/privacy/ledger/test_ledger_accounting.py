@@ -22,7 +22,7 @@ from dp_accounting.dp_event import (
 from dp_accounting.pld import PLDAccountant
 from tests.privacy.ledger.ledger_support import NAMES
 
-from confide.errors import BudgetError, PlanError
+from confide.errors import PlanError, PrivacyBudgetError
 from confide.plan import Relation
 from confide.privacy.ledger import Cap, Filter, Ledger
 from confide.privacy.ledger.accountant import DpAccountant
@@ -45,7 +45,7 @@ def test_training_and_a_histogram_share_a_cap(ledger):
     ledger.cap("loans", Cap(epsilon=3, delta=1e-5))
     training = reserve(ledger, SAMPLED, count=1000)
     reserve(ledger, LaplaceDpEvent(4.0)).commit()
-    with pytest.raises(BudgetError, match="ε = 3, δ = 1e-05"):
+    with pytest.raises(PrivacyBudgetError, match="ε = 3, δ = 1e-05"):
         reserve(ledger, SAMPLED, count=5000)
     for _ in range(3):
         training.use()
@@ -63,7 +63,7 @@ def test_what_a_cap_admits_is_within_it_by_privacy_loss_distributions(ledger):
     while True:
         try:
             reserve(ledger, SAMPLED, count=100)
-        except BudgetError:
+        except PrivacyBudgetError:
             break
         steps += 100
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE).compose(SAMPLED, steps)
@@ -74,7 +74,7 @@ def test_gaussians_fill_their_cap(ledger):
     # Balle and Wang 2018: σ = 3.730632 is the least for ε = 1, δ = 1e-5.
     ledger.cap("loans", Cap(epsilon=1, delta=1e-5, filter=Filter.GAUSSIAN))
     reserve(ledger, SelfComposedDpEvent(GaussianDpEvent(3.7308 * 2), 4))
-    with pytest.raises(BudgetError):
+    with pytest.raises(PrivacyBudgetError):
         reserve(ledger, GaussianDpEvent(300.0))
     assert ledger.remaining("loans")[0].fraction < 1e-3
 
@@ -137,6 +137,6 @@ class Stranger(DpEvent):  # type: ignore[misc] # dp_accounting is untyped
 )
 def test_events_without_a_bound_are_refused(ledger, event):
     ledger.cap("loans", Cap(epsilon=100, delta=1e-5))
-    with pytest.raises((PlanError, BudgetError)):
+    with pytest.raises((PlanError, PrivacyBudgetError)):
         reserve(ledger, event)
     assert ledger.charges() == ()

@@ -11,10 +11,10 @@ from tests.privacy.ledger.ledger_support import NAMES, Fake, Pure, opened, with_
 
 from confide.canonical import decode, encode
 from confide.errors import (
-    BudgetError,
     ConfideError,
     DataError,
     LedgerError,
+    PrivacyBudgetError,
     ProtocolError,
     VerificationError,
 )
@@ -261,7 +261,7 @@ class TestBalancesCannotBeReset:
             ledger.open_dataset("loans")
             with pytest.raises(DataError):
                 ledger.open_dataset("loans", parent="loans")
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 charge(ledger, "0.5")
 
     def test_by_an_alias(self, where):
@@ -271,7 +271,7 @@ class TestBalancesCannotBeReset:
                 ledger.open_dataset("loans 2")
             ledger.open_dataset("loans 2", parent="loans")
             ledger.cap("loans 2", Cap(epsilon=100, delta=0))
-            with pytest.raises(BudgetError, match="dataset 'loans' has a cap"):
+            with pytest.raises(PrivacyBudgetError, match="dataset 'loans' has a cap"):
                 ledger.reserve("loans 2", Pure("0.5"), observers=NAMES)
 
     def test_by_a_million_small_charges(self, where):

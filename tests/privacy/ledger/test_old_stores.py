@@ -9,7 +9,7 @@ from tests.privacy.ledger.ledger_support import NAMES, Pure, opened
 from tests.privacy.ledger.old_stores import OLD, PLAN_HASH, spent_words
 from tests.privacy.ledger.test_rounds import FIVE, consent
 
-from confide.errors import BudgetError, DataError, LedgerError, OpeningError, ProtocolError
+from confide.errors import DataError, LedgerError, OpeningError, PrivacyBudgetError, ProtocolError
 from confide.privacy.ledger.entries import Claimed, chained
 from confide.privacy.ledger.old_register import read_register
 
@@ -55,7 +55,7 @@ class TestAnOldLedger:
             ]  # fmt: skip
             assert said(ledger) == SAID["ledger"]["spent"]
             ledger.verify(bytes.fromhex(SAID["ledger"]["head"]))
-            with pytest.raises(BudgetError):
+            with pytest.raises(PrivacyBudgetError):
                 ledger.reserve("loans", Pure("0.36"), observers=NAMES)
             ledger.reserve("loans", Pure("0.35"), observers=NAMES)
 

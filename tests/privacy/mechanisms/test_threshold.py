@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from tests.privacy.mechanisms.closed_forms import assert_counts_fit, threshold_outputs
 
-from confide.errors import BudgetError, DataError, PlanError
+from confide.errors import DataError, PlanError, PrivacyBudgetError
 from confide.privacy.accounting import profile_of
 from confide.privacy.mechanisms import AboveThreshold
 
@@ -135,7 +135,9 @@ class TestSession:
         assert said == [True] * 3
         assert session.left == 0
         for answer in (1e6, -1e6):
-            with pytest.raises(BudgetError, match="all 3 positives of this session were given"):
+            with pytest.raises(
+                PrivacyBudgetError, match="all 3 positives of this session were given"
+            ):
                 session.is_above(answer, threshold=0)
 
     def test_goes_on_through_any_number_of_negatives(self):

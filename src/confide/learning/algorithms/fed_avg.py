@@ -66,7 +66,8 @@ def fed_avg(
         PlanError: If a number is out of its range, or model and table do not fit together.
 
     Example:
-        >>> from confide.learning import Bernoulli, Table
+        >>> from confide.learning import Table
+        >>> from confide.learning.models.families import Bernoulli
         >>> model = GeneralisedLinearModel(family=Bernoulli(), n_features=2)
         >>> table = Table(features=("age", "dose"), label="cured")
         >>> training = fed_avg(model, table, weight_cap=500, clip_norm_l2=2.0)

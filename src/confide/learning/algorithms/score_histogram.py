@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
-from confide.learning.models import Bernoulli, GeneralisedLinearModel
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.models.families import Bernoulli
 from confide.learning.settings import (
     check_features,
     inputs_and_targets,

@@ -1,5 +1,6 @@
 """Generalised linear models: specifications for federated training, estimators for everybody."""
 
+from confide.learning.models import families as families
 from confide.learning.models.base import ConvergenceWarning
 from confide.learning.models.estimators import (
     LinearRegression,
@@ -7,23 +8,17 @@ from confide.learning.models.estimators import (
     PoissonRegression,
     SoftmaxRegression,
 )
-from confide.learning.models.family import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.models.fitting import Fit, fit_to_convergence
 from confide.learning.models.glm import GeneralisedLinearModel, Parameters
 from confide.learning.models.metrics import accuracy, auc, log_loss
 
 __all__ = [
-    "Bernoulli",
-    "Categorical",
     "ConvergenceWarning",
-    "Family",
     "Fit",
-    "Gaussian",
     "GeneralisedLinearModel",
     "LinearRegression",
     "LogisticRegression",
     "Parameters",
-    "Poisson",
     "PoissonRegression",
     "SoftmaxRegression",
     "accuracy",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, NotFittedError, PlanError
-from confide.learning.models.family import Family
+from confide.learning.models.families import Family
 from confide.learning.models.fitting import fit_to_convergence
 from confide.learning.models.glm import GeneralisedLinearModel, Parameters
 from confide.learning.models.inputs import as_features, check_features, feature_names

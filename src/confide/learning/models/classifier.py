@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError
 from confide.learning.models.base import Estimator
-from confide.learning.models.family import Family
+from confide.learning.models.families import Family
 from confide.learning.models.glm import GeneralisedLinearModel
 from confide.learning.models.inputs import as_numbers
 from confide.learning.models.metrics import accuracy

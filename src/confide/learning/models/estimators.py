@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from confide.errors import DataError
 from confide.learning.models.classifier import Classifier
-from confide.learning.models.family import Bernoulli, Categorical, Family, Gaussian, Poisson
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.models.regressor import Regressor
 
 __all__ = ["LinearRegression", "LogisticRegression", "PoissonRegression", "SoftmaxRegression"]

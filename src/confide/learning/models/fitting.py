@@ -93,7 +93,8 @@ def fit_to_convergence(
         PlanError: If `max_iter` is less than 1.
 
     Example:
-        >>> from confide.learning.models import Gaussian, GeneralisedLinearModel
+        >>> from confide.learning.models import GeneralisedLinearModel
+        >>> from confide.learning.models.families import Gaussian
         >>> model = GeneralisedLinearModel(family=Gaussian(), n_features=1)
         >>> fit_to_convergence(model, [[0.0], [1.0], [2.0]], [1, 3, 5]).parameters.round(12)
         array([2., 1.])

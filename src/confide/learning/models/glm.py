@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
-from confide.learning.models.family import Family
+from confide.learning.models.families import Family
 from confide.learning.models.inputs import LARGEST, as_features, check_features, record_weights
 
 __all__ = ["GeneralisedLinearModel", "Parameters"]
@@ -48,7 +48,8 @@ class GeneralisedLinearModel:
         PlanError: If a field is out of range.
 
     Example:
-        >>> from confide.learning.models import Bernoulli, GeneralisedLinearModel
+        >>> from confide.learning.models import GeneralisedLinearModel
+        >>> from confide.learning.models.families import Bernoulli
         >>> model = GeneralisedLinearModel(family=Bernoulli(), n_features=2)
         >>> x, y = [[0.0, 2.0], [1.0, 4.0]], [0, 1]
         >>> model.per_record_gradients(model.init(), x, y)

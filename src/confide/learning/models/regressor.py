@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError
 from confide.learning.models.base import Estimator
-from confide.learning.models.family import Family
+from confide.learning.models.families import Family
 from confide.learning.models.glm import GeneralisedLinearModel
 
 __all__ = ["Regressor"]

@@ -122,7 +122,7 @@ class Journal:
             The state with the entries.
 
         Raises:
-            BudgetError: If it reserves more than a cap leaves.
+            PrivacyBudgetError: If it reserves more than a cap leaves.
             LedgerError: If the database fails; nothing was written.
             VerificationError: If its entries are no chain, or changed.
         """

@@ -290,7 +290,7 @@ class Ledger(RoundLedger):
             The reservation, open.
 
         Raises:
-            BudgetError: If it exceeds a cap, or no cap counts it. Nothing is charged.
+            PrivacyBudgetError: If it exceeds a cap, or no cap counts it. Nothing is charged.
             DataError: If the dataset is unknown or protects another unit or relation, or an
                 argument is malformed. Nothing is charged.
             PlanError: If the event is unknown. Nothing is charged.

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from confide.errors import BudgetError, ConfideError, DataError, LedgerError, VerificationError
+from confide.errors import (
+    ConfideError,
+    DataError,
+    LedgerError,
+    PrivacyBudgetError,
+    VerificationError,
+)
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.costs import ORDERS, Cost
 from confide.privacy.ledger.entries import (
@@ -301,7 +307,7 @@ class State:
         """Checks every cap that a charge counts for, the charge having been taken in.
 
         Raises:
-            BudgetError: If a cap is exceeded, or none counts the charge.
+            PrivacyBudgetError: If a cap is exceeded, or none counts the charge.
         """
         bound = False
         for dataset in self.lineage(fact.dataset):
@@ -314,9 +320,11 @@ class State:
                     charge = self.charges[fact.reservation]
                     distance = steps(dataset, Unit(fact.unit), Relation(fact.relation))
                     taken = charge.costs[distance] * fact.count
-                    raise BudgetError(refusal(dataset, limit.cap, limit.budget, total, taken))
+                    raise PrivacyBudgetError(
+                        refusal(dataset, limit.cap, limit.budget, total, taken)
+                    )
         if not bound:
-            raise BudgetError(
+            raise PrivacyBudgetError(
                 f"no cap of dataset {fact.dataset!r} counts what {', '.join(fact.observers)} sees; "
                 "set one first (confide ledger cap)"
             )
@@ -325,7 +333,7 @@ class State:
         """Checks whether a charge may be written, and leaves the state as it was.
 
         Raises:
-            BudgetError: If a cap is in the way.
+            PrivacyBudgetError: If a cap is in the way.
             DataError: If its dataset is unknown or its unit does not fit.
         """
         fact = entry.fact

@@ -16,7 +16,7 @@ from functools import cached_property
 from threading import Lock
 from typing import NoReturn
 
-from confide.errors import BudgetError, PlanError
+from confide.errors import PlanError, PrivacyBudgetError
 from confide.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count, check_monotone, check_pure_epsilon
@@ -51,7 +51,7 @@ class AboveThreshold(PureMechanism):
         >>> session.is_above(10, threshold=1000)
         Traceback (most recent call last):
             ...
-        confide.errors.BudgetError: all 1 positives of this session were given; start another, \
+        confide.errors.PrivacyBudgetError: all 1 positives of this session were given; start another, \
 which is charged again
     """
 
@@ -143,7 +143,7 @@ class ThresholdSession:
             threshold: A number that does not depend on the data.
 
         Raises:
-            BudgetError: If all positives were given. Nothing is said about the answer.
+            PrivacyBudgetError: If all positives were given. Nothing is said about the answer.
             DataError: If a number is not finite. Nothing is said about the answer.
         """
         lattice = self._mechanism.steps
@@ -153,7 +153,7 @@ class ThresholdSession:
         )
         with self._one_at_a_time:
             if not self._left:
-                raise BudgetError(
+                raise PrivacyBudgetError(
                     f"all {self._mechanism.max_above:,} positives of this session were given; "
                     "start another, which is charged again"
                 )

@@ -1,4 +1,4 @@
-"""What a quote says a plan costs, and what a run of it really takes."""
+"""What an estimate says a plan costs, and what a run of it really takes."""
 
 from dataclasses import replace
 
@@ -15,10 +15,10 @@ from tests.report.support import (
 )
 
 from confide.engines import Drop, simulate
-from confide.errors import BudgetError, PlanError
+from confide.errors import CostError, PlanError
 from confide.plan import CentralNoise, Encrypted, NoiseShares, NoNoise, Party, Unit
 from confide.privacy.guarantee import statement
-from confide.report import Budget, quote, to_json
+from confide.report import CostLimits, estimate, to_json
 
 RUNS = {
     "clear": clear_plan(),
@@ -43,8 +43,8 @@ def sizes_of(plan, rows=4):
     return {p.name: rows for p in plan.parties}
 
 
-def quoted(plan, rows=4):
-    return quote(plan, sizes_of(plan, rows))
+def estimated(plan, rows=4):
+    return estimate(plan, sizes_of(plan, rows))
 
 
 def run_of(plan, **options):
@@ -56,7 +56,7 @@ class TestBytes:
     @pytest.mark.parametrize("plan", RUNS.values(), ids=RUNS)
     def test_are_those_that_a_run_really_takes(self, plan):
         """To the byte, where all names are equally long and nobody drops out."""
-        run, made = run_of(plan), quoted(plan)
+        run, made = run_of(plan), estimated(plan)
         assert run.history["survivors"].unique().tolist() == [len(plan.parties)]
         assert run.history["bytes_sent_per_party"].sum() == made.bytes_sent_per_party
         assert run.history["bytes_received_per_party"].sum() == made.bytes_received_per_party
@@ -69,7 +69,7 @@ class TestBytes:
     def test_are_as_for_the_longest_name(self):
         names = ["a", "bb", "a-name-that-is-rather-long", "c", "d", "e", "f"]
         plan = replace(plan_of(), parties=tuple(Party.simulation(name) for name in names))
-        run, made = run_of(plan), quoted(plan)
+        run, made = run_of(plan), estimated(plan)
         assert run.history["bytes_sent_per_party"].sum() == made.bytes_sent_per_party
         received = run.history["bytes_received_per_party"].sum()
         # Each of six adverts in three rounds may name a party that is shorter, by up to 25 letters.
@@ -78,12 +78,12 @@ class TestBytes:
     @pytest.mark.parametrize("at", ["advertise", "shares"])
     def test_are_no_fewer_than_a_run_with_early_dropouts_takes(self, at):
         plan = plan_of(9, dropouts=2)
-        run, made = run_of(plan, drops=[Drop("p003", 0, 2, at=at)]), quoted(plan)
+        run, made = run_of(plan, drops=[Drop("p003", 0, 2, at=at)]), estimated(plan)
         assert run.history["bytes_received_per_party"].sum() <= made.bytes_received_per_party
 
     @every_plan
     def test_are_the_same_in_every_round_but_for_the_openings_that_each_one_lists(self, plan):
-        one, many = quoted(changed(plan, rounds=1)), quoted(changed(plan, rounds=17))
+        one, many = estimated(changed(plan, rounds=1)), estimated(changed(plan, rounds=17))
         assert many.rounds == 17
         assert many.bytes_sent_per_party == 17 * one.bytes_sent_per_party
         listed = many.bytes_received_per_party - 17 * one.bytes_received_per_party
@@ -94,18 +94,18 @@ class TestBytes:
 
     @every_plan
     def test_hold_the_plain_vector(self, plan):
-        made = quoted(plan)
+        made = estimated(plan)
         assert 0 < made.plain_bytes_per_party < made.bytes_sent_per_party
 
     @every_plan
     def test_do_not_depend_on_rows(self, plan):
-        few, many = quoted(plan, 1), quoted(plan, 1_000_000)
+        few, many = estimated(plan, 1), estimated(plan, 1_000_000)
         assert few.bytes_sent_per_party == many.bytes_sent_per_party
         assert few.bytes_received_per_party == many.bytes_received_per_party
 
     def test_of_masks_cost_more_than_in_clear_and_a_quorum_more_than_none(self):
         clear, malicious, curious = (
-            quoted(RUNS[name]) for name in ("clear", "complete, malicious", "complete, curious")
+            estimated(RUNS[name]) for name in ("clear", "complete, malicious", "complete, curious")
         )
         assert clear.plain_bytes_per_party == malicious.plain_bytes_per_party
         for field in ("bytes_sent_per_party", "bytes_received_per_party"):
@@ -119,82 +119,82 @@ ESTIMATES = ("party_seconds", "coordinator_seconds", "party_memory_bytes",
 class TestSecondsAndMemory:
     @every_plan
     def test_are_positive(self, plan):
-        assert all(getattr(quoted(plan), field) > 0 for field in ESTIMATES)
+        assert all(getattr(estimated(plan), field) > 0 for field in ESTIMATES)
 
     @pytest.mark.parametrize("make", [clear_plan, plan_of, sparse_plan])
     def test_grow_with_the_sums(self, make):
-        small, large = (quoted(make(computation=totals(size))) for size in (10, 10_000))
+        small, large = (estimated(make(computation=totals(size))) for size in (10, 10_000))
         assert all(getattr(large, field) > getattr(small, field) for field in ESTIMATES)
 
     @every_plan
     def test_of_time_grow_with_rounds_and_of_memory_do_not(self, plan):
-        one, many = quoted(changed(plan, rounds=1)), quoted(changed(plan, rounds=20))
+        one, many = estimated(changed(plan, rounds=1)), estimated(changed(plan, rounds=20))
         for field in ESTIMATES:
             times = 20 if "seconds" in field else 1
             assert getattr(many, field) == pytest.approx(times * getattr(one, field))
 
     @pytest.mark.parametrize("make", [clear_plan, plan_of], ids=["clear", "complete"])
     def test_of_the_coordinator_grow_with_parties(self, make):
-        few, many = quoted(make(7)), quoted(make(70))
+        few, many = estimated(make(7)), estimated(make(70))
         assert many.coordinator_seconds > few.coordinator_seconds
         assert many.coordinator_memory_bytes >= few.coordinator_memory_bytes
 
     def test_of_a_party_grow_with_its_neighbours(self):
-        few, many = quoted(plan_of(7)), quoted(plan_of(70))
+        few, many = estimated(plan_of(7)), estimated(plan_of(70))
         assert many.party_seconds > few.party_seconds
         assert many.coordinator_memory_bytes > few.coordinator_memory_bytes
 
     def test_of_a_sparse_graph_stay_below_those_of_a_complete_one(self):
         """129 parties need 4 neighbours each; 128 have 127."""
-        complete, sparse = quoted(plan_of(128)), quoted(plan_of(129))
+        complete, sparse = estimated(plan_of(128)), estimated(plan_of(129))
         assert sparse.party_seconds < complete.party_seconds
         assert sparse.bytes_received_per_party < complete.bytes_received_per_party
 
     def test_of_the_coordinator_grow_with_the_dropouts_it_must_expect(self):
-        few, many = quoted(plan_of(30, dropouts=1)), quoted(plan_of(30, dropouts=12))
+        few, many = estimated(plan_of(30, dropouts=1)), estimated(plan_of(30, dropouts=12))
         assert many.coordinator_seconds > few.coordinator_seconds
 
     def test_of_a_party_s_memory_grow_with_rows_up_to_a_chunk(self):
         plan = plan_of(chunk_records=100)
-        memory = [quoted(plan, rows).party_memory_bytes for rows in (1, 50, 100, 101, 9_999)]
+        memory = [estimated(plan, rows).party_memory_bytes for rows in (1, 50, 100, 101, 9_999)]
         assert memory[0] < memory[1] < memory[2] == memory[3] == memory[4]
 
     def test_of_a_party_s_memory_grow_with_all_rows_where_persons_count(self):
         """The rows of a person are added up before they are clipped: all at once."""
         plan = plan_of(computation=totals(unit=Unit.PERSON))
-        memory = [quoted(plan, rows).party_memory_bytes for rows in (10, 1_000, 100_000)]
+        memory = [estimated(plan, rows).party_memory_bytes for rows in (10, 1_000, 100_000)]
         assert memory[2] > 50 * memory[1] > 50 * memory[0]
 
     def test_of_a_party_s_memory_follow_the_largest_party(self):
         plan = plan_of()
-        largest = quote(plan, {**sizes_of(plan, 1), "p004": 40})
-        assert largest.party_memory_bytes == quoted(plan, 40).party_memory_bytes
+        largest = estimate(plan, {**sizes_of(plan, 1), "p004": 40})
+        assert largest.party_memory_bytes == estimated(plan, 40).party_memory_bytes
 
     def test_of_sums_over_parties_do_not_grow_with_rows(self):
         plan = plan_of(computation=totals(unit=Unit.PARTY))
-        assert quoted(plan, 1).party_memory_bytes == quoted(plan, 4_000).party_memory_bytes
+        assert estimated(plan, 1).party_memory_bytes == estimated(plan, 4_000).party_memory_bytes
 
     def test_are_of_the_order_of_a_run(self):
         """Seconds and no other unit; the two are far apart only where the machine is busy."""
         plan = plan_of(40, rounds=1)
         real = run_of(plan).history["seconds"].iloc[0]
-        made = quoted(plan)
+        made = estimated(plan)
         total = 40 * made.party_seconds + made.coordinator_seconds
         assert real / 200 < total < 200 * real
 
 
 class TestPrivacy:
     def test_of_exact_sums_is_infinite(self):
-        assert quoted(replace(plan_of(), noise=NoNoise())).privacy.startswith("ε = ∞")
+        assert estimated(replace(plan_of(), noise=NoNoise())).privacy.startswith("ε = ∞")
 
     @pytest.mark.parametrize("noise", [CentralNoise(5.0), NoiseShares(5.0)], ids=repr)
     def test_of_noise_is_that_of_the_strongest_who_holds_no_exact_sum(self, noise):
         plan = plan_of(noise=noise)
-        assert quoted(plan).privacy == str(statement(plan))
+        assert estimated(plan).privacy == str(statement(plan))
 
     def test_is_told_for_each_observer(self):
         told = {
-            name: told for told in quoted(plan_of(noise=NoiseShares(5.0))).observers
+            name: told for told in estimated(plan_of(noise=NoiseShares(5.0))).observers
             for name in told.observers
         }  # fmt: skip
         alone, together = told["coordinator"], told["coordinator and any 1 party"]
@@ -202,7 +202,7 @@ class TestPrivacy:
         assert "1 % false alarms" in together.sentence
 
     def test_of_central_noise_is_none_against_who_adds_it(self):
-        made = quoted(plan_of(noise=CentralNoise(5.0)))
+        made = estimated(plan_of(noise=CentralNoise(5.0)))
         told = {name: told for told in made.observers for name in told.observers}
         assert told["coordinator"].privacy == "ε = ∞"
         assert told["p000"].privacy == made.privacy
@@ -212,7 +212,7 @@ class TestPrivacy:
 class TestNotes:
     def test_name_parties_with_more_rows_than_are_counted(self):
         plan = plan_of()
-        made = quote(plan, {**sizes_of(plan, 50), "p002": 51, "p005": 1_234_567})
+        made = estimate(plan, {**sizes_of(plan, 50), "p002": 51, "p005": 1_234_567})
         notes = [note for note in made.notes if "counted" in note]
         assert notes == [
             "p002 may have 51 rows; only the first 50 are counted",
@@ -221,10 +221,10 @@ class TestNotes:
 
     def test_name_nobody_where_a_party_is_one_unit(self):
         plan = plan_of(computation=totals(unit=Unit.PARTY))
-        assert not any("counted" in note for note in quoted(plan, 10_000).notes)
+        assert not any("counted" in note for note in estimated(plan, 10_000).notes)
 
     def test_say_that_a_party_s_own_work_comes_on_top(self):
-        assert any("comes on top" in note for note in quoted(plan_of()).notes)
+        assert any("comes on top" in note for note in estimated(plan_of()).notes)
 
 
 class TestSizes:
@@ -240,7 +240,7 @@ class TestSizes:
     def test_are_given_for_each_party_once(self, change, message):
         sizes = {k: v for k, v in {**sizes_of(plan_of()), **change}.items() if v is not None}
         with pytest.raises(PlanError, match=message):
-            quote(plan_of(), sizes)
+            estimate(plan_of(), sizes)
 
 
 LIMITS = {
@@ -254,33 +254,33 @@ class TestBudget:
     @every_plan
     @pytest.mark.parametrize("name", LIMITS)
     def test_that_just_suffices_is_kept(self, plan, name):
-        made = quoted(plan)
-        exact = Budget(**{name: LIMITS[name](made)})
-        assert quote(plan, sizes_of(plan), budget=exact) == made
+        made = estimated(plan)
+        exact = CostLimits(**{name: LIMITS[name](made)})
+        assert estimate(plan, sizes_of(plan), limits=exact) == made
 
     @every_plan
     @pytest.mark.parametrize("name", LIMITS)
     def test_that_is_exceeded_is_an_error_that_says_which_and_by_what(self, plan, name):
-        value = LIMITS[name](quoted(plan))
-        with pytest.raises(BudgetError) as caught:
-            quote(plan, sizes_of(plan), budget=Budget(**{name: 0.999 * value}))
+        value = LIMITS[name](estimated(plan))
+        with pytest.raises(CostError) as caught:
+            estimate(plan, sizes_of(plan), limits=CostLimits(**{name: 0.999 * value}))
         assert f"the plan takes {value:,.6g} {name.replace('_', ' ')}" in str(caught.value)
         assert f"budget is {0.999 * value:,.6g}" in str(caught.value)
 
     def test_of_zero_is_a_limit_and_of_none_is_not(self):
         sizes = sizes_of(plan_of())
-        assert quote(plan_of(), sizes, budget=Budget()) == quoted(plan_of())
-        with pytest.raises(BudgetError):
-            quote(plan_of(), sizes, budget=Budget(memory_bytes=0))
+        assert estimate(plan_of(), sizes, limits=CostLimits()) == estimated(plan_of())
+        with pytest.raises(CostError):
+            estimate(plan_of(), sizes, limits=CostLimits(memory_bytes=0))
 
     @pytest.mark.parametrize("limit", [float("nan"), -1])
     @pytest.mark.parametrize("name", LIMITS)
     def test_that_limits_nothing_is_refused(self, name, limit):
         with pytest.raises(PlanError, match=f"budget {name} is {limit}; it is at least 0"):
-            Budget(**{name: limit})
+            CostLimits(**{name: limit})
 
 
 def test_a_quote_is_a_value_that_goes_into_a_report():
-    as_json = to_json(quoted(plan_of()))
+    as_json = to_json(estimated(plan_of()))
     assert as_json["rounds"] == 3
-    assert as_json["notes"] == list(quoted(plan_of()).notes)
+    assert as_json["notes"] == list(estimated(plan_of()).notes)

@@ -13,18 +13,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from confide.aggregation.machinery import Work, machinery_of, timed
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.traffic import RoundBytes, received_bytes, round_bytes
-from confide.errors import BudgetError, PlanError
+from confide.errors import CostError, PlanError
 from confide.plan import NoNoise, Plan, Unit, What
 from confide.randomness import SEED_BYTES
 from confide.report.privacy import total_statement
 from confide.report.views import views
 
-__all__ = ["Budget", "Quote", "quote"]
+__all__ = ["CostLimits", "Estimate", "estimate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """Limits that a quote must keep; None is no limit.
+class CostLimits:
+    """Limits that an estimate must keep; None is no limit.
 
     Attributes:
         bytes_per_party: Sent and received in all rounds.
@@ -40,7 +40,7 @@ class Budget:
         for limit in fields(self):
             value = getattr(self, limit.name)
             if value is not None and not value >= 0:
-                raise PlanError(f"budget {limit.name} is {value}; it is at least 0, or left out")
+                raise PlanError(f"limit {limit.name} is {value}; it is at least 0, or left out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class ObserverPrivacy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quote:
+class Estimate:
     """What a plan costs if nobody drops out but the coordinator must expect the worst.
 
     Bytes are exact but for the lengths of names. Seconds are estimates from primitives timed on
@@ -80,29 +80,29 @@ class Quote:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        from confide.report.text import quote_text
+        from confide.report.text import estimate_text
 
-        return quote_text(self)
+        return estimate_text(self)
 
 
-def quote(plan: Plan, sizes: Mapping[str, int], *, budget: Budget | None = None) -> Quote:
+def estimate(plan: Plan, sizes: Mapping[str, int], *, limits: CostLimits | None = None) -> Estimate:
     """Quotes a plan.
 
     Args:
         plan: The plan.
         sizes: A public upper bound on each party's number of rows, by name.
-        budget: Limits to keep.
+        limits: What it must keep.
 
     Raises:
         PlanError: If a party has no size or an unknown one has.
-        BudgetError: If the quote exceeds the budget, saying by how much.
+        CostError: If the estimate exceeds the limits, saying by how much.
     """
     _check_sizes(plan, sizes)
     stages, first = [], 0
     for part in plan.stage_plans:
         stages.append(_StageCost.of(part, max(sizes.values()), first))
         first += part.rounds
-    made = Quote(
+    made = Estimate(
         rounds=plan.rounds,
         bytes_sent_per_party=sum(s.rounds * s.traffic.sent for s in stages),
         bytes_received_per_party=sum(s.received for s in stages),
@@ -117,8 +117,8 @@ def quote(plan: Plan, sizes: Mapping[str, int], *, budget: Budget | None = None)
         observers=tuple(_observers(plan)),
         notes=tuple(_notes(plan, sizes)),
     )
-    if budget is not None:
-        _keep(budget, made)
+    if limits is not None:
+        _keep(limits, made)
     return made
 
 
@@ -223,17 +223,17 @@ def _contributions_bytes(plan: Plan, rows: int) -> int:
     return 8 * 3 * at_once * plan.sums.size
 
 
-def _keep(budget: Budget, made: Quote) -> None:
+def _keep(limits: CostLimits, made: Estimate) -> None:
     used = {
         "bytes_per_party": made.bytes_sent_per_party + made.bytes_received_per_party,
         "seconds": max(made.party_seconds, made.coordinator_seconds),
         "memory_bytes": max(made.party_memory_bytes, made.coordinator_memory_bytes),
     }
     for name, value in used.items():
-        limit = getattr(budget, name)
+        limit = getattr(limits, name)
         if limit is not None and value > limit:
-            raise BudgetError(
-                f"the plan takes {value:,.6g} {name.replace('_', ' ')}, the "
-                f"budget is {limit:,.6g}: "
-                "run fewer rounds, shrink the sums or raise the budget"
+            raise CostError(
+                f"the plan takes {value:,.6g} {name.replace('_', ' ')}, and "
+                f"the limit is {limit:,.6g}: "
+                "run fewer rounds, shrink the sums or raise the limit"
             )
