@@ -377,7 +377,7 @@ def test_what_one_run_loses_is_a_probability_under_both():
     ):
         step = 1e-3
         for loss in run.directions(ADD, step):
-            x = step * (loss.first + np.arange(len(loss.mass)))
+            x = step * loss.points
             assert loss.mass.sum() + loss.infinite == pytest.approx(1.0, abs=1e-12)
             # Connecting the dots keeps Q's mass: it may only be short of what P never reaches.
             assert loss.mass @ np.exp(-x) <= 1 + 1e-9
