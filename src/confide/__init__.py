@@ -2,7 +2,8 @@
 
 A federated computation is a pair of pure functions over declared sums (`Computation`, or ready-made
 ones in `confide.learning`). A `Plan` says who runs it with whom, under which protection, against
-which threat. `views(plan)` says who will learn what, `estimate` what it costs, and `simulate` runs it.
+which threat. `views(plan)` says who will learn what, `estimate` what it costs, and `simulate` runs
+it.
 """
 
 from confide._version import __version__

@@ -171,7 +171,8 @@ def simulate(
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan allows.
-        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
+        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or
+            charged.
         ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
             computed or charged.
 

@@ -51,8 +51,8 @@ class AboveThreshold(PureMechanism):
         >>> session.is_above(10, threshold=1000)
         Traceback (most recent call last):
             ...
-        confide.errors.PrivacyBudgetError: all 1 positives of this session were given; start another, \
-which is charged again
+        confide.errors.PrivacyBudgetError: all 1 positives of this session were given; \
+start another, which is charged again
     """
 
     epsilon: float
