@@ -1,5 +1,17 @@
 """The command line."""
 
-from confide.cli.main import main
+import sys
+
+from confide.cli.interrupts import INTERRUPTED, interrupts_end_quietly
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line; an interrupt ends it with exit code 130, without a trace."""
+    try:
+        with interrupts_end_quietly():
+            from confide.cli.main import run
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

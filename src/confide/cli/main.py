@@ -3,29 +3,62 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from confide._version import __version__
-from confide.cli import demo, ledger, plan, simulate, tee
 from confide.cli.console import errors, plain, state
+from confide.cli.interrupts import interrupts_end_quietly
 from confide.errors import ConfideError
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "command", "run"]
+
+COMMANDS: Final = {
+    "plan": "Make, read and question plans.",
+    "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
+    "ledger": "Say what data have lost, set caps on it, and check the record.",
+    "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",
+    "demo": "Five rival mortgage lenders train one approval model on 1,989 real applications.",
+}
+"""Each command and its line in the help. It is in the module of its name."""
+
+
+class _CommandsWhenCalled(TyperGroup):
+    """A group whose commands are imported when they are called: a list of them needs no import."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, line in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=line))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Finds the command that is called, and imports it."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and command(name), rest
+
+
+def command(name: str) -> Any:
+    """Imports a command, or a group of them."""
+    with interrupts_end_quietly():
+        module = import_module(f"confide.cli.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(getattr(module, name))
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
+    cls=_CommandsWhenCalled,
     help="Compute together, reveal only what was agreed, and know beforehand who learns what.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(plan.app, name="plan")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(tee.app, name="tee")
-app.command("simulate")(simulate.simulate)
-app.command("demo")(demo.demo)
 
 
 def _version(asked: bool) -> None:
@@ -47,7 +80,7 @@ def _options(
     state.debug = debug
 
 
-def main() -> None:
+def run() -> None:
     """Runs the command line; a `ConfideError` becomes one line and its exit code."""
     try:
         app()
