@@ -2,7 +2,7 @@
 
 import sys
 
-from confide.cli.interrupts import INTERRUPTED, interrupts_end_quietly
+from confide.cli import interrupts
 
 __all__ = ["main"]
 
@@ -10,8 +10,8 @@ __all__ = ["main"]
 def main() -> None:
     """Runs the command line; an interrupt ends it with exit code 130, without a trace."""
     try:
-        with interrupts_end_quietly():
+        with interrupts.interrupts_end_quietly():
             from confide.cli.main import run
         run()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupts.INTERRUPTED)
