@@ -65,7 +65,7 @@ def spent(ledger):
     return min(lost.pure_epsilon, lost.renyi_epsilon)
 
 
-VALUES = {
+VALUES: dict[Any, Any] = {
     LaplaceMechanism: 1.0,
     GaussianMechanism: 1.0,
     ExponentialMechanism: [1, 2, 3],
