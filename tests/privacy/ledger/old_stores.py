@@ -110,11 +110,13 @@ def spent_numbers(ledger, dataset):
 
 
 def write_clock(where):
-    """A ledger that was charged once by a clock that gave milliseconds."""
+    """A ledger that was charged, then capped by a clock that gave milliseconds."""
+    from confide.privacy.ledger import Cap
+
     with with_cap(where) as ledger:
         ledger.reserve("loans", Pure("0.25"), observers=NAMES).commit()
     with opened(where, clock=lambda: 1.79e12) as ledger:
-        ledger.reserve("loans", Pure("0.25"), observers=NAMES).commit()
+        ledger.cap("loans", Cap(epsilon=2.0, delta=0))
         return {"hashes": [entry.hash.hex() for entry in ledger.entries()]}
 
 
