@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr, ndtri
+import scipy
 
 from confide.errors import PlanError
 
@@ -49,8 +48,8 @@ def delta_of_mu(mu: float, epsilon: float) -> float:
     """
     if mu <= 0:
         return max(0.0, -math.expm1(epsilon))
-    left = float(log_ndtr(-epsilon / mu + mu / 2))
-    right = epsilon + float(log_ndtr(-epsilon / mu - mu / 2))
+    left = float(scipy.special.log_ndtr(-epsilon / mu + mu / 2))
+    right = epsilon + float(scipy.special.log_ndtr(-epsilon / mu - mu / 2))
     # exp(left) - exp(right) without the cancellation of two near numbers.
     delta = math.exp(left) * -math.expm1(min(0.0, right - left))
     return min(1.0, delta * (1 + _SLACK) + math.exp(left) * 1e-15)
@@ -67,10 +66,12 @@ def epsilon_of_mu(mu: float, delta: float) -> float:
         return 0.0
     if mu == math.inf:
         return math.inf
-    high = mu**2 / 2 + mu * (-float(ndtri(min(delta, 0.5))) + 1)
+    high = mu**2 / 2 + mu * (-float(scipy.special.ndtri(min(delta, 0.5))) + 1)
     while delta_of_mu(mu, high) > delta:
         high *= 2
-    found = float(brentq(lambda e: delta_of_mu(mu, e) - delta, 0.0, high, xtol=1e-14))
+    found = float(
+        scipy.optimize.brentq(lambda e: delta_of_mu(mu, e) - delta, 0.0, high, xtol=1e-14)
+    )
     return found * (1 + 1e-11) + 1e-13
 
 
@@ -86,10 +87,12 @@ def mu_of(epsilon: float, delta: float) -> float:
     """
     check_epsilon(epsilon)
     check_delta(delta)
-    found = brentq(lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15)
+    found = scipy.optimize.brentq(
+        lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15
+    )
     return float(found) * (1 - 1e-11)
 
 
 def tpr_of_mu(mu: float, fpr: float) -> float:
     """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ)."""
-    return float(ndtr(ndtri(fpr) + mu))
+    return float(scipy.special.ndtr(scipy.special.ndtri(fpr) + mu))
