@@ -11,7 +11,7 @@ def main() -> None:
     """Runs the command line; an interrupt ends it with exit code 130, without a trace."""
     try:
         with interrupts.interrupts_end_quietly():
-            from confide.cli.main import run
+            from confide.cli.commands import run
         run()
     except KeyboardInterrupt:
         sys.exit(interrupts.INTERRUPTED)
