@@ -25,8 +25,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+import scipy
 
 from confide.plan import Relation
 from confide.privacy.accounting.losses import Loss, Points, Reals, Run, Tail
@@ -273,7 +272,7 @@ def _best_tilt(
     def objective(log_tilt: float) -> float:
         tilt = math.exp(log_tilt)
         cumulants = (
-            float(logsumexp(tilt * mean + tilt**2 * square, b=mass))
+            float(scipy.special.logsumexp(tilt * mean + tilt**2 * square, b=mass))
             for mass, mean, square in binned
         )
         whole = math.fsum(n * k for n, k in zip(counts, cumulants, strict=True))
@@ -286,5 +285,5 @@ def _best_tilt(
     most = min(8.0, math.log(aim.steepest) - math.log(max(variance, 1e-12)) / 2)
     # A tilt that is not the best costs accuracy, which the error counts, and nothing else.
     bounds = (-5.0, max(most, -4.0))
-    found = minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    found = scipy.optimize.minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 0.02})
     return float(math.exp(found.x)), float(found.fun)

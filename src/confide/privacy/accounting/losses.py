@@ -19,11 +19,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from confide.plan import Relation
 
@@ -161,7 +161,7 @@ class Tail:
 def _recurrence(kept: Reals, added: Reals) -> Reals:
     """From the last, which is 0, to the first: each is `kept` of the one after it, and `added`."""
     if len(kept) and kept.min() == kept.max():
-        found = lfilter([1.0], [1.0, -kept[0]], np.append(0.0, added[::-1]))
+        found = scipy.signal.lfilter([1.0], [1.0, -kept[0]], np.append(0.0, added[::-1]))
     else:
         pairs = zip(kept[::-1].tolist(), added[::-1].tolist(), strict=True)
         steps = accumulate(pairs, lambda after, pair: pair[0] * after + pair[1], initial=0.0)
