@@ -105,7 +105,8 @@ def test_tiny_deltas_stay_honest(delta):
     if delta >= 1e-30:
         assert found == pytest.approx(exact, rel=1e-3)
     else:
-        assert found == math.inf  # beyond thirteen deviations nothing is claimed
+        # Beyond thirteen deviations no grid claims anything, and a Rényi curve does.
+        assert found == pytest.approx(exact, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -128,13 +128,13 @@ class TestSensitivity:
     )
     def test_numbers_of_many_kinds(self, answer):
         mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
-        expected = min(int(answer), 2**53)
+        expected = min(int(answer), 2**61)
         assert abs(mechanism.release(answer).value - expected) < 100
 
-    @pytest.mark.parametrize("answer", [1j, np.longdouble(1), "3", None, [object()], b"3"])
+    @pytest.mark.parametrize("answer", [1j, "3", None, [object()], b"3", {3}, {3: 1}])
     def test_what_is_no_number_of_64_bits(self, answer):
         mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
-        with pytest.raises(DataError, match="numbers that fit 64 bits"):
+        with pytest.raises(DataError, match="the answer"):
             mechanism.release(answer)
 
     def test_whole_answers_are_not_rounded(self):

@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Final
 import scipy
 
 from confide.errors import PlanError
+from confide.numbers import check_real, shown
+from confide.plan import Relation
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
 __all__ = [
+    "check_any_epsilon",
     "check_delta",
     "check_epsilon",
+    "check_mu",
+    "check_rate",
+    "check_relation",
     "delta_of_mu",
     "epsilon_of_mu",
     "gaussian_mu",
@@ -37,14 +43,36 @@ _SMALLEST, _LARGEST = 1e-12, 1e4
 
 def check_epsilon(epsilon: float) -> None:
     """Refuses an ε that is no positive finite number."""
-    if not 0 < epsilon < math.inf:
-        raise PlanError(f"epsilon is {epsilon}; it is a positive finite number")
+    check_real("epsilon", epsilon, above=0, below=math.inf, limit="it is a positive finite number")
 
 
 def check_delta(delta: float) -> None:
     """Refuses a δ that is not between 0 and 1."""
-    if not 0 < delta < 1:
-        raise PlanError(f"delta is {delta}; it lies between 0 and 1, below 1 ÷ records")
+    check_real("delta", delta, above=0, below=1, limit="it lies between 0 and 1, below 1 ÷ records")
+
+
+def check_rate(fpr: float) -> None:
+    """Refuses a rate of false alarms that is not between 0 and 1, either included."""
+    check_real("fpr", fpr, least=0, most=1, limit="a rate of false alarms lies between 0 and 1")
+
+
+def check_mu(mu: float) -> None:
+    """Refuses a μ that is no number of at least 0; ∞ is one."""
+    check_real("mu", mu, least=0, limit="it is a number, at least 0")
+
+
+def check_any_epsilon(epsilon: float) -> None:
+    """Refuses an ε that is no number; a profile is defined at all of them."""
+    check_real("epsilon", epsilon, limit="it is a real number")
+
+
+def check_relation(relation: object) -> None:
+    """Refuses what is no neighbouring relation."""
+    if not isinstance(relation, Relation):
+        raise PlanError(
+            f"relation is {shown(relation)}; it is Relation.ADD_OR_REMOVE_ONE or "
+            "Relation.REPLACE_ONE"
+        )
 
 
 def delta_of_mu(mu: float, epsilon: float) -> float:
@@ -57,7 +85,17 @@ def delta_of_mu(mu: float, epsilon: float) -> float:
     Example:
         >>> round(delta_of_mu(1.0, 1.0), 6)
         0.126937
+
+    Raises:
+        PlanError: If μ or ε is out of range.
     """
+    check_mu(mu)
+    check_any_epsilon(epsilon)
+    mu, epsilon = float(mu), float(epsilon)
+    if epsilon == math.inf:
+        return 1.0 if mu == math.inf else 0.0
+    if epsilon == -math.inf or mu == math.inf:
+        return 1.0
     if mu <= 0:
         return max(0.0, -math.expm1(epsilon))
     left = float(scipy.special.log_ndtr(-epsilon / mu + mu / 2))
@@ -74,6 +112,8 @@ def epsilon_of_mu(mu: float, delta: float) -> float:
         PlanError: If δ is out of range.
     """
     check_delta(delta)
+    check_mu(mu)
+    mu, delta = float(mu), float(delta)
     if mu <= 0 or delta_of_mu(mu, 0.0) <= delta:
         return 0.0
     if mu == math.inf:
@@ -99,6 +139,7 @@ def mu_of(epsilon: float, delta: float) -> float:
     """
     check_epsilon(epsilon)
     check_delta(delta)
+    epsilon, delta = float(epsilon), float(delta)
     found = scipy.optimize.brentq(
         lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15
     )
@@ -106,7 +147,16 @@ def mu_of(epsilon: float, delta: float) -> float:
 
 
 def tpr_of_mu(mu: float, fpr: float) -> float:
-    """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ)."""
+    """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ).
+
+    Raises:
+        PlanError: If μ or the rate is out of range.
+    """
+    check_mu(mu)
+    check_rate(fpr)
+    if fpr in (0, 1) or mu == math.inf:
+        return 0.0 if fpr == 0 and mu < math.inf else 1.0
+    mu, fpr = float(mu), float(fpr)
     return float(scipy.special.ndtr(scipy.special.ndtri(fpr) + mu))
 
 
