@@ -4,6 +4,7 @@ from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
 from confide.aggregation.modular import Layout
+from confide.aggregation.placed import Placed
 from confide.aggregation.register import LedgerRegister, RoundRegister
 from confide.aggregation.release import release
 from confide.aggregation.rounds import (
@@ -33,6 +34,7 @@ __all__ = [
     "Layout",
     "LedgerRegister",
     "PartySession",
+    "Placed",
     "Receipt",
     "Round",
     "RoundRegister",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from confide.computation.code import code_of
 from confide.errors import PlanError
@@ -37,8 +37,8 @@ Data = Mapping[str, NDArray[Any]]
 Totals = Mapping[str, NDArray[np.float64]]
 """The released sums, each in its declared shape."""
 
-Contributed = Mapping[str, ArrayLike]
-"""A contribution to each sum."""
+Contributed = Mapping[str, Any]
+"""A contribution to each sum: an array, or `confide.aggregation.Placed`."""
 
 Contribute = Callable[[State, Data, np.random.Generator], Contributed]
 ContributeWithOwn = Callable[[State, State, Data, np.random.Generator], tuple[Contributed, State]]
@@ -56,6 +56,8 @@ class Computation:
         task: Its name and settings, as they stand in plans.
         sums: What leaves a party in a round.
         columns: The data columns that `contribute` reads; others never reach it.
+        read: From a party's columns, cells of any type, to the named numeric arrays of one length
+            that `contribute` gets; None if the columns are numbers already. `Schema.read` is one.
         init: Gives the public state before the first round.
         contribute: From (state, data, public generator) to a contribution for each sum: one row per
             unit, shape `(units, *shape)`; if the unit is the party, of shape `shape`. Over records
@@ -90,6 +92,7 @@ class Computation:
     contribute: Contribute | ContributeWithOwn
     update: Update
     person_column: str | None = None
+    read: Callable[[Any], Data] | None = None
     own: Callable[[], State] | None = None
     follow: Callable[[State], State] | None = None
 

@@ -232,20 +232,29 @@ class Participant:
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data
-        wanted = list(self._computation.columns)
-        if self._computation.person_column:
-            wanted.append(self._computation.person_column)
-        data = {column: self._present(source, column) for column in wanted}
+        data = self._columns(source)
+        if persons := self._computation.person_column:
+            data[persons] = self._present(source, persons)
         if len({len(values) for values in data.values()}) > 1:
             lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
             raise DataError(f"{self} has columns of different lengths ({lengths})")
         if _rows(data) == 0:
             raise DataError(f"{self} has no rows; leave it out of the plan, or give it data")
-        for column in self._computation.columns:
+        for column in data.keys() - {persons}:
             self._check_numbers(column, data[column])
-        if persons := self._computation.person_column:
+        if persons:
             self._check_persons(persons, data[persons])
         return data
+
+    def _columns(self, source: Columns) -> dict[str, NDArray[Any]]:
+        """The declared columns as they are, or as the computation reads them."""
+        computation = self._computation
+        if computation.read is None:
+            return {column: self._present(source, column) for column in computation.columns}
+        try:
+            return dict(computation.read(source))
+        except DataError as error:
+            raise DataError(f"{self}: {error}") from error
 
     def _present(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         if column not in source:
