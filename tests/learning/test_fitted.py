@@ -152,5 +152,5 @@ class TestQuality:
         assert dict(again.history.loc[1, ["loss", "auc", "accuracy"]]) == measure(binary.state)
 
     def test_needs_the_plan_s_columns(self, binary):
-        with pytest.raises(KeyError):
+        with pytest.raises(DataError, match="no column 'b'; known here"):
             quality(binary.plan, PUBLIC.drop(columns="b"))

@@ -3,8 +3,8 @@
 from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify_receipts
 from confide.aggregation.encoding import Accumulator, Integers, decode
 from confide.aggregation.envelope import Round
+from confide.aggregation.forms import Placed, Summed
 from confide.aggregation.modular import Layout
-from confide.aggregation.placed import Placed
 from confide.aggregation.register import LedgerRegister, RoundRegister
 from confide.aggregation.release import release
 from confide.aggregation.rounds import (
@@ -39,6 +39,7 @@ __all__ = [
     "Round",
     "RoundRegister",
     "RoundResult",
+    "Summed",
     "Traffic",
     "check_chain",
     "coordinator_session",

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.aggregation.forms import Placed, Summed
 from confide.aggregation.numbers import Reals, person_identifiers, real_numbers
-from confide.aggregation.placed import Placed
 from confide.errors import DataError
 from confide.plan.codec import nearest
 from confide.plan.lattice import FINE_BITS
@@ -29,7 +29,10 @@ _BLOCK: Final = 1 << 15
 
 Integers = NDArray[np.int64]
 
-Contributions = Mapping[str, ArrayLike | Placed]
+Rows = Reals | Placed | Summed
+"""One sum's contributions, by units."""
+
+Contributions = Mapping[str, ArrayLike | Placed | Summed]
 """Each sum's contributions by its name."""
 
 _ROUNDING: Final = 1e-9
@@ -158,16 +161,23 @@ def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
     }
 
 
-def _first(rows: Reals | Placed, units: int) -> Reals | Placed:
+def _first(rows: Rows, units: int) -> Rows:
+    if isinstance(rows, Summed):
+        if rows.units > units:
+            raise DataError(f"a sum of {rows.units:,} units, and {units:,} more are counted")
+        return rows
     return rows.first(units) if isinstance(rows, Placed) else rows[:units]
 
 
-def _rows(declared: Sum, values: ArrayLike | Placed) -> Reals | Placed:
+def _rows(declared: Sum, values: ArrayLike | Placed | Summed) -> Rows:
     """The contributions to one sum as rows of units, shape `(units, size)`."""
-    if isinstance(values, Placed):
-        if declared.unit is Unit.PARTY:
+    if isinstance(values, Placed | Summed):
+        if declared.unit is Unit.PARTY or (
+            declared.unit is Unit.PERSON and isinstance(values, Summed)
+        ):
             raise DataError(
-                f"a contribution to sum {declared.name!r} by places; a party gives its array"
+                f"a contribution to sum {declared.name!r} as {type(values).__name__}; over "
+                f"{declared.unit.value}s it takes an array"
             )
         return values.checked(declared)
     array = real_numbers(values, f"a contribution to sum {declared.name!r}")
@@ -190,7 +200,8 @@ def _rows(declared: Sum, values: ArrayLike | Placed) -> Reals | Placed:
     return flat
 
 
-def _dense(rows: Reals | Placed, declared: Sum) -> Reals:
+def _dense(rows: Rows, declared: Sum) -> Reals:
+    assert not isinstance(rows, Summed)  # noqa: S101 - refused before, for persons
     return rows.dense(declared.size) if isinstance(rows, Placed) else rows
 
 
@@ -217,12 +228,17 @@ def _blocks(size: int, units: int = 1) -> Iterator[slice]:
     return (slice(start, min(start + step, size)) for start in range(0, size, step))
 
 
-def _add_clipped(declared: Sum, rows: Reals | Placed, total: Integers) -> int:
+def _add_clipped(declared: Sum, rows: Rows, total: Integers) -> int:
     """Clips rows to the unit bound, rounds them to the fine grid and adds them to a total.
 
     Returns:
         How many rows were longer than the bound by more than rounding.
     """
+    if isinstance(rows, Summed):
+        shift = FINE_BITS - declared.lattice.log2_resolution
+        for block in _blocks(declared.size):
+            total[block] += np.rint(np.ldexp(rows.total[block], shift)).astype(np.int64)
+        return 0
     if isinstance(rows, Placed):
         whole = np.zeros(rows.places.shape, np.int64)
         longer = _clip(declared, rows.values, lambda block, part: _put(whole, block, part))

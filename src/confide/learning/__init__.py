@@ -4,6 +4,7 @@ from confide.learning.algorithms import (
     AdaptiveClip,
     auc_of_histogram,
     fed_avg,
+    fed_newton,
     fed_sgd,
     score_histogram,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "auc",
     "auc_of_histogram",
     "fed_avg",
+    "fed_newton",
     "fed_sgd",
     "fitted_estimator",
     "quality",

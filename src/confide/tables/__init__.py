@@ -1,5 +1,6 @@
 """Tables: what their columns are, how files are read, and constants found by sums."""
 
+from confide.tables.check import TableCheck, check_table
 from confide.tables.columns import (
     Boolean,
     Category,
@@ -11,7 +12,9 @@ from confide.tables.columns import (
     Scale,
     Target,
 )
+from confide.tables.files import read_table
 from confide.tables.schema import Schema
+from confide.tables.summaries import rounds_of, summaries
 
 __all__ = [
     "Boolean",
@@ -23,5 +26,10 @@ __all__ = [
     "Number",
     "Scale",
     "Schema",
+    "TableCheck",
     "Target",
+    "check_table",
+    "read_table",
+    "rounds_of",
+    "summaries",
 ]

@@ -77,13 +77,21 @@ def denoised(counts: Reals, noise: float) -> Reals:
         noise: The standard deviation of one count's noise; 0 for exact ones, which stay as they
             are.
     """
+    if noise == 0:
+        return counts
     total, joined = float(counts.sum()), 1
     while joined < BINS:
         starts = np.arange(0, BINS, joined)
         sizes = np.diff(np.append(starts, BINS))
-        groups = _significant(np.add.reduceat(counts, starts), noise * math.sqrt(joined))
-        if groups.sum() >= _MOST * total and groups.any():
-            return np.repeat(groups / sizes, sizes)
+        groups = np.add.reduceat(counts, starts)
+        seen = np.flatnonzero(_significant(groups, noise * math.sqrt(joined)))
+        if seen.size:
+            # What lies between, and beside, is part of the same distribution.
+            near = np.zeros(len(groups), np.bool_)
+            near[max(0, seen[0] - 1) : seen[-1] + 2] = True
+            held = np.where(near, np.maximum(groups, 0.0), 0.0)
+            if groups[seen].sum() >= _MOST * total:
+                return np.repeat(held / sizes, sizes)
         joined *= 2
     return np.ones(BINS)  # nothing stands out: as if all values were equally likely
 

@@ -117,7 +117,7 @@ class Schema:
             if isinstance(column, Category) and column.values is None
         )  # fmt: skip
 
-    def read(self, cells: Mapping[str, Cells], *, label: bool = True) -> dict[str, NDArray[Any]]:
+    def read(self, cells: Any, *, label: bool = True) -> dict[str, NDArray[Any]]:
         """Cells to numbers.
 
         Args:
@@ -132,10 +132,10 @@ class Schema:
             DataError: If a column is missing, cannot be read, or has a missing value that the
                 schema refuses; naming column and row, and never a cell.
         """
-        read = {name: self._feature(cells, name) for name in self.features}
+        read = {name: self._complete(cells, name) for name in self.features}
         given = dict(read)
         if label:
-            given[self.label] = self._targets(cells)
+            given[self.label] = self._complete(cells, self.label)
         lengths = {len(column) for column in given.values()}
         if len(lengths) > 1:
             raise DataError(
@@ -169,7 +169,7 @@ class Schema:
                 made.append(missing.astype(np.float64))
         return np.column_stack(made)
 
-    def scaled_targets(self, rows: Numeric, state: Numeric) -> Reals:
+    def targets(self, rows: Numeric, state: Numeric) -> Reals:
         """The label as a model is trained on it, shape `(rows,)`: scaled if it is a number."""
         targets: Reals = rows["targets"]
         if isinstance(self.target, Label):
@@ -207,31 +207,37 @@ class Schema:
         lower, upper = _log1p(np.array(column.bounds)) if _logarithmic(column) else column.bounds
         return float(lower), float(upper)
 
-    def _feature(self, cells: Mapping[str, Cells], name: str) -> Reals:
+    def cells_of(self, name: str, cells: Cells) -> Reals:
+        """One column's cells as numbers, shape `(rows,)`, NaN where one is missing.
+
+        Raises:
+            DataError: If a cell cannot be read, or is none of the label's classes.
+        """
+        if name == self.label:
+            return self._label_cells(cells)
         column = self.features[name]
-        given = _present(cells, name)
         if isinstance(column, Category):
-            found = _codes(given, name, column)
-        else:
-            read = {Number: numbers, Date: dates, Boolean: booleans}[type(column)]
-            found = read(given, name)
-        if column.missing is Missing.REFUSE:
-            _check_present(found, name)
+            return _codes(cells, name, column)
+        read = {Number: numbers, Date: dates, Boolean: booleans}[type(column)]
+        return read(cells, name)
+
+    def _label_cells(self, cells: Cells) -> Reals:
+        if isinstance(self.target, Target):
+            return numbers(cells, self.label)
+        found = codes(cells, self.label, self.target.classes)
+        unknown = found == len(self.target.classes)
+        if unknown.any():
+            raise DataError(
+                f"column {self.label!r} has in row {int(np.argmax(unknown))} (from 0) none of "
+                f"the classes {', '.join(self.target.classes[:5])}: declare all classes"
+            )
         return found
 
-    def _targets(self, cells: Mapping[str, Cells]) -> Reals:
-        given = _present(cells, self.label)
-        if isinstance(self.target, Target):
-            found = numbers(given, self.label)
-        else:
-            found = codes(given, self.label, self.target.classes)
-            unknown = found == len(self.target.classes)
-            if unknown.any():
-                raise DataError(
-                    f"column {self.label!r} has in row {int(np.argmax(unknown))} (from 0) none of "
-                    f"the classes {', '.join(self.target.classes[:5])}: declare all classes"
-                )
-        _check_present(found, self.label)
+    def _complete(self, cells: Any, name: str) -> Reals:
+        """A column's numbers, if none is missing that the schema refuses to miss."""
+        found = self.cells_of(name, _present(cells, name))
+        if name == self.label or self.features[name].missing is Missing.REFUSE:
+            _check_present(found, name)
         return found
 
     def _input(self, name: str, rows: Numeric, state: Numeric) -> Reals:
@@ -282,6 +288,9 @@ class Schema:
         found = words_of(state[vocabulary_name(name)])
         return np.array([word_code(word) if word else np.nan for word in found])
 
+
+CONSTANT_PREFIX: Final = "schema "
+"""What a state's arrays that belong to a schema begin with."""
 
 CONSTANTS: Final = "schema constants"
 """In a state: lower bound, upper bound, mean and deviation of each found number, shape `(k, 4)`."""

@@ -108,7 +108,7 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
 def summaries_from_settings(settings: Mapping[str, Any]) -> Computation:
     """The entry point of task 'table-summaries'."""
     read = _Settings.read(settings, "task table-summaries")
-    return summaries(read.table.schema_of(), capacity=read.capacity)
+    return summaries(read.table.table(), capacity=read.capacity)
 
 
 class _Settings(Literal):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -119,7 +121,14 @@ def _series(cells: Cells, name: str) -> pd.Series:
         cells = cells.to_pandas()
     if isinstance(cells, np.ma.MaskedArray):
         raise DataError(f"column {name!r} is a masked array; write NaN where it is masked")
-    column = cells if isinstance(cells, pd.Series) else pd.Series(np.asarray(cells))
+    if isinstance(cells, pd.Series):
+        column = cells
+    elif isinstance(cells, np.ndarray):
+        if cells.ndim != 1:
+            raise DataError(f"column {name!r} has {cells.ndim} axes; it takes one value a row")
+        column = pd.Series(cells)
+    else:
+        column = pd.Series(list(cells), dtype=object)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     return column
@@ -147,6 +156,10 @@ def _each(column: pd.Series, name: str, read: Callable[[object], float], expecte
 
 
 def _number(cell: object) -> float:
+    if isinstance(
+        cell, bool | np.bool_ | int | float | np.integer | np.floating | Decimal | Fraction
+    ):
+        return float(cell)
     word = _word(cell)
     if word is None:
         return np.nan

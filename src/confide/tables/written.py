@@ -96,7 +96,7 @@ class SchemaSettings(Literal):
     label: str
     target: _Predicted = _Label()
 
-    def schema_of(self) -> Schema:
+    def table(self) -> Schema:
         """The schema.
 
         Raises:

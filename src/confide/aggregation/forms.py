@@ -1,17 +1,18 @@
-"""Contributions that are zero except at a few coordinates, such as a count in one bin of many."""
+"""Other forms of a contribution than one row of numbers a unit: few places, or a sum already."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from confide.aggregation.numbers import Reals, real_numbers
 from confide.errors import DataError
-from confide.plan.sums import Sum
+from confide.plan.sums import Norm, Sum
 
-__all__ = ["Placed"]
+__all__ = ["Placed", "Summed"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,50 @@ class Placed:
         if not np.isfinite(values).all():
             raise DataError(f"{what} is NaN or infinite; clean the data")
         return Placed(places.astype(np.intp, copy=False), values)
+
+
+@dataclass(frozen=True)
+class Summed:
+    """The sum of some units, each of which the computation itself keeps within the bound.
+
+    Outer products of 4,096 records with 300 columns are 3 GB as rows, and 720 kB as their sum. But
+    one unit more can change the rounding of a floating-point sum by more than its own bound
+    (Casacuberta et al., "Widespread Underestimation of Sensitivity in Differentially Private
+    Libraries", CCS 2022), so a plan with noise takes no such contribution.
+
+    Attributes:
+        total: The sum, in the sum's shape.
+        units: How many units it is of.
+    """
+
+    total: Reals
+    units: int
+
+    def __len__(self) -> int:
+        return self.units
+
+    def checked(self, declared: Sum) -> Summed:
+        """This contribution, if it fits a sum.
+
+        Raises:
+            DataError: If the shape is wrong, a value is not a finite number, or so many units
+                within the bound cannot add up to it.
+        """
+        what = f"a contribution to sum {declared.name!r}"
+        total = real_numbers(self.total, what)
+        if total.shape != declared.shape:
+            raise DataError(f"{what} of shape {total.shape}; it takes {declared.shape}")
+        flat = total.ravel()
+        if not np.isfinite(flat).all():
+            raise DataError(f"{what} is NaN or infinite; clean the data, or scale the columns")
+        most = self.units * declared.unit_bound * (1 + _ROUNDING)
+        if np.linalg.norm(flat, ord=_ORDERS[declared.norm]) > most:
+            raise DataError(
+                f"{what} of {self.units:,} units is larger than so many units can make it: the "
+                "computation does not keep each within the declared bound"
+            )
+        return Summed(flat, self.units)
+
+
+_ROUNDING: Final = 1e-6
+_ORDERS: Final = {Norm.L1: 1, Norm.L2: 2, Norm.LINF: np.inf}
