@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.computation import Columns, State
 from confide.errors import PlanError
 from confide.plan.codec import nearest
+
+if TYPE_CHECKING:
+    from confide.computation import Columns, State
 
 __all__ = ["Table"]
 

@@ -13,8 +13,8 @@ from confide.tables.columns import (
     Target,
 )
 from confide.tables.files import read_table
+from confide.tables.found import rounds_of, summaries
 from confide.tables.schema import Schema
-from confide.tables.summaries import rounds_of, summaries
 
 __all__ = [
     "Boolean",

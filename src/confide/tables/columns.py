@@ -2,7 +2,7 @@
 
 A schema is part of the plan and therefore public. So a declaration never comes from the data in
 silence: bounds and vocabularies are written down from common knowledge, or they are found by a
-stage of bounded sums that is charged like everything else (`confide.tables.summaries`).
+stage of bounded sums that is charged like everything else (`confide.tables.found`).
 """
 
 from __future__ import annotations

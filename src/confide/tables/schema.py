@@ -3,7 +3,7 @@
 The schema travels in the plan and with the model, so an owner's file, a party's contribution and a
 prediction years later are read in the same way. It has three steps: `read` turns cells into numbers
 (an owner's own rows, on its own machine), `inputs` turns numbers into a model's inputs by constants
-that are declared or were found by sums (`confide.tables.summaries`), and `outputs` turns what a
+that are declared or were found by sums (`confide.tables.found`), and `outputs` turns what a
 model predicts into the label's own words and units.
 """
 
