@@ -68,6 +68,7 @@ class Computation:
             and shapes stay the same, so that it cannot grow.
         follow: In a plan of several stages, from the state that the stage before left to the state
             before the first round. If omitted, that state with what `init` adds to it.
+        needs_noise: Why its sums must not be exact, in words; empty if they may be.
         person_column: If the unit is the person, the column that says who a row is about.
 
     Example:
@@ -92,6 +93,7 @@ class Computation:
     contribute: Contribute | ContributeWithOwn
     update: Update
     person_column: str | None = None
+    needs_noise: str = ""
     read: Callable[[Any], Data] | None = None
     own: Callable[[], State] | None = None
     follow: Callable[[State], State] | None = None
@@ -156,6 +158,11 @@ class Computation:
         Raises:
             PlanError: Saying what differs.
         """
+        if self.needs_noise and isinstance(plan.noise, NoNoise):
+            raise PlanError(
+                f"computation {self.task.name!r} over exact sums: {self.needs_noise}. Add noise to "
+                "the plan, or declare what it would find"
+            )
         if plan.keeps_own_state != (self.own is not None):
             keeps = "keeps" if self.own is not None else "does not keep"
             raise PlanError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ class TableModel:
         self.estimator = estimator
         self.constants = constants
 
-    def inputs(self, table: Mapping[str, Any]) -> Reals:
+    def inputs(self, table: Any) -> Reals:
         """The model's inputs of raw rows, shape `(rows, len(schema.names))`.
 
         Raises:
@@ -47,7 +46,7 @@ class TableModel:
         """
         return self.schema.inputs(self.schema.read(table, label=False), self.constants)
 
-    def predict(self, table: Mapping[str, Any]) -> NDArray[Any]:
+    def predict(self, table: Any) -> NDArray[Any]:
         """What the model predicts for raw rows, shape `(rows,)`.
 
         Classes are in their own words, numbers in the label's own units.
@@ -60,7 +59,7 @@ class TableModel:
             return np.array(self.schema.target.classes, object)[predicted.astype(np.intp)]
         return self.schema.outputs(predicted, self.constants)
 
-    def predict_proba(self, table: Mapping[str, Any]) -> Reals:
+    def predict_proba(self, table: Any) -> Reals:
         """The probability of each class, shape `(rows, classes)`.
 
         Raises:
@@ -71,7 +70,7 @@ class TableModel:
             raise PlanError(f"{self.schema.label!r} is a number; it has no classes: use predict")
         return np.asarray(self.estimator.predict_proba(self.inputs(table)))
 
-    def score(self, table: Mapping[str, Any]) -> float:
+    def score(self, table: Any) -> float:
         """How well it predicts the labels of raw rows: R² of numbers, accuracy of classes.
 
         Raises:
@@ -81,7 +80,7 @@ class TableModel:
             "r2" if not isinstance(self.schema.target, Label) else "accuracy"
         ]
 
-    def metrics(self, table: Mapping[str, Any]) -> dict[str, float]:
+    def metrics(self, table: Any) -> dict[str, float]:
         """All metrics on raw rows with labels that one may see.
 
         Returns:

@@ -15,6 +15,7 @@ from confide.tables.columns import (
 from confide.tables.files import read_table
 from confide.tables.found import rounds_of, summaries
 from confide.tables.schema import Schema
+from confide.tables.words import vocabularies
 
 __all__ = [
     "Boolean",
@@ -32,4 +33,5 @@ __all__ = [
     "read_table",
     "rounds_of",
     "summaries",
+    "vocabularies",
 ]
