@@ -9,7 +9,7 @@ themselves are refused, so that two encodings of one value cannot carry two hash
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from confide.errors import ProtocolError
 __all__ = ["TAG", "are_integers", "decode", "encode", "has_encoding", "heads", "sha256"]
 
 _MAX_DEPTH: Final = 32
-_PLAIN: Final = frozenset({str, bytes, bool, type(None)})
+_FIRST_LONG: Final = 24
 
 TAG: Final = 6
 """The major type that gives what follows a meaning of its own."""
@@ -44,8 +44,9 @@ def encode(value: object) -> bytes:
         >>> encode({"b": 1, "a": [2, "3.5"]}).hex()
         'a26161820263332e35616201'
     """
-    _check(value, 0)
-    return cbor2.dumps(value, canonical=True)
+    parts: list[bytes] = []
+    _put(value, 0, parts.append)
+    return b"".join(parts)
 
 
 def decode(data: bytes, max_bytes: int, max_items: int | None = None) -> Any:
@@ -128,21 +129,49 @@ def sha256(value: object) -> bytes:
     return hashlib.sha256(encode(value)).digest()
 
 
-def _check(value: object, depth: int) -> None:
+def _put(value: object, depth: int, put: Callable[[bytes], object]) -> None:
+    """Puts out a value's encoding, part by part.
+
+    In Python: cbor2's encoder swallows what a signal handler raises, so that Ctrl-C were lost.
+    """
     if depth > _MAX_DEPTH:
         raise TypeError(f"values nest deeper than {_MAX_DEPTH}")
-    if type(value) in _PLAIN or isinstance(value, str | bytes):
-        return
-    if isinstance(value, int):
+    if value is None or isinstance(value, bool):
+        put(_head(_SIMPLE, 22 if value is None else 20 + value))
+    elif isinstance(value, str | bytes):
+        major, content = (3, value.encode()) if isinstance(value, str) else (2, bytes(value))
+        put(_head(major, len(content)))
+        put(content)
+    elif isinstance(value, int):
         if not -(2**64) <= value < 2**64:
             raise TypeError("an integer beyond 64 bits")
+        put(_head(0, int(value)) if value >= 0 else _head(1, -1 - int(value)))
     elif isinstance(value, list | tuple):
+        put(_head(4, len(value)))
         for item in value:
-            _check(item, depth + 1)
+            _put(item, depth + 1, put)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"a map key of type {type(key).__name__}; keys are texts")
-            _check(item, depth + 1)
+        _put_map(value, depth, put)
     else:
         raise TypeError(f"a {type(value).__name__} has no deterministic encoding here")
+
+
+def _put_map(value: dict[Any, Any], depth: int, put: Callable[[bytes], object]) -> None:
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"a map key of type {type(key).__name__}; keys are texts")
+    put(_head(5, len(value)))
+    # The bytewise order of encoded texts is that of their lengths first.
+    texts = ((key.encode(), item) for key, item in value.items())
+    for content, item in sorted(texts, key=lambda pair: (len(pair[0]), pair[0])):
+        put(_head(3, len(content)))
+        put(content)
+        _put(item, depth + 1, put)
+
+
+def _head(major: int, argument: int) -> bytes:
+    """A major type and its argument, in the shortest form (RFC 8949 §3)."""
+    if argument < _FIRST_LONG:
+        return bytes([major << 5 | argument])
+    size = max(0, (argument.bit_length() - 1).bit_length() - 3) if argument > 255 else 0
+    return bytes([major << 5 | _FIRST_LONG + size]) + argument.to_bytes(1 << size, "big")

@@ -9,7 +9,8 @@ data, where they count as 0 and 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Real
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
 
-__all__ = ["Exact", "check_real", "check_whole", "exact", "is_number", "shown", "units"]
+__all__ = ["Exact", "as_float", "check_real", "check_whole", "exact", "is_number", "shown", "units"]
 
 Exact = int | float | Fraction
 
@@ -36,7 +37,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
 
 
-def exact(value: object) -> Exact | None:
+def exact(value: object) -> Exact | None:  # noqa: PLR0911 - a kind of number each
     """One value as a number that loses nothing; None if it is no real number.
 
     Args:
@@ -47,7 +48,7 @@ def exact(value: object) -> Exact | None:
         >>> exact(Decimal("0.1")), exact(np.int64(2**53 + 1)), exact("1")
         (Fraction(1, 10), 9007199254740993, None)
     """
-    if type(value) is float or type(value) is int:
+    if isinstance(value, float | int) and type(value) in (float, int):
         return value
     if isinstance(value, np.ma.MaskedArray):
         return None
@@ -60,7 +61,8 @@ def exact(value: object) -> Exact | None:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, np.longdouble) and np.isfinite(value):
-        return Fraction(*value.as_integer_ratio())
+        numerator, denominator = value.as_integer_ratio()
+        return Fraction(int(numerator), int(denominator))
     return float(value) if isinstance(value, Real) else None
 
 
@@ -92,7 +94,7 @@ def units(values: object, what: str) -> NDArray[Any] | list[Any]:
     wanted = f"{what}: it takes one value for each unit, in a list or an array of one axis"
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{wanted}; this is a masked array: use values.filled() before")
-    if isinstance(values, str | bytes | bytearray | Mapping | Set):
+    if isinstance(values, str | bytes | bytearray | Mapping | AbstractSet):
         raise DataError(f"{wanted}; this is a {type(values).__name__}: write [value] for one unit")
     if type(values).__module__.split(".")[0] in _ROUNDED_TYPES:
         return _listed(values, wanted)
@@ -112,6 +114,21 @@ def _listed(values: object, wanted: str) -> list[Any]:
         if hasattr(values, method) and not hasattr(values, "columns"):
             return list(getattr(values, method)())
     raise DataError(f"{wanted}; this is a table: choose one column")
+
+
+def as_float(value: object) -> float:
+    """A number as the nearest float; ∞ where floats end.
+
+    Args:
+        value: What `is_number` holds for.
+    """
+    number = exact(value)
+    if number is None:
+        return math.nan
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def shown(value: object) -> str:
@@ -148,15 +165,21 @@ def check_real(
     Raises:
         PlanError: If it is no number, NaN, or out of its limits.
     """
-    number = exact(value) if is_number(value) else None
+    number = as_float(value) if is_number(value) else None
     # NaN compares false with everything.
-    fits = number is not None and least <= number <= most
-    if not fits or (above is not None and number <= above) or (below is not None and number >= below):
+    if (
+        number is None
+        or not least <= number <= most
+        or (above is not None and number <= above)
+        or (below is not None and number >= below)
+    ):
         raise PlanError(f"{name} is {shown(value)}; {limit}")
-    return float(number)  # type: ignore[arg-type]
+    return number
 
 
-def check_whole(name: str, value: object, *, least: int, most: int | None = None, limit: str) -> int:
+def check_whole(
+    name: str, value: object, *, least: int, most: int | None = None, limit: str
+) -> int:
     """A declared whole number within its limits.
 
     Args:

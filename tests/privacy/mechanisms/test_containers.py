@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+
 from confide.errors import DataError, PlanError
 from confide.noise import DiscreteLaplace
 from confide.privacy.mechanisms import (
@@ -100,7 +101,7 @@ FRAME = pd.DataFrame({"yes": [1, 2], "no": [3, 4]})
 @pytest.mark.parametrize("missing", [{}, {"missing": 0.5}])
 def test_what_is_no_column_is_refused(values, missing):
     for mechanism in (*bounded(**missing), Histogram(keys=("yes", 0), noise=LaplaceNoise(1.0))):
-        with pytest.raises(DataError, match="one value for each unit|type") as caught:
+        with pytest.raises(DataError, match=r"one value for each unit|type") as caught:
             mechanism.release(values)
         assert "yes" not in str(caught.value)
 
@@ -132,16 +133,19 @@ def test_numbers_of_any_kind_are_numbers(half):
         KeySelection(epsilon=half, delta=half),
     ]
     for mechanism in made:
-        assert mechanism.event == type(mechanism)(
-            **{k: float(v) if v is half else v for k, v in vars(mechanism).items() if k in mechanism.__dataclass_fields__}
-        ).event  # fmt: skip
+        fields = {name: getattr(mechanism, name) for name in mechanism.__dataclass_fields__}
+        assert all(
+            type(value) is not type(half) or type(half) is float for value in fields.values()
+        )
+        assert mechanism.event == type(mechanism)(**fields).event
     assert abs(LaplaceMechanism(epsilon=100, sensitivity=1).release(half).value - 0.5) < 1
     assert made[5].shortfall(half) > 0
     assert DiscreteLaplace(one).scale == 1
 
 
 def test_a_sensitivity_that_no_float_holds_is_rounded_up():
-    assert Fraction(LaplaceMechanism(epsilon=1, sensitivity=Fraction(1, 3)).sensitivity) > Fraction(1, 3)
+    third = Fraction(1, 3)
+    assert Fraction(LaplaceMechanism(epsilon=1, sensitivity=third).sensitivity) > third
 
 
 @pytest.mark.parametrize("noise", [0.5, "laplace", None, LaplaceNoise])

@@ -66,12 +66,12 @@ def calibrate(
         3.73063
     """
     if not callable(event):
-        raise PlanError(f"event is {shown(event)}; it takes a function from a multiplier to an event")
-    check_epsilon(epsilon)
-    check_delta(delta)
+        raise PlanError(
+            f"event is {shown(event)}; it takes a function from a multiplier to an event"
+        )
+    epsilon, delta = check_epsilon(epsilon), check_delta(delta)
     check_relation(relation)
     _check_units(delta, units)
-    epsilon, delta = float(epsilon), float(delta)
     mu = gaussian_mu(event(1.0))
     if mu is not None:
         # Mostly Gaussians scale, and the multiplier is μ at 1 over what is allowed. If not, search.
@@ -99,7 +99,9 @@ def _check_units(delta: float, units: int | None) -> None:
             "nothing about them: take less than 1 ÷ units, and say how many there are by units=",
         )  # fmt: skip
         return
-    whole = check_whole("units", units, least=1, limit="a whole number of units, at least 1")
+    whole = check_whole(
+        "units", units, least=1, most=10**100, limit="a whole number of units, at least 1"
+    )
     if delta * whole >= 1:
         raise PlanError(f"delta is {delta:g} for {whole:,} units; it is below {1 / whole:.2g}")
 

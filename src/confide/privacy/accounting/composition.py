@@ -66,7 +66,7 @@ class _Tilted:
 
     @cached_property
     def cumulants(self) -> Reals:
-        """log E e^(tL) over the finite losses, for each tilt t."""
+        """Log E e^(tL) over the finite losses, for each tilt t."""
         top = float(self.points[-1])
         below = (self.points - top) * self.step
         steeper = self.tilts - self.tilts[0]
@@ -93,14 +93,19 @@ class Aim:
     Attributes:
         objective: Of a tilt λ and the composition's cumulant log E e^(λL): what the best tilt
             minimises, such as a Chernoff bound.
-        log_negligible: Of the least objective: the logarithm of the probability, over all runs,
-            that may count as lost altogether.
+        log_probability: Of the least objective: the logarithm of the probability that is wanted.
+        share: Which part of it, over all runs, may count as lost altogether.
         steepest: The largest tilt, in units of 1 ÷ the deviation of the composition.
     """
 
     objective: Callable[[float, float], float]
-    log_negligible: Callable[[float], float]
+    log_probability: Callable[[float], float]
+    share: float
     steepest: float = math.inf
+
+    def log_negligible(self, least: float) -> float:
+        """The logarithm of the probability that may count as lost."""
+        return self.log_probability(least) + math.log(self.share)
 
 
 def composed_tails(runs: Sequence[Run], relation: Relation, step: float, aim: Aim) -> list[Tail]:
@@ -143,13 +148,15 @@ def _cut_and_tilt(
     What is negligible depends on the tail that is wanted, and that on what is cut off. Whatever is
     cut off counts, so a few rounds of this are enough.
     """
-    cut, best, runs = list(losses), math.inf, sum(counts)
+    cut, runs = list(losses), sum(counts)
+    tilt, best = _best_tilt([_binned(loss, step) for loss in cut], counts, aim)
+    lost = aim.log_negligible(best)
     for _ in range(_ROUNDS):
+        cut = [_without_rare(loss, math.exp(lost) / runs) for loss in losses]
         tilt, least = _best_tilt([_binned(loss, step) for loss in cut], counts, aim)
         if least > best - _SETTLED:
             break
         best, lost = least, aim.log_negligible(least)
-        cut = [_without_rare(loss, math.exp(lost) / runs) for loss in losses]
     return cut, tilt, lost
 
 
@@ -179,10 +186,15 @@ def _window(parts: _Parts, lost: float) -> tuple[float, float]:
     """
     mean, variance = (math.fsum(n * part.moments[i] for part, n in parts) for i in (0, 1))
     step, tilts = parts[0][0].step, parts[0][0].tilts
-    cumulants = sum(n * part.cumulants for part, n in parts)
+    cumulants = _cumulants(parts)
     half = _SPREAD * math.sqrt(max(variance, step**2))
     top = max(mean + half, float(np.min((cumulants - lost) / tilts)))
     return (mean - half) / step - 2, top / step + 2
+
+
+def _cumulants(parts: _Parts) -> Reals:
+    """Log E e^(tL) of all runs together, for each tilt."""
+    return np.asarray(np.sum([n * part.cumulants for part, n in parts], axis=0))
 
 
 def _staged(part: _Tilted, count: int, coarser: int, lost: float) -> Iterator[tuple[_Tilted, int]]:
@@ -233,7 +245,7 @@ def _transformed(parts: _Parts, lost: float) -> _Tilted:
     weights = np.maximum(weights, 0.0) + digits * float(np.mean(np.abs(spectrum)))
     points = start + np.arange(size)
     infinite = -math.expm1(math.fsum(n * math.log1p(-part.infinite) for part, n in parts))
-    cumulants = sum(n * part.cumulants for part, n in parts)
+    cumulants = _cumulants(parts)
     beyond = math.exp(min(0.0, float(np.min(cumulants - tilts * (points[-1] * step)))))
     return _Tilted(
         points, weights, tilts, float(cumulants[0]), min(infinite + beyond, 1 - _EPS), step
@@ -285,5 +297,7 @@ def _best_tilt(
     most = min(8.0, math.log(aim.steepest) - math.log(max(variance, 1e-12)) / 2)
     # A tilt that is not the best costs accuracy, which the error counts, and nothing else.
     bounds = (-5.0, max(most, -4.0))
-    found = scipy.optimize.minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    found = scipy.optimize.minimize_scalar(
+        objective, bounds=bounds, method="bounded", options={"xatol": 0.02}
+    )
     return float(math.exp(found.x)), float(found.fun)

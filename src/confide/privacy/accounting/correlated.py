@@ -105,12 +105,12 @@ class ToeplitzStrategy:
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
-        if isinstance(self.coefficients, str | bytes) or not isinstance(self.coefficients, Iterable):
-            raise PlanError(f"coefficients is {shown(self.coefficients)}; it takes a tuple of numbers")
+        given: object = self.coefficients
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise PlanError(f"coefficients is {shown(given)}; it takes a tuple of numbers")
         limit = "a finite number of at least 0"
         reals = [
-            check_real("a coefficient", each, least=0, most=1e100, limit=limit)
-            for each in self.coefficients
+            check_real("a coefficient", each, least=0, most=1e100, limit=limit) for each in given
         ]
         object.__setattr__(self, "coefficients", tuple(reals))
         c = np.array(reals)

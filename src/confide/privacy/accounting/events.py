@@ -76,7 +76,11 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
 
 def _check_depth(depth: int) -> None:
     check_whole(
-        "depth", depth, least=0, most=_DEEPEST, limit=f"events nested deeper than {_DEEPEST} are refused"
+        "depth",
+        depth,
+        least=0,
+        most=_DEEPEST,
+        limit=f"events nested deeper than {_DEEPEST} are refused",
     )
 
 
@@ -120,7 +124,9 @@ def _is_ours(event: object) -> bool:
 
 def _write_real(value: Any, _: int) -> str:
     limit = "events hold finite numbers"
-    return repr(check_real("a number of an event", value, above=-math.inf, below=math.inf, limit=limit))
+    return repr(
+        check_real("a number of an event", value, above=-math.inf, below=math.inf, limit=limit)
+    )
 
 
 def _read_real(text: Any, depth: int) -> float:
@@ -191,10 +197,10 @@ def _list(values: Any) -> list[Any]:
 def _few(values: Any) -> list[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise PlanError(f"a part of an event is {shown(values)}; it takes a list")
-    values = list(values)
-    if len(values) > _MOST_EVENTS:
-        raise PlanError(f"an event lists {len(values):,} parts; at most {_MOST_EVENTS:,} fit")
-    return values
+    parts: list[Any] = list(values)
+    if len(parts) > _MOST_EVENTS:
+        raise PlanError(f"an event lists {len(parts):,} parts; at most {_MOST_EVENTS:,} fit")
+    return parts
 
 
 _REAL: Final[Field] = (_write_real, _read_real)

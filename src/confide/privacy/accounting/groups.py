@@ -74,10 +74,10 @@ def group_bound(epsilon: float, delta: float, units: int) -> tuple[float, float]
         >>> group_bound(0.5, 0.0, 3)
         (1.5, 0.0)
     """
-    check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon)
     _check_units(units)
     delta = check_real("delta", delta, least=0, below=1, limit="it is at least 0 and below 1")
-    epsilon, units = float(epsilon), int(units)
+    units = int(units)
     if delta == 0:
         return units * epsilon, 0.0
     # log((e^kε - 1)/(e^ε - 1)), which stays finite where the fraction does not.

@@ -27,7 +27,17 @@ from numpy.typing import NDArray
 
 from confide.plan import Relation
 
-__all__ = ["Loss", "Points", "Reals", "Run", "Tail", "connect_dots", "graded", "grid_step", "one_grid_step"]
+__all__ = [
+    "Loss",
+    "Points",
+    "Reals",
+    "Run",
+    "Tail",
+    "connect_dots",
+    "graded",
+    "grid_step",
+    "one_grid_step",
+]
 
 Points = NDArray[np.int64]
 Reals = NDArray[np.float64]

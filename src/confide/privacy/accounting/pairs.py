@@ -254,7 +254,8 @@ class PureResponse:
         # Each atom between its neighbours on the grid, so that its mass under Q stays too.
         up = np.clip(np.expm1(places * step - losses) / math.expm1(-step), 0.0, 1.0) * p
         points, at = np.unique(np.concatenate([places, places + 1]), return_inverse=True)
-        return (Loss(points, np.bincount(at, np.concatenate([p - up, up])), 0.0),)
+        mass = np.asarray(np.bincount(at, np.concatenate([p - up, up])), np.float64)
+        return (Loss(points, mass, 0.0),)
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,8 @@ def _mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:
     parts = [(weight, loss) for weight, loss in parts if weight > 0]
     points, at = np.unique(np.concatenate([loss.points for _, loss in parts]), return_inverse=True)
     mass = np.bincount(at, np.concatenate([weight * loss.mass for weight, loss in parts]))
-    return Loss(points, mass, math.fsum(weight * loss.infinite for weight, loss in parts))
+    whole = np.asarray(mass, np.float64)
+    return Loss(points, whole, math.fsum(weight * loss.infinite for weight, loss in parts))
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ _SHARES: Final = (1e-6, 1e-2)
 """What share of δ may stand for losses that are too rare to be looked at."""
 _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
 _FEW_ORDERS: Final = tuple(order for order in _ORDERS if order <= 500)
+_MOST_EPSILON: Final = 500.0
+"""Beyond it the δ at it is given, which is an upper bound."""
 _LEVELS: Final = 4
 _NEAR: Final = 2.0
 
@@ -171,8 +173,7 @@ class ComposedProfile(PrivacyProfile):
 
     def epsilon(self, delta: float) -> float:
         """See `PrivacyProfile`."""
-        check_delta(delta)
-        delta = float(delta)
+        delta = check_delta(delta)
         needed = -math.log(delta)
         # Of a Gaussian √(2·log 1/δ) deviations would do; bounded losses would go on for ever.
         steepest = math.sqrt(2 * needed) + 3
@@ -186,9 +187,8 @@ class ComposedProfile(PrivacyProfile):
 
     def delta(self, epsilon: float) -> float:
         """See `PrivacyProfile`."""
-        check_any_epsilon(epsilon)
-        epsilon = max(float(epsilon), 0.0)
-        if epsilon >= self._pure or epsilon == math.inf:
+        epsilon = min(max(check_any_epsilon(epsilon), 0.0), _MOST_EPSILON)
+        if epsilon >= self._pure:
             return 0.0
         found, level = 1.0, 0.0
         for _ in range(_LEVELS):
@@ -209,8 +209,7 @@ class ComposedProfile(PrivacyProfile):
 
     def tpr(self, fpr: float) -> float:
         """See `PrivacyProfile`."""
-        check_rate(fpr)
-        return self._curve.tpr(float(fpr))
+        return self._curve.tpr(check_rate(fpr))
 
     @cached_property
     def _curve(self) -> _Curve:
@@ -224,7 +223,7 @@ class ComposedProfile(PrivacyProfile):
 
     @property
     def _is_hard(self) -> bool:
-        """Whether no one grid is as fine as it should be: then the best of several bounds counts."""
+        """Whether no one grid is as fine as it should be: then the best of some bounds counts."""
         return grid_step(self.runs, self.fineness) < one_grid_step(self.runs)
 
     @cached_property
@@ -249,7 +248,7 @@ class ComposedProfile(PrivacyProfile):
         found = [
             composed_tails(
                 self.runs, self.relation, each,
-                Aim(objective, lambda least, s=share: log_negligible(least) + math.log(s), steepest),
+                Aim(objective, log_negligible, share, steepest),
             )
             for each in steps
             for share in shares
@@ -271,8 +270,7 @@ class RenyiProfile(PrivacyProfile):
 
     def delta(self, epsilon: float) -> float:
         """See `PrivacyProfile`; the inverse of Canonne, Kamath and Steinke 2020, Prop. 12."""
-        check_any_epsilon(epsilon)
-        epsilon = max(float(epsilon), 0.0)
+        epsilon = max(check_any_epsilon(epsilon), 0.0)
         exponents = [
             (order - 1) * (divergence - epsilon + math.log1p(-1 / order)) - math.log(order)
             for order, divergence in zip(self.orders, self.curve, strict=True)
@@ -281,8 +279,7 @@ class RenyiProfile(PrivacyProfile):
 
     def tpr(self, fpr: float) -> float:
         """See `PrivacyProfile`."""
-        check_rate(fpr)
-        return self._curve.tpr(float(fpr))
+        return self._curve.tpr(check_rate(fpr))
 
     @cached_property
     def _curve(self) -> _Curve:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from confide.errors import PlanError
 from confide.numbers import check_real, shown
 from confide.plan import Relation
@@ -59,7 +61,9 @@ def _checked_orders(orders: Sequence[float]) -> list[float]:
     if isinstance(orders, str | bytes) or not isinstance(orders, Iterable):
         raise PlanError(f"orders is {shown(orders)}; it takes a sequence of numbers above 1")
     found = [
-        check_real("a Rényi order", order, above=1, below=math.inf, limit="it is above 1 and finite")
+        check_real(
+            "a Rényi order", order, above=1, below=math.inf, limit="it is above 1 and finite"
+        )
         for order in orders
     ]
     if not found:
@@ -117,12 +121,14 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
         PlanError: If δ, an order or a divergence is out of range.
     """
     orders = _checked_orders(orders)
-    check_delta(delta)
+    delta = check_delta(delta)
+    if isinstance(curve, str | bytes) or not isinstance(curve, Sequence | np.ndarray):
+        raise PlanError(f"curve is {shown(curve)}; it takes a sequence of divergences")
     if len(curve) != len(orders):
         raise PlanError(f"{len(curve)} divergences for {len(orders)} orders; one each")
     curve = [check_real("a divergence", one, least=0, limit="it is at least 0") for one in curve]
-    delta = float(delta)
-    found = [ + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1)
+    found = [
+        divergence + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1)
         for order, divergence in zip(orders, curve, strict=True)
     ]
     return max(0.0, min(found))

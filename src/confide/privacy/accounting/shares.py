@@ -73,7 +73,7 @@ def sum_of_shares(steps: float, shares: int) -> TotalNoise:
         limit=f"it takes at least {LEAST_STEPS:g} lattice steps: raise the noise multiplier",
     )  # fmt: skip
     shares = check_whole(
-        "shares of noise", shares, least=1, limit="without one, nobody's is left"
+        "shares of noise", shares, least=1, most=10**100, limit="without one, nobody's is left"
     )
     closeness = _factor(ROUNDING_STEPS**2)
     # The first two shares have r² = σ²/2, and no later one less.

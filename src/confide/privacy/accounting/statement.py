@@ -81,11 +81,10 @@ class PrivacyStatement:
             >>> print(PrivacyStatement.of_event(GaussianDpEvent(2.0), delta=1e-5))
             ε = 2.00 at δ = 1e-05, μ = 0.500, per record
         """
-        check_delta(delta)
+        delta = check_delta(delta)
         check_relation(relation)
         if not isinstance(unit, Unit):
             raise PlanError(f"unit is {shown(unit)}; it is a Unit, as Unit.RECORD")
-        delta = float(delta)
         closeness = check_real(
             "closeness", closeness, least=0, below=1, limit="it is at least 0 and below 1"
         )

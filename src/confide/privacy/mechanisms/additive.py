@@ -127,7 +127,8 @@ class AdditiveMechanism(OneShot[Any]):
         exact = finite(answer, "the answer")
         if exact.size != self.size:
             raise DataError(f"the answer has shape {exact.shape}; it takes ({self.size},)")
-        if self.integer and any(value % 1 for value in exact.ravel()):
+        whole = exact if exact.dtype == object else exact % 1
+        if self.integer and any(part % 1 for part in whole.ravel()):
             raise DataError("the answer is not whole; declare integer=False")
         value, (low, high) = noisy(self.noise, self.drawn, self.steps, self.steps.nearest(exact),
                                    random)  # fmt: skip

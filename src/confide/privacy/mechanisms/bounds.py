@@ -89,8 +89,10 @@ class Bounds:
         if number is None:
             return math.nan
         # A whole number may be too large for a float.
-        return float(number) if isinstance(number, float) else float(
-            min(max(number, Fraction(self.lower)), Fraction(self.upper))
+        return (
+            float(number)
+            if isinstance(number, float)
+            else float(min(max(number, Fraction(self.lower)), Fraction(self.upper)))
         )
 
 

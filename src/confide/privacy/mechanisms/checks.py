@@ -7,12 +7,19 @@ from fractions import Fraction
 from typing import Any
 
 from confide.errors import PlanError
-from confide.numbers import check_real, check_whole, exact, is_number, shown
+from confide.numbers import as_float, check_real, check_whole, exact, is_number, shown
 from confide.plan import Relation
 
-__all__ = ["check_confidence", "check_count", "check_declared", "check_monotone", "check_pure_epsilon"]
+__all__ = [
+    "check_confidence",
+    "check_count",
+    "check_declared",
+    "check_monotone",
+    "check_pure_epsilon",
+]
 
 _LEAST, _MOST = 2.0**-30, 500.0
+_MOST_COUNT = 1 << 40
 
 
 def check_declared(mechanism: Any, *reals: str, up: tuple[str, ...] = ()) -> None:
@@ -30,6 +37,9 @@ def check_declared(mechanism: Any, *reals: str, up: tuple[str, ...] = ()) -> Non
         value = getattr(mechanism, name)
         if is_number(value) and type(value) not in (int, float):
             object.__setattr__(mechanism, name, _as_float(value, up=name in up))
+    for name in ("integer", "monotone"):
+        if not isinstance(getattr(mechanism, name, True), bool):
+            raise PlanError(f"{name} is {shown(getattr(mechanism, name))}; it is True or False")
     relation = getattr(mechanism, "relation", Relation.ADD_OR_REMOVE_ONE)
     if not isinstance(relation, Relation):
         raise PlanError(
@@ -39,13 +49,8 @@ def check_declared(mechanism: Any, *reals: str, up: tuple[str, ...] = ()) -> Non
 
 
 def _as_float(value: object, *, up: bool) -> float:
-    given = exact(value)
-    assert given is not None
-    try:
-        found = float(given)
-    except OverflowError:
-        return math.inf if given > 0 else -math.inf
-    below = math.isfinite(found) and Fraction(found) < Fraction(given)
+    given, found = exact(value), as_float(value)
+    below = given is not None and math.isfinite(found) and Fraction(found) < Fraction(given)
     return math.nextafter(found, math.inf) if up and below else found
 
 
@@ -67,7 +72,9 @@ def check_count(count: object, name: str, meaning: str) -> None:
     Raises:
         PlanError: If it is such.
     """
-    check_whole(name, count, least=1, limit=f"it is a whole number, at least 1: {meaning}")
+    check_whole(
+        name, count, least=1, most=_MOST_COUNT, limit=f"it is a whole number, at least 1: {meaning}"
+    )
 
 
 def check_confidence(confidence: float) -> None:

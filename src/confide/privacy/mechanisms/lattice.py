@@ -53,7 +53,7 @@ class Steps:
         """
         if answer.dtype == object:
             steps = [self._nearest(value) for value in answer.ravel()]
-            return np.array(steps, np.int64).reshape(answer.shape)
+            return np.asarray(steps, np.int64).reshape(answer.shape)
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.rint(np.ldexp(answer, -self.log2_size))
         return np.clip(scaled, -FARTHEST_STEPS, FARTHEST_STEPS).astype(np.int64)
@@ -84,12 +84,13 @@ def finite(values: object, name: str) -> NDArray[Any]:
         DataError: If it holds anything else. The message does not say what or where.
     """
     single = exact(values)
-    given = [values] if single is not None else units(values, name)
+    given: NDArray[Any] | list[Any] = [values] if single is not None else units(values, name)
     if isinstance(given, np.ndarray) and given.dtype.kind == "f" and given.itemsize <= _FLOAT_BYTES:
         array = given.astype(np.float64)
     else:
-        whole = isinstance(given, np.ndarray) and given.dtype.kind in "biu"
-        numbers = [exact(value) for value in (given.tolist() if whole else given)]
+        if isinstance(given, np.ndarray) and given.dtype.kind in "biu":
+            given = given.tolist()
+        numbers = [exact(value) for value in given]
         if any(number is None for number in numbers):
             raise DataError(f"{name} does not consist of numbers")
         if all(type(number) is float for number in numbers):
@@ -97,7 +98,10 @@ def finite(values: object, name: str) -> NDArray[Any]:
         else:
             array = np.empty(len(numbers), object)
             array[:] = numbers
-    if not all(map(math.isfinite, array)) if array.dtype == object else not np.isfinite(array).all():
+    floats = array
+    if array.dtype == object:
+        floats = np.array([value for value in array if isinstance(value, float)], np.float64)
+    if not np.isfinite(floats).all():
         raise DataError(
             f"{name} is not finite somewhere: clean the data before noise is added. Whoever sees "
             "this error learns that much"

@@ -64,7 +64,11 @@ class Quantile(PureMechanism, OneShot[Released[float]]):
         check_pure_epsilon(self.epsilon)
         check_real("quantile", self.quantile, above=0, below=1, limit="it lies between 0 and 1")
         check_real(
-            "resolution", self.resolution, above=0, below=math.inf, limit="it is a positive distance"
+            "resolution",
+            self.resolution,
+            above=0,
+            below=math.inf,
+            limit="it is a positive distance",
         )
         _ = self._bounds
         check_declared(self, "epsilon", "quantile", "resolution", "lower", "upper")

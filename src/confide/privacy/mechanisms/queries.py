@@ -358,14 +358,14 @@ def _place(places: Mapping[Any, int], value: Any) -> int | None:
     try:
         # NaN and NaT do not equal themselves, and whether pandas.NA does is NA.
         return places.get(value if value == value else None)  # noqa: PLR0124
-    except Exception:  # No unit's value decides whether there is an error.
+    except Exception:  # noqa: BLE001 - no unit's value decides whether there is an error.
         return places.get(None) if type(value).__name__ == "NAType" else None
 
 
 def _check_declaration(query: Any, *reals: str) -> None:
     """Refuses bounds, noise and a relation that are none, and makes floats of all numbers."""
     if reals:
-        _ = query._bounds
+        Bounds(query.lower, query.upper, query.missing)
     check_declared(query, *reals)
     if not isinstance(query.noise, AdditiveNoise):
         raise PlanError(
