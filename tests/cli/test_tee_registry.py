@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from tests.tee.registry.support import RELEASE, Machine, key
+from tests.operator.registry.support import RELEASE, Machine, key
 from tests.tee.support import LEAST, MEASUREMENT, vendor
 
 from confide.tee import Evidence, SignedRelease, read_policy
 from confide.tee.certificates import load_certificate, to_pem
-from confide.tee.registry import Registry
+from confide_operator.registry import Registry
 
 NAMES = ("alder", "birch", "cedar", "operator", "keeper")
 

@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.aggregation.support import Federation, attested_plan, receipt_of
     from tests.fuzzing import MOST, Change, Changer, in_bytes, in_cbor, in_json, run
     from tests.tee.providers.devices import certificate_table
-    from tests.tee.registry.support import Machine, enrolled, found, key
+    from tests.operator.registry.support import Machine, enrolled, found, key
     from tests.tee.support import BUILD, NOW, SimulatedAttester, asked, relying_party
     from tests.tee.test_release import KEYS, RELEASE, SIGNERS, signed
 
@@ -55,7 +55,7 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from confide.tee.channel import seal
     from confide.tee.counters import CounterPeer, FileCounter, QuorumCounter
     from confide.tee.providers.configfs import certificate_table as read_certificate_table
-    from confide.tee.registry import Heartbeat, Statement
+    from confide_operator.registry import Heartbeat, Statement
     from confide.tee.relying import RelyingParty
     from confide.tee.verification import inspect
     from confide.tee.workload import Workload, WorkloadKeys

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from confide.errors import AttestationError, Step
-from confide.tee import statements
+from confide.tee import intel
 from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
 from confide.tee.certificates import Certificate, name_of
 from confide.tee.collateral import IntelCollateral
@@ -73,17 +73,17 @@ def authenticate(
             ends here, so nothing is said of its TCB status.
     """
     root, assurance = _root_of(quote, roots)
-    document = statements.document_for(quote, collateral, root)
-    statements.check_chains(quote, document, root)
-    statements.check_not_revoked(quote, collateral)
+    document = intel.document_for(quote, collateral, root)
+    intel.check_chains(quote, document, root)
+    intel.check_not_revoked(quote, collateral)
     try:
         claims = _verified(evidence, document, root, at)
     except AttestationError as error:
         if error.step is Step.DEBUG:  # which the library looks at last: all else is verified
-            statements.check_age(document, at, max_age)
+            intel.check_age(document, at, max_age)
         raise
     _check_parsers_agree(quote, claims)
-    statements.check_age(document, at, max_age)
+    intel.check_age(document, at, max_age)
     pck = claims["platform"]["pck"]
     node = pck["platform_instance_id"] or pck["ppid"]
     tcb = claims["tcb"]
@@ -140,7 +140,7 @@ def _step_of(
     try:
         chain = parse(evidence).chain
         began = max(certificate.not_valid_before_utc for certificate in chain)
-        _claims(evidence, document, root, max(began, statements.issued(document)))
+        _claims(evidence, document, root, max(began, intel.issued(document)))
     except ValueError as then:
         return Step.FRESHNESS if _is_not_sealed(then) else Step.ROOT
     return Step.FRESHNESS
