@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from confide_operator.registry import Registry
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -17,9 +18,8 @@ from tests.tee.support import LEAST, MEASUREMENT, vendor
 
 from confide.tee import Evidence, SignedRelease, read_policy
 from confide.tee.certificates import load_certificate, to_pem
-from confide_operator.registry import Registry
 
-NAMES = ("alder", "birch", "cedar", "operator", "keeper")
+NAMES = ("alder", "birch", "cedar", "operator", "log-operator")
 
 
 def policy_text(measurement):
@@ -52,7 +52,7 @@ def files(folder):
 def registry(files, confide):
     members = [part for name in NAMES[:3] for part in ("--party", f"{name}={name}.pem")]
     done = confide(
-        "tee", "registry", "found", "r.db", "--name", "lenders", "--by", "alder", "--key",
+        "tee", "registry", "init", "r.db", "--name", "lenders", "--by", "alder", "--key",
         "alder.key", *members, "--operator", "operator=operator.pem", "--threshold", 2,
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -157,17 +157,27 @@ def test_the_audit_is_a_table_and_json(run):
 
 def test_a_head_finds_what_was_taken_away(registry, run, files, confide):
     run("propose", "release.json", "--key", "operator.key")
-    (files / "head").write_text(run("head", "--key", "keeper.key").out)
-    assert "entries: 2, each" in run("verify", "--head", "head", "--keeper", "keeper.pem").out
+    (files / "head").write_text(run("head", "--key", "log-operator.key").out)
+    assert (
+        "entries: 2, each"
+        in run("verify", "--head", "head", "--log-operator", "log-operator.pem").out
+    )
     assert "without --head" in run("verify").err
     registry.unlink()
     members = [part for name in NAMES[:3] for part in ("--party", f"{name}={name}.pem")]
     confide(
-        "tee", "registry", "found", registry, "--name", "lenders", "--by", "alder", "--key",
+        "tee", "registry", "init", registry, "--name", "lenders", "--by", "alder", "--key",
         "alder.key", *members,
     )  # fmt: skip
     done = confide(
-        "tee", "registry", "verify", registry, "--head", "head", "--keeper", "keeper.pem"
+        "tee",
+        "registry",
+        "verify",
+        registry,
+        "--head",
+        "head",
+        "--log-operator",
+        "log-operator.pem",
     )
     assert done.code == 5
     assert "its end was cut off" in done.err
@@ -175,20 +185,22 @@ def test_a_head_finds_what_was_taken_away(registry, run, files, confide):
 
 def test_an_entry_is_shown_to_who_has_no_copy(run, files, confide):
     run("propose", "release.json", "--key", "operator.key")
-    (files / "proof").write_text(run("prove", 1, "--key", "keeper.key").out)
-    done = confide("tee", "registry", "check-proof", "proof", "--keeper", "keeper.pem")
+    (files / "proof").write_text(run("prove", 1, "--key", "log-operator.key").out)
+    done = confide("tee", "registry", "check-proof", "proof", "--log-operator", "log-operator.pem")
     assert done.code == 0
     assert "operator, build proposed" in done.out
-    done = confide("tee", "registry", "check-proof", "proof", "--keeper", "alder.pem")
+    done = confide("tee", "registry", "check-proof", "proof", "--log-operator", "alder.pem")
     assert done.code == 6
 
 
 def test_members_change_by_the_parties_word(run, files, confide, registry):
-    proposal = run("member", "keeper", "keeper.pem", "--role", "party", "--key", "operator.key")
+    proposal = run(
+        "member", "log-operator", "log-operator.pem", "--role", "party", "--key", "operator.key"
+    )
     for name in ("alder", "birch"):
         run("accept", proposal.out.strip(), "--key", f"{name}.key")
     build = run("propose", "release.json", "--key", "operator.key").out.strip()
-    run("reject", build, "--key", "keeper.key", "--reason", "not seen")
+    run("reject", build, "--key", "log-operator.key", "--reason", "not seen")
     run("withdraw", build, "--key", "operator.key", "--reason", "superseded")
     assert run("queue").out.strip() == "nothing waits"
 
@@ -196,19 +208,21 @@ def test_members_change_by_the_parties_word(run, files, confide, registry):
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
-        (("queue", "absent.db"), 3, "there is no registry at absent.db"),
+        (("queue", "absent.db"), 3, "no registry at absent.db; create one with `registry init`"),
         (("accept", "r.db", "ffff", "--key", "alder.key"), 3, "no proposals begin with 'ffff'"),
         (("head", "r.db", "--key", "absent.key"), 3, "cannot read absent.key"),
         (("propose", "r.db", "plan.toml", "--key", "operator.key"), 10, "cannot be read"),
         (("propose", "r.db", "release.json", "--key", "alder.pem"), 3, "holds no private key"),
-        (("propose", "r.db", "release.json", "--key", "keeper.key"), 3, "no member"),
-        (("verify", "r.db", "--head", "plan.toml"), 3, "give --keeper"),
-        (("verify", "r.db", "--head", "plan.toml", "--keeper", "keeper.pem"), 3, "no hexadecimal"),
+        (("propose", "r.db", "release.json", "--key", "log-operator.key"), 3, "no member"),
+        (("verify", "r.db", "--head", "plan.toml"), 3, "give --log-operator"),
+        (("verify", "r.db", "--head", "plan.toml", "--log-operator", "log-operator.pem"), 3,
+         "no hexadecimal"),
         (("member", "r.db", "x", "alder.key", "--role", "party", "--key", "alder.key"), 3,
          "holds no public key"),
-        (("verify", "r.db", "--head", "none", "--keeper", "keeper.pem"), 3,
+        (("verify", "r.db", "--head", "none", "--log-operator", "log-operator.pem"), 3,
          "none holds no head of a registry"),
-        (("check-proof", "none", "--keeper", "keeper.pem"), 3, "none holds no proof of a registry"),
+        (("check-proof", "none", "--log-operator", "log-operator.pem"), 3,
+         "none holds no proof of a registry"),
         (("prove", "r.db", "9", "--key", "alder.key"), 5, "has no entry 9"),
     ],
 )  # fmt: skip
@@ -219,7 +233,7 @@ def test_what_cannot_be_done_is_one_clear_line(registry, refused, command, code,
 
 def test_a_party_is_no_operator_beside(files, refused):
     assert "is a party and an operator" in refused(
-        "tee", "registry", "found", "r.db", "--name", "x", "--by", "alder", "--key", "alder.key",
+        "tee", "registry", "init", "r.db", "--name", "x", "--by", "alder", "--key", "alder.key",
         "--party", "alder=alder.pem", "--operator", "alder=alder.pem", code=3,
     )  # fmt: skip
 

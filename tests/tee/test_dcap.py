@@ -136,7 +136,7 @@ class TestRevocation:
             assert step_of(case, *documents) is Step.ROOT
 
     @every
-    def test_a_list_for_other_machines_is_heeded_if_it_names_this_one(self, platform):
+    def test_a_list_for_other_machines_counts_if_it_names_this_one(self, platform):
         """Lists are by issuer, not by family."""
         case, other = asked(platform), asked(platform, machine=Machine(fmspc=b"others"))
         serial = chain_of(case)[0].serial_number

@@ -10,11 +10,12 @@ from confide.tee.attestation import Assurance, Attestation, Binding, Platform, T
 from confide.tee.claims import Claims
 from confide.tee.collateral import Collateral
 from confide.tee.evidence import Evidence
+from confide.tee.inspection import inspect, warnings
 from confide.tee.policy import Policy
 from confide.tee.policyfile import read_policy
 from confide.tee.release import Reference, Release, SignedRelease
 from confide.tee.roots import Roots
-from confide.tee.verification import AttestedPeer, Expected, inspect, verify, verify_peer, warnings
+from confide.tee.verification import AttestedPeer, Expected, verify, verify_peer
 
 __all__ = [
     "Assurance",

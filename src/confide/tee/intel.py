@@ -30,7 +30,7 @@ from confide.tee.certificates import (
 from confide.tee.collateral import IntelCollateral
 from confide.tee.quote import Quote
 
-__all__ = ["check_age", "check_chains", "check_not_revoked", "document_for", "issued"]
+__all__ = ["check_age", "check_chains", "check_not_revoked", "document_for", "family_of", "issued"]
 
 _PCK_LIST, _ROOT_LIST = "pck_crl", "root_ca_crl"
 _SIGNING_CHAINS: Final = ("tcb_info_issuer_chain", "qe_identity_issuer_chain")
@@ -57,7 +57,7 @@ def document_for(
     Raises:
         AttestationError: If there is none, at the step `root`.
     """
-    family, kind = _family(quote), quote.platform.value.upper()
+    family, kind = family_of(quote), quote.platform.value.upper()
     fitting = [
         document
         for document in collateral
@@ -107,7 +107,7 @@ def check_not_revoked(quote: Quote, collateral: Sequence[IntelCollateral]) -> No
     for document in collateral:
         for key, issuer in ((_PCK_LIST, quote.chain[1]), (_ROOT_LIST, quote.chain[2])):
             for revoked in _readable(document, key):
-                certificates.heed(revoked, issuer, quote.chain[:2])
+                certificates.check_revocation(revoked, issuer, quote.chain[:2])
 
 
 def check_age(document: IntelCollateral, at: datetime, max_age: timedelta) -> None:
@@ -150,7 +150,12 @@ def issued(document: IntelCollateral) -> datetime:
     return max(dates)
 
 
-def _family(quote: Quote) -> str:
+def family_of(quote: Quote) -> str:
+    """The family of the quote's platform (FMSPC), 12 hexadecimal digits.
+
+    Raises:
+        AttestationError: If its certificate does not say, at the step `root`.
+    """
     import dcap_qvl
 
     leaf = quote.chain[0].public_bytes(Encoding.PEM)

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from confide_operator.image import Description, Manifest, build, differences
 from tests.operator.image.support import boot
 
 from confide.errors import DataError, PlanError
 from confide.tee import Platform
-from confide_operator.image import Description, Manifest, build, differences
 
 ROOT = Path(__file__).parents[3]
 IMAGE = """
@@ -135,7 +135,7 @@ class TestManifest:
         "text", ["", "{}", "[]", '{"format": "confide image 1"}', '{"format": "other"}', "[" * 9999]
     )
     def test_that_is_none_is_refused(self, text):
-        with pytest.raises(DataError, match="a manifest"):
+        with pytest.raises(DataError, match="not a valid manifest"):
             Manifest.from_json(text)
 
     def test_written_in_another_way_is_refused(self, folder):

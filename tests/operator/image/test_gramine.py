@@ -5,10 +5,10 @@ import tomllib
 
 import jinja2
 import pytest
+from confide_operator.image import build, lint
 from tests.operator.image.test_build import IMAGE, SGX, described, folder
 
 from confide.errors import PlanError
-from confide_operator.image import build, lint
 
 __all__ = ["folder"]
 

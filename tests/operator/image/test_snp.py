@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from confide_operator.image.measured import snp_launch_digest
 from sevsnpmeasure.sev_mode import SevMode
 from sevsnpmeasure.vcpu_types import CPU_SIGS
 from sevsnpmeasure.vmm_types import VMMType
@@ -14,7 +15,6 @@ from tests.operator.image.support import HASHES_PAGE, PAGE, RESET_EIP, SECTIONS,
 from tests.operator.image.test_build import IMAGE, SNP, described, folder
 
 from confide.errors import DataError
-from confide_operator.image.measured import snp_launch_digest
 
 __all__ = ["folder"]
 

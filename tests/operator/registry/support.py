@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from confide_operator.registry import ENROL, Founded, Member, Registry, Role
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.tee.support import BUILD, MEASUREMENT, NOW, SimulatedAttester, relying_party
 
 from confide.randomness import SystemRandom
 from confide.tee import Platform, Release
-from confide_operator.registry import ENROL, Founded, Member, Registry, Role
 from confide.tee.workload import Workload, WorkloadKeys
 
 DAY = 24 * 3600
@@ -54,7 +55,7 @@ def founding(**fields: Any) -> Founded:
 
 
 def found(path: Path, clock: Clock | None = None, **fields: Any) -> Registry:
-    return Registry.found(path, founding(**fields), "alder", key("alder"), clock or Clock())
+    return Registry.init(path, founding(**fields), "alder", key("alder"), clock or Clock())
 
 
 class Machine:
@@ -80,12 +81,12 @@ class Machine:
 
 
 def enrolled(registry: Registry, machine: Machine) -> Any:
-    """A machine that two parties accepted."""
-    relying = relying_party()
+    """A machine that two parties accepted, each by the evidence that is kept."""
+    relying = replace(relying_party(), clock=registry.clock)
     nonce = relying.nonce()
     node = registry.propose_node(
         machine.name, machine.answer(nonce), relying, nonce, key("operator")
     )
     for name in ("alder", "birch"):
-        registry.accept(node, key(name))
+        registry.accept(node, key(name), relying=relying)
     return registry.node(machine.name)

@@ -5,12 +5,12 @@ import io
 import json
 
 import pytest
+from confide_operator.registry import MemberProposed, audit, to_csv, to_json
 from tests.operator.registry.support import RELEASE, Machine, enrolled, found, key
 from tests.tee.support import relying_party
 
 from confide.errors import AttestationError
 from confide.tee import Platform, Release
-from confide_operator.registry import MemberProposed, audit, to_csv, to_json
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_assurance_stands_in_the_record(registry):
 
 def test_no_cell_is_a_formula_of_a_spreadsheet(tmp_path):
     registry = found(tmp_path / "registry.db")
-    release = Release("=HYPERLINK(1)", "1", bytes(32), {Platform.SNP: {"measurement": bytes(48)}})
+    release = Release("=HYPERLINK(1)", "1", bytes(32), {Platform.SNP: {"measurement": b"m" * 48}})
     build = registry.propose_build(release, key("operator"))
     registry.reject(build, key("alder"), "=1+1")
     registry.reject(build, key("birch"), "@SUM(A1)")

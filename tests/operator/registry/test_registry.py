@@ -5,6 +5,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from confide_operator.registry import (
+    BuildProposed,
+    Bundle,
+    Member,
+    MemberProposed,
+    NodeProposed,
+    Registry,
+    Role,
+    Statement,
+)
+from confide_operator.registry.statements import Attested, Decided, Founded
 from tests.operator.registry.support import (
     DAY,
     MEMBERS,
@@ -29,18 +40,8 @@ from confide.errors import (
     Step,
     VerificationError,
 )
-from confide.tee import Policy, SignedRelease
-from confide_operator.registry import (
-    BuildProposed,
-    Heartbeat,
-    Member,
-    MemberProposed,
-    NodeProposed,
-    Registry,
-    Role,
-    Statement,
-)
-from confide_operator.registry.statements import Attested, Decided, Founded
+from confide.tee import Collateral, Evidence, Policy, SignedRelease
+from confide.tee.heartbeat import Heartbeat
 from confide.transparency.log import TransparencyLog
 
 
@@ -64,6 +65,10 @@ def machine(registry):
     return Machine(registry)
 
 
+def nodes(registry):
+    return registry.nodes(relying_party())
+
+
 def status(registry, proposal):
     return registry.state.status(registry.state.proposals[proposal.id])
 
@@ -85,15 +90,15 @@ class TestFounding:
 
     def test_only_a_member_founds(self, tmp_path):
         with pytest.raises(ProtocolError, match="'stranger' is no member"):
-            Registry.found(tmp_path / "new.db", founding(), "stranger", key("stranger"))
+            Registry.init(tmp_path / "new.db", founding(), "stranger", key("stranger"))
         with pytest.raises(VerificationError, match="did not sign"):
-            Registry.found(tmp_path / "new.db", founding(), "alder", key("stranger"))
+            Registry.init(tmp_path / "new.db", founding(), "alder", key("stranger"))
         assert not (tmp_path / "new.db").exists()
 
     def test_a_file_that_is_there_is_left_alone(self, registry, tmp_path):
-        with pytest.raises(DataError, match="is there already"):
+        with pytest.raises(DataError, match="exists already"):
             found(tmp_path / "registry.db")
-        with pytest.raises(DataError, match="there is no registry"):
+        with pytest.raises(DataError, match="create one with `registry init`"):
             Registry(tmp_path / "absent.db")
 
     def test_is_founded_once(self, registry):
@@ -323,7 +328,7 @@ class TestMembers:
 class TestNodes:
     def test_is_usable_once_the_parties_accept_it(self, registry, machine):
         enrolled(registry, machine)
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert health.usable
         assert health.platform == "snp"
         assert len(bytes.fromhex(health.identifier)) == 64
@@ -332,7 +337,7 @@ class TestNodes:
         relying = relying_party()
         nonce = relying.nonce()
         registry.propose_node("node-1", machine.answer(nonce), relying, nonce, key("operator"))
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert health.problems == ("it is pending",)
 
     def test_evidence_that_does_not_hold_enrols_nothing(self, registry):
@@ -361,7 +366,7 @@ class TestNodes:
 
     def test_simulated_hardware_is_warned_of_and_never_hidden(self, registry, machine):
         enrolled(registry, machine)
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert health.assurance == "simulated"
         assert health.warnings
         assert "SIMULATED" in health.warnings[0]
@@ -369,12 +374,12 @@ class TestNodes:
     def test_must_be_attested_again(self, registry, machine, clock):
         node = enrolled(registry, machine)
         clock.pass_(seconds=DAY + 2)
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert health.problems == ("its attestation is overdue",)
         relying = relying_at(clock)
         nonce = relying.nonce()
         registry.attest(node, machine.answer(nonce), relying, nonce, key("operator"))
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert health.usable
 
     def test_a_failed_attestation_is_recorded_and_takes_the_node_out(self, registry, machine):
@@ -384,7 +389,7 @@ class TestNodes:
         machine.case = {"measurement": bytes(48)}
         with pytest.raises(AttestationError):
             registry.attest(node, machine.answer(nonce), relying, nonce, key("operator"))
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert not health.usable
         assert "failed at measurement" in health.problems[0]
         registry.verify([], None)
@@ -394,7 +399,7 @@ class TestNodes:
         relying = relying_party()
         with pytest.raises(AttestationError):
             registry.attest(node, b"\xa0" * 10, relying, relying.nonce(), key("operator"))
-        (health,) = registry.nodes()
+        (health,) = nodes(registry)
         assert "failed at parse" in health.problems[0]
 
     def test_one_answer_attests_once(self, registry, machine, clock):
@@ -406,13 +411,13 @@ class TestNodes:
         with pytest.raises(ProtocolError, match="was attested with this nonce before"):
             registry.record(again.signed(key("operator")))
 
-    def test_the_time_is_the_members_and_not_the_keepers(self, registry, machine, clock):
-        """A keeper whose clock is ahead dates an entry later; the attestation counts from when."""
+    def test_the_time_is_the_members_and_not_the_log_operators(self, registry, machine, clock):
+        """With a clock ahead, entries are dated later; an attestation has its own time."""
         registry.log._clock = lambda: NOW + timedelta(days=300)
         enrolled(registry, machine)
         clock.pass_(days=2)
-        (health,) = registry.nodes()
-        assert health.attested == int(relying_party().clock().timestamp())
+        (health,) = nodes(registry)
+        assert health.attested == int(NOW.timestamp())
         assert health.problems == ("its attestation is overdue",)
 
     def test_an_attestation_of_the_future_counts_for_nothing(self, registry, machine, clock):
@@ -420,7 +425,7 @@ class TestNodes:
         (_, fact), *_ = registry.state.proposals[node.id].attestations
         later = replace(fact, time=fact.time + 100 * DAY, nonce=b"n" * 32)
         registry.record(registry.next_statement(later, "operator").signed(key("operator")))
-        assert "its attestation is of the future" in registry.nodes()[0].problems
+        assert "its attestation is of the future" in nodes(registry)[0].problems
 
     def test_another_machine_under_the_same_name_is_refused(self, registry, machine):
         node = enrolled(registry, machine)
@@ -442,12 +447,12 @@ class TestNodes:
     def test_a_node_that_was_taken_back_is_gone(self, registry, machine):
         node = enrolled(registry, machine)
         registry.withdraw(node, key("operator"), "sold")
-        assert registry.nodes() == []
+        assert nodes(registry) == []
         with pytest.raises(DataError, match="no node 'node-1'"):
             registry.node("node-1")
 
     def test_a_build_is_not_attested(self, registry, build):
-        fact = Attested(build.id, 0, bytes(32), bytes(32), bytes(32), "parse", "", "", b"", b"", 0)
+        fact = Attested(build.id, 0, bytes(32), bytes(32), bytes(32), "parse", "", "")
         said = registry.next_statement(fact, "operator").signed(key("operator"))
         with pytest.raises(ProtocolError, match="is no node, and cannot be attested"):
             registry.record(said)
@@ -455,6 +460,115 @@ class TestNodes:
     def test_a_machine_that_hides_its_identifier_is_not_enrolled(self):
         with pytest.raises(PlanError, match="hides its machine cannot be enrolled"):
             NodeProposed("node-1", "snp", "")
+
+
+class TestWithoutEvidence:
+    """What one operator's key can say, and that no machine is usable by it."""
+
+    def said(self, registry, node, **fields):
+        """The operator states another attestation than it made."""
+        (_, fact), *_ = registry.state.proposals[node.id].attestations
+        made = replace(fact, **{"nonce": b"n" * 32, **fields})
+        registry.record(registry.next_statement(made, "operator").signed(key("operator")))
+        return nodes(registry)[0]
+
+    @pytest.fixture
+    def node(self, registry, machine):
+        return enrolled(registry, machine)
+
+    def test_a_word_alone_is_no_attestation(self, registry):
+        """The parties' votes are forged by nobody; the operator's word is all there is."""
+        proposal = registry.propose(NodeProposed("node-1", "snp", "ab" * 64), key("operator"))
+        fact = Attested(
+            proposal.id, int(NOW.timestamp()), b"n" * 32, b"e" * 32, b"p" * 32, "", "", "hardware"
+        )
+        registry.record(registry.next_statement(fact, "operator").signed(key("operator")))
+        with pytest.raises(AttestationError, match="is not kept here"):
+            registry.accept(proposal, key("alder"), relying=relying_party())
+        with pytest.raises(DataError, match="give a policy to verify it by"):
+            registry.accept(proposal, key("alder"))
+        for name in ("alder", "birch"):  # and if parties accept without looking
+            decided = registry.next_statement(Decided(proposal.id, True, "", b""), name)
+            registry.record(decided.signed(key(name)))
+        (health,) = nodes(registry)
+        assert (health.approval, health.assurance) == ("accepted", "")
+        assert "is not kept here" in health.problems[0]
+        with pytest.raises(AttestationError, match="is not kept here"):
+            registry.verify([], None, [relying_party()])
+
+    def test_is_usable_under_no_policy(self, registry, node):
+        (health,) = registry.nodes()
+        assert health.problems == ("its evidence was not verified here: give a policy",)
+
+    def test_hardware_is_not_a_word(self, registry, node):
+        health = self.said(registry, node, assurance="hardware")
+        assert not health.usable
+        assert health.assurance == ""
+
+    def test_old_evidence_is_not_new_under_another_nonce(self, registry, node, clock):
+        clock.pass_(minutes=30)
+        health = self.said(registry, node, time=int(clock.now.timestamp()))
+        assert "does not hold here, at claims" in health.problems[0]
+
+    def test_old_evidence_is_not_new_at_a_later_time(self, registry, node, clock):
+        """The nonce is refused as used; and the claims end an hour after the machine answered."""
+        with pytest.raises(ProtocolError, match="attested with this nonce before"):
+            self.said(registry, node, nonce=registry.state.proposals[node.id].last_held.nonce)
+        fact = registry.state.proposals[node.id].last_held
+        late = replace(fact, time=fact.time + DAY)
+        with pytest.raises(AttestationError, match="over since"):
+            registry.verified(node, late, relying_party())
+
+    def test_another_machines_evidence_does_not_do(self, registry, node):
+        other = Machine(registry, "node-1", chip_id=bytes(range(64)))
+        relying = relying_party()
+        nonce = relying.nonce()
+        bundle = Bundle.of(other.answer(nonce), relying.collateral)
+        digest = registry._evidence.keep(bundle)
+        health = self.said(registry, node, nonce=nonce, evidence=digest)
+        assert "another machine answers" in health.problems[0]
+
+    def test_a_log_operator_that_changes_or_drops_evidence_is_noticed(
+        self, registry, node, tmp_path
+    ):
+        assert nodes(registry)[0].usable
+        with sqlite3.connect(tmp_path / "registry.db") as connection:
+            connection.execute("UPDATE confide_evidence SET data = x'824080'")
+        connection.close()
+        assert "is not kept here" in nodes(registry)[0].problems[0]
+        with sqlite3.connect(tmp_path / "registry.db") as connection:
+            connection.execute("DELETE FROM confide_evidence")
+        connection.close()
+        assert "is not kept here" in nodes(registry)[0].problems[0]
+
+    def test_every_party_verifies_by_a_policy_of_its_own(self, registry, node):
+        strict = relying_party()
+        levels = {"Milan": {**LEAST["Milan"], "microcode": 255}}
+        strict = replace(strict, policy=replace(strict.policy, minimum_levels=levels))
+        (health,) = registry.nodes(strict)
+        assert "does not hold here, at tcb" in health.problems[0]
+
+    def test_all_is_verified_again_and_what_is_not_is_counted(self, registry, node, machine):
+        assert registry.verify([], None, [relying_party()]) == 0
+        assert registry.verify([], None) == 1
+        relying = relying_party()
+        other = replace(relying, policy=replace(relying.policy, max_evidence_age=timedelta(1)))
+        assert registry.verify([], None, [other]) == 0
+        nonce = relying.nonce()
+        registry.attest(node, machine.answer(nonce), relying, nonce, key("operator"))
+        assert registry.verify([], None, [other]) == 1, "the earlier one is under another policy"
+
+    def test_the_collateral_that_was_used_is_kept(self, registry, machine):
+        """Also where the machine passes none on, and the reader has none."""
+        relying = relying_party()
+        nonce = relying.nonce()
+        whole = Evidence.from_bytes(machine.answer(nonce))
+        given = Collateral.of(whole.collateral)
+        bare = replace(whole, collateral=()).to_bytes()
+        helped = replace(relying, collateral=given)
+        registry.propose_node("node-1", bare, helped, nonce, key("operator"))
+        (health,) = registry.nodes(relying)
+        assert health.problems == ("it is pending",)
 
 
 class TestHeartbeats:
@@ -468,12 +582,12 @@ class TestHeartbeats:
 
     def test_a_node_that_is_silent_is_not_used(self, registry, machine, clock):
         enrolled(registry, machine)
-        (health,) = registry.nodes()
-        assert health.problems == ("it never gave a sign of life",)
+        (health,) = nodes(registry)
+        assert health.problems == ("it never sent a heartbeat",)
         registry.heartbeat(self.beat(registry, machine))
-        assert registry.nodes()[0].usable
+        assert nodes(registry)[0].usable
         clock.pass_(seconds=61)
-        assert registry.nodes()[0].problems == ("it is silent for 61 seconds",)
+        assert nodes(registry)[0].problems == ("it is silent for 61 seconds",)
 
     def test_is_taken_once_and_in_order(self, registry, machine, clock):
         enrolled(registry, machine)
@@ -484,7 +598,7 @@ class TestHeartbeats:
         clock.pass_(seconds=61)
         with pytest.raises(ProtocolError, match="came before, or an older one"):
             registry.heartbeat(first)
-        assert not registry.nodes()[0].usable
+        assert not nodes(registry)[0].usable
 
     def test_of_the_future_is_refused(self, registry, machine, clock):
         """A heartbeat for tomorrow would keep a node alive that is gone."""
@@ -517,11 +631,11 @@ class TestHeartbeats:
 
     @pytest.mark.parametrize("data", [b"\x80", canonical.encode([bytes(32), "node-1", True, b""])])
     def test_that_is_none(self, registry, data):
-        with pytest.raises(ProtocolError, match="a heartbeat that is none"):
+        with pytest.raises(ProtocolError, match="not a valid heartbeat"):
             registry.heartbeat(data)
 
     @pytest.mark.parametrize("what", ["nothing", "another's", "a later time"])
-    def test_that_the_keeper_of_the_file_wrote_keeps_no_node_alive(
+    def test_that_the_log_operator_wrote_keeps_no_node_alive(
         self, registry, machine, clock, what, tmp_path
     ):
         enrolled(registry, machine)
@@ -540,7 +654,7 @@ class TestHeartbeats:
                 (int(clock().timestamp()), forged),
             )
         connection.close()
-        assert not registry.nodes()[0].usable
+        assert not nodes(registry)[0].usable
 
     def test_of_the_instance_before_does_not_count_for_the_next(self, registry, machine):
         node = enrolled(registry, machine)
@@ -549,7 +663,7 @@ class TestHeartbeats:
         nonce = relying.nonce()
         again = Machine(registry)
         registry.attest(node, again.answer(nonce), relying, nonce, key("operator"))
-        assert registry.nodes()[0].problems == ("it never gave a sign of life",)
+        assert nodes(registry)[0].problems == ("it never sent a heartbeat",)
 
 
 class TestTheFile:
@@ -563,7 +677,7 @@ class TestTheFile:
         enrolled(registry, machine)
         again = Registry(tmp_path / "registry.db", registry.clock)
         assert again.state == registry.state
-        again.verify([registry.log.head(key("keeper"))], public("keeper"))
+        again.verify([registry.log.head(key("log-operator"))], public("log-operator"))
 
     def test_another_process_sees_what_one_writes(self, registry, build, tmp_path):
         other = Registry(tmp_path / "registry.db", registry.clock)
@@ -572,24 +686,24 @@ class TestTheFile:
         assert status(other, build) == status(registry, build) == "accepted"
 
     def test_an_end_that_was_cut_off_is_found_by_a_head(self, registry, build, tmp_path):
-        head = registry.log.head(key("keeper"))
+        head = registry.log.head(key("log-operator"))
         shorter = found(tmp_path / "shorter.db")
         with pytest.raises(ProtocolError, match="its end was cut off"):
-            shorter.verify([head], public("keeper"))
+            shorter.verify([head], public("log-operator"))
         with pytest.raises(VerificationError, match="not signed"):
             registry.verify([head], public("alder"))
 
     def test_a_registry_made_anew_is_another_one(self, registry, build, tmp_path):
-        head = registry.log.head(key("keeper"))
+        head = registry.log.head(key("log-operator"))
         forged = found(tmp_path / "forged.db", threshold=1)
         forged.propose_build(RELEASE, key("operator"))
         with pytest.raises(VerificationError, match="changed or taken away"):
-            forged.verify([head], public("keeper"))
+            forged.verify([head], public("log-operator"))
 
     def test_a_statement_can_be_shown_to_who_has_no_copy(self, registry, build):
         registry.accept(build, key("alder"))
-        shown = registry.log.inclusion(2, key("keeper"))
-        statement = Statement.from_bytes(shown.verify(public("keeper")).body)
+        shown = registry.log.inclusion(2, key("log-operator"))
+        statement = Statement.from_bytes(shown.verify(public("log-operator")).body)
         statement.verify(public("alder"))
         assert isinstance(statement.fact, Decided)
         assert statement.fact.accepted
@@ -625,9 +739,9 @@ class TestStatements:
             lambda: MemberProposed("x", bytes(32), "emperor"),
             lambda: NodeProposed("x", "abacus", "id"),
             lambda: Decided(bytes(32), True, "y" * 501),
-            lambda: Attested(bytes(32), 0, b"", b"", b"", "", "", "hardware", b"", b"", 0),
-            lambda: Attested(bytes(32), -1, b"", b"", b"", "parse", "", "", b"", b"", 0),
-            lambda: Attested(bytes(32), 0, b"", b"", b"", "parse", "", "", b"", b"", 1 << 60),
+            lambda: Attested(bytes(32), 0, b"", b"", b"", "", "", "hardware"),
+            lambda: Attested(bytes(32), -1, b"", b"", b"", "parse", "", ""),
+            lambda: Attested(bytes(32), 1 << 60, b"", b"", b"", "parse", "", ""),
         ],
     )
     def test_nobody_may_make(self, bad):

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_private_key
 from confide.cli.tee.evidence import hexadecimal
 from confide.errors import DataError
 from confide.tee.attestation import Platform
+
 from confide_operator.image import Build, Description, Manifest, Measured
 from confide_operator.image import build as make
 from confide_operator.image import differences as between

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from confide.cli.console import errors, output, plain
 from confide.cli.tee.evidence import read_evidence, time_of
 from confide.errors import DataError
@@ -56,6 +55,7 @@ def fetch(
 ) -> None:
     """Fetch what it takes to verify evidence: the only command of `tee` that uses the network."""
     from confide.tee import Evidence
+
     from confide_operator.fetch import KDS, PCS, Cache
 
     cache = Cache(

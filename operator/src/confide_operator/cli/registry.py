@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_private_key, load_public_key, named_files, read_text
-from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_evidence
+from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_collateral, read_evidence
 from confide.errors import AttestationError, DataError, ProtocolError, Step
 
 if TYPE_CHECKING:
-    from confide_operator.registry import Proposal, Registry
     from confide.tee.relying import RelyingParty
+
+    from confide_operator.registry import NodeHealth, Proposal, Registry
 
 __all__ = ["app"]
 
 _Message = TypeVar("_Message")
+_SIMULATED = "simulated"
 
 app = typer.Typer(
     help="Keep the builds and machines that the parties accept, and the record of it.",
@@ -35,10 +36,14 @@ File = Annotated[Path, typer.Argument(metavar="REGISTRY", help="The registry's f
 Item = Annotated[str, typer.Argument(metavar="ID", help="A proposal, or how its number begins.")]
 Key = Annotated[Path, typer.Option("--key", help="Your Ed25519 key to sign with (PEM).")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-Keeper = Annotated[
-    Path | None, typer.Option(help="Public key of who keeps the registry and signed it (PEM).")
+LogOperator = Annotated[
+    Path | None, typer.Option(help="Public key of the log operator, who signed it (PEM).")
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="What is asked of the machine.")]
+MaybePolicy = Annotated[
+    Path | None,
+    typer.Option("--policy", help="What you ask of machines: their evidence is verified again."),
+]
 CollateralFiles = Annotated[
     list[Path] | None,
     typer.Option("--collateral", help="The vendor's certificates and lists; repeatable."),
@@ -65,7 +70,7 @@ class RoleName(Enum):
 
 
 @app.command()
-def found(
+def init(
     file: File,
     *,
     name: Annotated[str, typer.Option(help="Of the registry.")],
@@ -83,7 +88,7 @@ def found(
         int, typer.Option(help="How long a machine may be silent; 0 if none are expected.")
     ] = 0,
 ) -> None:
-    """Make a registry, and print its number, which every party should compare."""
+    """Create a registry, and print its number, which every party should compare."""
     from confide_operator.registry import Founded, Member, Registry, Role
 
     parties, operators = named_files(party, "--party"), named_files(operator or [], "--operator")
@@ -98,7 +103,7 @@ def found(
         reattest_seconds=int(reattest_hours * 3600),
         heartbeat_seconds=heartbeat_seconds,
     )
-    typer.echo(Registry.found(file, founding, by, load_private_key(key)).id.hex())
+    typer.echo(Registry.init(file, founding, by, load_private_key(key)).id.hex())
 
 
 @app.command()
@@ -134,13 +139,15 @@ def challenge(file: File, node: NodeName) -> None:
     """Print what to ask a machine for: a fresh nonce, and how it answers."""
     from confide.randomness import SystemRandom
     from confide.tee.claims import NONCE_BYTES
+
     from confide_operator.registry import ENROL
 
     registry, nonce = _open(file), SystemRandom().bytes(NONCE_BYTES)
     typer.echo(nonce.hex())
     errors.print(
         f"on the machine: confide tee attest --purpose {ENROL} --plan {registry.id.hex()} "
-        f"--task {plain(node)} --nonce {nonce.hex()} --build HASH --from … --out EVIDENCE",
+        f"--task {plain(node)} --nonce {nonce.hex()} --build HASH --keys KEYS --from … "
+        "--out EVIDENCE",
         soft_wrap=True,
     )
 
@@ -198,7 +205,7 @@ def heartbeat(
     file: File,
     message: Annotated[Path, typer.Argument(metavar="MESSAGE", help="As the machine made it.")],
 ) -> None:
-    """Take a machine's sign of life."""
+    """Record a machine's heartbeat."""
     beat = _open(file).heartbeat(read_evidence(message))
     errors.print(f"{plain(beat.node)}: alive at {_time(beat.time)}", soft_wrap=True)
 
@@ -207,13 +214,17 @@ def heartbeat(
 def queue(
     file: File,
     party: Annotated[str | None, typer.Option(help="Only what waits for this party.")] = None,
+    policy: MaybePolicy = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits for the parties."""
+    """List what waits for the parties, with what they vote on."""
     registry = _open(file)
     waiting = registry.queue(party)
+    found = {item.id: _on_machine(registry, item, policy) for item in waiting}
+    if any(machine.simulated for machine in found.values()):
+        errors.print(SIMULATED, style="bold white on red")
     if as_json:
-        typer.echo(json.dumps([_as_dict(registry, item) for item in waiting], indent=1))
+        typer.echo(json.dumps([_as_dict(registry, i, found[i.id]) for i in waiting], indent=1))
         return
     if not waiting:
         output.print("nothing waits")
@@ -224,13 +235,19 @@ def queue(
             f"{_time(item.time)}; {len(item.accepting(state.parties))} of {state.threshold} accept",
             soft_wrap=True,
         )
+        if found[item.id].identifier:
+            output.print(f"    machine {plain(found[item.id].identifier)}", soft_wrap=True)
+            output.print(f"    {found[item.id].words}", soft_wrap=True)
 
 
 @app.command()
-def accept(file: File, item: Item, key: Key, reason: Reason = "") -> None:
-    """Accept a build, a machine or a member; a build with your signature on its release."""
+def accept(
+    file: File, item: Item, key: Key, reason: Reason = "", policy: MaybePolicy = None
+) -> None:
+    """Accept a build with your signature, a machine whose evidence you verify, or a member."""
     registry = _open(file)
-    _decided(registry, registry.accept(registry.find(item), load_private_key(key), reason))
+    proposal, relying = registry.find(item), _relying(policy, None) if policy else None
+    _decided(registry, registry.accept(proposal, load_private_key(key), reason, relying))
 
 
 @app.command()
@@ -254,6 +271,7 @@ def withdraw(
 @app.command()
 def status(
     file: File,
+    policy: MaybePolicy = None,
     as_json: AsJson = False,
     check: Annotated[
         bool, typer.Option("--check", help="Fail if an accepted machine may not be used.")
@@ -261,7 +279,7 @@ def status(
 ) -> None:
     """Say which builds and machines are accepted, and which machines may be used now."""
     registry = _open(file)
-    nodes, builds = registry.nodes(), registry.releases()
+    nodes, builds = registry.nodes(_relying(policy, None) if policy else None), registry.releases()
     if as_json:
         found = {
             "registry": registry.id.hex(),
@@ -273,7 +291,13 @@ def status(
         }  # fmt: skip
         typer.echo(json.dumps(found, indent=1))
     else:
-        _print_status(registry)
+        _print_status(registry, nodes)
+        if nodes and policy is None:
+            errors.print(
+                "without --policy no evidence is verified, and no machine is usable",
+                style="bold yellow",
+                soft_wrap=True,
+            )
     if any(node.warnings for node in nodes):
         errors.print(SIMULATED, style="bold white on red")
     bad = [node.name for node in nodes if node.approval == "accepted" and not node.usable]
@@ -283,29 +307,32 @@ def status(
 
 @app.command()
 def releases(
-    file: File, out: Annotated[Path, typer.Option(help="The folder for the releases' files.")]
+    file: File,
+    out: Annotated[Path, typer.Option(help="The folder for the releases' files.")],
+    policy: MaybePolicy = None,
 ) -> None:
-    """Write the accepted builds for a policy, and print the part of the policy that names them."""
+    """Write the accepted builds for a policy, and print the part of the policy that names them.
+
+    With --policy, the machines that are usable under it are named; without, any machine is, as it
+    takes to enrol the first one.
+    """
     registry = _open(file)
+    names: list[str] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        names = []
         for signed in registry.releases():
             names.append(f"release-{signed.release.hash.hex()[:16]}.json")
             (out / names[-1]).write_text(signed.to_json(), encoding="utf-8")
     except OSError as error:
         raise DataError(f"cannot write to {out}: {error}") from error
-    usable = sorted(node.identifier for node in registry.nodes() if node.usable)
+    nodes = _usable(registry, policy)
     state = registry.state
     signers = sorted(state.members[name].key.hex() for name in state.parties)
-    typer.echo(f"nodes = {json.dumps(usable)}\n")
+    typer.echo(f"nodes = {nodes}\n")
     typer.echo(f"[releases]\nfiles = {json.dumps(names)}")
     typer.echo(f"signers = {json.dumps(signers)}\nthreshold = {state.threshold}")
-    if not (names and usable):
-        errors.print(
-            f"builds: {len(names)}, machines: {len(usable)}; a policy needs one of each",
-            style="bold yellow",
-        )
+    if not names:
+        raise DataError("no build is accepted yet: a policy needs one")
 
 
 @app.command()
@@ -339,14 +366,15 @@ def prove(
 @app.command("check-proof")
 def check_proof(
     proof: Annotated[Path, typer.Argument(metavar="PROOF", help="As `prove` printed it.")],
-    keeper: Annotated[Path, typer.Option(help="Public key of who keeps the registry (PEM).")],
+    log_operator: Annotated[Path, typer.Option(help="Public key of the log operator (PEM).")],
 ) -> None:
     """Check a proof, and print what the entry says."""
-    from confide_operator.registry import Statement
     from confide.transparency.log import Inclusion
 
+    from confide_operator.registry import Statement
+
     shown = _printed(proof, "proof", Inclusion.from_bytes)
-    said = Statement.from_bytes(shown.verify(load_public_key(keeper)).body)
+    said = Statement.from_bytes(shown.verify(load_public_key(log_operator)).body)
     output.print(
         f"entry {shown.entry.number} of {shown.head.size}, {_time(shown.entry.time)}: "
         f"{plain(said.by)}, {said.kind}",
@@ -360,17 +388,31 @@ def verify(
     heads: Annotated[
         list[Path] | None, typer.Option("--head", help="A head kept elsewhere; repeatable.")
     ] = None,
-    keeper: Keeper = None,
+    log_operator: LogOperator = None,
+    policies: Annotated[
+        list[Path] | None,
+        typer.Option("--policy", help="Attestations under it are verified again; repeatable."),
+    ] = None,
 ) -> None:
-    """Check every signature and rule anew, and that nothing that a head stood for is gone."""
+    """Check every signature, rule and attestation anew, and that nothing in a head is gone."""
     from confide.transparency.log import LogHead
 
     registry = _open(file)
-    if heads and keeper is None:
-        raise DataError("a head is by whoever signed it: give --keeper, whose public key it is")
+    if heads and log_operator is None:
+        raise DataError(
+            "a head is by whoever signed it: give --log-operator, whose public key it is"
+        )
     kept = [_printed(path, "head", LogHead.from_bytes) for path in heads or []]
-    registry.verify(kept, load_public_key(keeper) if keeper else None)
+    relying = [_relying(policy, None) for policy in policies or []]
+    public = load_public_key(log_operator) if log_operator else None
+    unverified = registry.verify(kept, public, relying)
     output.print(f"entries: {len(registry.log)}, each as its member signed it")
+    if unverified:
+        errors.print(
+            f"NOT verified: {unverified} attestations, whose policy is not given by --policy",
+            style="bold white on red",
+            soft_wrap=True,
+        )
     if not kept:
         errors.print(
             "without --head, entries cut off at the end and a restored backup cannot be seen",
@@ -393,15 +435,57 @@ def _open(file: Path) -> Registry:
 
 
 def _relying(policy: Path, collateral: Iterable[Path] | None) -> RelyingParty:
-    from confide.tee import Collateral, read_policy
+    from confide.tee import read_policy
     from confide.tee.relying import RelyingParty
 
-    return RelyingParty(read_policy(policy), Collateral.read(collateral or []))
+    return RelyingParty(read_policy(policy), read_collateral(collateral))
 
 
 def _warn(relying: RelyingParty) -> None:
     if relying.policy.allow_simulated:
         errors.print(SIMULATED, style="bold white on red")
+
+
+@dataclass(frozen=True)
+class _OnMachine:
+    """What people see of a machine that they vote on."""
+
+    identifier: str = ""
+    words: str = ""
+    simulated: bool = False
+
+
+def _on_machine(registry: Registry, item: Proposal, policy: Path | None) -> _OnMachine:
+    from confide_operator.registry import NodeProposed
+
+    subject, fact = item.subject, item.last_held
+    if not isinstance(subject, NodeProposed):
+        return _OnMachine()
+    if fact is None:
+        return _OnMachine(subject.identifier, "[bold red]never attested[/]")
+    simulated = fact.assurance == _SIMULATED
+    loud = "[bold white on red]SIMULATED[/]" if simulated else fact.assurance
+    words = f"{loud}, says {plain(item.by)}; verify it with --policy"
+    if policy is not None:
+        try:
+            found = registry.verified(item, fact, _relying(policy, None)).assurance.value
+        except AttestationError as error:
+            return _OnMachine(subject.identifier, f"[bold red]fails[/]: {plain(str(error))}")
+        simulated |= found == _SIMULATED
+        words = "[bold white on red]SIMULATED[/]" if simulated else f"{found}, verified"
+    return _OnMachine(subject.identifier, words, simulated)
+
+
+def _usable(registry: Registry, policy: Path | None) -> str:
+    """The value of `nodes` in a policy."""
+    if policy is None:
+        return '"any"  # to enrol machines by; name them with --policy once they are accepted'
+    nodes = registry.nodes(_relying(policy, None))
+    found = sorted(node.identifier for node in nodes if node.usable)
+    if not found:
+        reasons = "; ".join(f"{n.name}: {', '.join(n.problems)}" for n in nodes) or "none enrolled"
+        raise DataError(f"no machine is usable under {policy}: {reasons}")
+    return json.dumps(found)
 
 
 def _proposed(proposal: Proposal) -> None:
@@ -418,7 +502,7 @@ def _decided(registry: Registry, proposal: Proposal) -> None:
     )
 
 
-def _as_dict(registry: Registry, proposal: Proposal) -> dict[str, object]:
+def _as_dict(registry: Registry, proposal: Proposal, machine: _OnMachine) -> dict[str, object]:
     state = registry.state
     return {
         "id": proposal.id.hex(),
@@ -428,10 +512,12 @@ def _as_dict(registry: Registry, proposal: Proposal) -> dict[str, object]:
         "status": state.status(proposal),
         "accepting": proposal.accepting(state.parties),
         "threshold": state.threshold,
+        "machine": machine.identifier or None,
+        "simulated": machine.simulated,
     }
 
 
-def _print_status(registry: Registry) -> None:
+def _print_status(registry: Registry, nodes: list[NodeHealth]) -> None:
     state = registry.state
     assert state.founded is not None  # noqa: S101 - a registry has been founded
     output.print(
@@ -448,14 +534,15 @@ def _print_status(registry: Registry) -> None:
             f"{len(signed.signatures)}",
             soft_wrap=True,
         )
-    for node in registry.nodes():
+    for node in nodes:
         may = "[green]may be used[/]"
         if not node.usable:
             may = f"[bold red]may NOT be used[/]: {plain('; '.join(node.problems))}"
         assurance = "[bold white on red]SIMULATED[/]" if node.warnings else node.assurance
         output.print(
-            f"node {plain(node.name)} ({node.platform}, {assurance}), attested "
-            f"{_time(node.attested)}, due {_time(node.due)}: {may}",
+            f"node {plain(node.name)} ({node.platform}, {assurance or 'not verified'}), machine "
+            f"{plain(node.identifier)}, attested {_time(node.attested)}, due {_time(node.due)}, "
+            f"heartbeat {_time(node.heartbeat)}: {may}",
             soft_wrap=True,
         )
 

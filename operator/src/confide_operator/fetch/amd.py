@@ -10,15 +10,14 @@ from typing import Final
 from urllib.parse import urlencode
 
 from confide.errors import DataError
-from confide_operator.fetch.http import Client, NotFoundError
 from confide.tee.roots import PRODUCTS
 from confide.tee.snp import LEVELS, SnpReport
+
+from confide_operator.fetch.http import Client, NotFoundError
 
 __all__ = ["KDS", "chain_of", "list_of", "products_of", "vcek_of", "vcek_query"]
 
 KDS: Final = "https://kdsintf.amd.com"
-_FAMILY_AT, _MODEL_AT = 0x188, 0x189
-_FIRST_WITH_MODEL: Final = 3
 _LEVEL: Final = {
     "fmc": "fmcSPL",
     "bootloader": "blSPL",
@@ -27,32 +26,21 @@ _LEVEL: Final = {
     "microcode": "ucodeSPL",
 }
 _CHIP_BYTES: Final = {"Milan": 64, "Genoa": 64, "Turin": 8}
-_MODELS: Final = {
-    (0x19, 0x0): "Milan",
-    (0x19, 0x1): "Genoa",
-    (0x19, 0xA): "Genoa",
-    (0x1A, 0x0): "Turin",
-    (0x1A, 0x1): "Turin",
-}
-"""By family and upper half of the model, whose chip it is (AMD, 57230, §3.1)."""
 
 
-def products_of(document: bytes) -> tuple[str, ...]:
+def products_of(report: SnpReport) -> tuple[str, ...]:
     """Which products a report may be of: one, or in older reports, which do not say, several.
 
     Raises:
-        DataError: If the processor is none that is known.
+        DataError: If the processor is not known.
     """
-    if int.from_bytes(document[:4], "little") < _FIRST_WITH_MODEL:
-        return tuple(product for product in PRODUCTS if product != "Turin")
-    family, model = document[_FAMILY_AT], document[_MODEL_AT]
-    product = _MODELS.get((family, model >> 4))
-    if product is None:
+    if not report.products:
+        family, model = report.processor or (0, 0)
         raise DataError(
             f"a processor of family {family:#x}, model {model:#x}; name its product with "
             f"--product: {', '.join(PRODUCTS)}"
         )
-    return (product,)
+    return report.products
 
 
 def vcek_query(report: SnpReport, product: str) -> str:

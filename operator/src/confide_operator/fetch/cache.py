@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from confide.errors import AttestationError, DataError, Step
-from confide.tee import nitro, quote, snp
+from confide.errors import DataError
+from confide.tee import documents, quote, snp
 from confide.tee.attestation import Platform
 from confide.tee.collateral import Collateral
+from confide.tee.intel import family_of
+from confide.tee.roots import PRODUCTS
+
 from confide_operator.fetch import amd, intel
 from confide_operator.fetch.http import Client, check_url
-from confide.tee.roots import PRODUCTS
 
 __all__ = ["Cache", "Fetched"]
 
@@ -85,16 +87,17 @@ class Cache:
             AttestationError: If no reader knows the document, at the step `parse`.
             DataError: If something cannot be fetched; what was there before stays.
         """
-        match _parse(document):
-            case quote.Quote() as parsed:
+        _, parsed = documents.read(document, tuple(Platform))
+        match parsed:
+            case quote.Quote():
                 return [self._intel(parsed)]
             case snp.SnpReport() as report:
-                return list(self._amd(report, document))
+                return list(self._amd(report))
             case _:
                 return []
 
     def _intel(self, parsed: quote.Quote) -> Fetched:
-        family, issuer = intel.family_of(parsed), intel.issuer_of(parsed)
+        family, issuer = family_of(parsed), intel.issuer_of(parsed)
         name = f"intel-{parsed.platform.value}-{family.lower()}-{issuer}.json"
         return self._renewed(
             name,
@@ -103,9 +106,9 @@ class Cache:
             ),
         )
 
-    def _amd(self, report: snp.SnpReport, document: bytes) -> Iterator[Fetched]:
+    def _amd(self, report: snp.SnpReport) -> Iterator[Fetched]:
         base, signer = self.kds.rstrip("/"), report.signer
-        products = (self.product,) if self.product else amd.products_of(document)
+        products = (self.product,) if self.product else amd.products_of(report)
         product = products[0]
         if signer == "VCEK":
             fetched, product = self._vcek(report, products, base)
@@ -166,18 +169,3 @@ class Cache:
 def _vcek_name(report: snp.SnpReport, product: str) -> str:
     levels = "-".join(str(report.tcbs[0][place]) for place in snp.LEVELS[product].values())
     return f"amd-{product.lower()}-vcek-{report.chip.hex()[:32]}-{levels}.der"
-
-
-def _parse(document: bytes) -> quote.Quote | snp.SnpReport | nitro.NitroDocument:
-    readers: tuple[Callable[[bytes], quote.Quote | snp.SnpReport | nitro.NitroDocument], ...]
-    readers = (quote.parse, snp.parse, nitro.parse)
-    problems = []
-    for read in readers:
-        try:
-            return read(document)
-        except AttestationError as error:
-            problems.append(str(error))
-    known = ", ".join(platform.value for platform in Platform)
-    raise AttestationError(
-        Step.PARSE, f"no evidence of {known} that is known: {'; '.join(problems)}"
-    )

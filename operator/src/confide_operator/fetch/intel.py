@@ -10,17 +10,17 @@ import json
 from typing import Final
 from urllib.parse import unquote, urlencode
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from confide.errors import AttestationError, DataError
 from confide.tee.attestation import Platform
 from confide.tee.certificates import load_revocation_list
 from confide.tee.collateral import IntelCollateral
-from confide_operator.fetch.http import Client, Response
+from confide.tee.intel import family_of
 from confide.tee.quote import Quote
+from cryptography import x509
 
-__all__ = ["PCS", "collateral_of", "family_of", "issuer_of"]
+from confide_operator.fetch.http import Client, Response
+
+__all__ = ["PCS", "collateral_of", "issuer_of"]
 
 PCS: Final = "https://api.trustedservices.intel.com"
 _ROOT_LIST: Final = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
@@ -67,21 +67,6 @@ def collateral_of(quote: Quote, client: Client, *, base: str, update: str) -> by
     text = json.dumps(document, indent=1) + "\n"
     _check(text, quote)
     return text.encode()
-
-
-def family_of(quote: Quote) -> str:
-    """The family of the quote's platform (FMSPC), 12 hexadecimal digits.
-
-    Raises:
-        DataError: If its certificate does not say.
-    """
-    import dcap_qvl
-
-    leaf = quote.chain[0].public_bytes(Encoding.PEM)
-    try:
-        return str(dcap_qvl.parse_pck_extension_from_pem(leaf).fmspc.hex().upper())
-    except ValueError as error:
-        raise DataError("the quote's certificate is none of a platform's key") from error
 
 
 def issuer_of(quote: Quote) -> str:

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from confide.errors import AttestationError
 from confide.tee.certificates import name_of
 from confide.tee.collateral import Collateral
+from cryptography import x509
 
 __all__ = ["Listed", "listed"]
 

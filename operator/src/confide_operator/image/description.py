@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field
-
 from confide.errors import PlanError
 from confide.plan.literals import Literal
 from confide.tee.attestation import Platform
+from pydantic import Field
 
 __all__ = ["WORKLOAD", "Base", "Description", "Sealed", "Sgx", "Snp", "Source"]
 

@@ -139,7 +139,7 @@ def _templates(text: str) -> Iterator[Finding]:
         if any(mark in rest for mark in _MARKS):
             known = " and ".join(_GRAMINES)
             yield Finding(
-                "template", f"a mark that is none of {known}: write out what it is", number
+                "template", f"a mark that is not one of {known}: write out what it is", number
             )
 
 
@@ -205,7 +205,7 @@ def _files(given: dict[str, Any], text: str) -> Iterator[Finding]:
     for item in trusted:
         if isinstance(item, dict) and "sha256" in item:
             if not re.fullmatch(r"[0-9a-f]{64}", str(item["sha256"])):
-                problem = f"{item.get('uri')!r} has a hash that is none"
+                problem = f"{item.get('uri')!r} has a hash that is not valid"
                 yield Finding("sgx.trusted_files", problem, _line(text, str(item["sha256"])))
         elif item not in _TRUSTED:
             problem = (

@@ -10,11 +10,12 @@ from typing import Final
 
 from confide.errors import DataError, PlanError
 from confide.tee.attestation import REQUIRED_MEASUREMENTS, Platform
+from confide.tee.release import Release, SignedRelease
+
 from confide_operator.image.description import Description
 from confide_operator.image.gramine import lint, render
 from confide_operator.image.manifest import Manifest
 from confide_operator.image.measured import Measured, measured
-from confide.tee.release import Release, SignedRelease
 
 __all__ = ["Build", "build"]
 

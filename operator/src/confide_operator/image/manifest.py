@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from confide.errors import DataError
+
 from confide_operator.image.description import Description, Source
 
 __all__ = ["FileEntry", "Manifest", "file_hash"]
@@ -130,7 +131,7 @@ class Manifest:
             files = tuple(_file_of(entry) for entry in given.pop("files"))
             manifest = cls(**{**given, "arguments": tuple(given["arguments"]), "files": files})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise DataError(f"a manifest that is none: {error}") from error
+            raise DataError(f"not a valid manifest: {error}") from error
         if manifest.to_json() != text:
             raise DataError("a manifest that is not written as this program writes it")
         return manifest

@@ -10,6 +10,7 @@ from typing import Final
 
 from confide.errors import DataError
 from confide.tee.attestation import REQUIRED_MEASUREMENTS, Platform
+
 from confide_operator.image.description import WORKLOAD, Description, Snp
 
 __all__ = ["Measured", "measured", "snp_launch_digest"]

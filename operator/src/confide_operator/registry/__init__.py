@@ -1,7 +1,7 @@
 """Builds and machines that the parties accept, on a record that nobody can rewrite."""
 
 from confide_operator.registry.audit import AuditRow, audit, to_csv, to_json
-from confide_operator.registry.heartbeat import Heartbeat
+from confide_operator.registry.kept import Bundle
 from confide_operator.registry.nodes import NodeHealth
 from confide_operator.registry.registry import ENROL, Registry
 from confide_operator.registry.state import Proposal
@@ -19,8 +19,8 @@ __all__ = [
     "ENROL",
     "AuditRow",
     "BuildProposed",
+    "Bundle",
     "Founded",
-    "Heartbeat",
     "Member",
     "MemberProposed",
     "NodeHealth",

@@ -42,7 +42,7 @@ class AuditRow:
         action: What was said.
         subject: Of what.
         outcome: What came of it: 'accepted', 'rejected', 'held', or the step that failed.
-        assurance: Of an attestation: 'hardware' or 'simulated'.
+        assurance: Of an attestation, in the member's word: 'hardware' or 'simulated'.
         detail: The rest, in words.
         hash: Of the entry.
     """
@@ -145,5 +145,5 @@ def _rules(fact: Founded) -> str:
 
 
 def _found(fact: Attested) -> str:
-    found = fact.reason or f"instance {fact.instance.hex()}"
-    return f"{found}; evidence {fact.evidence.hex()}, policy {fact.policy.hex()}"
+    found = f"{fact.reason}; " if fact.reason else ""
+    return f"{found}evidence {fact.evidence.hex()}, policy {fact.policy.hex()}"

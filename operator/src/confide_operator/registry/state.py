@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confide.errors import ProtocolError
+from confide.tee.release import SignedRelease
+from confide.transparency.log import Entry
+from confide.transparency.signatures import check_signature
+
 from confide_operator.registry.statements import (
     Attested,
     BuildProposed,
@@ -18,9 +22,6 @@ from confide_operator.registry.statements import (
     Statement,
     Withdrawn,
 )
-from confide.tee.release import SignedRelease
-from confide.transparency.log import Entry
-from confide.transparency.signatures import check_signature
 
 __all__ = ["Proposal", "State", "Subject"]
 
@@ -64,6 +65,12 @@ class Proposal:
                 return f"node {self.subject.name} ({self.subject.platform})"
             case MemberProposed():
                 return f"member {self.subject.name} as {self.subject.role}"
+
+    @property
+    def last_held(self) -> Attested | None:
+        """Of a node: the last attestation that its member says held."""
+        held = [fact for _, fact in self.attestations if not fact.failed]
+        return held[-1] if held else None
 
     def accepting(self, parties: set[str]) -> list[str]:
         """Names of the parties that accept it."""

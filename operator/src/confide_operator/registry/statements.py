@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from confide import canonical
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.tee.attestation import Assurance, Platform
 from confide.tee.release import Release
 from confide.transparency.log import LAST_TIME, MAX_BODY_BYTES
 from confide.transparency.signatures import check_signature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = [
     "Attested",
@@ -31,7 +30,7 @@ __all__ = [
     "Withdrawn",
 ]
 
-_DOMAIN: Final = b"confide registry 1\0"
+_DOMAIN: Final = b"confide registry 2\0"
 _KEY_BYTES = _HASH_BYTES = 32
 _MAX_NAME: Final = 80
 _MAX_REASON: Final = 500
@@ -203,14 +202,12 @@ class Attested:
         node: Hash of the entry that proposed it.
         time: When the member verified it, seconds since 1970, by its clock.
         nonce: What the member asked with, which counts once.
-        evidence: SHA-256 of the vendor's document.
+        evidence: SHA-256 of what the registry keeps to verify it again: see `Bundle`.
         policy: Hash of the policy that it was verified under.
         failed: The step that did not hold, or empty.
         reason: Why it did not.
-        assurance: 'hardware' or 'simulated'; empty if it failed.
-        instance: Of the workload that answered, 32 bytes; empty if it failed.
-        signing_key: That heartbeats of this instance are signed with; empty if it failed.
-        expires: Seconds since 1970 at which the evidence ends; 0 if it failed.
+        assurance: 'hardware' or 'simulated', in the member's word; empty if it failed. It decides
+            nothing: whoever reads the registry verifies the evidence again.
     """
 
     node: bytes
@@ -221,18 +218,15 @@ class Attested:
     failed: str
     reason: str
     assurance: str
-    instance: bytes
-    signing_key: bytes
-    expires: int
 
     def __post_init__(self) -> None:
         _reasoned(self.reason)
-        if not (0 <= self.time <= LAST_TIME and 0 <= self.expires <= LAST_TIME):
-            raise PlanError(f"an attestation at {self.time}, until {self.expires}: no such dates")
+        if not 0 <= self.time <= LAST_TIME:
+            raise PlanError(f"an attestation at {self.time}; times go from 0 to {LAST_TIME}")
         if self.failed:
             return
         _one_of(self.assurance, Assurance, "an assurance")
-        for what in ("nonce", "evidence", "policy", "instance", "signing_key"):
+        for what in ("nonce", "evidence", "policy"):
             size = len(getattr(self, what))
             if size != _HASH_BYTES:
                 raise PlanError(f"an attestation whose {what} has {size} bytes, not {_HASH_BYTES}")
@@ -317,7 +311,7 @@ class Statement:
             } if kind in _KINDS and canonical.are_integers(sequence):
                 pass
             case _:
-                raise ProtocolError("an entry of a registry that is no statement")
+                raise ProtocolError("an entry of a registry that is not a statement")
         statement = cls(registry, by, sequence, _fact(_KINDS[kind], said), signature)
         if statement.to_bytes() != data:
             raise ProtocolError("a statement of a registry with more in it than it says")
@@ -366,7 +360,7 @@ def _members(value: object) -> dict[str, Member]:
             case [bytes(key), str(role)] if role in {r.value for r in Role}:
                 members[name] = Member(key, Role(role))
             case _:
-                raise ProtocolError("a founding statement with a member that is none")
+                raise ProtocolError("a founding statement with a member that is not valid")
     return members
 
 
