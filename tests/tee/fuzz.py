@@ -31,7 +31,7 @@ INSTRUMENTED = [
 ]
 
 with atheris.instrument_imports(include=INSTRUMENTED):
-    from confide_operator.registry import Statement
+    from confide_operator.registry import Bundle, Statement
     from tests.aggregation.support import Federation, attested_plan, receipt_of
     from tests.fuzzing import MOST, Change, Changer, in_bytes, in_cbor, in_json, run
     from tests.operator.registry.support import Machine, enrolled, found, key
