@@ -18,6 +18,7 @@ from tests.tee.support import LEAST, MEASUREMENT, vendor
 
 from confide.tee import Evidence, SignedRelease, read_policy
 from confide.tee.certificates import load_certificate, to_pem
+from confide.tee.heartbeat import Heartbeat
 
 NAMES = ("alder", "birch", "cedar", "operator", "log-operator")
 
@@ -100,8 +101,7 @@ def test_a_build_goes_from_the_operator_through_the_queue_into_a_policy(run, fil
     fragment = run("releases", "--out", "policies").out
     policy = files / "policies" / "policy.toml"
     policy.write_text(
-        fragment.replace("nodes = []", 'nodes = "any"')
-        + "[tcb.snp.Milan]\nbootloader = 4\ntee = 0\nsnp = 20\nmicrocode = 200\n"
+        fragment + "[tcb.snp.Milan]\nbootloader = 4\ntee = 0\nsnp = 20\nmicrocode = 200\n"
     )
     (reference,) = read_policy(policy).references
     assert reference.workload == RELEASE.workload
@@ -111,9 +111,18 @@ def test_a_machine_is_enrolled_attested_again_and_told_when_it_may_be_used(regis
     done = enrolled(registry, files, run)
     assert "SIMULATED" in done.err
     node = done.out.strip()
-    assert "it is pending" in run("status").out
+    waiting = run("queue")
+    assert "SIMULATED" in waiting.out
+    assert "SIMULATED" in waiting.err
+    assert "says operator; verify it with --policy" in waiting.out
+    (item,) = json.loads(run("queue", "--policy", "policy.toml", "--json").out)
+    assert item["simulated"]
+    assert f"machine {item['machine']}" in waiting.out
+    done = run("status")
+    assert "it is pending; its evidence was not verified here: give a policy" in done.out
+    assert "without --policy no evidence is verified" in done.err
     for name in ("alder", "birch"):
-        run("accept", node, "--key", f"{name}.key")
+        run("accept", node, "--key", f"{name}.key", "--policy", "policy.toml")
     nonce = run("challenge", "node-1").out.strip()
     answered(registry, files, nonce)
     done = run(
@@ -121,10 +130,10 @@ def test_a_machine_is_enrolled_attested_again_and_told_when_it_may_be_used(regis
         "--key", "operator.key",
     )  # fmt: skip
     assert "node-1: attested" in done.err
-    shown = run("status", "--check")
+    shown = run("status", "--check", "--policy", "policy.toml")
     assert "SIMULATED" in shown.out
     assert "SIMULATED" in shown.err
-    (found,) = json.loads(run("status", "--json").out)["nodes"]
+    (found,) = json.loads(run("status", "--policy", "policy.toml", "--json").out)["nodes"]
     assert found["usable"]
     assert found["assurance"] == "simulated"
 
@@ -132,7 +141,7 @@ def test_a_machine_is_enrolled_attested_again_and_told_when_it_may_be_used(regis
 def test_a_machine_that_fails_is_refused_recorded_and_not_used(registry, run, files, confide):
     node = enrolled(registry, files, run).out.strip()
     for name in ("alder", "birch"):
-        run("accept", node, "--key", f"{name}.key")
+        run("accept", node, "--key", f"{name}.key", "--policy", "policy.toml")
     nonce = run("challenge", "node-1").out.strip()
     answered(registry, files, nonce, measurement=bytes(48))
     done = confide(
@@ -142,7 +151,7 @@ def test_a_machine_that_fails_is_refused_recorded_and_not_used(registry, run, fi
     assert done.code == 10
     assert "what runs is nothing that the policy accepts" in done.err
     assert "failed at measurement" in run("status").out
-    done = confide("tee", "registry", "status", registry, "--check")
+    done = confide("tee", "registry", "status", registry, "--policy", "policy.toml", "--check")
     assert done.code == 10
     assert "may not be used now: node-1" in done.err
 
@@ -238,6 +247,61 @@ def test_a_party_is_no_operator_beside(files, refused):
     )  # fmt: skip
 
 
+def test_a_policy_names_the_machines_that_are_usable_under_another(registry, run, files, confide):
+    node = enrolled(registry, files, run).out.strip()
+    run("accept", run("propose", "release.json", "--key", "operator.key").out.strip(), "--key",
+        "alder.key")  # fmt: skip
+    build = run("queue", "--json").out
+    done = confide("tee", "registry", "releases", registry, "--out", "p", "--policy", "policy.toml")
+    assert done.code == 3
+    assert "no machine is usable under policy.toml: node-1: it is pending" in done.err
+    for item in json.loads(build):
+        run("accept", item["id"], "--key", "birch.key", "--policy", "policy.toml")
+    run("accept", node, "--key", "cedar.key", "--policy", "policy.toml")
+    fragment = run("releases", "--out", "p", "--policy", "policy.toml").out
+    (found,) = json.loads(run("status", "--policy", "policy.toml", "--json").out)["nodes"]
+    assert f'nodes = ["{found["identifier"]}"]' in fragment
+
+
+def test_attestations_are_verified_again_under_the_policies_given(registry, run, files, confide):
+    enrolled(registry, files, run)
+    done = run("verify", "--policy", "policy.toml")
+    assert "NOT verified" not in done.err
+    assert "NOT verified: 1 attestations" in run("verify").err
+    (files / "strict.toml").write_text(policy_text(b"m" * 48))
+    done = confide("tee", "registry", "verify", registry, "--policy", "strict.toml")
+    assert done.code == 10
+    assert "node node-1 (snp) was attested by evidence that fails" in done.err
+
+
+class TestHeartbeat:
+    def test_is_of_the_instance_whose_keys_were_attested(self, registry, run, files, confide):
+        (files / "mrenclave").mkdir()
+        (files / "attestation_type").write_text("dcap")
+        (files / "quote").write_bytes(b"a quote")
+        arguments = [*TestAttest.ARGUMENTS, "--keys", "keys", "--from", "gramine", "--device", "."]
+        for _ in range(2):
+            assert confide("tee", "attest", *arguments).code == 0
+            evidence = Evidence.from_bytes((files / "evidence").read_bytes())
+        done = confide("tee", "heartbeat", "--keys", "keys", "--registry", "11" * 32, "--node",
+                       "node-1", "--out", "beat")  # fmt: skip
+        assert done.code == 0, done.err
+        assert evidence.claims is not None
+        Heartbeat.from_bytes((files / "beat").read_bytes()).verify(evidence.claims.signing_key)
+        assert (files / "keys").stat().st_mode & 0o777 == 0o600
+
+    def test_takes_keys_that_are_there(self, refused):
+        message = refused("tee", "heartbeat", "--keys", "absent", "--registry", "11" * 32, "--node",
+                          "node-1", "--out", "beat", code=3)  # fmt: skip
+        assert message.startswith("no keys at absent: make them with `confide tee attest --keys")
+
+    def test_takes_keys_and_nothing_else(self, folder, refused):
+        (folder / "keys").write_bytes(b"\x80")
+        message = refused("tee", "heartbeat", "--keys", "keys", "--registry", "11" * 32, "--node",
+                          "node-1", "--out", "beat", code=3)  # fmt: skip
+        assert message == "keys holds no instance's keys"
+
+
 class TestAttest:
     ARGUMENTS = (
         "--purpose", "enrol", "--plan", "11" * 32, "--task", "node-1", "--nonce", "22" * 32,
@@ -258,7 +322,7 @@ class TestAttest:
         assert (gramine / "user_report_data").read_bytes() == evidence.claims.report_data
 
     def test_without_hardware_is_one_clear_line(self, refused):
-        for source in ("gramine", "configfs", "nitro"):
+        for source in ("gramine", "configfs", "nitro", "simulator"):
             message = refused(
                 "tee", "attest", "--from", source, "--device", "absent", *self.ARGUMENTS, code=10
             )

@@ -49,7 +49,7 @@ def read(document: bytes, platforms: tuple[Platform, ...]) -> tuple[Platform, Do
 
 
 def _reason(document: bytes, problems: Mapping[Platform, str]) -> str:
-    """What the one reader says whose format the bytes resemble; else that they resemble none."""
+    """What the reader says whose format the bytes resemble; else that they resemble none."""
     resembled = _resembled(document)
     for platform in resembled:
         if platform in problems:
@@ -58,8 +58,8 @@ def _reason(document: bytes, problems: Mapping[Platform, str]) -> str:
     if resembled:
         return f"the evidence looks like {resembled[0].value}, and the policy accepts {known} only"
     return (
-        f"{len(document):,} bytes that begin as no evidence does: neither a quote of SGX or TDX, "
-        f"nor a report of SEV-SNP, nor a document of Nitro (read here: {known})"
+        f"no evidence of {known}: {len(document):,} bytes that are neither a quote of SGX or TDX, "
+        "nor a report of SEV-SNP, nor a document of Nitro"
     )
 
 

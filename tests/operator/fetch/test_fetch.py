@@ -212,7 +212,7 @@ class TestAmd:
         document = bytearray(asked(Platform.SNP).evidence.document)
         document[0x188] = 0x30
         with pytest.raises(DataError, match=r"family 0x30.* name its product"):
-            products_of(bytes(document))
+            products_of(snp.parse(bytes(document)))
 
 
 def test_nitro_needs_nothing(service, tmp_path):
