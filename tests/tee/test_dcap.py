@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.tee.support import NOW, asked, policy_of, reference_of, vendor
 
 from confide.errors import AttestationError, Step
-from confide.tee import Collateral, Platform, dcap, quote, statements, verify
+from confide.tee import Collateral, Platform, dcap, quote, verify
 from confide.tee.attestation import Assurance
 from confide.tee.certificates import load_certificate
+from confide.tee.intel import document_for
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
@@ -220,7 +221,7 @@ class TestChains:
         parsed = replace(quote.parse(case.evidence.document), chain=chain[1:2] + chain[1:])
         root = load_certificate(intel().root)
         with pytest.raises(AttestationError, match="no certificate of a platform's key"):
-            statements.document_for(parsed, case.collateral.intel, root)
+            document_for(parsed, case.collateral.intel, root)
 
 
 class TestReading:
