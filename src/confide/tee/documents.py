@@ -51,26 +51,27 @@ def read(document: bytes, platforms: tuple[Platform, ...]) -> tuple[Platform, Do
 def _reason(document: bytes, problems: Mapping[Platform, str]) -> str:
     """What the reader says whose format the bytes resemble; else that they resemble none."""
     resembled = _resembled(document)
-    for platform in resembled:
-        if platform in problems:
-            return problems[platform]
+    if resembled in problems:
+        return problems[resembled]
     known = ", ".join(platform.value for platform in problems)
-    if resembled:
-        return f"the evidence looks like {resembled[0].value}, and the policy accepts {known} only"
+    if resembled is not None:
+        return (
+            f"no verifier that the policy allows reads the evidence: it looks like "
+            f"{resembled.value}, and the policy accepts {known}"
+        )
     return (
         f"no evidence of {known}: {len(document):,} bytes that are neither a quote of SGX or TDX, "
         "nor a report of SEV-SNP, nor a document of Nitro"
     )
 
 
-def _resembled(document: bytes) -> tuple[Platform, ...]:
+def _resembled(document: bytes) -> Platform | None:
     """By its first bytes, for messages only."""
     if document[:1] == bytes([_COSE_LIST]):
-        return (Platform.NITRO,)
+        return Platform.NITRO
     version, key = (int.from_bytes(document[k : k + 2], "little") for k in (0, 2))
     if len(document) == snp.REPORT_BYTES or (version in _SNP_VERSIONS and key == 0):
-        return (Platform.SNP,)
+        return Platform.SNP
     if version in (3, 4, 5) and key in _ECDSA_KEYS:
-        tdx = int.from_bytes(document[4:8], "little") != 0
-        return (Platform.TDX, Platform.SGX) if tdx else (Platform.SGX, Platform.TDX)
-    return ()
+        return Platform.TDX if int.from_bytes(document[4:8], "little") else Platform.SGX
+    return None
