@@ -280,9 +280,9 @@ class TestHeartbeat:
         (files / "attestation_type").write_text("dcap")
         (files / "quote").write_bytes(b"a quote")
         arguments = [*TestAttest.ARGUMENTS, "--keys", "keys", "--from", "gramine", "--device", "."]
-        for _ in range(2):
+        for _ in range(2):  # the keys are made once, and kept
             assert confide("tee", "attest", *arguments).code == 0
-            evidence = Evidence.from_bytes((files / "evidence").read_bytes())
+        evidence = Evidence.from_bytes((files / "evidence").read_bytes())
         done = confide("tee", "heartbeat", "--keys", "keys", "--registry", "11" * 32, "--node",
                        "node-1", "--out", "beat")  # fmt: skip
         assert done.code == 0, done.err

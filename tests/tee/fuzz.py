@@ -61,9 +61,9 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from confide.tee.channel import seal
     from confide.tee.counters import CounterPeer, FileCounter, QuorumCounter
     from confide.tee.heartbeat import Heartbeat
+    from confide.tee.inspection import inspect
     from confide.tee.providers.configfs import certificate_table as read_certificate_table
     from confide.tee.relying import RelyingParty
-    from confide.tee.verification import inspect
     from confide.tee.workload import Workload, WorkloadKeys
     from confide.transparency.log import Entry, Inclusion, LogHead, TransparencyLog
 

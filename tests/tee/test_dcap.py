@@ -172,6 +172,21 @@ class TestRevocation:
         assert step_of(case, {**given(case), "pck_crl": taken["pck_crl"]}) is Step.ROOT
 
 
+class TestSteps:
+    """What the library says in words comes out at the step where it belongs."""
+
+    @every
+    def test_a_platform_for_which_intel_states_no_level(self, platform):
+        old = asked(platform, machine=Machine(components=bytes(16), pce_svn=0))
+        assert step_of(old, given(old)) is None
+        assert step_of(old, given(asked(platform))) is Step.TCB
+
+    @every
+    def test_a_key_that_is_certified_for_later_than_the_statements_hold(self, platform):
+        later = asked(platform, at=NOW + 4000 * DAY)
+        assert step_of(later, given(asked(platform))) is Step.FRESHNESS
+
+
 class TestChains:
     @every
     @pytest.mark.parametrize("key", CHAINS)

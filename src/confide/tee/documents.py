@@ -51,7 +51,7 @@ def read(document: bytes, platforms: tuple[Platform, ...]) -> tuple[Platform, Do
 def _reason(document: bytes, problems: Mapping[Platform, str]) -> str:
     """What the reader says whose format the bytes resemble; else that they resemble none."""
     resembled = _resembled(document)
-    if resembled in problems:
+    if resembled is not None and resembled in problems:
         return problems[resembled]
     known = ", ".join(platform.value for platform in problems)
     if resembled is not None:

@@ -10,12 +10,13 @@ import pytest
 from confide_operator.fetch import Cache, Client, listed
 from confide_operator.fetch.amd import products_of, vcek_query
 from confide_operator.fetch.http import check_url
-from confide_operator.fetch.intel import family_of, issuer_of
+from confide_operator.fetch.intel import issuer_of
 from tests.operator.fetch.servers import Service, kds, pccs, serving
 from tests.tee.support import NOW, asked, policy_of, reference_of, vendor
 
 from confide.errors import AttestationError, DataError, Step
 from confide.tee import Collateral, Platform, snp, verify
+from confide.tee.intel import family_of
 from confide.tee.quote import parse
 
 
