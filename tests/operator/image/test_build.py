@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from confide_operator.image import Description, Manifest, build, differences
 from tests.operator.image.support import boot
 
+from confide._version import __version__
 from confide.errors import DataError, PlanError
 from confide.tee import Platform
 
@@ -195,12 +199,12 @@ class TestMeasurements:
         assert "nitro-cli" in why[Platform.NITRO]
 
     def test_of_other_tools_are_taken(self, folder):
-        given = {(Platform.SGX, "mrenclave"): bytes(32), (Platform.SGX, "isv_svn"): b"\0\1"}
+        given = {(Platform.SGX, "mrenclave"): b"e" * 32, (Platform.SGX, "isv_svn"): b"\0\1"}
         made = build(described(folder, IMAGE + SGX), given)
         assert made.release is not None
         release = made.release.release
         assert release.workload == made.manifest.hash
-        assert release.measurements == {Platform.SGX: {"mrenclave": bytes(32), "isv_svn": b"\0\1"}}
+        assert release.measurements == {Platform.SGX: {"mrenclave": b"e" * 32, "isv_svn": b"\0\1"}}
 
     def test_that_are_incomplete_make_no_release(self, folder):
         assert build(described(folder), {(Platform.TDX, "mrtd"): bytes(48)}).release is None
@@ -217,7 +221,7 @@ class TestMeasurements:
 
     def test_a_release_of_before_does_not_stay(self, folder):
         out = folder / "out"
-        build(described(folder), {(Platform.SGX, "mrenclave"): bytes(32)}).write(out)
+        build(described(folder), {(Platform.SGX, "mrenclave"): b"e" * 32}).write(out)
         assert (out / "release.json").exists()
         build(described(folder)).write(out)
         assert not (out / "release.json").exists()
@@ -289,3 +293,17 @@ class TestDifferences:
             ("file", "added", "/app/more"),
             ("file", "changed", "/app/run"),
         ]
+
+
+def test_what_this_projects_image_runs_is_no_usage_error():
+    folder = ROOT / "images" / "aggregator"
+    described = tomllib.loads((folder / "image.toml").read_text(encoding="utf-8"))
+    done = subprocess.run(
+        [sys.executable, folder / "aggregator", *described["arguments"]],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == __version__
