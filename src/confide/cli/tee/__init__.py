@@ -2,13 +2,12 @@
 
 import typer
 
-from confide.cli.tee import attest, receipts, verify
-from confide.cli.tee.operators import WithOperators
+from confide.cli.tee import attest, operators, receipts, verify
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    cls=WithOperators,
+    cls=operators.WithOperators,
     help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
     no_args_is_help=True,
     add_completion=False,
