@@ -549,7 +549,7 @@ def _check_times(plan: Plan) -> None:
 
 def _entry(plan: Plan, event: ResultReleased, traffic: Traffic, seconds: float) -> dict[str, Any]:
     result = event.result
-    missing = [p.name for p in plan.parties if p.name not in result.survivors]
+    missing = [name for name in plan.asked(event.number) if name not in result.survivors]
     refused = {name: reason.value for name, reason in event.refused.items() if name in missing}
     return {
         "round": event.number,

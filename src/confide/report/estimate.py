@@ -229,6 +229,11 @@ def _notes(plan: Plan, sizes: Mapping[str, int], seconds: Mapping[str, float]) -
             f"of exchange {exchange.name!r} the most that its messages may have is counted, for "
             f"the party that sends or receives most{timed_here}"
         )
+    if plan.cohorts is not None:
+        notes.append(
+            f"each round asks one of {len(plan.cohorts.cohorts)} cohorts: bytes, seconds and "
+            "privacy are those of a party that every round asks"
+        )
     for part in plan.sum_plans:
         capacity = min(s.capacity for s in part.sums.sums)
         if part.sums.unit is Unit.RECORD:
