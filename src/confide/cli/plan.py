@@ -146,7 +146,7 @@ def show_estimate(
         int, typer.Option(help="A public upper bound on a party's number of rows.")
     ] = 10_000,
     max_bytes: Annotated[
-        float | None, typer.Option(help="Most bytes that a party may send.")
+        float | None, typer.Option(help="Most bytes that a party may send and receive.")
     ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
