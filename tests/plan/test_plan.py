@@ -563,7 +563,7 @@ VARIANTS = {
 
 # What a field may hold that can be absent, or that names something else in the plan.
 GIVEN: dict[tuple[type, str], list[typing.Any]] = {
-    (Cohort, "parties"): [tuple(p.name for p in PARTIES[i : i + 4]) for i in range(2)],
+    (Cohort, "parties"): [tuple(PARTIES[i].name for i in (0, 1, 3, 4))],
     (Cohorts, "cohorts"): [COHORTS.cohorts],
     (Party, "group"): ["owner", "another"],
     (Masked, "verified"): [True, False],
