@@ -104,7 +104,7 @@ def _scoring(owner):
 
 def _with_cohorts():
     """A plan whose noise lets its cohorts be any."""
-    names = [party.name for party in PARTIES[:5]]
+    names = tuple(party.name for party in PARTIES[:5])
     return make_plan(
         crowd=Cohorts(
             cohorts=(

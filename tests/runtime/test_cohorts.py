@@ -180,7 +180,7 @@ class TestDifferences:
         assert not any(isinstance(e, DropoutError) for e in liar.failures.values())
         # (AB + AC - BC) / 2 is the total of class A: that is all there is to compute.
         total = (sums[0].totals + sums[1].totals - sums[2].totals) // 2
-        true = sum(liar.contribution(name) for name in NAMES[:3])
+        true = np.sum([liar.contribution(name) for name in NAMES[:3]], axis=0)
         assert close_to(total, true, liar.plan)
         # No combination of the three sums is over fewer than the three groups of a class.
         members = np.array([[name in s.survivors for name in NAMES] for s in sums]).astype(float)

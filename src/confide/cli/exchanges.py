@@ -81,7 +81,9 @@ def _read(exchange: Exchange, role: str, path: Path) -> Any:
     known = (*columns, _INTERCEPT)
     for column in table:
         if column not in known:
-            raise DataError(f"{path} has an unknown column {column!r}; {nearest(column, known)}")
+            raise DataError(
+                f"{path} has an unknown column {column!r}; {nearest(str(column), known)}"
+            )
     if missing := [name for name in columns if name not in table]:
         raise DataError(f"{path} has no weight of {', '.join(missing)}: one column for each")
     if len(table) != 1:
