@@ -1,16 +1,20 @@
-"""Real evidence: `tests/tee/vectors`, whose MANIFEST says where it is from."""
+"""Real evidence, which lies beside the repository where it is at hand."""
 
 import warnings
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-FOLDER = Path(__file__).parents[1] / "tee" / "vectors"
+FOLDER = Path(__file__).parents[3] / "shared" / "vectors" / "tee"
 
 
 def vector(name):
-    return (FOLDER / name).read_bytes()
+    path = FOLDER / name
+    if not path.is_file():
+        pytest.skip(f"no real evidence here: {name}")
+    return path.read_bytes()
 
 
 def amd_chip_certificate():

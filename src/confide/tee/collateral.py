@@ -26,7 +26,6 @@ __all__ = ["MAX_COLLATERAL_BYTES", "Collateral", "IntelCollateral"]
 
 MAX_COLLATERAL_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 256
-_SHOWN: Final = 3
 _BEGIN: Final = b"-----BEGIN "
 
 _INTEL_KEYS: Final = frozenset(
@@ -113,18 +112,11 @@ class Collateral:
         certificates: Of chips and their issuers, in any order.
         revocation_lists: Signed by these issuers.
         intel: Intel's documents, for any number of platforms.
-        skipped: Files in folders that are not collateral, with the reason, in words.
     """
 
     certificates: tuple[Certificate, ...] = ()
     revocation_lists: tuple[RevocationList, ...] = ()
     intel: tuple[IntelCollateral, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def left_out(self) -> str:
-        """The end of a message about what is missing: what was skipped; empty if nothing was."""
-        return f" (skipped: {'; '.join(self.skipped[:_SHOWN])})" if self.skipped else ""
 
     @classmethod
     def of(cls, items: Iterable[bytes]) -> Self:
@@ -140,29 +132,19 @@ class Collateral:
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Self:
-        """Reads files, and all files in folders; what is not collateral in a folder is skipped.
+        """Reads files, and all files in folders.
 
         Raises:
-            AttestationError: If a file that is named itself is not collateral, or a folder cannot
-                be read; or if there are too many files.
+            AttestationError: Naming the file that cannot be read; or if there are too many.
         """
-        named: list[tuple[Path, bool]] = []
+        files: list[Path] = []
         for path in paths:
-            named += [(file, path.is_dir()) for file in _files(path)]
-        if len(named) > _MAX_FILES:
+            files += _files(path)
+        if len(files) > _MAX_FILES:
             raise AttestationError(
-                Step.PARSE, f"{len(named)} files of collateral; at most {_MAX_FILES} are read"
+                Step.PARSE, f"{len(files)} files of collateral; at most {_MAX_FILES} are read"
             )
-        return cls._joined(
-            cls._of_stray(file) if in_folder else cls._of_file(file) for file, in_folder in named
-        )
-
-    @classmethod
-    def _of_stray(cls, path: Path) -> Self:
-        try:
-            return cls._of_file(path)
-        except AttestationError as error:
-            return cls(skipped=(str(error),))
+        return cls._joined(cls._of_file(file) for file in files)
 
     @classmethod
     def _of_file(cls, path: Path) -> Self:
@@ -190,7 +172,6 @@ class Collateral:
             tuple(c for part in every for c in part.certificates),
             tuple(r for part in every for r in part.revocation_lists),
             tuple(i for part in every for i in part.intel),
-            tuple(s for part in every for s in part.skipped),
         )
 
 

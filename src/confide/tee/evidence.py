@@ -48,7 +48,6 @@ class Evidence:
             others.certificates + own.certificates,
             others.revocation_lists + own.revocation_lists,
             others.intel + own.intel,
-            others.skipped,
         )
 
     def to_bytes(self) -> bytes:
