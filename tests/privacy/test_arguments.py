@@ -102,7 +102,7 @@ def faces() -> Iterator[tuple[str, Callable[..., Any]]]:
     sampled = dp.SelfComposedDpEvent(dp.PoissonSampledDpEvent(0.1, dp.GaussianDpEvent(1.0)), 3)
     for event in (dp.GaussianDpEvent(1.0), sampled, dp.ZCDpEvent(0.1)):
         profile = accounting.profile_of(event, fineness=0.5)
-        for method in ("epsilon", "delta", "tpr", "trade_off"):
+        for method in ("epsilon", "delta", "tpr"):
             yield f"{type(profile).__name__}.{method}", getattr(profile, method)
 
 

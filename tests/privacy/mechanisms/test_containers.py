@@ -68,7 +68,8 @@ def bounded(**missing):
 
 ODD = [None, math.nan, pd.NA, pd.NaT, "x", "0.5", b"1", 1j, object(), [1], {}, 10**400, -(10**400),
        Decimal("NaN"), Decimal("1e999999999"), Decimal("-1e-999999999"), Fraction(10**500, 3),
-       np.datetime64("2020-01-01"), math.inf, np.longdouble(1), np.ma.masked, pd.Timestamp(0)]  # fmt: skip
+       np.datetime64("2020-01-01"), math.inf, np.longdouble(1), np.ma.masked,
+       pd.Timestamp(0)]  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
