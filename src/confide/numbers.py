@@ -70,7 +70,8 @@ def _exact_decimal(value: Decimal) -> Exact:
     if not value.is_finite():
         return math.nan if value.is_nan() else math.copysign(math.inf, value)
     if value and value.adjusted() > _DIGITS:
-        return int(math.copysign(1, value)) * 10**_DIGITS
+        beyond: int = 10**_DIGITS
+        return -beyond if value < 0 else beyond
     if value.adjusted() < -_DIGITS:
         return 0
     return Fraction(value)

@@ -56,7 +56,7 @@ class Steps:
             return np.asarray(steps, np.int64).reshape(answer.shape)
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.rint(np.ldexp(answer, -self.log2_size))
-        return np.clip(scaled, -FARTHEST_STEPS, FARTHEST_STEPS).astype(np.int64)
+        return np.asarray(np.clip(scaled, -FARTHEST_STEPS, FARTHEST_STEPS), np.int64)
 
     def _nearest(self, value: Exact) -> int:
         steps = round(Fraction(value) * Fraction(2) ** -self.log2_size)
