@@ -135,7 +135,7 @@ def noise_multiplier(
     """
     import dp_accounting as dp
 
-    rate = check_real("rate", rate, above=0, most=1, limit="a sampling rate is in (0, 1]")
+    rate = check_real("rate", rate, least=1e-100, most=1, limit="a sampling rate is in (0, 1]")
     steps = check_whole(
         "steps", steps, least=1, most=_MOST_STEPS, limit="a whole number, 1 to 2^40"
     )

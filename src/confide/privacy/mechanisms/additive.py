@@ -55,7 +55,8 @@ class AdditiveMechanism(OneShot[Any]):
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
-        check_declared(self, up=("sensitivity",))
+        kept = [name for name in ("epsilon", "noise_multiplier") if hasattr(self, name)]
+        check_declared(self, *kept, up=("sensitivity",))
         check_count(self.size, "size", "how many coordinates an answer has")
         in_l1 = isinstance(self.noise, LaplaceNoise)
         if self.integer and in_l1 and not _is_whole(self.sensitivity):
