@@ -57,6 +57,22 @@ class Fake:
             return [min(epsilon, order * epsilon**2 / 2) for order in orders]
         return [event.slope * o if o <= event.highest else math.inf for o in orders]
 
+    def rho(self, event):
+        match event:
+            case Gauss():
+                return event.mu**2 / 2
+            case Pure():
+                return float(Fraction(event.epsilon)) ** 2 / 2
+        return None
+
+    def epsilon(self, event, delta, relation, *, count, distance):
+        match event:
+            case Gauss():
+                return epsilon_of(event.mu * distance * math.sqrt(count), delta)
+            case Pure():
+                return float(Fraction(event.epsilon)) * distance * count
+        return math.inf
+
     def mu_of(self, epsilon, delta):
         return mu_of(epsilon, delta)
 
@@ -64,6 +80,13 @@ class Fake:
 def delta_of(mu, epsilon):
     """δ of μ-Gaussian-DP at ε (Dong, Roth and Su 2022, Corollary 2.13)."""
     return norm.cdf(-epsilon / mu + mu / 2) - math.exp(epsilon) * norm.cdf(-epsilon / mu - mu / 2)
+
+
+def epsilon_of(mu, delta):
+    """ε of μ-Gaussian-DP at δ, rounded up."""
+    if delta_of(mu, 0) <= delta:
+        return 0.0
+    return brentq(lambda e: delta_of(mu, e) - delta, 0, 1e4, xtol=1e-14) + 1e-11
 
 
 def mu_of(epsilon, delta):

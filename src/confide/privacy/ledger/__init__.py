@@ -6,8 +6,8 @@ from confide._lazy import attach
 
 if TYPE_CHECKING:
     from confide.privacy.ledger.balance import Remaining, Spent
+    from confide.privacy.ledger.caps import Cap, Filter, Period
     from confide.privacy.ledger.costs import Accountant
-    from confide.privacy.ledger.filters import Cap, Filter, Period
     from confide.privacy.ledger.heads import SignedHead
     from confide.privacy.ledger.ledger import Ledger
     from confide.privacy.ledger.lineage import Dataset
@@ -33,8 +33,8 @@ if not TYPE_CHECKING:
         __name__,
         {
             "confide.privacy.ledger.balance": ("Remaining", "Spent"),
+            "confide.privacy.ledger.caps": ("Cap", "Filter", "Period"),
             "confide.privacy.ledger.costs": ("Accountant",),
-            "confide.privacy.ledger.filters": ("Cap", "Filter", "Period"),
             "confide.privacy.ledger.heads": ("SignedHead",),
             "confide.privacy.ledger.ledger": ("Ledger",),
             "confide.privacy.ledger.lineage": ("Dataset",),

@@ -14,15 +14,17 @@ from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.accountant import DpAccountant
 from confide.privacy.ledger.balance import Remaining, Spent, remaining_of, spent_of
+from confide.privacy.ledger.caps import Cap, Filter, Period
 from confide.privacy.ledger.charging import ChargeLedger
 from confide.privacy.ledger.checks import observer_names
 from confide.privacy.ledger.costs import UNBOUNDED, Accountant
-from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered
-from confide.privacy.ledger.filters import Cap, Filter, Period, budget_of
+from confide.privacy.ledger.entries import Entry, Fact, Limited, Partitioned, Registered, Uncapped
+from confide.privacy.ledger.filters import terms_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.lineage import Dataset, check_name
-from confide.privacy.ledger.state import Charge, State
+from confide.privacy.ledger.state import State
+from confide.privacy.ledger.tally import Charge
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["Ledger"]
@@ -69,6 +71,7 @@ class Ledger(ChargeLedger):
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         random: SecureRandom | None = None,
+        repair: bool = False,
     ) -> Self:
         """Opens a ledger, and checks its chain from the first entry to the last.
 
@@ -80,6 +83,7 @@ class Ledger(ChargeLedger):
             timeout: How long to wait for others that write, in seconds.
             clock: Seconds since 1970 UTC.
             random: Names the ledger and its reservations.
+            repair: Whether to start time anew after an entry with a time that is none.
 
         Raises:
             LedgerError: If it cannot be opened, or the key is another's.
@@ -87,8 +91,9 @@ class Ledger(ChargeLedger):
         """
         random = random or SystemRandom()
         journal = Journal(
-            where, create=create, owner=public_key(key), timeout=timeout, clock=clock, random=random
-        )
+            where, create=create, owner=public_key(key), timeout=timeout, clock=clock,
+            random=random, repair=repair,
+        )  # fmt: skip
         return cls(journal, key, accountant or DpAccountant(), random)
 
     def __enter__(self) -> Self:
@@ -191,7 +196,7 @@ class Ledger(ChargeLedger):
         return self._journal.append(decide).partitions[dataset][key]
 
     def cap(self, dataset: str, cap: Cap) -> None:
-        """Sets a cap, in place of one with the same filter, observers and period.
+        """Sets a cap, in place of one on the same observers and period, whatever its filter.
 
         A cap is the owner's decision, made without looking at answers. Raising one is written down
         like everything else.
@@ -200,27 +205,68 @@ class Ledger(ChargeLedger):
             DataError: If the dataset is unknown.
             PlanError: If the cap holds nothing, or cannot count what was charged already.
         """
-        budget = budget_of(cap, self._accountant.mu_of)
-        fact = Capped(
-            dataset=dataset,
-            epsilon=repr(cap.epsilon),
-            delta=repr(cap.delta),
-            approximate_delta=repr(cap.approximate_delta),
-            filter=cap.filter.value,
-            observers=tuple(sorted(cap.observers or ())),
-            period=cap.period.value if cap.period else "",
-            orders=tuple(map(repr, cap.orders or ())),
-            budget=budget.units(),
-        )
+        budget = terms_of(cap, self._accountant.mu_of).units()
 
-        def decide(state: State, _: object) -> Fact:
-            total = state.total(dataset, cap.observers)
-            if cap.filter is Filter.GAUSSIAN and total.squared_mu >= UNBOUNDED:
+        def decide(state: State, _: object) -> Iterable[Fact]:
+            name = state.dataset(dataset).name
+            total = state.total(name, cap.observers)
+            lost = {Filter.GAUSSIAN: total.squared_mu, Filter.ZCDP: total.rho}.get(cap.filter, 0)
+            if lost >= UNBOUNDED:
                 raise PlanError(
-                    f"a Gaussian cap on dataset {dataset!r}, which was charged for events that are "
-                    "not Gaussian; set one with the filter 'renyi'"
+                    f"a cap with the filter {cap.filter.value!r} on dataset {dataset!r}, which was "
+                    "charged for events that it cannot count; set one with the filter 'renyi'"
                 )
-            return fact
+            for known in state.caps[name].values():
+                if known.key[1:] == (cap.observers, cap.period) and known.key[0] != cap.filter:
+                    yield _uncapped(name, known.cap)
+            yield Limited(
+                dataset=name,
+                epsilon=repr(cap.epsilon),
+                rho=repr(cap.rho),
+                delta=repr(cap.delta),
+                approximate_delta=repr(cap.own_delta),
+                filter=cap.filter.value,
+                observers=tuple(sorted(cap.observers or ())),
+                period=cap.period.value if cap.period else "",
+                orders=tuple(map(repr, cap.orders or ())),
+                budget=budget,
+            )
+
+        self._journal.append(decide)
+
+    def uncap(
+        self,
+        dataset: str,
+        *,
+        observers: Iterable[str] | None = None,
+        period: Period | None = None,
+    ) -> None:
+        """Removes the caps on these observers in this period; what was charged stays charged.
+
+        Without any cap that counts it a charge is refused.
+
+        Args:
+            dataset: The dataset.
+            observers: The coalition that the caps are about; None for those that count everybody.
+            period: Their period; None for those that count for ever.
+
+        Raises:
+            DataError: If there is no such cap.
+        """
+        coalition = None if observers is None else frozenset(observer_names(observers))
+        wanted = coalition, None if period is None else Period(period)
+
+        def decide(state: State, _: object) -> list[Fact]:
+            name = state.dataset(dataset).name
+            caps = state.caps[name].values()
+            facts: list[Fact] = [_uncapped(name, c.cap) for c in caps if c.key[1:] == wanted]
+            if not facts:
+                known = "; ".join(str(limit.cap) for limit in caps) or "none"
+                raise DataError(
+                    f"dataset {name!r} has no cap on these observers in this period; it has: "
+                    f"{known}"
+                )
+            return facts
 
         self._journal.append(decide)
 
@@ -289,12 +335,12 @@ class Ledger(ChargeLedger):
         """What each cap of a dataset leaves, now."""
 
         def look(state: State, _: object) -> tuple[Remaining, ...]:
-            now = self._journal.now()
+            protected, now = state.dataset(dataset), self._journal.now()
             return tuple(
                 remaining_of(
-                    limit, state.total(dataset, limit.cap.observers, limit.cap.period, now)
+                    limit.cap, *state.standing(protected, limit, now), self._accountant.mu_of
                 )
-                for limit in state.caps[state.dataset(dataset).name].values()
+                for limit in state.caps[protected.name].values()
             )
 
         return self._journal.read(look)
@@ -335,6 +381,15 @@ class Ledger(ChargeLedger):
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
         return _position(self._journal.verify(head, owner, self._accountant))
+
+
+def _uncapped(dataset: str, cap: Cap) -> Uncapped:
+    return Uncapped(
+        dataset=dataset,
+        filter=cap.filter.value,
+        observers=tuple(sorted(cap.observers or ())),
+        period=cap.period.value if cap.period else "",
+    )
 
 
 def _position(state: State) -> SignedHead:

@@ -9,8 +9,9 @@ from confide.errors import DataError, LedgerError
 from confide.privacy.ledger.entries import Cancelled, Committed, Fact, Used
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.question import Question
-from confide.privacy.ledger.state import Charge, State
+from confide.privacy.ledger.state import State
 from confide.privacy.ledger.store import Rows
+from confide.privacy.ledger.tally import Charge
 from confide.process_bound import ProcessBound
 
 __all__ = ["MAX_ANSWER_BYTES", "Reservation"]

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from confide.canonical import decode
 from confide.privacy.ledger.balance import Remaining, Spent
+from confide.privacy.ledger.caps import Filter, Period
 from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Entry
-from confide.privacy.ledger.filters import Filter, Period
 from confide.privacy.ledger.ledger import Ledger
 from confide.privacy.ledger.rounds import OpenedSums, Rounds
-from confide.privacy.ledger.state import Charge
+from confide.privacy.ledger.tally import Charge
 
 __all__ = [
     "CapLine",
