@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from confide.plan import Relation, Unit
+from confide.privacy.accounting.gaussian import epsilon_of_mu
 from confide.privacy.ledger import Cap, Filter, Ledger
 
 NAMES = frozenset({"bank"})
@@ -63,15 +64,17 @@ class Fake:
                 return event.mu**2 / 2
             case Pure():
                 return float(Fraction(event.epsilon)) ** 2 / 2
-        return None
+            case _:
+                return None
 
     def epsilon(self, event, delta, relation, *, count, distance):
         match event:
             case Gauss():
-                return epsilon_of(event.mu * distance * math.sqrt(count), delta)
+                return epsilon_of_mu(event.mu * distance * math.sqrt(count), delta)
             case Pure():
                 return float(Fraction(event.epsilon)) * distance * count
-        return math.inf
+            case _:
+                return math.inf
 
     def mu_of(self, epsilon, delta):
         return mu_of(epsilon, delta)
@@ -80,13 +83,6 @@ class Fake:
 def delta_of(mu, epsilon):
     """δ of μ-Gaussian-DP at ε (Dong, Roth and Su 2022, Corollary 2.13)."""
     return norm.cdf(-epsilon / mu + mu / 2) - math.exp(epsilon) * norm.cdf(-epsilon / mu - mu / 2)
-
-
-def epsilon_of(mu, delta):
-    """ε of μ-Gaussian-DP at δ, rounded up."""
-    if delta_of(mu, 0) <= delta:
-        return 0.0
-    return brentq(lambda e: delta_of(mu, e) - delta, 0, 1e4, xtol=1e-14) + 1e-11
 
 
 def mu_of(epsilon, delta):

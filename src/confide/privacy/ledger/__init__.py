@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from confide.privacy.ledger.lineage import Dataset
     from confide.privacy.ledger.question import Question
     from confide.privacy.ledger.reservation import Reservation
+    from confide.privacy.ledger.split import Share, split_budget
 
 __all__ = [
     "Accountant",
@@ -24,8 +25,10 @@ __all__ = [
     "Question",
     "Remaining",
     "Reservation",
+    "Share",
     "SignedHead",
     "Spent",
+    "split_budget",
 ]
 
 if not TYPE_CHECKING:
@@ -40,5 +43,6 @@ if not TYPE_CHECKING:
             "confide.privacy.ledger.lineage": ("Dataset",),
             "confide.privacy.ledger.question": ("Question",),
             "confide.privacy.ledger.reservation": ("Reservation",),
+            "confide.privacy.ledger.split": ("Share", "split_budget"),
         },
     )

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from confide.errors import PlanError
 from confide.privacy.ledger.costs import ORDERS, UNBOUNDED, UNIT
-from confide.privacy.ledger.lineage import check_name
+from confide.privacy.ledger.names import check_name
 
 __all__ = ["Cap", "Filter", "Period"]
 

@@ -202,7 +202,7 @@ class ChargeLedger(RoundLedger):
     ) -> Question:
         """What makes a question the same as another: see `Question`."""
         return Question(
-            dataset=dataset,
+            dataset=self._journal.read(lambda state, _: state.dataset(dataset).name),
             data_digest=data_digest,
             plan_hash=plan_hash,
             round_number=round_number,
@@ -300,7 +300,7 @@ class ChargeLedger(RoundLedger):
         }  # fmt: skip
         return Reserved(
             reservation=self._random.bytes(16),
-            dataset=dataset,
+            dataset=lineage[0].name,
             unit=unit.value,
             relation=relation.value,
             observers=names,

@@ -220,8 +220,9 @@ class Terms:
         """
         if len(units) != 6 + 2 * len(ORDERS):
             raise DataError(f"a budget of {len(units)} numbers; it takes {6 + 2 * len(ORDERS)}")
-        orders = units[6:]
-        return cls(*units[:6], tuple(orders[: len(ORDERS)]), tuple(orders[len(ORDERS) :]))
+        squared_mu, closeness, rho, delta, whole_delta, pure, *orders = units
+        main, others = tuple(orders[: len(ORDERS)]), tuple(orders[len(ORDERS) :])
+        return cls(squared_mu, closeness, rho, delta, whole_delta, pure, main, others)
 
     @classmethod
     def of_first_units(cls, units: Sequence[int]) -> Terms:

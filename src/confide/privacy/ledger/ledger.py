@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,8 @@ from confide.privacy.ledger.entries import Entry, Fact, Limited, Partitioned, Re
 from confide.privacy.ledger.filters import terms_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
-from confide.privacy.ledger.lineage import Dataset, check_name
+from confide.privacy.ledger.lineage import Dataset
+from confide.privacy.ledger.names import check_name, look_alike, normal
 from confide.privacy.ledger.state import State
 from confide.privacy.ledger.tally import Charge
 from confide.randomness import SecureRandom, SystemRandom
@@ -122,6 +124,7 @@ class Ledger(ChargeLedger):
         relation: Relation = Relation.ADD_OR_REMOVE_ONE,
         parent: str | None = None,
         fresh: bool = False,
+        distinct: bool = False,
     ) -> Dataset:
         """Declares a dataset. Declaring it again the same way changes nothing, its losses included.
 
@@ -133,36 +136,45 @@ class Ledger(ChargeLedger):
                 this: a copy, a selection, other columns. Charges count there too.
             fresh: That nothing in it is in another dataset of this ledger. A second dataset must
                 say so or name its parent.
+            distinct: That it is another dataset than one whose name looks the same.
 
         Raises:
-            DataError: If the name is taken by another dataset, or neither is said.
+            DataError: If the name is taken by another dataset or looks like one that is there, or
+                neither is said.
         """
+        name = check_name(name)
         wanted = Dataset(
-            name=check_name(name), unit=Unit(unit), relation=Relation(relation), parent=parent or ""
+            name=name, unit=Unit(unit), relation=Relation(relation), parent=parent or ""
         )
         if parent and fresh:
             raise DataError(f"dataset {name!r} is fresh and has a parent; it is one of them")
 
         def decide(state: State, _: object) -> Fact | None:
-            if name in state.datasets:
-                _same(state.datasets[name], wanted)
+            known = state.find(name)
+            if known is not None:
+                _same(known, wanted)
                 return None
+            like = look_alike(name, state.datasets)
+            if like is not None and not distinct:
+                raise DataError(
+                    f"dataset {name!r} ({_spelt(name)}) is new and looks like {like!r} "
+                    f"({_spelt(like)}), which is there: use that name, or say that it is another "
+                    "dataset (distinct=True, --distinct)"
+                )
             if state.datasets and not parent and not fresh:
                 raise DataError(
                     f"dataset {name!r} is new; name the parent that it was made from "
                     f"({', '.join(sorted(state.datasets))}), or say that it is fresh: that no unit "
                     "in it is in one of these"
                 )
-            if parent:
-                state.dataset(parent)
             return Registered(
                 dataset=name,
                 unit=wanted.unit.value,
                 relation=wanted.relation.value,
-                parent=wanted.parent,
+                parent=state.dataset(parent).name if parent else "",
             )
 
-        return self._journal.append(decide).datasets[name]
+        return self._journal.append(decide).dataset(name)
 
     def partition(self, dataset: str, key: str, cells: Sequence[str]) -> tuple[str, ...]:
         """Cuts a dataset into cells that cost the highest of them, not their sum.
@@ -181,19 +193,19 @@ class Ledger(ChargeLedger):
         Raises:
             DataError: If it cannot be cut so, or was cut by this column otherwise.
         """
-        check_name(key, "a column")
-        for cell in cells:
-            check_name(cell, "a cell")
-        wanted = tuple(f"{dataset}/{key}={cell}" for cell in cells)
+        key = check_name(key, "a column")
+        named = tuple(check_name(cell, "a cell") for cell in cells)
 
         def decide(state: State, _: object) -> Fact | None:
             parent = state.dataset(dataset)
-            if state.partitions[dataset].get(key) == wanted:
+            wanted = tuple(f"{parent.name}/{key}={cell}" for cell in named)
+            if state.partitions[parent.name].get(key) == wanted:
                 return None
             state.check_partition(parent, key, wanted)
-            return Partitioned(dataset=dataset, key=key, cells=tuple(cells))
+            return Partitioned(dataset=parent.name, key=key, cells=named)
 
-        return self._journal.append(decide).partitions[dataset][key]
+        state = self._journal.append(decide)
+        return state.partitions[state.dataset(dataset).name][key]
 
     def cap(self, dataset: str, cap: Cap) -> None:
         """Sets a cap, in place of one on the same observers and period, whatever its filter.
@@ -278,6 +290,10 @@ class Ledger(ChargeLedger):
             )
         )
 
+    def has_dataset(self, name: str) -> bool:
+        """Whether there is a dataset of a name."""
+        return self._journal.read(lambda state, _: state.find(name) is not None)
+
     def datasets(self) -> tuple[Dataset, ...]:
         """All datasets, in the order in which they were declared."""
         return self._journal.read(lambda state, _: tuple(state.datasets.values()))
@@ -288,7 +304,7 @@ class Ledger(ChargeLedger):
             lambda state, _: tuple(
                 charge
                 for charge in state.charges.values()
-                if dataset is None or charge.fact.dataset == dataset
+                if dataset is None or charge.fact.dataset == state.dataset(dataset).name
             )
         )
 
@@ -381,6 +397,12 @@ class Ledger(ChargeLedger):
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
         return _position(self._journal.verify(head, owner, self._accountant))
+
+
+def _spelt(name: str) -> str:
+    """The characters of a name beyond ASCII, by their Unicode names; or that there are none."""
+    found = {c: unicodedata.name(c, f"U+{ord(c):04X}") for c in normal(name) if not c.isascii()}
+    return f"with {', '.join(found.values())}" if found else "in ASCII"
 
 
 def _uncapped(dataset: str, cap: Cap) -> Uncapped:

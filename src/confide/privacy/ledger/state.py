@@ -48,6 +48,7 @@ from confide.privacy.ledger.entries import (
 )
 from confide.privacy.ledger.filters import Budget, Terms
 from confide.privacy.ledger.lineage import Dataset, may_share_rows, steps
+from confide.privacy.ledger.names import normal
 from confide.privacy.ledger.refusal import refusal
 from confide.privacy.ledger.rounds import Book
 from confide.privacy.ledger.tally import Bucket, Charge, Tally, calendar, is_time
@@ -169,10 +170,27 @@ class State:
         Raises:
             DataError: If it is unknown.
         """
-        if name not in self.datasets:
+        found = self.find(name)
+        if found is None:
             known = ", ".join(sorted(self.datasets)) or "none"
             raise DataError(f"no dataset {name!r} in this ledger; it has: {known}")
-        return self.datasets[name]
+        return found
+
+    def find(self, name: str) -> Dataset | None:
+        """A dataset by name, however the name is encoded; None if it is unknown.
+
+        Raises:
+            DataError: If several names of an earlier release have this normal form.
+        """
+        if name in self.datasets:
+            return self.datasets[name]
+        alike = [known for known in self.datasets if normal(known) == normal(name)]
+        if len(alike) > 1:
+            raise DataError(
+                f"{len(alike)} datasets of an earlier release are named {name!r} in other "
+                "encodings; give the name as `confide ledger export` shows it"
+            )
+        return self.datasets[alike[0]] if alike else None
 
     def lineage(self, name: str) -> Iterator[Dataset]:
         """A dataset, what it was made from, what that was made from, and so on."""
@@ -253,8 +271,9 @@ class State:
         """
         now = calendar(self.time if time is None else time)
         coalition = None if observers is None else frozenset(observers)
+        protected = self.dataset(name)
         return self._lost(
-            name, self.dataset(name), lambda bucket: bucket.counts(coalition, period, now)
+            protected.name, protected, lambda bucket: bucket.counts(coalition, period, now)
         )
 
     def _lost(self, name: str, protected: Dataset, counts: Callable[[Bucket], bool]) -> Cost:
