@@ -10,9 +10,8 @@ import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import check_delta, check_epsilon, mu_of
+from confide.privacy.accounting.gaussian import check_delta, check_epsilon, gaussian_mu, mu_of
 from confide.privacy.accounting.profile import FINENESS, profile_of
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent

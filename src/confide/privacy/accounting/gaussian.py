@@ -9,13 +9,25 @@ A mechanism is μ-GDP if telling two neighbours apart is no easier than telling 
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import scipy
 
 from confide.errors import PlanError
 
-__all__ = ["check_delta", "check_epsilon", "delta_of_mu", "epsilon_of_mu", "mu_of", "tpr_of_mu"]
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = [
+    "check_delta",
+    "check_epsilon",
+    "delta_of_mu",
+    "epsilon_of_mu",
+    "gaussian_mu",
+    "mu_of",
+    "tpr_of_mu",
+]
 
 _SLACK: Final = 1e-12
 """Relative room for the last digits, always against the spender."""
@@ -96,3 +108,40 @@ def mu_of(epsilon: float, delta: float) -> float:
 def tpr_of_mu(mu: float, fpr: float) -> float:
     """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ)."""
     return float(scipy.special.ndtr(scipy.special.ndtri(fpr) + mu))
+
+
+def gaussian_mu(event: DpEvent) -> float | None:
+    """μ of an event that is a composition of Gaussians and nothing else; None of any other.
+
+    k Gaussians of multipliers z_i are √(Σ 1/z_i²)-GDP, exactly (Dong, Roth and Su 2022,
+    Corollary 2). The multiplier is relative to the distance of neighbouring sums.
+    """
+    from dp_accounting import dp_event
+
+    match event:
+        case dp_event.NoOpDpEvent():
+            return 0.0
+        case dp_event.GaussianDpEvent(noise_multiplier=z):
+            return 1 / z if 0 < z < math.inf else None
+        case dp_event.SingleEpochTreeAggregationDpEvent(noise_multiplier=z, step_counts=counts):
+            return _tree_mu(z, [counts] if isinstance(counts, int) else list(counts))
+        case dp_event.SelfComposedDpEvent(event=inner, count=count):
+            once = gaussian_mu(inner)
+            return None if once is None else once * math.sqrt(count)
+        case dp_event.ComposedDpEvent(events=events):
+            parts = [gaussian_mu(part) for part in events]
+            known = [part for part in parts if part is not None]
+            return math.hypot(*known) if len(known) == len(parts) else None
+        case _:
+            return None
+
+
+def _tree_mu(noise_multiplier: float, step_counts: Sequence[int]) -> float | None:
+    """μ of tree aggregation in one epoch (Kairouz et al. 2021, arXiv 2103.00039).
+
+    A unit is in one step of one tree, and so in one node of each level: with T steps at most
+    ⌊log2 T⌋ + 1 nodes are released that it is in, each with its own Gaussian noise.
+    """
+    if not 0 < noise_multiplier < math.inf or not step_counts or min(step_counts) < 1:
+        return None
+    return math.sqrt(max(step_counts).bit_length()) / noise_multiplier

@@ -11,9 +11,8 @@ import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation, Unit
-from confide.privacy.accounting.gaussian import check_delta
+from confide.privacy.accounting.gaussian import check_delta, gaussian_mu
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
