@@ -55,7 +55,7 @@ class DpAccountant:
         """ρ of Gaussians, of what is ε-DP (ε²/2) and of events stated so, added up."""
         from dp_accounting import dp_event
 
-        from confide.privacy.accounting.renyi import gaussian_mu
+        from confide.privacy.accounting.gaussian import gaussian_mu
         from confide.privacy.accounting.runs import parts_of
 
         total = 0.0
@@ -83,9 +83,9 @@ class DpAccountant:
         """
         from dp_accounting import SelfComposedDpEvent
 
+        from confide.privacy.accounting.gaussian import epsilon_of_mu, gaussian_mu
         from confide.privacy.accounting.groups import group_epsilon
         from confide.privacy.accounting.profile import profile_of
-        from confide.privacy.accounting.renyi import epsilon_of_mu, gaussian_mu
 
         whole = event if count == 1 else SelfComposedDpEvent(event, count)
         mu = gaussian_mu(whole)

@@ -165,6 +165,11 @@ class Cost:
         return _cost(units)
 
     @classmethod
+    def of_total(cls, units: Iterable[int]) -> Cost:
+        """Reads back `units` of a sum, which may be more than one charge can cost."""
+        return _cost(units)
+
+    @classmethod
     def of_first_units(cls, units: Sequence[int]) -> Cost:
         """Reads what the first two formats wrote of one run, and bounds the rest from above.
 

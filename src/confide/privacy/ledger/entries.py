@@ -45,6 +45,8 @@ __all__ = [
     "Uncapped",
     "Used",
     "chained",
+    "fact_of",
+    "plain_fact",
     "read_entry",
 ]
 
@@ -405,13 +407,13 @@ def chained(number: int, previous: bytes, time: int, fact: Fact) -> Entry:
     return Entry(number, previous, time, fact, encode(body | frame))
 
 
-def read_entry(data: bytes, number: int, previous: bytes) -> Entry:
+def read_entry(data: bytes, number: int, previous: bytes | None) -> Entry:
     """Reads an entry, strictly.
 
     Args:
         data: Its bytes.
         number: The number that it must have.
-        previous: The hash that it must follow.
+        previous: The hash that it must follow; None if that is not to be checked.
 
     Raises:
         VerificationError: If it is malformed, or not the one that stands here.
@@ -422,12 +424,28 @@ def read_entry(data: bytes, number: int, previous: bytes) -> Entry:
         raise VerificationError(f"entry {number} of the ledger is unreadable: {error}") from error
     if not isinstance(body, dict) or not body.keys() >= _FRAME:
         raise VerificationError(f"entry {number} of the ledger is no entry")
-    if body["number"] != number or body["previous"] != previous:
+    before = body["previous"] if previous is None else previous
+    if body["number"] != number or body["previous"] != before or not isinstance(before, bytes):
         raise VerificationError(
             f"entry {number} of the ledger does not follow the one before: entries were changed, "
             "left out or put in between"
         )
-    return Entry(number, previous, _time(body["time"], number), _fact(body, number), data)
+    return Entry(number, before, _time(body["time"], number), _fact(body, number), data)
+
+
+def plain_fact(fact: Fact) -> dict[str, Any]:
+    """A fact as what deterministic CBOR holds."""
+    body = {name: getattr(fact, name) for name in _FIELDS[type(fact)]}
+    return body | {"kind": type(fact).__name__.lower()}
+
+
+def fact_of(body: Mapping[str, Any]) -> Fact:
+    """Reads back `plain_fact`.
+
+    Raises:
+        VerificationError: If it is malformed.
+    """
+    return _fact(dict(body), 0)
 
 
 def _time(value: object, number: int) -> int:

@@ -11,13 +11,14 @@ import math
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from confide.canonical import decode
 from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation
+from confide.privacy.ledger import checkpoints
 from confide.privacy.ledger.costs import Accountant, Cost, cost_of, pair_of
 from confide.privacy.ledger.entries import (
     FIRST_PREVIOUS,
@@ -50,6 +51,9 @@ __all__ = ["Journal"]
 
 _ROUNDING: Final = 10**6
 
+CHECKPOINT_EVERY: Final = 1000
+"""Entries after which a new checkpoint is written."""
+
 Seen = TypeVar("Seen")
 
 
@@ -65,7 +69,9 @@ class Journal(
         timeout: How long to wait for others that write, in seconds.
         clock: Seconds since 1970 UTC.
         random: Makes the ledger's name.
-        repair: Whether to start time anew after an entry with a time that is none.
+        repair: Whether to drop checkpoints, read every entry, and start time anew after one with a
+            time that is none.
+        sign: The owner's signature, of checkpoints.
 
     Raises:
         LedgerError: If it cannot be opened.
@@ -82,14 +88,18 @@ class Journal(
         clock: Callable[[], float],
         random: SecureRandom,
         repair: bool = False,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._store = Store(where, create=create, timeout=timeout)
         self._clock = clock
         self._lock = threading.RLock()
         self._state = State()
+        self._sign, self._checkpoint = sign, 0
         try:
+            self._repairing = repair
             if repair:
                 self._repair()
+                self._repairing = False
             if create:
                 self._found(owner, random)
             opened = self.read(lambda state, _: state.opened)
@@ -131,6 +141,7 @@ class Journal(
             entries: list[Entry] = []
             with self._current(write=True, mistimed=True) as rows:
                 state, now = self._state, self._clock_time()
+                rows.drop_checkpoints()
                 if not state.mistimed:
                     return
                 facts: list[Fact] = [Retimed(entry=state.mistimed)]
@@ -187,7 +198,42 @@ class Journal(
                     entries.append(entry)
             for entry in entries:
                 self._take_in(entry)
+            self._keep_checkpoint()
             return self._state
+
+    def find(self, rows: Rows, number: int) -> Reserved:
+        """What an entry reserved, as the database has it.
+
+        Raises:
+            VerificationError: If it is none.
+        """
+        fact = _single(rows, number).fact
+        if not isinstance(fact, Reserved):
+            raise VerificationError(f"entry {number} of the ledger is no charge")
+        return fact
+
+    def _keep_checkpoint(self) -> None:
+        """Writes a checkpoint every so many entries, if the owner can sign it; nothing needs it."""
+        opened, state = self._state.opened, self._state
+        may_sign = opened is not None and bool(opened.owner) == (self._sign is not None)
+        if not may_sign or state.number - self._checkpoint < CHECKPOINT_EVERY:
+            return
+        with suppress(LedgerError), self._current(write=True) as rows:
+            found = checkpoints.written(self._state, self._sign)
+            rows.keep_checkpoint(*found)
+            self._checkpoint = found.number
+
+    def _restore(self, rows: Rows) -> None:
+        """Starts from the latest checkpoint, if there is one."""
+        row = rows.checkpoint()
+        if row is None:
+            return
+        found = checkpoints.Checkpoint(*row)
+        first, last = _single(rows, 1), _single(rows, found.number)
+        if not isinstance(first.fact, Opened):
+            raise VerificationError("the first entry of the ledger does not open it")
+        self._state = checkpoints.restored(found, (first.fact, first.hash), last.hash)
+        self._checkpoint = found.number
 
     def verify(self, head: SignedHead | None, owner: bytes, accountant: Accountant) -> State:
         """Recomputes everything from the database's rows.
@@ -207,8 +253,11 @@ class Journal(
         self._store.check_integrity()
         state, at_head, costs = State(), FIRST_PREVIOUS, _Costs(accountant)
         with self._store.transaction() as rows:
+            kept = rows.checkpoint()
             for entry in _chain(rows, state):
                 state.apply(entry, strict=True)
+                if kept is not None and entry.number == kept[0]:
+                    _check_checkpoint(state, checkpoints.Checkpoint(*kept))
                 if isinstance(entry.fact, Capped | Limited):
                     _check_budget(entry.number, entry.fact, accountant.mu_of)
                 if isinstance(entry.fact, Reserved):
@@ -257,6 +306,8 @@ class Journal(
     def _catch_up(self, rows: Rows) -> None:
         """Takes in what others wrote, and sees that what was known is still there."""
         try:
+            if not self._state.number and not self._repairing:
+                self._restore(rows)
             for entry in _chain(rows, self._state):
                 self._state.apply(entry)
         except BaseException:
@@ -269,6 +320,25 @@ class Journal(
         except BaseException:
             self._state = State()
             raise
+
+
+def _single(rows: Rows, number: int) -> Entry:
+    """One entry, without the one before it."""
+    found = rows.entry(number)
+    if found is None:
+        raise VerificationError(f"entry {number} of the ledger is missing")
+    data, digest = found
+    if hashlib.sha256(data).digest() != digest:
+        raise VerificationError(f"entry {number} of the ledger was changed: its hash is wrong")
+    return read_entry(data, number, None)
+
+
+def _check_checkpoint(state: State, found: checkpoints.Checkpoint) -> None:
+    if checkpoints.written(state, None).data != found.data:
+        raise VerificationError(
+            f"the checkpoint at entry {found.number} is not what the entries before it come to: "
+            "it was forged, or entries were changed"
+        )
 
 
 def _mistimed(state: State) -> LedgerError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.lineage import Dataset
 from confide.privacy.ledger.names import check_name, look_alike, normal
 from confide.privacy.ledger.state import State
+from confide.privacy.ledger.store import Rows
 from confide.privacy.ledger.tally import Charge
 from confide.randomness import SecureRandom, SystemRandom
 
@@ -94,7 +96,7 @@ class Ledger(ChargeLedger):
         random = random or SystemRandom()
         journal = Journal(
             where, create=create, owner=public_key(key), timeout=timeout, clock=clock,
-            random=random, repair=repair,
+            random=random, repair=repair, sign=None if key is None else key.sign,
         )  # fmt: skip
         return cls(journal, key, accountant or DpAccountant(), random)
 
@@ -300,13 +302,16 @@ class Ledger(ChargeLedger):
 
     def charges(self, dataset: str | None = None) -> tuple[Charge, ...]:
         """All reservations, of one dataset or of all."""
-        return self._journal.read(
-            lambda state, _: tuple(
-                charge
-                for charge in state.charges.values()
-                if dataset is None or charge.fact.dataset == state.dataset(dataset).name
+
+        def look(state: State, rows: Rows) -> tuple[Charge, ...]:
+            name = None if dataset is None else state.dataset(dataset).name
+            closed = state.archive.charges(partial(self._journal.find, rows))
+            found = {charge.number: charge for charge in (*closed, *state.charges.values())}
+            return tuple(
+                charge for _, charge in sorted(found.items()) if name in (None, charge.fact.dataset)
             )
-        )
+
+        return self._journal.read(look)
 
     def entries(self) -> list[Entry]:
         """All entries."""
@@ -334,15 +339,15 @@ class Ledger(ChargeLedger):
 
         def look(state: State, _: object) -> Spent:
             total = state.total(dataset, coalition, period, self._journal.now())
-            counted = [charge for charge in state.below(dataset) if charge.charged]
+            charges, still_open = state.counted(dataset)
             return spent_of(
                 total,
                 dataset=dataset,
                 observers=coalition,
                 period=period,
                 delta=delta,
-                charges=len(counted),
-                still_open=sum(not charge.closed for charge in counted),
+                charges=charges,
+                still_open=still_open,
             )
 
         return self._journal.read(look)

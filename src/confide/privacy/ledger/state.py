@@ -51,13 +51,14 @@ from confide.privacy.ledger.lineage import Dataset, may_share_rows, steps
 from confide.privacy.ledger.names import normal
 from confide.privacy.ledger.refusal import refusal
 from confide.privacy.ledger.rounds import Book
-from confide.privacy.ledger.tally import Bucket, Charge, Tally, calendar, is_time
+from confide.privacy.ledger.tally import Archive, Bucket, Charge, Tally, calendar, is_time
 
 __all__ = [
     "SetCap",
     "State",
     "cap_of",
     "order_texts",
+    "set_cap",
     "terms_of_entry",
 ]
 
@@ -67,6 +68,7 @@ class SetCap(NamedTuple):
 
     cap: Cap
     terms: Terms
+    fact: Capped | Limited
 
     @property
     def key(self) -> tuple[Filter, frozenset[str] | None, Period | None]:
@@ -90,6 +92,8 @@ class State:
         answers: The digest of each answer kept, by question.
         book: Rounds and openings.
         tally: What was charged to each dataset.
+        archive: Charges that were closed before the checkpoint from which the state was read.
+        first_hash: The hash of the first entry.
         mistimed: The last entry with a time that is none, until it is said so; 0 for none.
     """
 
@@ -109,6 +113,8 @@ class State:
     )
     _derived: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     tally: Tally = field(default_factory=Tally)
+    archive: Archive = field(default_factory=Archive)
+    first_hash: bytes = b""
 
     def apply(self, entry: Entry, *, strict: bool = False) -> None:
         """Takes the next entry in.
@@ -136,6 +142,7 @@ class State:
                 f"entry {entry.number} of the ledger could not be written by a ledger: {error}"
             ) from error
         self.number, self.head, self.time = entry.number, entry.hash, entry.time
+        self.first_hash = self.first_hash or entry.hash
         if not is_time(entry.time):
             self.mistimed = entry.number
 
@@ -208,7 +215,8 @@ class State:
         """
         charge = self.charges.get(reservation)
         if charge is None or charge.closed:
-            state = charge.closed if charge else "unknown"
+            state = "closed" if reservation in self.archive else "unknown"
+            state = charge.closed if charge else state
             raise DataError(f"reservation {reservation.hex()} is {state}; reserve again")
         return charge
 
@@ -229,10 +237,14 @@ class State:
         for name in datasets:
             self.book.check_crowd(name, self.related(name), plan_hash, crowd)
 
-    def below(self, name: str) -> Iterator[Charge]:
-        """The charges of a dataset and of all that was made from it."""
+    def counted(self, name: str) -> tuple[int, int]:
+        """How many charges of a dataset, and of all that was made from it, count; and are open."""
         of_it = frozenset(self.family(name))
-        return (charge for charge in self.charges.values() if charge.fact.dataset in of_it)
+        still_open = (c for c in self.charges.values() if c.charged and not c.closed)
+        return (
+            sum(self.tally.counted[each] for each in of_it),
+            sum(charge.fact.dataset in of_it for charge in still_open),
+        )
 
     def answer(self, question: bytes, find: Callable[[bytes], bytes | None]) -> bytes | None:
         """The answer kept for a question, checked.
@@ -353,13 +365,21 @@ class State:
         if fact.dataset in self.datasets:
             raise DataError(f"dataset {fact.dataset!r} is there already")
         if fact.parent:
-            self._derived[self.dataset(fact.parent).name].append(fact.dataset)
-        self.datasets[fact.dataset] = Dataset(
-            name=fact.dataset,
-            unit=Unit(fact.unit),
-            relation=Relation(fact.relation),
-            parent=fact.parent,
+            self.dataset(fact.parent)
+        self.add(
+            Dataset(
+                name=fact.dataset,
+                unit=Unit(fact.unit),
+                relation=Relation(fact.relation),
+                parent=fact.parent,
+            )
         )
+
+    def add(self, dataset: Dataset) -> None:
+        """Takes in a dataset; a cell of a partition is counted with the others of it."""
+        if dataset.parent and not dataset.key:
+            self._derived[dataset.parent].append(dataset.name)
+        self.datasets[dataset.name] = dataset
 
     def check_partition(self, parent: Dataset, key: str, names: tuple[str, ...]) -> None:
         """Checks that a dataset can be cut into cells with these names.
@@ -399,8 +419,8 @@ class State:
             return
         if isinstance(fact, Limited) and self.format <= ROUNDS_FORMAT:
             raise DataError(f"a ledger of format {self.format} has no such caps")
-        limit = SetCap(cap_of(fact), terms_of_entry(fact))
-        self.caps[self.dataset(fact.dataset).name][limit.key] = limit
+        self.dataset(fact.dataset)
+        set_cap(self.caps, fact)
 
     def _uncap(self, fact: Uncapped) -> None:
         observers = frozenset(fact.observers) if fact.observers else None
@@ -414,7 +434,8 @@ class State:
         self.mistimed = 0
 
     def _reserve(self, fact: Reserved, entry: Entry, format_: int) -> None:
-        if fact.reservation in self.charges or fact.count < 1 or not fact.observers:
+        known = fact.reservation in self.charges or fact.reservation in self.archive
+        if known or fact.count < 1 or not fact.observers:
             raise DataError("a reservation made twice, of no run or seen by nobody")
         charge = Charge(fact, entry.number, entry.time, format_)
         unit, relation, prices = Unit(fact.unit), Relation(fact.relation), charge.prices
@@ -496,6 +517,18 @@ def terms_of_entry(fact: Capped | Limited) -> Terms:
     if isinstance(fact, Capped):
         return Terms.of_first_units(fact.budget)
     return Terms.of_units(fact.budget)
+
+
+def set_cap(caps: dict[str, dict[object, SetCap]], fact: object) -> None:
+    """Sets a cap as an entry says.
+
+    Raises:
+        ValueError: If it is no cap.
+    """
+    if not isinstance(fact, Capped | Limited):
+        raise DataError("no cap")
+    limit = SetCap(cap_of(fact), terms_of_entry(fact), fact)
+    caps[fact.dataset][limit.key] = limit
 
 
 def cap_of(fact: Capped | Limited) -> Cap:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.caps import Period
@@ -15,7 +17,7 @@ from confide.privacy.ledger.entries import Reserved
 from confide.privacy.ledger.lineage import Dataset, steps
 from confide.privacy.ledger.prices import Price, prices_of
 
-__all__ = ["Bucket", "Charge", "Tally", "calendar", "is_time"]
+__all__ = ["Archive", "Bucket", "Charge", "First", "Tally", "calendar", "is_time"]
 
 _FIRST_TIME: Final = 946_684_800
 """2000-01-01 UTC: no ledger was kept before."""
@@ -54,7 +56,7 @@ class Charge:
         return prices_of(self.fact.distances, self.fact.costs, self.format)
 
 
-class _First(NamedTuple):
+class First(NamedTuple):
     """The first charge of a bucket that cost something, in full."""
 
     number: int
@@ -83,6 +85,69 @@ class Bucket(NamedTuple):
         return this_year and (period is not Period.MONTH or self.month in (0, now.month))
 
 
+_CLOSED: Final = ("committed", "cancelled")
+_RECORD: Final = struct.Struct(">16sQQBQQB32s?")
+"""Of a closed charge: reservation, entry, time, format, runs used and charged, how it was closed,
+digest of the release and whether there is one."""
+
+
+class Archive:
+    """Closed charges, without what they were for: that stands in their entries.
+
+    Args:
+        data: Records, in the order of their entries.
+    """
+
+    def __init__(self, data: bytes = b"") -> None:
+        if len(data) % _RECORD.size:
+            raise ValueError("an archive of charges that is cut off")
+        self._data = data
+
+    @cached_property
+    def _places(self) -> dict[bytes, int]:
+        return {self._data[at : at + 16]: at for at in range(0, len(self._data), _RECORD.size)}
+
+    def __contains__(self, reservation: bytes) -> bool:
+        return reservation in self._places
+
+    def charge(self, reservation: bytes, find: Callable[[int], Reserved]) -> Charge | None:
+        """A closed charge, or None.
+
+        Args:
+            reservation: Which.
+            find: Reads what an entry reserved.
+        """
+        at = self._places.get(reservation)
+        return None if at is None else _read(_RECORD.unpack_from(self._data, at), find)
+
+    def charges(self, find: Callable[[int], Reserved]) -> Iterator[Charge]:
+        """All closed charges, in the order of their entries."""
+        for record in _RECORD.iter_unpack(self._data):
+            yield _read(record, find)
+
+    def with_closed(self, charges: Iterable[Charge]) -> bytes:
+        """The records, with those of the charges that are closed."""
+        size = _RECORD.size
+        records = [self._data[at : at + size] for at in range(0, len(self._data), size)]
+        records += [_record(charge) for charge in charges if charge.closed]
+        return b"".join(sorted(records, key=lambda record: record[16:24]))
+
+
+def _record(charge: Charge) -> bytes:
+    return _RECORD.pack(
+        charge.fact.reservation, charge.number, charge.time, charge.format, charge.used,
+        charge.charged, _CLOSED.index(charge.closed), charge.release, bool(charge.release),
+    )  # fmt: skip
+
+
+def _read(record: tuple[Any, ...], find: Callable[[int], Reserved]) -> Charge:
+    _, number, time, format_, used, charged, closed, release, known = record
+    return Charge(
+        find(number), number, time, format_, used=used, charged=charged, closed=_CLOSED[closed],
+        release=release if known else b"",
+    )  # fmt: skip
+
+
 @dataclass(slots=True)
 class Tally:
     """Totals, by dataset.
@@ -90,17 +155,20 @@ class Tally:
     Attributes:
         totals: Of each bucket, by distance.
         firsts: The first charge of each bucket that cost something.
+        counted: How many charges count.
     """
 
     totals: dict[str, dict[Bucket, dict[int, Cost]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    firsts: dict[str, dict[Bucket, _First]] = field(default_factory=lambda: defaultdict(dict))
+    firsts: dict[str, dict[Bucket, First]] = field(default_factory=lambda: defaultdict(dict))
+    counted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def count(self, charge: Charge, runs: int) -> None:
         """Sets how many runs of a reservation count."""
         before, charge.charged = charge.charged, runs
         fact, prices = charge.fact, charge.prices
+        self.counted[fact.dataset] += bool(runs) - bool(before)
         bucket = _bucket(fact, charge.time)
         totals = self.totals[fact.dataset].setdefault(bucket, {})
         for distance, price in prices.items():
@@ -109,7 +177,7 @@ class Tally:
         if bucket not in self.firsts[fact.dataset]:
             costs = {distance: price.of(fact.count) for distance, price in prices.items()}
             if any(costs.values()):
-                self.firsts[fact.dataset][bucket] = _First(charge.number, costs)
+                self.firsts[fact.dataset][bucket] = First(charge.number, costs)
 
     def take_back(self, charge: Charge) -> None:
         """Undoes a charge that was counted on trial."""
