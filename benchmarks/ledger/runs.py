@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -70,7 +71,7 @@ def run(options: Options) -> Iterator[Record]:
 
 
 def _record(name: str, params: dict[str, object], measured: dict[str, float]) -> Record:
-    versions = {**machine.versions(), "dp-accounting": dp.__version__}
+    versions = {**machine.versions(), "dp-accounting": version("dp-accounting")}
     return Record(suite="ledger", case=name, subject="confide", params=params, measured=measured,
                   versions=versions)  # fmt: skip
 
