@@ -40,6 +40,10 @@ def fill(where: Path, entries: int, key: Ed25519PrivateKey | None) -> int:
         while (number := ledger.position().number) < entries:
             facts = [fact for _ in range(min(_AT_ONCE, (entries - number) // 3 + 1))
                      for fact in three()]  # fmt: skip
+
+            def at_once(_state: object, _rows: object, some: list[Fact] = facts) -> list[Fact]:
+                return some
+
             # The ledger itself writes one charge at a time, each flushed: that takes minutes.
-            ledger._journal.append(lambda _state, _rows, some=facts: some)  # noqa: SLF001
+            ledger._journal.append(at_once)  # noqa: SLF001
         return ledger.position().number

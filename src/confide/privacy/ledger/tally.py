@@ -130,7 +130,8 @@ class Archive:
         size = _RECORD.size
         records = [self._data[at : at + size] for at in range(0, len(self._data), size)]
         records += [_record(charge) for charge in charges if charge.closed]
-        return b"".join(sorted(records, key=lambda record: record[16:24]))
+        records.sort(key=lambda record: record[16:24])
+        return b"".join(records)
 
 
 def _record(charge: Charge) -> bytes:
