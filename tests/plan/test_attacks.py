@@ -95,8 +95,15 @@ class Case:
 
     @property
     def can_be_made(self) -> bool:
-        """Whether nobody breaks it, and a sum of somebody is left."""
-        return not self.broken_by and self.dropouts < self.n
+        """Whether nobody breaks it, and a sum of somebody is left that parties would open."""
+        return not self.broken_by and self.dropouts < self.n and not self.never_opens
+
+    @property
+    def never_opens(self) -> bool:
+        """Whether parties would refuse each sum: a class keeps max(c, 1) + 2 of them."""
+        hidden = not isinstance(self.aggregation, Clear)
+        least = max(self.colluding, 1) + 2
+        return hidden and self.coordinator is MALICIOUS and self.n - self.dropouts < least
 
 
 def released(to):
