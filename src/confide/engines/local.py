@@ -13,10 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from confide.aggregation import (
     Aggregator,
@@ -55,6 +54,9 @@ from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import READY, Announced, kind_of, unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
 
@@ -129,6 +131,8 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """The rounds as a data frame, indexed by round."""
+        import pandas as pd
+
         return pd.DataFrame(self.rounds).set_index("round")
 
 
@@ -180,7 +184,8 @@ def simulate(
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan allows.
-        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
+        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or
+            charged.
         ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
             computed or charged.
 

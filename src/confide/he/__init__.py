@@ -6,36 +6,41 @@ calls `Plan.run` or `evaluate` and sees ciphertexts alone; the key holder decryp
 others to see.
 """
 
-from confide.he.ciphertext import Ciphertext
-from confide.he.context import Context
-from confide.he.engine import Engine, NativeEngine
-from confide.he.evaluator import Evaluator
-from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
-from confide.he.matrix import EncryptedMatrix
-from confide.he.parameters import Literal, Parameters, Scheme
-from confide.he.planner import Input, Plan, Shared, evaluate, plan
-from confide.he.sealed import (
-    SealedTable,
-    SealedVector,
-    decrypt_private,
-    decrypt_shared,
-    encrypt,
-    encrypt_columns,
-)
-from confide.he.serial import (
-    export_secret_key,
-    import_secret_key,
-    read_ciphertext,
-    read_evaluation_keys,
-    read_parameters,
-    read_public_key,
-    read_table,
-    read_vector,
-    write,
-    write_parameters,
-)
-from confide.he.transform import PlainMatrix
-from confide.he.vector import EncryptedVector
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.he.ciphertext import Ciphertext
+    from confide.he.context import Context
+    from confide.he.engine import Engine, NativeEngine
+    from confide.he.evaluator import Evaluator
+    from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+    from confide.he.matrix import EncryptedMatrix
+    from confide.he.parameters import Literal, Parameters, Scheme
+    from confide.he.planner import Input, Plan, Shared, evaluate, plan
+    from confide.he.sealed import (
+        SealedTable,
+        SealedVector,
+        decrypt_private,
+        decrypt_shared,
+        encrypt,
+        encrypt_columns,
+    )
+    from confide.he.serial import (
+        export_secret_key,
+        import_secret_key,
+        read_ciphertext,
+        read_evaluation_keys,
+        read_parameters,
+        read_public_key,
+        read_table,
+        read_vector,
+        write,
+        write_parameters,
+    )
+    from confide.he.transform import PlainMatrix
+    from confide.he.vector import EncryptedVector
 
 __all__ = [
     "Ciphertext",
@@ -74,3 +79,40 @@ __all__ = [
     "write",
     "write_parameters",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.he.ciphertext": ("Ciphertext",),
+            "confide.he.context": ("Context",),
+            "confide.he.engine": ("Engine", "NativeEngine"),
+            "confide.he.evaluator": ("Evaluator",),
+            "confide.he.keys": ("EvaluationKeys", "PublicKey", "SecretKey"),
+            "confide.he.matrix": ("EncryptedMatrix",),
+            "confide.he.parameters": ("Literal", "Parameters", "Scheme"),
+            "confide.he.planner": ("Input", "Plan", "Shared", "evaluate", "plan"),
+            "confide.he.sealed": (
+                "SealedTable",
+                "SealedVector",
+                "decrypt_private",
+                "decrypt_shared",
+                "encrypt",
+                "encrypt_columns",
+            ),
+            "confide.he.serial": (
+                "export_secret_key",
+                "import_secret_key",
+                "read_ciphertext",
+                "read_evaluation_keys",
+                "read_parameters",
+                "read_public_key",
+                "read_table",
+                "read_vector",
+                "write",
+                "write_parameters",
+            ),
+            "confide.he.transform": ("PlainMatrix",),
+            "confide.he.vector": ("EncryptedVector",),
+        },
+    )
