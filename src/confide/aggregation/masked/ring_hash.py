@@ -123,7 +123,7 @@ class RingHash:
         return one
 
     def _read(self, hashes: Sequence[bytes]) -> Residues:
-        """Many hashes at once, shape `(hashes, primes, N)`: one by one takes ten times as long."""
+        """Many hashes at once, shape `(hashes, primes, N)`, in as many steps as one."""
         size, degree = self.parameters.wire_bytes, self.parameters.degree
         for data in hashes:
             if len(data) != size:
