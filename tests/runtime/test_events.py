@@ -7,7 +7,7 @@ from confide import canonical
 from confide.aggregation import FalseShare, Identity, Round
 from confide.computation import Computation
 from confide.plan import Clear, FixedCrowd, Masked, Norm, Sum, SumGroup, Task, simulation_key
-from confide.runtime import ContributionCounted, CoordinatorRun, FalseSharesFound, PartyRun
+from confide.runtime import ContributionCounted, CoordinatorRun, Event, FalseSharesFound, PartyRun
 from confide.runtime.wire import kind_of
 
 NAMES = [f"p{i}" for i in range(9)]
@@ -66,7 +66,7 @@ def test_an_operator_sees_who_opened_false_shares():
     plan = capped().plan(
         parties=NAMES, aggregation=Masked(verified=False), dropouts=2, crowd=FixedCrowd()
     )
-    events = []
+    events: list[Event] = []
 
     def altered(name, answer):
         if name != LIAR or kind_of(answer) != "opened":
