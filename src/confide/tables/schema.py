@@ -195,6 +195,17 @@ class Schema:
         value, missing = rows["values"][:, place], rows["missing"][:, place]
         return (_log1p(value) if _logarithmic(self.features[name]) else value), missing
 
+    def quantile_of(self, name: str, rows: Numeric, state: Numeric) -> Reals:
+        """The share of all rows below a column's value, from -1 to 1; 0 where one is missing."""
+        return self._input(name, rows, state)
+
+    def places_of(self, name: str, values: Reals, state: Numeric) -> NDArray[np.intp]:
+        """A category's values as places in its vocabulary; its size for another value."""
+        column = self.features[name]
+        assert isinstance(column, Category)  # noqa: S101 - whoever asks knows
+        hits = values[:, np.newaxis] == self._vocabulary(name, column, state)
+        return np.where(hits.any(axis=1), hits.argmax(axis=1), column.size)
+
     def declared_bounds(self, name: str) -> tuple[float, float] | None:
         """The bounds that the schema declares for a column, on the scale of its constants."""
         if name == self.label:
