@@ -1,4 +1,4 @@
-"""`python -m tests.picture` takes the README's picture: the first page of the starter plan's report.
+"""`python -m tests.picture` takes the README's picture: the first page of the starter's report.
 
 It needs chromium (Debian: apt install chromium).
 """

@@ -8,6 +8,7 @@ import pytest
 from tests.report.support import Page, squeezed
 
 from confide.aggregation import Identity, RoundResult, decode
+from confide.cli.console import output
 from confide.cli.demo import show
 from confide.computation import Participant, checked_state, find_computation
 from confide.demo import Experiment, compute_spread, findings, read_spread, write_report
@@ -339,12 +340,13 @@ class TestFairnessNotes:
 
 
 class TestShown:
-    @pytest.mark.parametrize("width", [80, 200])
-    def test_is_one_screen(self, experiment, spread, capsys, monkeypatch, width):
-        monkeypatch.setenv("COLUMNS", str(width))
+    @pytest.mark.parametrize("room", [(60, 55), (80, 38)])
+    def test_is_one_screen(self, experiment, spread, capsys, monkeypatch, room):
+        width, lines = room
+        monkeypatch.setattr(output, "width", width)
         show(findings(experiment, spread))
         out = capsys.readouterr().out
-        assert out.count("\n") <= 40
+        assert out.count("\n") <= lines
         assert all(len(line) <= width for line in out.splitlines())
         assert "approve everybody" in out
         assert "NOT PRIVATE" in out

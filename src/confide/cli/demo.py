@@ -112,8 +112,7 @@ def show(found: dict[str, Any]) -> None:
     output.print(
         f"\n[bold]One model for five rival lenders[/]: AUC and accuracy on "
         f"{found['applications']['hold_out']} applications held out, and what the sums of all "
-        f"{len(found['history']['masked'])} rounds tell",
-        soft_wrap=True,
+        f"{len(found['history']['masked'])} rounds tell"
     )
     output.print(_models_table(found))
     output.print(_gains_table(found))
