@@ -15,6 +15,7 @@ from confide.cli.console import errors, output
 from confide.cli.files import load_plan, load_public
 from confide.computation import STARTER, find_computation, keys_in_markdown
 from confide.errors import PlanError, ProtocolError
+from confide.exchange import estimate_exchange
 from confide.plan import Coordinator, Crowd, FixedCrowd, OpenCrowd, Plan
 from confide.plan.codec import to_plain
 from confide.plan.fields import word_of
@@ -145,15 +146,17 @@ def show_estimate(
         int, typer.Option(help="A public upper bound on a party's number of rows.")
     ] = 10_000,
     max_bytes: Annotated[
-        float | None, typer.Option(help="Most bytes that a party may send.")
+        float | None, typer.Option(help="Most bytes that a party may send and receive.")
     ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Say what a plan costs: bytes, seconds, memory."""
     plan, _ = load_plan(path)
+    seconds = {e.name: estimate_exchange(plan, e.name).seconds for e in plan.exchanges}
     limits = CostLimits(bytes_per_party=max_bytes, seconds=max_seconds)
-    made = estimate(plan, {p.name: rows for p in plan.parties}, limits=limits)
+    sizes = {p.name: rows for p in plan.parties}
+    made = estimate(plan, sizes, limits=limits, exchange_seconds=seconds)
     typer.echo(json.dumps(to_json(made), indent=1) if as_json else str(made))
 
 
@@ -231,12 +234,18 @@ def _shown(plan: Plan) -> dict[str, object]:
         stage.name: {s.name: part.sum_bits(s) for s in stage.sums.sums}
         for stage, part in zip(plan.sum_stages, plan.sum_plans, strict=True)
     }
-    derived: dict[str, object] = {
-        "hash": plan.hash.hex(),
-        "colluding": plan.colluding,
-        "min_survivors": plan.min_survivors,
-        "sum_bits": bits,
-    }
-    if plan.only_sums_open:
+    derived: dict[str, object] = {"hash": plan.hash.hex()}
+    if plan.sum_stages:
+        derived |= {
+            "colluding": plan.colluding,
+            "min_survivors": plan.min_survivors,
+            "sum_bits": bits,
+        }
+    if plan.exchanges:
+        derived["message_bytes"] = {
+            exchange.name: {m.name: m.max_bytes for m in exchange.messages}
+            for exchange in plan.exchanges
+        }
+    if plan.sum_stages and plan.only_sums_open:
         derived["masking"] = to_json(plan.masking)
     return {"plan": to_json(to_plain(plan)), "derived": derived}

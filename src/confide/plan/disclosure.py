@@ -9,10 +9,11 @@ declared messages (`confide.plan.exchange_exposures`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from confide.plan.crowds import smallest_class
 from confide.plan.exchange import Exchange
 from confide.plan.exchange_exposures import exchange_exposures
 from confide.plan.exposures import (
@@ -191,7 +192,12 @@ def _sees_sums(plan: Plan, observer: Observer) -> bool:
 
 def _apart(plan: Plan, observer: Observer) -> Guarantee:
     """The guarantee where an observer can tell ownership groups apart, in the worst stage."""
-    found = [of_sums(part, observer, apart=True) for part in plan.stage_plans]
+    return _worst_of(of_sums(part, observer, apart=True) for part in plan.stage_plans)
+
+
+def _worst_of(guarantees: Iterable[Guarantee]) -> Guarantee:
+    """What is guaranteed about what several stages tell together."""
+    found = tuple(guarantees)
     unbounded = any(guarantee.insiders is None for guarantee in found)
     return Guarantee(
         unit=worst(guarantee.unit for guarantee in found),
@@ -202,6 +208,9 @@ def _apart(plan: Plan, observer: Observer) -> Guarantee:
 
 def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     """Sums over different parties differ by what these contributed."""
+    if plan.cohorts is not None:
+        yield from _class_totals(plan, observer)
+        return
     if plan.rounds == 1 or not plan.dropouts or plan.fixed_crowd:
         return
     guarantee = _apart(plan, observer)
@@ -224,6 +233,31 @@ def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         condition=Condition.ONCE_MISSING,
         guarantee=guarantee,
         remedy="" if guarantee.group is Verdict.PRIVATE else _CROWD_REMEDY,
+        stage=None,
+    )
+
+
+def _class_totals(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    """Sums over cohorts differ by totals of classes, of parties that are in the same cohorts."""
+    if plan.rounds == 1:
+        return
+    within, names, groups = smallest_class(plan)
+    told_apart = plan.finding(Attack.ROUND_DIFFERENCES).outcome is Outcome.REPORTED
+    always = not told_apart or groups < plan.least_class
+    guarantee = _worst_of(of_sums(p, observer, apart=told_apart) for p in plan.stage_plans)
+    yield Exposure(
+        observer=observer,
+        what=What.SUMS,
+        value="differences of the cohorts' sums",
+        of=Subject.OTHERS if observer.parties else Subject.ALL,
+        form=Form.DIFFERENCE,
+        detail="totals of classes of parties that are in the same cohorts, up to how much their "
+        f"part changed; the smallest class is the {len(names)} parties that are in "
+        f"{', '.join(within)} alone, of {groups} ownership groups",
+        when=f"each pair of {plan.rounds} rounds",
+        condition=Condition.EVERY_RUN if always else Condition.ONCE_MISSING,
+        guarantee=guarantee,
+        remedy="" if guarantee.group is not Verdict.NOT_PRIVATE else _CROWD_REMEDY,
         stage=None,
     )
 
@@ -270,6 +304,8 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         )
     if observer.coordinator:
         seen.append("how long each party takes, which grows with its number of rows")
+    if observer.coordinator or observer.party is not None:
+        seen += _turns(plan)
     for value in seen:
         yield Exposure(
             observer=observer,
@@ -282,3 +318,23 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
             guarantee=Guarantee(unit=Verdict.HIDDEN, group=Verdict.NOT_PRIVATE),
             stage=None,
         )
+
+
+def _turns(plan: Plan) -> Iterator[str]:
+    """Which cohort is asked when, and what may be missing."""
+    if plan.cohorts is None:
+        return
+    turns = len(plan.cohorts.cohorts)
+    for place, cohort in enumerate(plan.cohorts.cohorts):
+        numbers = range(place, plan.rounds, turns)
+        shown = ", ".join(map(str, numbers[:3])) + (", …" if len(numbers) > 3 else "")
+        yield (
+            f"that cohort {cohort.name!r} ({', '.join(cohort.parties)}) is asked in "
+            + (f"rounds {shown}" if numbers else "no round")
+            + f", with up to {plan.dropouts} of them missing"
+            + ("; a loss that leaves a class too small ends the run" if _may_end(plan) else "")
+        )
+
+
+def _may_end(plan: Plan) -> bool:
+    return bool(plan.dropouts) and plan.refuses_openings

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from confide.plan.parties import Unit, fewest_owners
+from confide.plan.parties import Unit
 from confide.plan.placement import CentralNoise, NoiseShares, NoNoise
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def of_sums(plan: Plan, observer: Observer, *, apart: bool = False) -> Guarantee
     group = Verdict.HIDDEN
     if per_group and insiders is not None:
         group = Verdict.PRIVATE
-    elif apart or fewest_owners(plan.parties, plan.dropouts) - observer.groups < 2:
+    elif apart or plan.fewest_owners - observer.groups < 2:
         group = Verdict.NOT_PRIVATE
     unit = Verdict.NOT_PRIVATE if insiders is None else Verdict.PRIVATE
     return Guarantee(unit=group if per_group else unit, group=group, insiders=insiders)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from confide.plan import (
-    Aim,
     Condition,
     Exposure,
     Finding,
@@ -215,11 +214,6 @@ class ViewReport:
             else:
                 groups.append([view])
         return tuple(map(tuple, groups))
-
-    @property
-    def influence(self) -> tuple[Finding, ...]:
-        """What the stated adversary can do to the result."""
-        return tuple(f for f in self.findings if f.aim is Aim.INTEGRITY)
 
     def __str__(self) -> str:
         from confide.report.text import views_text
