@@ -377,7 +377,7 @@ class TestSpread:
             seed, lambda *done: told.append(done), models=("pooled", "clear", "masked")
         )
         assert told == [("seeds", 1, 1)]
-        stored = read_spread().loc[seed, computed.columns]
+        stored = read_spread()[list(computed)].loc[list(seed)]
         assert np.allclose(computed, stored, atol=2e-4)
 
     def test_with_noise_is_what_noise_of_that_size_allows(self):

@@ -66,7 +66,8 @@ def lenders_gains(experiment: Experiment) -> str:
         axes.plot([scores.auc, masked], [row, row], color="#b8c1cf", lw=3, zorder=1)
         gain = f"  {masked - scores.auc:+.3f}"
         axes.text(right, row, gain, va="center", color=_COLOURS["masked"], fontweight="bold")
-    rows, style = range(len(own)), {"s": 110, "edgecolor": "white", "zorder": 3}
+    rows = range(len(own))
+    style: dict[str, Any] = {"s": 110, "edgecolor": "white", "zorder": 3}
     axes.scatter([scores.auc for _, scores in own], rows, color=_COLOURS["alone"],
                  label="its own model", **style)  # fmt: skip
     axes.scatter([masked] * len(own), rows, color=_COLOURS["masked"],
