@@ -173,7 +173,7 @@ class TestVerify:
 def test_export_is_a_line_of_json_for_each_entry(confide, ledger):
     lines = [json.loads(line) for line in confide("ledger", "export", "l.db").out.splitlines()]
     assert [line["kind"] for line in lines] == [
-        "opened", "registered", "capped", "reserved", "committed",
+        "opened", "registered", "limited", "reserved", "committed",
     ]  # fmt: skip
     assert [line["number"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["previous"] for line in lines[1:]] == [line["hash"] for line in lines[:-1]]
