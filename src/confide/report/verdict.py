@@ -22,7 +22,7 @@ from confide.report.privacy import owner_word, total_statement
 if TYPE_CHECKING:
     from confide.privacy.accounting.statement import PrivacyStatement
 
-__all__ = ["PlanVerdict", "plan_verdicts", "verdict_in_words"]
+__all__ = ["PlanVerdict", "plan_verdicts", "verdict_in_words", "words_of"]
 
 _READABLE: Final = frozenset(
     {Form.PLAINTEXT, Form.SUM, Form.NOISY_SUM, Form.DIFFERENCE, Form.RESULT}
@@ -99,10 +99,11 @@ def verdict_in_words(plan: Plan, verdicts: tuple[PlanVerdict, ...]) -> str:
     over = "In all" if plan.rounds == 1 else "Over all rounds together"
     remedies = tuple(dict.fromkeys(r for v in verdicts for r in v.remedies))
     ends = f" To end this takes {'; and '.join(remedies)}." if remedies else ""
-    return f"{over}: {'; '.join(map(_words, verdicts))}.{ends}"
+    return f"{over}: {'; '.join(map(words_of, verdicts))}.{ends}"
 
 
-def _words(verdict: PlanVerdict) -> str:
+def words_of(verdict: PlanVerdict) -> str:
+    """One verdict in words."""
     start = f"each {verdict.who} {verdict.verdict.value}"
     if verdict.verdict is Verdict.PRIVATE:
         return f"{start} at {verdict.statement}"
