@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.fed_sgd import fed_sgd
     from confide.learning.algorithms.score_histogram import score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
+    from confide.learning.model_files import load_model
     from confide.learning.models import (
         GeneralisedLinearModel,
         LinearRegression,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         SoftmaxRegression,
     )
     from confide.learning.models import families as families
-    from confide.learning.model_files import load_model
     from confide.learning.table_model import TableModel
     from confide.learning.tables import Table
     from confide.plan import (

@@ -13,6 +13,7 @@ import typer
 
 from confide.cli.console import errors, output
 from confide.cli.files import load_plan, load_public
+from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
 from confide.errors import PlanError, ProtocolError
 from confide.exchange import estimate_exchange
@@ -21,7 +22,9 @@ from confide.plan.codec import to_plain
 from confide.plan.fields import word_of
 from confide.plan.migration import migrate as migrated
 from confide.plan.plan import MAX_PLAN_BYTES
-from confide.report import CostLimits, estimate, to_json, views, views_html
+from confide.report import CostLimits, ViewReport, estimate, to_json, views, views_html
+from confide.report.questions import KEYS, parsed
+from confide.report.text import exposures_text
 
 __all__ = ["app"]
 
@@ -127,16 +130,42 @@ def show(path: PlanFile) -> None:
 def show_views(
     path: PlanFile,
     form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
+    full: Annotated[
+        bool, typer.Option("--full", help="Print everything behind the first page too.")
+    ] = False,
+    who: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Ask who sees what, as in --who party=alder,form=plaintext. Keys: "
+            f"{', '.join(KEYS)}.",
+        ),
+    ] = None,
 ) -> None:
     """Say who will learn what, before anything runs."""
     plan, _ = load_plan(path)
     report = views(plan)
-    if form is Format.TEXT:
-        typer.echo(str(report))
+    if who:
+        _show_answer(report, who, form)
     elif form is Format.JSON:
         typer.echo(json.dumps(to_json(report), indent=1))
-    else:
+    elif form is Format.HTML:
         typer.echo(views_html(report))
+    elif full:
+        typer.echo(report.full)
+    else:
+        show_first_page(report)
+        errors.print(f"\nmore: confide plan views {path} --full", markup=False, soft_wrap=True)
+
+
+def _show_answer(report: ViewReport, who: list[str], form: Format) -> None:
+    found = report.who_sees(**parsed(who))
+    if form is Format.HTML:
+        raise PlanError("--who answers as text or JSON: leave --format html out")
+    if form is Format.JSON:
+        typer.echo(json.dumps(to_json(found), indent=1))
+    else:
+        typer.echo(exposures_text(found, width=page_width()))
 
 
 @app.command("estimate")

@@ -42,7 +42,11 @@ from confide.plan.protections.judgements import announces_freely, lying_parties
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
-__all__ = ["exposures"]
+__all__ = ["DURATIONS", "TOOK_PART", "TRAFFIC", "exposures"]
+
+TOOK_PART = "which parties took part in each round and which dropped out"
+TRAFFIC = "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
+DURATIONS = "how long each party takes, which grows with its number of rows"
 
 _CROWD_REMEDY = (
     "crowd 'fixed', dropouts = 0, or noise per ownership group (neighbours.unit = 'party' with "
@@ -50,7 +54,7 @@ _CROWD_REMEDY = (
 )
 
 
-def exposures(plan: Plan) -> tuple[Exposure, ...]:
+def exposures(plan: Plan, *, of_each_kind: bool = False) -> tuple[Exposure, ...]:
     """Who learns what under a plan, of all its stages: sums and exchanges.
 
     First what each observer sees of sums, parties before roles before coalitions, then each
@@ -58,9 +62,15 @@ def exposures(plan: Plan) -> tuple[Exposure, ...]:
 
     Args:
         plan: A plan of any number of stages.
+        of_each_kind: Whether one party of each kind is enough: of those whose ownership groups are
+            equally large and that receive the same, the first.
     """
     part = plan.sums_part
-    of_sums = () if part is None else tuple(_in_whole(plan, e) for e in _of_sums(part))
+    of_sums = (
+        ()
+        if part is None
+        else tuple(_in_whole(plan, e) for e in _of_sums(part, of_each_kind=of_each_kind))
+    )
     places = (place for place, stage in enumerate(plan.stages) if isinstance(stage, Exchange))
     return (*of_sums, *(e for place in places for e in exchange_exposures(plan, place)))
 
@@ -76,7 +86,7 @@ def _in_whole(plan: Plan, exposure: Exposure) -> Exposure:
     return replace(exposure, stage=place, when=when)
 
 
-def _of_sums(plan: Plan) -> Iterator[Exposure]:
+def _of_sums(plan: Plan, *, of_each_kind: bool) -> Iterator[Exposure]:
     """What everybody sees under a plan that has no exchanges."""
     alike: dict[tuple[int, int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
     for observer in of_parties(plan):
@@ -85,7 +95,9 @@ def _of_sums(plan: Plan) -> Iterator[Exposure]:
         kind = (observer.parties, observer.groups, reached)
         if kind not in alike:
             alike[kind] = tuple(_seen_by(plan, observer))
-        yield from (replace(e, observer=observer) for e in alike[kind])
+        elif of_each_kind:
+            continue
+        yield from (e.by(observer) for e in alike[kind])
     for observer in (of_coordinator(plan), of_network(plan), *coalitions(plan)):
         yield from _seen_by(plan, observer)
     yield from _by_stage(plan, lambda part: part.aggregation.to_others(part))
@@ -297,13 +309,11 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     seen = []
     hides = plan.only_sums_open or plan.attested
     if observer.coordinator or (hides and observer.party is not None):
-        seen.append("which parties took part in each round and which dropped out")
+        seen.append(TOOK_PART)
     if observer.network:
-        seen.append(
-            "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
-        )
+        seen.append(TRAFFIC)
     if observer.coordinator:
-        seen.append("how long each party takes, which grows with its number of rows")
+        seen.append(DURATIONS)
     if observer.coordinator or observer.party is not None:
         seen += _turns(plan)
     for value in seen:

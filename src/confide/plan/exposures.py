@@ -191,6 +191,12 @@ class Exposure:
     stage: int | None = 0
     whose: tuple[str, ...] = ()
 
+    def by(self, observer: Observer) -> Exposure:
+        """The same, seen by another observer: `dataclasses.replace`, fast for 10,000 parties."""
+        made = object.__new__(Exposure)
+        made.__dict__.update(self.__dict__ | {"observer": observer})
+        return made
+
     def concerns(self, party: str) -> bool:
         """Whether the value is, or may be, a party's own or has its part in it."""
         if self.of is Subject.NAMED:

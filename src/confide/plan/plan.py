@@ -43,6 +43,7 @@ from confide.plan.protection import (
     Protection,
     Sampling,
 )
+from confide.plan.protections.base import Hiding
 from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
@@ -527,9 +528,19 @@ class Plan(Value):
         return self.aggregation.beneath
 
     @property
+    def hiding(self) -> Hiding | None:
+        """How contributions are hidden from whoever adds them up; None if they are read."""
+        return self.inner.hiding
+
+    @property
+    def secrets(self) -> str:
+        """What parties hold shares of, in words; empty where nothing is shared."""
+        return self.inner.secrets
+
+    @property
     def only_sums_open(self) -> bool:
         """Whether contributions are hidden from whoever adds them up."""
-        return self.inner.hiding is not None
+        return self.hiding is not None
 
     @property
     def attested(self) -> bool:

@@ -1,11 +1,11 @@
 """Bounds, means, deviations and quantiles that nobody declared, found by two rounds of sums.
 
 In each round a row counts once for each column: in the first in a bin for its magnitude (a power of
-two), in the second in one of equal bins over the range that the first round suggests. With a count of
-rows, one row moves the sum by √(k + 1) for k columns, and all constants of all columns follow from the counts. Where a
-plan adds noise the counts have it, and the constants with them; coordinates in which nobody counts
-show how large it is, so that noise is not taken for data. A column with declared bounds has its
-second grid from the first round on.
+two), in the second in one of equal bins over the range that the first round suggests. It counts
+once more for itself. So one row moves the sum by √(k + 1) for k columns, and all constants of all
+columns follow from the counts. Where a plan adds noise the counts have it, and the constants with
+them; coordinates in which nobody counts show how large it is, so that noise is not taken for data.
+A column with declared bounds has its second grid from the first round on.
 
 References:
     R. J. Wilson et al., "Differentially Private SQL with Bounded User Contribution", PoPETs 2020,

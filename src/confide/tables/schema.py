@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,11 @@ from confide.tables.columns import (
     Target,
     of_names,
 )
-from confide.tables.values import Cells, booleans, codes, dates, numbers, words
 
-__all__ = ["Cells", "Schema", "word_code"]
+if TYPE_CHECKING:
+    from confide.tables.values import Cells
+
+__all__ = ["Schema", "word_code"]
 
 Reals = NDArray[np.float64]
 Numeric = Mapping[str, NDArray[Any]]
@@ -225,12 +227,16 @@ class Schema:
         if name == self.label:
             return self._label_cells(cells)
         column = self.features[name]
+        from confide.tables.values import booleans, dates, numbers  # They need pandas.
+
         if isinstance(column, Category):
             return _codes(cells, name, column)
         read = {Number: numbers, Date: dates, Boolean: booleans}[type(column)]
         return read(cells, name)
 
     def _label_cells(self, cells: Cells) -> Reals:
+        from confide.tables.values import codes, numbers
+
         if isinstance(self.target, Target):
             return numbers(cells, self.label)
         found = codes(cells, self.label, self.target.classes)
@@ -357,6 +363,8 @@ def _one_hot(
 
 def _codes(cells: Cells, name: str, column: Category) -> Reals:
     """A category's cells as places in its vocabulary, or as codes of words where it is found."""
+    from confide.tables.values import codes, words
+
     if column.values is not None:
         return codes(cells, name, column.values)
     texts, missing = words(cells, name)

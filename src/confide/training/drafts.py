@@ -65,7 +65,7 @@ def column_type(cells: pd.Series) -> ColumnType:
 
 
 def _as_written(cells: pd.Series) -> ColumnType:
-    texts, missing = words(cells, "")
+    _, missing = words(cells, "")
     if missing.all():
         return ColumnType.EMPTY
     for found, read in ((ColumnType.NUMBERS, numbers), (ColumnType.DATES, dates)):
@@ -119,7 +119,7 @@ def draft_schema(
     if classes is not None and not isinstance(target, Label):
         raise PlanError(f"classes of {label!r}, which is {answer.value}; leave them out")
     return Schema(
-        features={n: declared.get(n) or _column(n, types[n]) for n in names},
+        features={n: declared.get(n) or _column(types[n]) for n in names},
         label=label,
         target=target,
     )
@@ -175,10 +175,10 @@ def _ask_for_values(names: list[str]) -> str:
     )
 
 
-def _column(name: str, kind: ColumnType) -> Column:
+def _column(kind: ColumnType) -> Column:
     if kind is ColumnType.TEXTS:
         return Category(most=MOST_WORDS, missing=Missing.INDICATOR)
-    made = {
+    made: dict[ColumnType, Column] = {
         ColumnType.NUMBERS: Number(missing=Missing.INDICATOR),
         ColumnType.DATES: Date(missing=Missing.INDICATOR),
         ColumnType.BOOLEANS: Boolean(missing=Missing.INDICATOR),

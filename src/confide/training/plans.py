@@ -66,15 +66,19 @@ class Epsilon:
     delta: float = DELTA
 
     def __post_init__(self) -> None:
-        if not isinstance(self.epsilon, int | float) or not 0 < self.epsilon < math.inf:
+        if not _between(self.epsilon, math.inf):
             raise PlanError(f"epsilon is {self.epsilon!r}; it is a positive number, as 3.0")
         if self.per != Unit.RECORD.value:
             raise PlanError(
                 f"privacy per {self.per!r}; `train` protects each 'record'. Per person or party, "
                 "make the plan yourself: docs/privacy.md"
             )
-        if not isinstance(self.delta, float) or not 0 < self.delta < 1:
+        if not _between(self.delta, 1.0):
             raise PlanError(f"delta is {self.delta!r}; it is above 0 and below 1, as 1e-6")
+
+
+def _between(value: object, above: float) -> bool:
+    return isinstance(value, int | float) and 0 < value < above
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from confide.engines import Run
 from confide.learning import TableModel
 from confide.plan import Plan
 from confide.report import ViewReport, views
-from confide.report.verdict import PlanVerdict, words_of
+from confide.report.claims import Sentence
 from confide.training.owners import OwnerReport
 
 __all__ = ["Trained", "Verdicts"]
@@ -19,13 +19,13 @@ __all__ = ["Trained", "Verdicts"]
 _SHOWN: Final = ("auc", "accuracy", "base_rate", "r2", "loss")
 
 
-class Verdicts(tuple[PlanVerdict, ...]):
-    """What is guaranteed of each record and each party; printed, one line for each."""
+class Verdicts(tuple[Sentence, ...]):
+    """What is guaranteed of each record and each party, as sentences; printed, one a line."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        return "\n".join(map(words_of, self))
+        return "\n".join(sentence.text for sentence in self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Trained:
     @property
     def verdicts(self) -> Verdicts:
         """What is guaranteed of each record and each party."""
-        return Verdicts(self.views.verdicts)
+        return Verdicts(self.views.first_page.headline)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model as one file, which `confide.load_model` and `confide predict` read.

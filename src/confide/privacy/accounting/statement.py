@@ -13,6 +13,7 @@ from confide.errors import PlanError
 from confide.plan import Relation, Unit
 from confide.privacy.accounting.gaussian import check_delta, gaussian_mu
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
+from confide.privacy.rounding import rounded_up
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -107,7 +108,7 @@ class PrivacyStatement:
                 f"Nothing keeps an attacker from finding out whether a given {self.unit.value} "
                 "took part."
             )
-        found = _up(100 * self.tpr[1], digits=2)
+        found = rounded_up(100 * self.tpr[1], digits=2)
         return (
             f"Whoever wants to find out which {self.unit.plural} took part, and knows everything "
             f"else, finds at most {found} % of them at 1 % false alarms (by guessing: 1 %)."
@@ -118,8 +119,8 @@ class PrivacyStatement:
             return "ε = ∞"
         fit = "" if self.mu_regret <= _REGRET else f" (a fit that is off by {self.mu_regret:.2g})"
         return (
-            f"ε = {_up(self.epsilon)} at δ = {self.delta:g}, μ = {_up(self.mu)}{fit}, "
-            f"per {self.unit.value}"
+            f"ε = {rounded_up(self.epsilon)} at δ = {self.delta:g}, "
+            f"μ = {rounded_up(self.mu)}{fit}, per {self.unit.value}"
         )
 
 
@@ -128,12 +129,3 @@ def _fit(profile: PrivacyProfile) -> tuple[float, float]:
     found = np.minimum(np.array([profile.tpr(float(rate)) for rate in _RATES]), 1 - 1e-15)
     mu = max(0.0, float(np.max(scipy.special.ndtri(found) - scipy.special.ndtri(_RATES))))
     return mu, float(np.max(scipy.special.ndtr(scipy.special.ndtri(_RATES) + mu) - found))
-
-
-def _up(value: float, digits: int = 3) -> str:
-    """A few digits, rounded up: a bound that is rounded down is none."""
-    if value == 0:
-        return "0"
-    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
-    rounded = math.ceil(value / unit - 1e-6) * unit
-    return f"{rounded:#.{digits}g}" if rounded < 10 ** (digits - 1) else f"{rounded:.0f}"
