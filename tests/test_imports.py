@@ -61,12 +61,12 @@ class TestLoading:
         assert {*HEAVY, "numpy", "rich.progress"} & found == set()
 
     def test_a_plan_and_its_views_load_what_they_use(self):
-        """The starter's plan, read and judged, asks no ledger and opens no table."""
+        """The starter's plan, read and judged, asks no ledger and draws no page."""
         found = loaded(
             "import confide; from confide.computation import STARTER; "
             "confide.views(confide.read_plan(STARTER, 'starter')[0])"
         )
-        assert {"jinja2", "matplotlib", "pandas", "sqlalchemy"} & found == set()
+        assert {"jinja2", "matplotlib", "sqlalchemy"} & found == set()
 
 
 class TestLazyPackages:

@@ -1,4 +1,4 @@
-"""The demonstration's findings as JSON, as a page, and as a few lines for the terminal."""
+"""The demonstration's findings, as what JSON can hold and as a page."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pandas as pd
 
 from confide._version import __version__
 from confide.demo.experiment import DROP, Experiment, Scores
-from confide.demo.lenders import GROUPS
-from confide.demo.plots import learning_curves, models_compared, what_was_seen
+from confide.demo.lenders import GROUPS, LENDERS, TABLE
+from confide.demo.plots import learning_curves, lenders_gains, models_compared, what_was_seen
+from confide.demo.spread import MODELS
 from confide.plan import Plan
-from confide.report import estimate, to_json, views
+from confide.report import ViewReport, estimate, to_json, views
 from confide.report.document import render
 
 __all__ = ["findings", "write_report"]
@@ -25,6 +26,7 @@ _FEW: Final = 50
 def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
     """Everything the demonstration found, as what JSON can hold."""
     masked_plan = experiment.masked.plan
+    of_models = {"alone": _alone(spread), **{name: spread[name] for name in MODELS}}
     return {
         "confide": __version__,
         "seed": experiment.seed,
@@ -37,6 +39,7 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "hold_out": len(experiment.market.hold_out),
         },
         "models": {
+            "approve_all": {"auc": 0.5, "accuracy": round(_approved(experiment), 4)},
             "alone": {
                 **_scores(experiment.alone_mean),
                 "lenders": {n: _scores(s) for n, s in experiment.alone.items()},
@@ -45,6 +48,12 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
             "clear": _scores(experiment.scores(experiment.clear)),
             "masked": _scores(experiment.scores(experiment.masked)),
             "private": _scores(experiment.scores(experiment.private)),
+        },
+        "gains": _gains(experiment, spread),
+        "verdicts": {
+            "clear": _verdicts(views(experiment.clear.plan)),
+            "masked": _verdicts(views(masked_plan)),
+            "private": _verdicts(views(experiment.private.plan)),
         },
         "privacy": {
             "epsilon": experiment.privacy.epsilon,
@@ -59,10 +68,10 @@ def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
         "dropout": {"party": DROP.party, "round": DROP.first_round},
         "seeds": {
             "count": len(spread),
-            "auc_mean": {c: round(float(spread[c].mean()), 4) for c in spread},
-            "auc_sd": {c: round(float(spread[c].std(ddof=0)), 4) for c in spread},
+            "auc_mean": {c: round(float(column.mean()), 4) for c, column in of_models.items()},
+            "auc_sd": {c: round(float(column.std(ddof=0)), 4) for c, column in of_models.items()},
             "largest_gap_to_pooled": round(float((spread["pooled"] - spread["clear"]).max()), 4),
-            "better_than_alone": int((spread["clear"] > spread["alone"]).sum()),
+            "better_than_alone": int((spread["clear"] > _alone(spread)).sum()),
         },
         "fairness": to_json(experiment.fairness.round(4).to_dict("index")),
         "fairness_notes": _fairness_notes(experiment.fairness["applications"]),
@@ -99,6 +108,7 @@ def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> 
             private_report=views(experiment.private.plan),
             estimate=_estimate(experiment.masked.plan, experiment),
             drop=DROP,
+            gains=lenders_gains(experiment),
             curves=learning_curves(experiment),
             compared=models_compared(experiment, spread),
             seen=what_was_seen(experiment),
@@ -106,6 +116,41 @@ def write_report(experiment: Experiment, spread: pd.DataFrame, folder: Path) -> 
         encoding="utf-8",
     )
     return page, data
+
+
+def _approved(experiment: Experiment) -> float:
+    """The accuracy of approving everybody."""
+    return float(TABLE.targets(experiment.market.hold_out).mean())
+
+
+def _alone(spread: pd.DataFrame) -> pd.Series:
+    """The lenders' own models, on average, by seed."""
+    return spread[list(LENDERS)].mean(axis=1)
+
+
+def _gains(experiment: Experiment, spread: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """What each lender gains in AUC by the model of all, here and over the seeds."""
+    masked, private = (
+        experiment.scores(run).auc for run in (experiment.masked, experiment.private)
+    )
+    return {
+        name: {
+            "alone": round(own.auc, 4),
+            "masked": round(masked - own.auc, 4),
+            "private": round(private - own.auc, 4),
+            "seeds_that_gain": int((spread["masked"] > spread[name]).sum()),
+        }
+        for name, own in experiment.alone.items()
+    }
+
+
+def _verdicts(report: ViewReport) -> dict[str, str]:
+    """For each unit of privacy, what the plan guarantees over all rounds."""
+    return {
+        verdict.who: verdict.verdict.value
+        + (f" at ε = {verdict.statement.epsilon:.3g}" if verdict.statement else "")
+        for verdict in report.verdicts
+    }
 
 
 def _fairness_notes(applications: pd.Series) -> list[str]:
