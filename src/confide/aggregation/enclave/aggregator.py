@@ -27,7 +27,7 @@ from confide.errors import OpeningError, PlanError, ProtocolError
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 from confide.plan.protection import CentralNoise, Enclave, NoNoise
-from confide.privacy.federation import draw_noise
+from confide.privacy.federation import add_noise
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.sealing import SealedState
 from confide.tee.workload import Attester, Workload, WorkloadKeys
@@ -218,7 +218,7 @@ class Aggregator:
         self._unreleased = None
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
-            totals = totals + draw_noise(round_.part, self._random)
+            add_noise(round_.part, totals, self._random)
         memory = self._memory
         # Of all rounds up to this one, whoever released them: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)

@@ -13,7 +13,7 @@ from confide.aggregation.enclave.robust import RobustCoordinator
 from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.inner import inner_bytes, inner_coordinator
-from confide.aggregation.session import Announcer, CoordinatorSession, RoundResult
+from confide.aggregation.session import Announcer, CoordinatorSession, FalseShare, RoundResult
 from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
 from confide.plan.openings import Opening
 from confide.plan.protection import Rule
@@ -72,7 +72,7 @@ class EnclaveCoordinator:
         """Lets every invited party ask."""
         return dict.fromkeys(self._invited, self._round.announce(None, "ask"))
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         """Takes a party's question, and later what it sealed."""
         if self._over:
             raise ProtocolError(f"a message after the end of {self._round}")
@@ -80,6 +80,7 @@ class EnclaveCoordinator:
             self._answer(message)
         else:
             self._take(message, self._inner)
+        return {}
 
     def advance(self) -> Mapping[str, bytes]:
         """Closes the step."""
@@ -104,6 +105,11 @@ class EnclaveCoordinator:
     def opening(self) -> Opening | None:
         """The survivors of this attempt, once the aggregator has opened their sum."""
         return self._opening
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """Those that the protection beneath found."""
+        return self._inner.false_shares if self._inner is not None else ()
 
     @property
     def result(self) -> RoundResult:
