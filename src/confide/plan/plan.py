@@ -129,6 +129,13 @@ class Plan(Value):
                 f"{self.dropouts} dropouts of {self.min_survivors + self.dropouts} parties leave "
                 "nobody; allow fewer"
             )
+        if self.refuses_openings and not self.cohorts and self.fewest_owners < self.least_class:
+            raise PlanError(
+                f"exact sums over {self.fewest_owners} ownership groups, and against a coordinator "
+                f"that may lie parties open sums over at least {self.least_class} together: every "
+                "round would be refused. Invite more parties, allow fewer dropouts, or call the "
+                "coordinator curious"
+            )
 
     def _check_values(self) -> None:
         _check_version(self.schema_version)
