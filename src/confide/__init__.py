@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.fed_sgd import fed_sgd
     from confide.learning.algorithms.score_histogram import score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
+    from confide.learning.model_files import load_model
     from confide.learning.models import (
         GeneralisedLinearModel,
         LinearRegression,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         SoftmaxRegression,
     )
     from confide.learning.models import families as families
+    from confide.learning.table_model import TableModel
     from confide.learning.tables import Table
     from confide.plan import (
         Adversary,
@@ -66,13 +68,28 @@ if TYPE_CHECKING:
     from confide.privacy.ledger import Cap, Filter, Ledger
     from confide.report.estimate import CostLimits, estimate
     from confide.report.views import views
+    from confide.tables import (
+        Boolean,
+        Category,
+        Date,
+        Label,
+        Missing,
+        Number,
+        Scale,
+        Schema,
+        Target,
+        read_table,
+    )
+    from confide.training import Epsilon, Trained, train
 
 __all__ = [
     "Account",
     "AdaptiveClip",
     "Adversary",
+    "Boolean",
     "Calibrated",
     "Cap",
+    "Category",
     "CentralNoise",
     "Clear",
     "Computation",
@@ -80,23 +97,28 @@ __all__ = [
     "Coordinator",
     "Corruption",
     "CostLimits",
+    "Date",
     "Drop",
     "Enclave",
     "EnclaveHost",
     "Encrypted",
+    "Epsilon",
     "Filter",
     "FixedCrowd",
     "FullBatch",
     "GeneralisedLinearModel",
     "Hardware",
+    "Label",
     "Ledger",
     "LinearRegression",
     "LogisticRegression",
     "Masked",
+    "Missing",
     "Neighbours",
     "NoNoise",
     "NoiseShares",
     "Norm",
+    "Number",
     "OpenCrowd",
     "Party",
     "Plan",
@@ -108,13 +130,18 @@ __all__ = [
     "Release",
     "Rule",
     "Run",
+    "Scale",
+    "Schema",
     "SoftmaxRegression",
     "Sum",
     "SumGroup",
     "Sums",
     "Table",
+    "TableModel",
+    "Target",
     "Task",
     "Threat",
+    "Trained",
     "Unit",
     "__version__",
     "estimate",
@@ -122,11 +149,14 @@ __all__ = [
     "fed_sgd",
     "fitted_estimator",
     "guarantee",
+    "load_model",
     "quality",
     "read_plan",
+    "read_table",
     "score_histogram",
     "simulate",
     "statement",
+    "train",
     "trained_model",
     "views",
     "with_noise",
@@ -152,6 +182,8 @@ if not TYPE_CHECKING:
                 "SoftmaxRegression",
                 "families",
             ),
+            "confide.learning.model_files": ("load_model",),
+            "confide.learning.table_model": ("TableModel",),
             "confide.learning.tables": ("Table",),
             "confide.plan": (
                 "Adversary",
@@ -189,5 +221,18 @@ if not TYPE_CHECKING:
             "confide.privacy.ledger": ("Cap", "Filter", "Ledger"),
             "confide.report.estimate": ("CostLimits", "estimate"),
             "confide.report.views": ("views",),
+            "confide.tables": (
+                "Boolean",
+                "Category",
+                "Date",
+                "Label",
+                "Missing",
+                "Number",
+                "Scale",
+                "Schema",
+                "Target",
+                "read_table",
+            ),
+            "confide.training": ("Epsilon", "Trained", "train"),
         },
     )

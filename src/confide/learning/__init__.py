@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.newton import fed_newton
     from confide.learning.algorithms.score_histogram import auc_of_histogram, score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
+    from confide.learning.model_files import load_model
     from confide.learning.models import (
         GeneralisedLinearModel,
         LinearRegression,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
         accuracy,
         auc,
     )
+    from confide.learning.predictors import Predictor
+    from confide.learning.table_model import TableModel
     from confide.learning.tables import Table
 
 __all__ = [
@@ -28,8 +31,10 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "PoissonRegression",
+    "Predictor",
     "SoftmaxRegression",
     "Table",
+    "TableModel",
     "accuracy",
     "auc",
     "auc_of_histogram",
@@ -37,6 +42,7 @@ __all__ = [
     "fed_newton",
     "fed_sgd",
     "fitted_estimator",
+    "load_model",
     "quality",
     "score_histogram",
     "trained_model",
@@ -61,6 +67,9 @@ if not TYPE_CHECKING:
                 "accuracy",
                 "auc",
             ),
+            "confide.learning.model_files": ("load_model",),
+            "confide.learning.predictors": ("Predictor",),
+            "confide.learning.table_model": ("TableModel",),
             "confide.learning.tables": ("Table",),
         },
     )
