@@ -34,7 +34,12 @@ class TestInputs:
 
     def test_of_a_feature_without_constants_are_as_they_are(self):
         table = Table(features=("age",), label="cured")
-        assert table.inputs({"age": [3.0, 11.0, 9e4, -1e30]}).ravel().tolist() == [3, 11, 9e4, -1e30]
+        assert table.inputs({"age": [3.0, 11.0, 9e4, -1e30]}).ravel().tolist() == [
+            3,
+            11,
+            9e4,
+            -1e30,
+        ]
 
     def test_of_flags_and_whole_numbers_are_reals(self):
         data = {"age": np.array([True, False]), "dose": np.array([14, 10]), "cured": [0, 1]}
@@ -70,12 +75,34 @@ class TestRefused:
                 {"scaling": {"doze": (0.0, 1.0)}}, "'doze'.*did you mean 'dose'", id="unknown"
             ),
             pytest.param({"scaling": {"cured": (0.0, 1.0)}}, "no feature", id="scaled label"),
-            pytest.param({"scaling": {"age": (0.0, 0.0)}}, "scale of feature 'age' is 0.0", id="zero"),
-            pytest.param({"scaling": {"age": (0.0, -1.0)}}, "scale of feature 'age' is -1.0", id="negative scale"),
-            pytest.param({"scaling": {"age": (0.0, float("nan"))}}, "scale of feature 'age' is nan", id="nan scale"),
-            pytest.param({"scaling": {"age": (0.0, float("inf"))}}, "scale of feature 'age' is inf", id="inf scale"),
-            pytest.param({"scaling": {"age": (float("nan"), 1.0)}}, "centre of feature 'age' is nan", id="nan centre"),
-            pytest.param({"scaling": {"age": (float("inf"), 1.0)}}, "centre of feature 'age' is inf", id="inf centre"),
+            pytest.param(
+                {"scaling": {"age": (0.0, 0.0)}}, "scale of feature 'age' is 0.0", id="zero"
+            ),
+            pytest.param(
+                {"scaling": {"age": (0.0, -1.0)}},
+                "scale of feature 'age' is -1.0",
+                id="negative scale",
+            ),
+            pytest.param(
+                {"scaling": {"age": (0.0, float("nan"))}},
+                "scale of feature 'age' is nan",
+                id="nan scale",
+            ),
+            pytest.param(
+                {"scaling": {"age": (0.0, float("inf"))}},
+                "scale of feature 'age' is inf",
+                id="inf scale",
+            ),
+            pytest.param(
+                {"scaling": {"age": (float("nan"), 1.0)}},
+                "centre of feature 'age' is nan",
+                id="nan centre",
+            ),
+            pytest.param(
+                {"scaling": {"age": (float("inf"), 1.0)}},
+                "centre of feature 'age' is inf",
+                id="inf centre",
+            ),
             pytest.param({"limit": 0.0}, "limit is 0.0", id="no room"),
             pytest.param({"limit": -3.0}, "limit is -3.0", id="negative limit"),
             pytest.param({"limit": float("nan")}, "limit is nan", id="nan limit"),

@@ -90,12 +90,13 @@ def of_class(kind: type, made: Any, name: str) -> Iterator[tuple[str, Callable[.
 def faces() -> Iterator[tuple[str, Callable[..., Any]]]:
     for module in (noise, mechanisms, accounting):
         for name in module.__all__:
-            face = getattr(module, name)
+            face: Any = getattr(module, name)
             if not callable(face) or name in NOT_FOR_USERS:
                 continue
             yield name, face
-            if is_dataclass(face):
-                yield from of_class(face, face(**parameters(face, name)), name)
+            if isinstance(face, type) and is_dataclass(face):
+                made: Any = face
+                yield from of_class(face, made(**parameters(made, name)), name)
     session = mechanisms.AboveThreshold(epsilon=1.0, sensitivity=1, max_above=100_000).start()
     yield "ThresholdSession.is_above", session.is_above
     yield "PrivacyStatement.of_event", accounting.PrivacyStatement.of_event

@@ -198,7 +198,9 @@ class TestFrames:
         x, y = records
         frame = pd.DataFrame(x, columns=["age", "income", "debt"])
         frame.loc[5, "income"] = np.nan
-        with pytest.raises(DataError, match="x has a value out of range in record 5, feature 'income'"):
+        with pytest.raises(
+            DataError, match="x has a value out of range in record 5, feature 'income'"
+        ):
             kind().fit(frame, y)
 
     def test_mixed_numeric_columns(self):
@@ -270,9 +272,21 @@ class TestClasses:
             (LogisticRegression, ["a"] * 4, r"y holds 1 class \(\['a'\]\); at least 2"),
             (SoftmaxRegression, [3, 3, 3, 3], r"y holds 1 class \(\[3\]\); at least 2"),
             (LogisticRegression, [0, 1, 2, 0], "y holds 3 classes.*: use SoftmaxRegression"),
-            (LogisticRegression, [0, 1, 0.5, 0], "Unknown label type: the number in record 2 is no class"),
-            (SoftmaxRegression, [0, 1, np.nan, 0], "Unknown label type: the number in record 2 is no class"),
-            (SoftmaxRegression, [0, 1, np.inf, 0], "Unknown label type: the number in record 2 is no class"),
+            (
+                LogisticRegression,
+                [0, 1, 0.5, 0],
+                "Unknown label type: the number in record 2 is no class",
+            ),
+            (
+                SoftmaxRegression,
+                [0, 1, np.nan, 0],
+                "Unknown label type: the number in record 2 is no class",
+            ),
+            (
+                SoftmaxRegression,
+                [0, 1, np.inf, 0],
+                "Unknown label type: the number in record 2 is no class",
+            ),
             (
                 SoftmaxRegression,
                 np.array(["a", "b", None, "a"], object),

@@ -4,6 +4,7 @@ import itertools
 import math
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,20 +12,21 @@ import pytest
 
 from confide.errors import DataError, PlanError
 from confide.noise import DiscreteLaplace
-from confide.privacy.mechanisms import (
-    AboveThreshold,
-    ClampedMean,
-    ClampedSum,
-    ExponentialMechanism,
-    GaussianMechanism,
-    GaussianNoise,
-    Histogram,
-    KeySelection,
-    LaplaceMechanism,
-    LaplaceNoise,
-    Quantile,
-)
+from confide.privacy import mechanisms
 from confide.privacy.mechanisms.lattice import finite
+
+KINDS: Any = mechanisms
+AboveThreshold = KINDS.AboveThreshold
+ClampedMean = KINDS.ClampedMean
+ClampedSum = KINDS.ClampedSum
+ExponentialMechanism = KINDS.ExponentialMechanism
+GaussianMechanism = KINDS.GaussianMechanism
+GaussianNoise = KINDS.GaussianNoise
+Histogram = KINDS.Histogram
+KeySelection = KINDS.KeySelection
+LaplaceMechanism = KINDS.LaplaceMechanism
+LaplaceNoise = KINDS.LaplaceNoise
+Quantile = KINDS.Quantile
 
 BASES = [0, 2**31, 2**53, 2**60 + 128, 2**63 - 2, 2**63, 2**64 - 5]
 CONTAINERS = {
@@ -95,8 +97,8 @@ FRAME = pd.DataFrame({"yes": [1, 2], "no": [3, 4]})
 
 @pytest.mark.parametrize(
     "values",
-    [FRAME, np.zeros((2, 2)), "yes", b"yes", np.ma.array([1, 2], mask=[0, 1]), {"yes": 1}, {"yes"},
-     3, 0.5, None, object(), np.array("yes")],
+    [FRAME, np.zeros((2, 2)), "yes", b"yes", np.ma.array([1, 2], mask=[False, True]), {"yes": 1},
+     {"yes"}, 3, 0.5, None, object(), np.array("yes")],
     ids=repr,
 )  # fmt: skip
 @pytest.mark.parametrize("missing", [{}, {"missing": 0.5}])
