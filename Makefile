@@ -53,7 +53,7 @@ check: $(READY) ## format, lint, types, layers and public names
 	$(step) 'Lint (ruff)'
 	@$(BIN)/ruff check .
 	$(step) 'Types (mypy)'
-	@$(BIN)/mypy src simulator/src tests $(wildcard examples benchmarks)
+	@$(BIN)/mypy src operator/src simulator/src tests $(wildcard examples benchmarks)
 	$(step) 'Layers (import-linter)'
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
@@ -94,9 +94,9 @@ $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
 
-$(INSTALLED): pyproject.toml constraints.txt simulator/pyproject.toml | $(BIN)/python
+$(INSTALLED): pyproject.toml constraints.txt operator/pyproject.toml simulator/pyproject.toml | $(BIN)/python
 	$(step) 'Installing confide and its tools (about a minute)'
-	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./simulator \
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./operator -e ./simulator \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@ $(DEMO)
 
