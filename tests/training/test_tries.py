@@ -211,12 +211,17 @@ class TestArguments:
             planned(full.pop("kind"), full.pop("data"), **full)
 
     @pytest.mark.parametrize(
-        "make", [lambda: cf.Epsilon(0), lambda: cf.Epsilon("3"), lambda: cf.Epsilon(1.0, per="party"),
-                 lambda: cf.Epsilon(1.0, delta=1)]
-    )  # fmt: skip
-    def test_no_epsilon(self, make):
-        with pytest.raises(PlanError):
-            make()
+        ("given", "message"),
+        [
+            ((0,), "epsilon is 0"),
+            (("3",), "epsilon is '3'"),
+            ((1.0, "party"), "privacy per 'party'"),
+            ((1.0, "record", 1), "delta is 1"),
+        ],
+    )
+    def test_no_epsilon(self, given, message):
+        with pytest.raises(PlanError, match=message):
+            cf.Epsilon(*given)
 
     def test_two_owners_hide_nothing_from_each_other(self):
         data = {n: numbers_only()[n] for n in NAMES[:2]}

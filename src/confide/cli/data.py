@@ -74,11 +74,12 @@ def _show(made: TableCheck, file: str) -> None:
     title = f"{plain(file)}: {made.rows:,} rows"
     if made.beyond_capacity:
         title += f", {made.beyond_capacity:,} of them beyond the capacity and left out"
-    table = Table("column", "kind", "missing", "clipped", "other", "", title=title, caption=_LOCAL)
+    table = Table("column", "kind", "missing", "clipped", "other", "", title=title)
     for column in made.columns:
         counts = (f"{n:,}" for n in (column.missing, column.clipped, column.other))
         table.add_row(plain(column.name), column.kind, *counts, plain(column.problem) or "fits")
     output.print(table)
+    output.print(_LOCAL, markup=False, soft_wrap=True)
     if made.unused:
         names = ", ".join(made.unused[:20])
         output.print(f"not read: {names}", markup=False, soft_wrap=True)

@@ -28,7 +28,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="A CSV file; the output if left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Predict the rows of a file: one line each, in the file's order."""
+    """Predict the rows of a file by a saved model."""
     made = _predicted(load_model(model), read_table(file))
     if as_json:
         text = json.dumps(made.to_dict(orient="list"), indent=1) + "\n"

@@ -69,7 +69,7 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
         bool, typer.Option("--dry-run", help="Say who would learn what, and run nothing.")
     ] = False,
 ) -> None:
-    """Train a model on owners' tables, in simulation by the real protocol."""
+    """Train a model on owners' tables by one command, by an ordinary plan."""
     given: dict[str, Any] = {"label": label, "features": _split(features)}
     given["classes"] = _split(classes)
     given["columns"] = dict(_category(pair) for pair in category or [])
