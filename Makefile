@@ -9,8 +9,9 @@ DEMO := $(VENV)/demo
 INSTALLED := $(VENV)/installed
 READY := $(VENV)/ready
 
-# What runs in under a minute on two cores: values, judgements, reports and the rules of the house.
-QUICK := $(wildcard tests/test_*.py) tests/plan tests/report
+# What runs in under a minute on two cores: plans, canonical bytes, the command and the rules of the house.
+QUICK := $(addprefix tests/test_,house.py imports.py public_names.py canonical.py) tests/cli/test_main.py \
+    $(filter-out tests/plan/test_golden.py,$(wildcard tests/plan/test_[cglmpstv]*.py))
 
 # The kernels in native/ are required where CI runs; elsewhere confide goes without a compiler.
 NATIVE ?= $(if $(CI),required,optional)
@@ -36,7 +37,7 @@ demo: $(DEMO) ## rivals learn together, and see who learns what
 
 setup: $(READY) ## everything that tests and checks need, in .venv (about two minutes)
 
-quick: $(READY) ## the tests to run before each commit (under a minute)
+quick: $(READY) ## the tests to run before each commit (a minute)
 	@$(BIN)/pytest -n 2 -q $(QUICK)
 
 test: $(READY) ## every test and every example in the documentation of the code
@@ -52,7 +53,7 @@ check: $(READY) ## format, lint, types, layers and public names
 	$(step) 'Lint (ruff)'
 	@$(BIN)/ruff check .
 	$(step) 'Types (mypy)'
-	@$(BIN)/mypy src simulator/src tests $(wildcard examples benchmarks)
+	@$(BIN)/mypy src operator/src simulator/src tests $(wildcard examples benchmarks)
 	$(step) 'Layers (import-linter)'
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
@@ -93,9 +94,9 @@ $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
 
-$(INSTALLED): pyproject.toml constraints.txt simulator/pyproject.toml | $(BIN)/python
+$(INSTALLED): pyproject.toml constraints.txt operator/pyproject.toml simulator/pyproject.toml | $(BIN)/python
 	$(step) 'Installing confide and its tools (about a minute)'
-	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./simulator \
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./operator -e ./simulator \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@ $(DEMO)
 

@@ -16,12 +16,6 @@ LAZY = [name for name, tree in TREES.items() if homes(tree) is not None]
 # Circles that are still to be undone; one that is undone leaves the list.
 KNOWN_CIRCLES = [
     ["confide.he.polynomial", "confide.he.transform", "confide.he.vector"],
-    [
-        "confide.report.document",
-        "confide.report.estimate",
-        "confide.report.text",
-        "confide.report.views",
-    ],
 ]
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.fed_sgd import fed_sgd
     from confide.learning.algorithms.score_histogram import score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
-    from confide.learning.model_files import load_model
     from confide.learning.models import (
         GeneralisedLinearModel,
         LinearRegression,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
         SoftmaxRegression,
     )
     from confide.learning.models import families as families
-    from confide.learning.table_model import TableModel
+    from confide.learning.table_model import TableModel, load_model
     from confide.learning.tables import Table
     from confide.plan import (
         Adversary,
@@ -182,8 +181,7 @@ if not TYPE_CHECKING:
                 "SoftmaxRegression",
                 "families",
             ),
-            "confide.learning.model_files": ("load_model",),
-            "confide.learning.table_model": ("TableModel",),
+            "confide.learning.table_model": ("TableModel", "load_model"),
             "confide.learning.tables": ("Table",),
             "confide.plan": (
                 "Adversary",

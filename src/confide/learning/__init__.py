@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.newton import fed_newton
     from confide.learning.algorithms.score_histogram import auc_of_histogram, score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
-    from confide.learning.model_files import load_model
     from confide.learning.models import (
         GeneralisedLinearModel,
         LinearRegression,
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
         auc,
     )
     from confide.learning.predictors import Predictor
-    from confide.learning.table_model import TableModel
+    from confide.learning.table_model import TableModel, load_model
     from confide.learning.tables import Table
 
 __all__ = [
@@ -67,9 +66,8 @@ if not TYPE_CHECKING:
                 "accuracy",
                 "auc",
             ),
-            "confide.learning.model_files": ("load_model",),
             "confide.learning.predictors": ("Predictor",),
-            "confide.learning.table_model": ("TableModel",),
+            "confide.learning.table_model": ("TableModel", "load_model"),
             "confide.learning.tables": ("Table",),
         },
     )

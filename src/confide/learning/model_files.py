@@ -8,9 +8,10 @@ tells a damaged file; who made it, only a signature would tell.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,12 +20,14 @@ from safetensors.numpy import save
 from confide import canonical
 from confide.computation import State, checked_state, state_hash
 from confide.errors import ConfideError, DataError
-from confide.learning.predictors import PREDICTORS
-from confide.learning.settings import read_table, table_settings
-from confide.learning.table_model import TableModel
+from confide.learning.predictors import PREDICTORS, Predictor
+from confide.learning.settings import Inputs, read_table, table_settings
 from confide.tables.schema import CONSTANT_PREFIX
 
-__all__ = ["load_model", "write_model"]
+if TYPE_CHECKING:
+    from confide.learning.table_model import TableModel
+
+__all__ = ["read_model", "write_model"]
 
 _FORMAT: Final = "confide model 1"
 _KEY: Final = "confide"
@@ -36,7 +39,7 @@ def write_model(model: TableModel, path: Path) -> None:
     """Writes a model, whole or not at all.
 
     Raises:
-        DataError: If the file cannot be written, or would be larger than `load_model` reads.
+        DataError: If the file cannot be written, or would be larger than `read_model` reads.
     """
     names = [n for n in model.state if n.startswith(CONSTANT_PREFIX)]
     arrays = {n: np.asarray(model.state[n], order="C") for n in (*names, *model.predictor.arrays)}
@@ -58,8 +61,12 @@ def write_model(model: TableModel, path: Path) -> None:
         raise DataError(f"cannot write the model {path}: {error.strerror}") from error
 
 
-def load_model(path: str | PathLike[str]) -> TableModel:
-    """Reads a model that `TableModel.save` wrote.
+Parts = tuple[Inputs, Predictor, State, Mapping[str, Any]]
+"""A model's table, predictor and state, and facts about it."""
+
+
+def read_model(path: str | PathLike[str]) -> Parts:
+    """Reads the parts of a model that `write_model` wrote.
 
     Raises:
         DataError: If the file cannot be read, is damaged, or is no model.
@@ -78,10 +85,10 @@ def load_model(path: str | PathLike[str]) -> TableModel:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{where} is no model of confide, or it is damaged") from None
-    return _model(where, text, arrays)
+    return _parts(where, text, arrays)
 
 
-def _model(where: Path, text: str, arrays: State) -> TableModel:
+def _parts(where: Path, text: str, arrays: State) -> Parts:
     try:
         written = json.loads(text) if len(text) <= _MAX_TEXT else None
     except (ValueError, RecursionError):
@@ -98,7 +105,7 @@ def _model(where: Path, text: str, arrays: State) -> TableModel:
         table = read_table(written["table"])
         (kind,) = kinds
         predictor = kind.read(written[kind.key], table)
-        return TableModel(table, predictor, checked_state(arrays), about=written["about"])
+        return table, predictor, checked_state(arrays), dict(written["about"])
     except (ConfideError, KeyError, ValueError, TypeError, IndexError) as error:
         raise DataError(f"{where} holds no model that this release knows: {error}") from None
 

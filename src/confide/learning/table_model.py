@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.computation import State
-from confide.errors import DataError, PlanError
+from confide.errors import ConfideError, DataError, PlanError
+from confide.learning.model_files import read_model, write_model
 from confide.learning.models.estimators import (
     LinearRegression,
     LogisticRegression,
@@ -24,7 +25,7 @@ from confide.learning.predictors import LinearPredictor, Predictor
 from confide.learning.settings import Inputs
 from confide.tables import Label, Schema, read_table
 
-__all__ = ["Estimator", "TableModel"]
+__all__ = ["Estimator", "TableModel", "load_model"]
 
 Reals = NDArray[np.float64]
 Estimator = LinearRegression | LogisticRegression | PoissonRegression | SoftmaxRegression
@@ -197,8 +198,6 @@ class TableModel:
         Raises:
             DataError: If it cannot be written.
         """
-        from confide.learning.model_files import write_model
-
         write_model(self, Path(path))
 
     def __repr__(self) -> str:
@@ -251,3 +250,16 @@ def _as_values(classes: tuple[str, ...]) -> NDArray[Any]:
         return np.array(classes, object)
     written = all(str(n) == c and abs(n) < 1 << 53 for n, c in zip(numbers, classes, strict=True))
     return np.array(numbers) if written else np.array(classes, object)
+
+
+def load_model(path: str | PathLike[str]) -> TableModel:
+    """Reads a model that `TableModel.save` wrote.
+
+    Raises:
+        DataError: If the file cannot be read, is damaged, or is no model.
+    """
+    table, predictor, state, about = read_model(path)
+    try:
+        return TableModel(table, predictor, state, about=about)
+    except (ConfideError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{path} holds no model that this release knows: {error}") from None

@@ -119,6 +119,9 @@ class Aggregator:
             round_ = Round(self.plan, opening.number, opening.attempt)
             register.claim(round_)
             register.consent(round_, opening.survivors)
+        last = (self._memory.number, self._memory.attempt)
+        if last > register.latest:
+            register.claim(Round(self.plan, *last))
         return register
 
     def __repr__(self) -> str:
@@ -161,6 +164,20 @@ class Aggregator:
                     "two sets of survivors: one of them is false, or two enclaves were run"
                 )
         return tuple(together)
+
+    def begin(self, round_: Round) -> None:
+        """Takes an attempt, before a message of it is opened.
+
+        It is sealed at once: an enclave that starts again from its state would otherwise open the
+        messages of the attempt a second time, and release another sum of them.
+
+        Raises:
+            ProtocolError: If it, or a later one, was taken before, or the round is spent.
+            VerificationError: If another instance goes on from the same state.
+        """
+        self.register.claim(round_)
+        self._memory.number, self._memory.attempt = round_.number, round_.attempt
+        self._save()
 
     def open(self, round_: Round, history: tuple[Opening, ...], opening: Opening) -> None:
         """Counts a sum as opened, before anybody is told of its survivors.

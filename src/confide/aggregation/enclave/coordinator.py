@@ -29,7 +29,7 @@ class EnclaveCoordinator:
     """See `confide.aggregation.session.CoordinatorSession`.
 
     Args:
-        round_: The attempt; it is claimed from the aggregator's register at once.
+        round_: The attempt; the aggregator takes it at once.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
         aggregator: What lives in the enclave.
@@ -54,7 +54,7 @@ class EnclaveCoordinator:
                 f"{round_.plan.short_hash}: launch another one"
             )
         known = aggregator.history(history)
-        aggregator.register.claim(round_)
+        aggregator.begin(round_)
         self._round, self._state_hash, self._invited = round_, state_hash, invited
         self._aggregator, self._history = aggregator, known
         self._claims: dict[str, Claims] = {}

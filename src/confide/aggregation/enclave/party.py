@@ -109,6 +109,7 @@ class EnclaveParty:
         said = self._round.read_announcement(message, "attested", most, signed=False)
         evidence, opening = fields_of(said, evidence=bytes, message=bytes)
         self._peer = self._relying.verify(evidence, expected_of(self._round.plan, self._nonce))
+        self._identity.witness.met(self._peer.claims.instance)
         # From here on the enclave announces, with the key that its evidence vouches for.
         inner = replace(self._round, announcer=self._peer.claims.signing_key)
         consents = consents_needed(inner.plan, inner.plan.min_survivors) > 0

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confide.cli.console import errors, output, plain
-from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_evidence, time_of
+from confide.cli.tee.evidence import (
+    SIMULATED,
+    hexadecimal,
+    read_collateral,
+    read_evidence,
+    time_of,
+    with_event_log,
+    with_gpus,
+)
 from confide.errors import AttestationError, DataError, Step
 
 if TYPE_CHECKING:
-    from confide.tee import Attestation, Binding, Expected
+    from datetime import datetime
+
+    from confide.tee import Attestation, Binding, Evidence, Expected
 
 __all__ = ["inspect", "show_policy", "verify"]
 
@@ -32,6 +42,12 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     at: Annotated[
         str | None, typer.Option(help="The time to verify at (ISO 8601, or seconds); now.")
     ] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="Of a TDX domain, as JSON, where it comes by itself.")
+    ] = None,
+    gpu: Annotated[
+        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+    ] = None,
     report_data: Annotated[
         str | None, typer.Option(help="What a document without claims must carry, in hex.")
     ] = None,
@@ -42,15 +58,21 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Verify evidence offline; the exit code is 0 only if every step holds."""
-    from confide.tee import Collateral, Evidence, read_policy, verify, verify_peer
+    from confide.tee import Evidence, read_policy, verify, verify_peer
 
     held: dict[Step, str] = {}
     attestation: Attestation | None = None
     failure: AttestationError | None = None
     policy = read_policy(policy_file)
+    if gpu is not None and policy.nvidia is None:
+        raise DataError(
+            "the policy asks for no GPU, so that what --gpu names would not be verified: add "
+            "[nvidia] to the policy, or leave --gpu out"
+        )
     try:
         evidence = Evidence.from_bytes(read_evidence(evidence_file))
-        given = Collateral.read(collateral or [])
+        evidence = with_gpus(with_event_log(evidence, event_log), gpu)
+        given = read_collateral(collateral)
         time = time_of(at)
         if evidence.claims is None:
             carried = _carried(report_data, nonce)
@@ -74,14 +96,38 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
         raise typer.Exit(failure.exit_code)
 
 
-def inspect(
+def inspect(  # noqa: PLR0917 - options, which are named where they are used
     evidence_file: EvidenceFile,
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
+    as_policy: Annotated[
+        bool,
+        typer.Option("--as-policy", help="Verify it, and print a policy that accepts it."),
+    ] = False,
+    collateral: Annotated[
+        list[Path] | None, typer.Option(help="For --as-policy, as `verify` takes it; repeatable.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="For --as-policy: the time (ISO 8601, or seconds); now.")
+    ] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="For --as-policy: of a TDX domain, as JSON.")
+    ] = None,
+    gpu: Annotated[
+        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+    ] = None,
+    simulated_root: Annotated[
+        Path | None, typer.Option(help="For --as-policy: a simulator's root, which you accept.")
+    ] = None,
 ) -> None:
-    """Say what evidence states, without verifying any of it."""
+    """Say what evidence states, without verifying any of it; or make a policy of it."""
     from confide.tee import Evidence, inspect, warnings
+    from confide.tee.nvidia import inspect_gpu
 
-    evidence = Evidence.from_bytes(read_evidence(evidence_file))
+    evidence = with_gpus(Evidence.from_bytes(read_evidence(evidence_file)), gpu)
+    if as_policy:
+        evidence = with_event_log(evidence, event_log)
+        _print_policy(evidence, collateral, time_of(at), simulated_root)
+        return
     platform, said = inspect(evidence.document)
     loud = warnings(evidence.document)
     claims = {
@@ -90,16 +136,38 @@ def inspect(
     }
     if as_json:
         stated = {"verified": False, "warnings": loud, "platform": platform.value, **said}
-        typer.echo(json.dumps({**stated, "claims": claims or None}, indent=1))
+        gpus = [inspect_gpu(gpu) for gpu in evidence.gpus]
+        beside = {"gpus": gpus} if gpus else {}
+        typer.echo(json.dumps({**stated, **beside, "claims": claims or None}, indent=1))
         return
     errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
     for warning in loud:
         errors.print(warning, style="bold white on red")
-    output.print(f"platform        {platform.value}", markup=False)
+    output.print(f"platform           {platform.value}", markup=False)
     for name, value in said.items():
-        output.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
+        output.print(f"{name:<18} {plain(value)}", soft_wrap=True)
+    for number, beside_it in enumerate(evidence.gpus):
+        for name, value in inspect_gpu(beside_it).items():
+            output.print(f"gpu{number}.{name:<13} {plain(value)}", soft_wrap=True)
     for name, claim in claims.items():
         output.print(f"claims.{name:<15} {plain(str(claim))}", soft_wrap=True)
+
+
+def _print_policy(
+    evidence: Evidence, collateral: list[Path] | None, at: datetime, root: Path | None
+) -> None:
+    from confide.tee import Roots, inspect
+    from confide.tee.policyfile import read_certificate
+    from confide.tee.starting_policy import starting_policy
+
+    simulator = None
+    if root is not None:
+        platform, _ = inspect(evidence.document)
+        simulator = str(root), Roots({platform: read_certificate(root)})
+        errors.print(SIMULATED, style="bold white on red")
+    typer.echo(
+        starting_policy(evidence, read_collateral(collateral), at, simulator=simulator), nl=False
+    )
 
 
 def show_policy(
