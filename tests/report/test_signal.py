@@ -82,9 +82,7 @@ class TestCells:
         assert "alone in one of the nodes and bins of the trees" in " ".join(str(report).split())
 
     def test_of_sums_with_noise_are_not(self):
-        plan = planned(
-            "trees", numbers_only(), label="ill", trees=2, privacy=cf.Epsilon(3.0)
-        ).plan
+        plan = planned("trees", numbers_only(), label="ill", trees=2, privacy=cf.Epsilon(3.0)).plan
         assert not views(plan).who_sees(what=What.CELLS)
 
     def test_of_sums_that_are_of_all_rows_are_not(self):

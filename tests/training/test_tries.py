@@ -100,7 +100,7 @@ class TestColumns:
     def test_texts_are_found_by_sums_with_noise(self):
         plan = planned("logistic", owners(), label="ill", privacy=cf.Epsilon(3.0)).plan
         assert [s.name for s in plan.stages] == ["vocabularies", "summaries", "training", "metrics"]
-        assert sum(s.budget for s in plan.stages) == pytest.approx(1)
+        assert sum(s.budget for s in plan.sum_stages) == pytest.approx(1)
 
     def test_missing_values_are_an_input_of_their_own(self):
         data = numbers_only()

@@ -112,7 +112,7 @@ def new_figure(columns: int) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise PlanError("pictures need matplotlib: pip install matplotlib") from None
+        raise PlanError("pictures need matplotlib: pip install 'confide[demo]'") from None
     return Figure(figsize=(4.6 * columns, 3.9), layout="constrained")
 
 
