@@ -13,7 +13,7 @@ from confide.errors import DataError, PlanError
 from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
-from confide.plan.codec import nearest
+from confide.plan.codec import nearest_column
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,7 +61,9 @@ def load_table(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise DataError("reading .parquet needs pyarrow: pip install 'confide[parquet]'") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        # The message of whoever failed to read it may quote a row.
+        reason = error.strerror if isinstance(error, OSError) else f"it is no {kind[1:]} table"
+        raise DataError(f"cannot read {path}: {reason}") from None
 
 
 def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
@@ -79,7 +81,7 @@ def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
     columns = {}
     for column in table.columns:
         if column not in rows:
-            raise DataError(f"{path} has no column {column!r}; {nearest(column, map(str, rows))}")
+            raise DataError(f"{path} has no column {column!r}; {nearest_column(column, rows)}")
         columns[column] = values = rows[column].to_numpy()
         if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
             raise DataError(f"{path} has column {column!r} with something else than finite numbers")

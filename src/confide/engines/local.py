@@ -205,6 +205,13 @@ def simulate(
         >>> float(run.state["total"])
         28.0
     """
+    if not isinstance(plan, Plan):
+        raise PlanError(f"plan is of type {type(plan).__name__}; make one by computation.plan(...)")
+    if not isinstance(data, Mapping):
+        raise DataError(
+            f"data is of type {type(data).__name__}; it takes a map of party names to their data, "
+            "as {'alder': frame, 'birch': other}"
+        )
     plan = plan.simulated()
     computations = _computations(plan, computation)
     _check_parties(plan, data)
