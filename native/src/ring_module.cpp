@@ -402,18 +402,15 @@ void expand_key(const Ring& self, Polys key, const Primes& rows, const nb::bytes
 }
 
 void encrypt_under(const Ring& self, Polys out, ConstPolys key, const Primes& key_rows,
-                   const nb::object& message, const Primes& rows, Word t) {
+                   const nb::object& message, const Primes& rows, const Primes& special, Word t) {
   check_rows(self, key_rows);
-  check_rows(self, rows);
+  check_rows(self, joined(rows, special));
   check(self, key, 2, key_rows.size());
   check(self, out, 2, rows.size());
-  require(rows.size() <= key_rows.size() && std::equal(rows.begin(), rows.end(), key_rows.begin()),
-          "the rows are the first of the public key's");
   checked_plain(t);
   const ConstPolys given = checked_message(self, message, rows);
   const Unlocked unlocked;
-  encrypt_publicly(self, out.data(), key.data(), key_rows.size(),
-                   data_of(given), rows, t);
+  encrypt_publicly(self, out.data(), key.data(), key_rows, data_of(given), rows, special, t);
 }
 
 using Entries = std::vector<Word>;
@@ -555,7 +552,7 @@ void define_ring(nb::module_& m) {
       .def("uniform", &expand, "out"_a.noconvert(), "rows"_a, "seed"_a, "first"_a = 0)
       .def("expand_key", &expand_key, "key"_a.noconvert(), "rows"_a, "seed"_a)
       .def("encrypt", &encrypt_under, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a,
-           "message"_a.none(), "rows"_a, "t"_a = 1);
+           "message"_a.none(), "rows"_a, "special"_a, "t"_a = 1);
 
   nb::class_<Secret>(m, "Secret", "A ternary secret, wiped when let go of.")
       .def(nb::init<const Ring&>(), "ring"_a, nb::keep_alive<1, 2>())

@@ -280,6 +280,10 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
   });
 }
 
+void wipe_kept(std::size_t words) {
+  wipe(kept_room(Use::kWhole, words), words * sizeof(Word));
+}
+
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g) {
   const auto& places = ring.places(g);
   const std::size_t n = ring.degree();

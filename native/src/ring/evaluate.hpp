@@ -77,6 +77,9 @@ void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& 
 void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows kept, Rows dropped,
            Word t);
 
+// Wipes the first words of what `lower` keeps between calls in this thread.
+void wipe_kept(std::size_t words);
+
 // X -> X^g of transformed polynomials. out is not x.
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g);
 

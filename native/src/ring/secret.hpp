@@ -73,8 +73,10 @@ class Secret {
   Scratch transformed_;  // modulo every prime of the ring
 };
 
-// (b·v + t·e0 + m, a·v + t·e1) for a public key (b, a) of the same rows or more. out is (2, rows, N).
-void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t key_rows,
-                      const Word* message, Rows rows, Word t);
+// An encryption of m under a public key (b, a): (b·v + t·e0, a·v + t·e1) modulo rows and special,
+// divided by the special primes' product, to which m is added. The division leaves only its own
+// rounding of the errors. The key has all of these rows, and perhaps more; out is (2, rows, N).
+void encrypt_publicly(const Ring& ring, Word* out, const Word* key, Rows key_rows,
+                      const Word* message, Rows rows, Rows special, Word t);
 
 }  // namespace confide::ring

@@ -9,11 +9,14 @@ others to see.
 from confide.he.ciphertext import Ciphertext
 from confide.he.context import Context
 from confide.he.engine import Engine, NativeEngine
+from confide.he.evaluating import evaluate
 from confide.he.evaluator import Evaluator
+from confide.he.inputs import Input, Shared
 from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+from confide.he.layout import Layout
 from confide.he.matrix import EncryptedMatrix
 from confide.he.parameters import Literal, Parameters, Scheme
-from confide.he.planner import Input, Plan, Shared, evaluate, plan
+from confide.he.planner import Plan, plan
 from confide.he.sealed import (
     SealedTable,
     SealedVector,
@@ -35,7 +38,7 @@ from confide.he.serial import (
     write_parameters,
 )
 from confide.he.transform import PlainMatrix
-from confide.he.vector import EncryptedVector
+from confide.he.vector import EncryptedVector, concatenate
 
 __all__ = [
     "Ciphertext",
@@ -46,6 +49,7 @@ __all__ = [
     "EvaluationKeys",
     "Evaluator",
     "Input",
+    "Layout",
     "Literal",
     "NativeEngine",
     "Parameters",
@@ -57,6 +61,7 @@ __all__ = [
     "SealedVector",
     "SecretKey",
     "Shared",
+    "concatenate",
     "decrypt_private",
     "decrypt_shared",
     "encrypt",
