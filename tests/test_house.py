@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,27 @@ def test_no_file_names_a_machine_or_a_registry():
         if text.encode() in path.read_bytes()
     ]
     assert found == []
+
+
+def test_every_file_of_tests_is_collected(pytestconfig):
+    """pytest passes over folders of some names, as `build` and `dist`, without a word."""
+    written = [path.relative_to(ROOT) for path in _files() if path.match("test_*.py")]
+    assert len(written) > 200
+    assert [path for path in written if not _is_collected(path, pytestconfig)] == []
+
+
+def test_a_file_that_is_not_collected_is_found(pytestconfig):
+    assert not _is_collected(Path("tests/tee/build/test_image.py"), pytestconfig)
+    assert not _is_collected(Path("benchmarks/test_speed.py"), pytestconfig)
+
+
+def _is_collected(path, config):
+    """Whether pytest finds a file of tests by itself, by its settings."""
+    passed_over = config.getini("norecursedirs")
+    folders = [parent.name for parent in path.parents if parent.name]
+    return any(
+        path.is_relative_to(Path(tests)) for tests in config.getini("testpaths")
+    ) and not any(fnmatch(folder, pattern) for folder in folders for pattern in passed_over)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src")))

@@ -8,6 +8,9 @@ import pytest
 
 import confide
 
+TOOLS = {"TYPE_CHECKING", "attach"}
+"""What a package imports to load its names lazily."""
+
 
 def _packages():
     yield confide
@@ -27,10 +30,10 @@ def _in_order(names):
 def _exported(package):
     public = {
         name
-        for name, value in vars(package).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        for name in dir(package)
+        if not name.startswith("_") and not isinstance(getattr(package, name), ModuleType)
     }
-    return public | ({"__version__"} & vars(package).keys())
+    return public - TOOLS | ({"__version__"} & vars(package).keys())
 
 
 @pytest.mark.parametrize("package", list(_packages()), ids=lambda package: package.__name__)

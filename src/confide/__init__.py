@@ -2,64 +2,69 @@
 
 A federated computation is a pair of pure functions over declared sums (`Computation`, or ready-made
 ones in `confide.learning`). A `Plan` says who runs it with whom, under which protection, against
-which threat. `views(plan)` says who will learn what, `estimate` what it costs, and `simulate` runs it.
+which threat. `views(plan)` says who will learn what, `estimate` what it costs, and `simulate` runs
+it.
 """
 
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
 from confide._version import __version__
-from confide.computation import Account, Computation, read_plan
-from confide.engines import Drop, EnclaveHost, Run, simulate
 from confide.errors import ConfideError
-from confide.learning import (
-    AdaptiveClip,
-    GeneralisedLinearModel,
-    LinearRegression,
-    LogisticRegression,
-    PoissonRegression,
-    SoftmaxRegression,
-    Table,
-    fed_avg,
-    fed_sgd,
-    fitted_estimator,
-    quality,
-    score_histogram,
-    trained_model,
-)
-from confide.learning.models import families as families
-from confide.plan import (
-    Adversary,
-    CentralNoise,
-    Clear,
-    Coordinator,
-    Corruption,
-    Enclave,
-    Encrypted,
-    FixedCrowd,
-    FullBatch,
-    Hardware,
-    Masked,
-    Neighbours,
-    NoiseShares,
-    NoNoise,
-    Norm,
-    OpenCrowd,
-    Party,
-    Plan,
-    PoissonSampling,
-    PublicValue,
-    Recipients,
-    Relation,
-    Release,
-    Rule,
-    Sum,
-    SumGroup,
-    Sums,
-    Task,
-    Threat,
-    Unit,
-)
-from confide.privacy.guarantee import Calibrated, guarantee, statement, with_noise
-from confide.privacy.ledger import Cap, Filter, Ledger
-from confide.report import CostLimits, estimate, views
+
+if TYPE_CHECKING:
+    from confide.computation import Account, Computation, read_plan
+    from confide.engines import Drop, EnclaveHost, Run, simulate
+    from confide.learning.algorithms.clipping import AdaptiveClip
+    from confide.learning.algorithms.fed_avg import fed_avg
+    from confide.learning.algorithms.fed_sgd import fed_sgd
+    from confide.learning.algorithms.score_histogram import score_histogram
+    from confide.learning.fitted import fitted_estimator, quality, trained_model
+    from confide.learning.models import (
+        GeneralisedLinearModel,
+        LinearRegression,
+        LogisticRegression,
+        PoissonRegression,
+        SoftmaxRegression,
+    )
+    from confide.learning.models import families as families
+    from confide.learning.tables import Table
+    from confide.plan import (
+        Adversary,
+        CentralNoise,
+        Clear,
+        Coordinator,
+        Corruption,
+        Enclave,
+        Encrypted,
+        FixedCrowd,
+        FullBatch,
+        Hardware,
+        Masked,
+        Neighbours,
+        NoiseShares,
+        NoNoise,
+        Norm,
+        OpenCrowd,
+        Party,
+        Plan,
+        PoissonSampling,
+        PublicValue,
+        Recipients,
+        Relation,
+        Release,
+        Rule,
+        Sum,
+        SumGroup,
+        Sums,
+        Task,
+        Threat,
+        Unit,
+    )
+    from confide.privacy.guarantee import Calibrated, guarantee, statement, with_noise
+    from confide.privacy.ledger import Cap, Filter, Ledger
+    from confide.report.estimate import CostLimits, estimate
+    from confide.report.views import views
 
 __all__ = [
     "Account",
@@ -125,3 +130,62 @@ __all__ = [
     "views",
     "with_noise",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.computation": ("Account", "Computation", "read_plan"),
+            "confide.engines": ("Drop", "EnclaveHost", "Run", "simulate"),
+            "confide.learning.algorithms.clipping": ("AdaptiveClip",),
+            "confide.learning.algorithms.fed_avg": ("fed_avg",),
+            "confide.learning.algorithms.fed_sgd": ("fed_sgd",),
+            "confide.learning.algorithms.score_histogram": ("score_histogram",),
+            "confide.learning.fitted": ("fitted_estimator", "quality", "trained_model"),
+            "confide.learning.models": (
+                "GeneralisedLinearModel",
+                "LinearRegression",
+                "LogisticRegression",
+                "PoissonRegression",
+                "SoftmaxRegression",
+                "families",
+            ),
+            "confide.learning.tables": ("Table",),
+            "confide.plan": (
+                "Adversary",
+                "CentralNoise",
+                "Clear",
+                "Coordinator",
+                "Corruption",
+                "Enclave",
+                "Encrypted",
+                "FixedCrowd",
+                "FullBatch",
+                "Hardware",
+                "Masked",
+                "Neighbours",
+                "NoiseShares",
+                "NoNoise",
+                "Norm",
+                "OpenCrowd",
+                "Party",
+                "Plan",
+                "PoissonSampling",
+                "PublicValue",
+                "Recipients",
+                "Relation",
+                "Release",
+                "Rule",
+                "Sum",
+                "SumGroup",
+                "Sums",
+                "Task",
+                "Threat",
+                "Unit",
+            ),
+            "confide.privacy.guarantee": ("Calibrated", "guarantee", "statement", "with_noise"),
+            "confide.privacy.ledger": ("Cap", "Filter", "Ledger"),
+            "confide.report.estimate": ("CostLimits", "estimate"),
+            "confide.report.views": ("views",),
+        },
+    )

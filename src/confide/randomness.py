@@ -16,7 +16,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from confide.canonical import encode
-from confide.errors import ProtocolError
+from confide.process_bound import ProcessBound
 
 __all__ = [
     "SEED_BYTES",
@@ -49,7 +49,7 @@ class SystemRandom:
         return "SystemRandom()"
 
 
-class SecretStream:
+class SecretStream(ProcessBound, what="a secret stream"):
     """A secret seed of the operating system, expanded by AES-256 in counter mode.
 
     One attempt of one party draws all its secrets from one seed, so that a party that was stopped
@@ -64,12 +64,10 @@ class SecretStream:
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed of {len(seed)} bytes; it takes {SEED_BYTES}")
         self._stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
-        self._process = os.getpid()
 
     def bytes(self, count: int) -> bytes:
         """Returns the next `count` bytes of the stream."""
-        if os.getpid() != self._process:
-            raise ProtocolError("a secret stream in a forked process: it would repeat its bytes")
+        self.check_process()
         return self._stream.update(bytes(count))
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import confide as package
+from confide.cli.commands import COMMANDS, command
 from confide.errors import PlanError
 
 PROGRAM = "from confide.cli import main; main()"
@@ -72,3 +73,22 @@ class TestMain:
         assert done.err.startswith("Usage: confide")
         assert done.err.count("Error: ") == 1
         assert message in done.err
+
+
+class TestCommands:
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_say_of_themselves_what_the_list_says_of_them(self, name):
+        """The list is shown without importing them."""
+        assert command(name).help == COMMANDS[name]
+
+    def test_are_listed_in_the_help(self, confide):
+        done = confide("--help")
+        assert done.code == 0
+        for name, line in COMMANDS.items():
+            assert f"  {name} " in done.out
+            assert line[:40] in done.out
+
+    def test_are_suggested_for_what_is_none(self, confide):
+        done = confide("simulat")
+        assert done.code == 2
+        assert "Did you mean 'simulate'?" in done.err

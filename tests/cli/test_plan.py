@@ -185,7 +185,7 @@ class TestQuote:
 
     @pytest.mark.parametrize(
         ("option", "message"),
-        [("--max-bytes", "bytes per party, the budget is 10"), ("--max-seconds", "the budget is")],
+        [("--max-bytes", "and the limit is 10"), ("--max-seconds", "and the limit is")],
     )
     def test_refuses_what_exceeds_the_budget(self, refused, option, message):
         limit = "10" if option == "--max-bytes" else "1e-9"

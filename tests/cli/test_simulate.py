@@ -55,7 +55,7 @@ class TestSimulate:
         done = confide("simulate", "plan.toml", *data())
         assert f"test (plan {plan.short_hash}…)" in done.out
         assert "bytes out" in done.out
-        assert "2/2" in done.err
+        assert done.err == "rounds: 2 of 2\n"
         assert "2/2" not in done.out
 
     def test_shows_the_first_and_the_last_of_many_rounds(self, confide, folder):

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from confide.cli.main import app
+from confide.cli.commands import app
 from confide.errors import ConfideError, DataError, PrivacyBudgetError, ProtocolError
 from confide.plan import Unit
 from confide.privacy.ledger import Cap, Filter, Ledger

@@ -16,7 +16,7 @@ from confide.noise import Backend, DiscreteGaussian, DiscreteLaplace, backend
 from confide.noise.table import table_of
 from confide.randomness import InsecureReplayableRandom, SystemRandom
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 INSTALLED = backend() is Backend.KERNEL
 needs_kernel = pytest.mark.skipif(not INSTALLED, reason="confide-native is not installed")
 

@@ -10,8 +10,10 @@ from confide.plan import (
     Adversary,
     CentralNoise,
     Code,
+    Condition,
     Corruption,
     Exchange,
+    Form,
     Masked,
     Message,
     MessageForm,
@@ -21,11 +23,15 @@ from confide.plan import (
     Party,
     Plan,
     Role,
+    Standing,
+    Subject,
     SumGroup,
     Sums,
     Task,
     Threat,
-    sights,
+    Verdict,
+    What,
+    exposures,
 )
 
 HONEST, CURIOUS, MALICIOUS = Corruption
@@ -90,6 +96,18 @@ def against(**adversary):
 def finding(plan, attack):
     (found,) = [f for f in plan.findings if f.attack == attack]
     return found
+
+
+def in_every_run(plan, observer, value=None):
+    """What an observer sees of messages, without lying."""
+    return [
+        e
+        for e in exposures(plan)
+        if e.observer.name == observer
+        and e.condition is Condition.EVERY_RUN
+        and e.what is not What.METADATA
+        and value in {None, e.value}
+    ]
 
 
 class TestMessages:
@@ -243,7 +261,7 @@ class TestConfidentiality:
     def test_an_evaluator_sees_ciphertexts_only(self):
         plan = make_plan()
         assert finding(plan, "read another's data").outcome is Outcome.DEFEATED
-        assert not any(s.opened for s in sights(plan.stage) if s.observer == B)
+        assert {e.form for e in in_every_run(plan, B)} == {Form.CIPHERTEXT, Form.PUBLIC_KEY}
 
     @pytest.mark.parametrize(
         "threat",
@@ -266,9 +284,9 @@ class TestConfidentiality:
         with pytest.raises(PlanError, match="read another's data"):
             make_plan(make_exchange(key, rows))
         plan = make_plan(make_exchange(key, rows), threat=against())
-        assert [s.opened for s in sights(plan.stage) if (s.observer, s.message) == (B, "rows")] == [
-            True
-        ]
+        (seen,) = in_every_run(plan, B, value="rows")
+        assert (seen.form, seen.observer.standing) == (Form.PLAINTEXT, Standing.TRUSTED)
+        assert seen.guarantee.unit is Verdict.NOT_PRIVATE
 
     def test_parties_of_one_owner_may_read_each_others(self):
         parties = (replace(PARTIES[0], group="firm"), replace(PARTIES[1], group="firm"))
@@ -370,38 +388,91 @@ class TestConfidentiality:
         assert make_plan(threat=threat).findings
 
 
-class TestSights:
-    def test_each_observer_of_each_message(self):
-        seen = sights(make_exchange(rounds=3))
-        assert len(seen) == 3 * 4
-        assert {s.observer for s in seen} == {A, B, "coordinator", "network"}
-        assert {s.times for s in seen} == {3}
+class TestExposures:
+    TOLD = make_exchange(KEY, ROWS, SCORES, TOLD)
+    TRUSTING = against(network=MALICIOUS)
+
+    def test_each_observer_has_each_message_once(self):
+        plan = make_plan(make_exchange(rounds=3))
+        for observer in (A, B, "coordinator", "network"):
+            seen = in_every_run(plan, observer)
+            assert [e.value for e in seen] == ["public key", "rows", "scores"]
+            assert {e.when for e in seen} == {"in each of 3 rounds"}
+            assert {e.stage for e in seen} == {0}
 
     def test_who_reads_what(self):
+        plan = make_plan(self.TOLD, threat=self.TRUSTING)
         read = {
-            (s.observer, s.message)
-            for s in sights(make_exchange(KEY, ROWS, SCORES, TOLD))
-            if s.opened
+            (e.observer.name, e.value)
+            for e in exposures(plan)
+            if e.form in {Form.PLAINTEXT, Form.RESULT} and e.condition is Condition.EVERY_RUN
         }
         assert read == {
             (A, "rows"), (A, "scores"), (A, "told"), (B, "told"), ("coordinator", "told"),
         }  # fmt: skip
 
+    def test_data_of_its_own_are_its_own(self):
+        (rows,) = in_every_run(make_plan(), A, "rows")
+        assert (rows.what, rows.of) == (What.OWN_DATA, Subject.ITSELF)
+
     def test_forms_name_the_keys_holder(self):
-        (rows,) = [
-            s for s in sights(make_exchange()) if (s.observer, s.message) == ("coordinator", "rows")
-        ]
-        assert rows.form == f"a ciphertext under the key of {A}, seemingly uniform"
-        assert rows.of == (A,)
-        assert f"the secret key leaving {A}" in rows.voided_by
+        (rows,) = in_every_run(make_plan(), "coordinator", "rows")
+        assert rows.detail == f"a ciphertext under the key of {A}, seemingly uniform"
+        assert (rows.of, rows.whose) == (Subject.NAMED, (A,))
+        assert f"the secret key leaving {A}" in rows.assumption
+        assert rows.guarantee.unit is Verdict.HIDDEN
 
     def test_the_channel_protects_what_is_in_clear(self):
-        (told,) = [
-            s for s in sights(make_exchange(KEY, ROWS, SCORES, TOLD))
-            if (s.observer, s.message) == ("network", "told")
-        ]  # fmt: skip
-        assert "TLS" in told.voided_by
-        assert not told.opened
+        plan = make_plan(self.TOLD, threat=self.TRUSTING)
+        (told,) = in_every_run(plan, "network", "told")
+        assert "TLS" in told.assumption
+        assert told.form is Form.SEALED
+        assert told.guarantee.unit is Verdict.HIDDEN
+
+    def test_concern_the_parties_they_name(self):
+        seen = exposures(make_plan(make_exchange(), sums(), parties=PARTIES[:7]))
+        of_exchange = [e for e in seen if e.stage == 0]
+        assert any(e.concerns(A) for e in of_exchange)
+        assert not any(e.concerns(PARTIES[5].name) for e in of_exchange)
+        assert any(e.concerns(PARTIES[5].name) for e in seen if e.stage == 1)
+
+    def test_name_their_stage_beside_others(self):
+        stages = sums(name="first", budget=0.5), make_exchange(), sums(name="last", budget=0.5)
+        plan = make_plan(*stages, parties=PARTIES[:7])
+        whens = {e.stage: e.when for e in exposures(plan) if e.what is What.SUMS}
+        assert whens == {0: "once of stage 'first'", 2: "once of stage 'last'"}
+        (rows,) = in_every_run(plan, B, "rows")
+        assert (rows.stage, rows.when) == (1, "once of stage 'exchange'")
+
+    @pytest.mark.parametrize("parties", Corruption)
+    @pytest.mark.parametrize("evaluator", Corruption)
+    def test_say_by_cheating_what_findings_report(self, parties, evaluator):
+        """A key holder that lies has the model; an evaluator that lies has a bit a round."""
+        threat = against(
+            colluding_parties=int(parties.corrupt), parties=parties, evaluator=evaluator
+        )
+        plan = make_plan(threat=threat)
+        lied = {e.observer.name for e in exposures(plan) if e.condition is Condition.BY_CHEATING}
+        model = "one round is enough" in finding(plan, "model from its results").reason
+        replaced = finding(plan, "another ciphertext in the place of a result").outcome
+        assert (A in lied) is model
+        assert (B in lied) is (replaced is Outcome.REPORTED)
+
+    def test_who_pools_key_and_ciphertext_is_beyond_the_threat(self):
+        key = message(
+            "public-key", MessageForm.PUBLIC_KEY, sender="judge", receiver="owner", key="judge"
+        )
+        exchange = make_exchange(
+            key,
+            replace(ROWS, key="judge"),
+            parties=(A, B, C),
+            named=("owner", "evaluator", "judge"),
+        )
+        plan = make_plan(exchange, parties=PARTIES[:3], threat=against(colluding_parties=1))
+        (pooled,) = [e for e in exposures(plan) if e.condition is Condition.BEYOND]
+        assert pooled.observer.standing is Standing.BEYOND
+        assert (pooled.form, pooled.whose) == (Form.PLAINTEXT, (A,))
+        assert {C, B} <= set(pooled.observer.name.replace(",", "").split())
 
 
 def test_simulated_parties_hold_roles():

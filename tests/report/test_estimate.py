@@ -265,7 +265,7 @@ class TestBudget:
         with pytest.raises(CostError) as caught:
             estimate(plan, sizes_of(plan), limits=CostLimits(**{name: 0.999 * value}))
         assert f"the plan takes {value:,.6g} {name.replace('_', ' ')}" in str(caught.value)
-        assert f"budget is {0.999 * value:,.6g}" in str(caught.value)
+        assert f"limit is {0.999 * value:,.6g}" in str(caught.value)
 
     def test_of_zero_is_a_limit_and_of_none_is_not(self):
         sizes = sizes_of(plan_of())
@@ -276,7 +276,7 @@ class TestBudget:
     @pytest.mark.parametrize("limit", [float("nan"), -1])
     @pytest.mark.parametrize("name", LIMITS)
     def test_that_limits_nothing_is_refused(self, name, limit):
-        with pytest.raises(PlanError, match=f"budget {name} is {limit}; it is at least 0"):
+        with pytest.raises(PlanError, match=f"limit {name} is {limit}; it is at least 0"):
             CostLimits(**{name: limit})
 
 

@@ -6,7 +6,19 @@ import pytest
 from tests.exchange.scores import EVALUATOR, OWNER, Table, declared, plan_of
 from tests.plan.examples import make_sum
 
-from confide.plan import Code, NoiseShares, Party, Plan, SumGroup, Sums, Task
+from confide.plan import (
+    Code,
+    Condition,
+    Form,
+    NoiseShares,
+    Party,
+    Plan,
+    SumGroup,
+    Sums,
+    Task,
+    Verdict,
+    What,
+)
 from confide.report import views
 from confide.report.document import to_json, views_html
 
@@ -34,11 +46,30 @@ def test_there_is_a_view_of_each_observer():
 
 
 @pytest.mark.parametrize("observer", [EVALUATOR, "coordinator", "network"])
-def test_nobody_but_the_owner_reads_anything(observer):
-    for value, observation in seen(REPORT, observer).items():
-        keys = "nobody" in value
-        assert ("ciphertext" if not keys else "key") in observation.form
+def test_nobody_but_the_owner_reads_anything_without_cheating(observer):
+    found = [o for o in REPORT.view(observer).observations if o.condition is Condition.EVERY_RUN]
+    assert len(found) == 4
+    for observation in found:
+        assert "ciphertext" in observation.form or "key" in observation.form
         assert "ring-LWE" in observation.voided_by
+        assert observation.privacy == "nothing to bound"
+
+
+def test_one_question_is_asked_of_sums_and_exchanges():
+    report = views(mixed())
+    of_model = report.who_sees(party=EVALUATOR, form=Form.RESULT, what=What.RESULT)
+    assert [(e.observer.name, e.stage) for e in of_model] == [(OWNER, 1)]
+    hidden = report.who_sees(party=OWNER, form=Form.CIPHERTEXT)
+    assert {e.observer.name for e in hidden} >= {EVALUATOR, "coordinator", "network"}
+    assert {e.stage for e in report.who_sees(party=OWNER)} == {None, 0, 1}
+    assert {e.stage for e in report.who_sees(party="cedar")} == {None, 0}
+
+
+def test_the_verdict_counts_what_results_tell():
+    record, party = views(mixed()).verdicts
+    assert (record.verdict, party.verdict) == (Verdict.NOT_PRIVATE, Verdict.NOT_PRIVATE)
+    assert OWNER in record.against
+    assert record.statement is not None  # The sums beside it are as private as they were.
 
 
 def test_the_owner_reads_its_scores():
@@ -67,10 +98,11 @@ def test_sums_and_exchanges_stand_in_one_report():
     plan = mixed()
     report, of_sums = views(plan), views(plan.sums_part)
     assert [v.observer for v in report.views] == [v.observer for v in of_sums.views]
-    both = report.view(OWNER).observations
-    assert both[: len(of_sums.view(OWNER).observations)] == of_sums.view(OWNER).observations
-    assert len(both) == len(of_sums.view(OWNER).observations) + 4
-    assert report.view("cedar") == of_sums.view("cedar")
+    for observer in (OWNER, "cedar"):
+        both, alone = report.view(observer).observations, of_sums.view(observer).observations
+        assert [o.form for o in both[: len(alone)]] == [o.form for o in alone]
+        assert len(both) == len(alone) + (5 if observer == OWNER else 0)
+        assert report.view(observer).statement == of_sums.view(observer).statement
     assert report.sums == of_sums.sums
     assert report.noise == of_sums.noise
 

@@ -83,8 +83,9 @@ void centred_binomial(std::span<std::int8_t> out, Stream& stream) {
     stream.fill(words);
     const std::size_t many = std::min(Stream::kWords, out.size() - start);
     for (std::size_t i = 0; i < many; ++i)
-      out[start + i] = static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
-                                                static_cast<int>(ones((words[i] >> kCoins) & kMask)));
+      out[start + i] =
+          static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
+                                   static_cast<int>(ones((words[i] >> kCoins) & kMask)));
   }
   wipe(words, sizeof(words));
 }
@@ -97,7 +98,8 @@ Secret::Secret(const Ring& ring)
 }
 
 Secret::Secret(const Ring& ring, std::span<const std::int8_t> coefficients)
-    : ring_(ring), coefficients_(coefficients.begin(), coefficients.end()),
+    : ring_(ring),
+      coefficients_(coefficients.begin(), coefficients.end()),
       transformed_(ring.size() * ring.degree()) {
   bool sound = coefficients.size() == ring.degree();
   for (const std::int8_t c : coefficients) sound &= (c >= -1) & (c <= 1);

@@ -30,7 +30,8 @@ void centred_binomial(std::span<std::int8_t> out, Stream& stream);
 // Small numbers as residues modulo one prime.
 void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime);
 
-// The second polynomials of a switching key, from the seed that made it: key is (digits, 2, rows, N).
+// The second polynomials of a switching key, from the seed that made it: key is (digits, 2, rows,
+// N).
 void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows rows,
                           const Seed& seed);
 

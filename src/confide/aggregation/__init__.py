@@ -1,26 +1,31 @@
 """Aggregation: interpreters of a bounded sum that agree bit for bit."""
 
-from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify_receipts
-from confide.aggregation.encoding import Accumulator, Integers, decode
-from confide.aggregation.envelope import Round
-from confide.aggregation.modular import Layout
-from confide.aggregation.register import LedgerRegister, RoundRegister
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
 from confide.aggregation.release import release
-from confide.aggregation.rounds import (
-    Traffic,
-    coordinator_session,
-    message_kinds,
-    party_session,
-    run_round,
-)
-from confide.aggregation.session import (
-    Announcer,
-    Contribution,
-    CoordinatorSession,
-    Identity,
-    PartySession,
-    RoundResult,
-)
+
+if TYPE_CHECKING:
+    from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify_receipts
+    from confide.aggregation.encoding import Accumulator, Integers, decode
+    from confide.aggregation.envelope import Round
+    from confide.aggregation.modular import Layout
+    from confide.aggregation.register import LedgerRegister, RoundRegister
+    from confide.aggregation.rounds import (
+        Traffic,
+        coordinator_session,
+        message_kinds,
+        party_session,
+        run_round,
+    )
+    from confide.aggregation.session import (
+        Announcer,
+        Contribution,
+        CoordinatorSession,
+        Identity,
+        PartySession,
+        RoundResult,
+    )
 
 __all__ = [
     "Accumulator",
@@ -47,3 +52,35 @@ __all__ = [
     "run_round",
     "verify_receipts",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.aggregation.enclave": (
+                "Aggregator",
+                "Receipt",
+                "check_chain",
+                "verify_receipts",
+            ),
+            "confide.aggregation.encoding": ("Accumulator", "Integers", "decode"),
+            "confide.aggregation.envelope": ("Round",),
+            "confide.aggregation.modular": ("Layout",),
+            "confide.aggregation.register": ("LedgerRegister", "RoundRegister"),
+            "confide.aggregation.rounds": (
+                "Traffic",
+                "coordinator_session",
+                "message_kinds",
+                "party_session",
+                "run_round",
+            ),
+            "confide.aggregation.session": (
+                "Announcer",
+                "Contribution",
+                "CoordinatorSession",
+                "Identity",
+                "PartySession",
+                "RoundResult",
+            ),
+        },
+    )

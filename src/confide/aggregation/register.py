@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from confide.errors import ProtocolError
 from confide.plan.exchange import Exchange
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
-from confide.privacy.ledger import Ledger
 from confide.privacy.ledger.rounds import Attempt, Rounds
+
+if TYPE_CHECKING:
+    from confide.privacy.ledger import Ledger
 
 __all__ = ["LedgerRegister", "RoundRegister"]
 

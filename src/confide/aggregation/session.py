@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -26,7 +26,9 @@ from confide.aggregation.witness import Witness
 from confide.plan.openings import Opening
 from confide.plan.parties import COORDINATOR, simulation_key
 from confide.randomness import SecureRandom, SystemRandom
-from confide.tee.relying import RelyingParty
+
+if TYPE_CHECKING:
+    from confide.tee.relying import RelyingParty
 
 __all__ = ["Announcer", "CoordinatorSession", "Identity", "PartySession", "RoundResult"]
 

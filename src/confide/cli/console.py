@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 __all__ = ["errors", "output", "plain", "progress", "state"]
 
 output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+Report = Callable[[str, int, int], None]
+
+_SILENCE: Final = 10.0
+"""Seconds after which long work says in a file how far it is."""
 
 
 @dataclass
@@ -39,12 +38,29 @@ def plain(text: str) -> str:
     )
 
 
+def progress() -> AbstractContextManager[Report]:
+    """Progress on the error stream, for each label: call with (label, done, of).
+
+    In a terminal there are bars, one for each label. In a file there is a line for each label when
+    it is done, and for long work a line every ten seconds.
+    """
+    return _bars() if errors.is_terminal else _lines()
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars on the error stream, one for each label: call with (label, done, of)."""
+def _bars() -> Iterator[Report]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     bars = Progress(
-        TextColumn("{task.description:<42}"),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description:<36}"),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=errors,
@@ -62,3 +78,16 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     finally:
         if tasks:  # without, stopping would write an empty line before an error
             bars.stop()
+
+
+@contextmanager
+def _lines() -> Iterator[Report]:
+    said = time.monotonic()
+
+    def report(label: str, done: int, of: int) -> None:
+        nonlocal said
+        if done == of or time.monotonic() - said > _SILENCE:
+            errors.print(f"{plain(label)}: {done} of {of}", soft_wrap=True)
+            said = time.monotonic()
+
+    yield report

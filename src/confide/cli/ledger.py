@@ -28,6 +28,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Say what data have lost, set caps on it, and check the record.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 

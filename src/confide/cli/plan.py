@@ -25,7 +25,10 @@ from confide.report import CostLimits, estimate, to_json, views, views_html
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Make, read and question plans.", no_args_is_help=True, rich_markup_mode=None
+    help="Make, read and question plans.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")]

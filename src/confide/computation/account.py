@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confide.errors import DataError
+from confide.errors import DataError, LedgerError
 from confide.plan import CentralNoise, FullBatch, NoNoise, Plan
 from confide.privacy.guarantee import guarantee
+from confide.process_bound import ProcessBound
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -72,7 +73,12 @@ class _Request:
     closeness: float = 0.0
 
 
-class Charges:
+class Charges(
+    ProcessBound,
+    what="the open charges of a run",
+    instead="open the ledger again",
+    error=LedgerError,
+):
     """The open charges of one party in one run.
 
     Args:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from confide.aggregation import (
@@ -27,12 +26,15 @@ from confide.plan.codec import nearest
 from confide.privacy.federation import draw_batch, draw_noise
 from confide.randomness import SecureRandom, public_generator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["Columns", "DataSource", "Participant", "next_state"]
 
-Columns = Mapping[str, Any] | pd.DataFrame
+Columns: TypeAlias = "Mapping[str, Any] | pd.DataFrame"
 """One party's rows by column: a data frame, or a map from names to arrays of one length."""
 
-DataSource = Columns | Callable[[], Columns]
+DataSource: TypeAlias = "Columns | Callable[[], Columns]"
 """A party's columns, or a function that loads them when they are needed."""
 
 
@@ -209,7 +211,7 @@ class Participant:
             return False
         data = self._load()
         persons = self._computation.person_column
-        units = pd.Series(data[persons]).nunique() if persons else _rows(data)
+        units = _distinct(data[persons])[1] if persons else _rows(data)
         return bool(units >= min(s.capacity for s in self._plan.sums.sums))
 
     def _batch(self, data: Data, room: int, random: SecureRandom) -> NDArray[np.intp]:
@@ -223,7 +225,7 @@ class Participant:
             return rows[:room] if plan.sums.unit is Unit.RECORD else rows
         unit_of_row = rows
         if persons := self._computation.person_column:
-            unit_of_row, _ = pd.factorize(data[persons])
+            unit_of_row, _ = _distinct(data[persons])
         counted = int(unit_of_row.max()) + 1
         drawn = draw_batch(plan, min(counted, room), random)
         beyond = np.zeros(max(0, counted - room), np.bool_)
@@ -278,6 +280,8 @@ class Participant:
         """A row about nobody could be about anybody, and one person would count as two."""
         if values.ndim != 1:
             raise DataError(f"{self} has column {column!r} of {values.ndim} axes; persons take one")
+        import pandas as pd
+
         missing = pd.isna(values)
         if missing.any():
             raise DataError(
@@ -322,3 +326,11 @@ def _mapping(given: object) -> Mapping[str, Any]:
 
 def _rows(data: Data) -> int:
     return len(next(iter(data.values()))) if data else 0
+
+
+def _distinct(values: np.ndarray[Any, Any]) -> tuple[NDArray[np.intp], int]:
+    """The number of each row's value, counted in order of appearance, and how many there are."""
+    import pandas as pd
+
+    numbers, found = pd.factorize(values)
+    return numbers, len(found)

@@ -13,9 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from confide.aggregation import Aggregator, Identity, Receipt, Round, RoundResult, Traffic
 from confide.aggregation.rounds import MESSAGE_KINDS, message_kinds
@@ -46,6 +44,9 @@ from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
 
@@ -120,6 +121,8 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """The rounds as a data frame, indexed by round."""
+        import pandas as pd
+
         return pd.DataFrame(self.rounds).set_index("round")
 
 
@@ -171,7 +174,8 @@ def simulate(
         PlanError: If the plan is not for the computation, or asks for what this release lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan allows.
-        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or charged.
+        PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or
+            charged.
         ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
             computed or charged.
 

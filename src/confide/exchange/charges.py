@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from confide.computation import Account
-from confide.plan import Exchange, Plan, sights
+from confide.plan import Condition, Exchange, Form, Plan, What, exchange_exposures
 
 if TYPE_CHECKING:
     from confide.privacy.ledger import Reservation
 
 __all__ = ["charged"]
+
+_OF_DATA: Final = frozenset({What.CONTRIBUTION, What.RESULT})
+_READABLE: Final = frozenset({Form.PLAINTEXT, Form.RESULT})
 
 
 @contextmanager
@@ -50,7 +53,7 @@ def _reserved(
 ) -> Iterator[Reservation]:
     from dp_accounting import NonPrivateDpEvent, NoOpDpEvent
 
-    read, sealed = _observers(exchange, party)
+    read, sealed = _observers(plan, exchange, party)
     for observers, event in ((read, NonPrivateDpEvent()), (sealed, NoOpDpEvent())):
         if observers:
             reservation = account.ledger.reserve(
@@ -73,8 +76,15 @@ def _settle(reservation: Reservation, rounds: int) -> None:
         reservation.commit()
 
 
-def _observers(exchange: Exchange, party: str) -> tuple[set[str], set[str]]:
+def _observers(plan: Plan, exchange: Exchange, party: str) -> tuple[set[str], set[str]]:
     """Who else reads something that is computed from a party's data, and who sees it encrypted."""
-    seen = [s for s in sights(exchange) if party in s.of and s.observer not in {party, "network"}]
-    read = {sight.observer for sight in seen if sight.opened}
-    return read, {sight.observer for sight in seen} - read
+    seen = [
+        e
+        for e in exchange_exposures(plan, plan.stages.index(exchange))
+        if party in e.whose
+        and e.what in _OF_DATA
+        and e.condition is Condition.EVERY_RUN
+        and not (e.observer.network or e.observer.party == party)
+    ]
+    read = {e.observer.name for e in seen if e.form in _READABLE}
+    return read, {e.observer.name for e in seen} - read

@@ -6,39 +6,44 @@ calls `Plan.run` or `evaluate` and sees ciphertexts alone; the key holder decryp
 others to see.
 """
 
-from confide.he.ciphertext import Ciphertext
-from confide.he.context import Context
-from confide.he.engine import Engine, NativeEngine
-from confide.he.evaluating import evaluate
-from confide.he.evaluator import Evaluator
-from confide.he.inputs import Input, Shared
-from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
-from confide.he.layout import Layout
-from confide.he.matrix import EncryptedMatrix
-from confide.he.parameters import Literal, Parameters, Scheme
-from confide.he.planner import Plan, plan
-from confide.he.sealed import (
-    SealedTable,
-    SealedVector,
-    decrypt_private,
-    decrypt_shared,
-    encrypt,
-    encrypt_columns,
-)
-from confide.he.serial import (
-    export_secret_key,
-    import_secret_key,
-    read_ciphertext,
-    read_evaluation_keys,
-    read_parameters,
-    read_public_key,
-    read_table,
-    read_vector,
-    write,
-    write_parameters,
-)
-from confide.he.transform import PlainMatrix
-from confide.he.vector import EncryptedVector, concatenate
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.he.ciphertext import Ciphertext
+    from confide.he.context import Context
+    from confide.he.engine import Engine, NativeEngine
+    from confide.he.evaluating import evaluate
+    from confide.he.evaluator import Evaluator
+    from confide.he.inputs import Input, Shared
+    from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+    from confide.he.layout import Layout
+    from confide.he.matrix import EncryptedMatrix
+    from confide.he.parameters import Literal, Parameters, Scheme
+    from confide.he.planner import Plan, plan
+    from confide.he.sealed import (
+        SealedTable,
+        SealedVector,
+        decrypt_private,
+        decrypt_shared,
+        encrypt,
+        encrypt_columns,
+    )
+    from confide.he.serial import (
+        export_secret_key,
+        import_secret_key,
+        read_ciphertext,
+        read_evaluation_keys,
+        read_parameters,
+        read_public_key,
+        read_table,
+        read_vector,
+        write,
+        write_parameters,
+    )
+    from confide.he.transform import PlainMatrix
+    from confide.he.vector import EncryptedVector, concatenate
 
 __all__ = [
     "Ciphertext",
@@ -79,3 +84,43 @@ __all__ = [
     "write",
     "write_parameters",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.he.ciphertext": ("Ciphertext",),
+            "confide.he.context": ("Context",),
+            "confide.he.engine": ("Engine", "NativeEngine"),
+            "confide.he.evaluating": ("evaluate",),
+            "confide.he.evaluator": ("Evaluator",),
+            "confide.he.inputs": ("Input", "Shared"),
+            "confide.he.keys": ("EvaluationKeys", "PublicKey", "SecretKey"),
+            "confide.he.layout": ("Layout",),
+            "confide.he.matrix": ("EncryptedMatrix",),
+            "confide.he.parameters": ("Literal", "Parameters", "Scheme"),
+            "confide.he.planner": ("Plan", "plan"),
+            "confide.he.sealed": (
+                "SealedTable",
+                "SealedVector",
+                "decrypt_private",
+                "decrypt_shared",
+                "encrypt",
+                "encrypt_columns",
+            ),
+            "confide.he.serial": (
+                "export_secret_key",
+                "import_secret_key",
+                "read_ciphertext",
+                "read_evaluation_keys",
+                "read_parameters",
+                "read_public_key",
+                "read_table",
+                "read_vector",
+                "write",
+                "write_parameters",
+            ),
+            "confide.he.transform": ("PlainMatrix",),
+            "confide.he.vector": ("EncryptedVector", "concatenate"),
+        },
+    )

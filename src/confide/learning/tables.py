@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from confide.computation import Columns
 from confide.errors import PlanError
 from confide.plan.codec import nearest
+
+if TYPE_CHECKING:
+    from confide.computation import Columns
 
 __all__ = ["Table"]
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
+from confide.process_bound import ProcessBound
 from confide.randomness import SEED_BYTES, SecureRandom
 
 __all__ = ["KeyStream"]
@@ -24,7 +25,7 @@ _MOST_WORDS: Final = 2**18
 _ZEROS: Final = memoryview(bytes(_MOST_WORDS * _WORD_BYTES))
 
 
-class KeyStream:
+class KeyStream(ProcessBound, what="a stream of noise"):
     """Words of 64 bits under a key of its own, which is never used again.
 
     Args:
@@ -52,6 +53,7 @@ class KeyStream:
 
     def bytes(self, words: int) -> bytes:
         """The next words as bytes, at most 2^18 words at a time."""
+        self.check_process()
         return self._encryptor.update(_ZEROS[: words * _WORD_BYTES])
 
     def words(self, count: int) -> NDArray[np.uint64]:

@@ -4,6 +4,7 @@ from confide.plan.attacks import ATTACKS, Aim, Finding, Outcome
 from confide.plan.disclosure import exposures
 from confide.plan.exchange import Exchange, Message, MessageForm, Role
 from confide.plan.exchange_attacks import EXCHANGE_ATTACKS
+from confide.plan.exchange_exposures import exchange_exposures
 from confide.plan.exposures import (
     Condition,
     Exposure,
@@ -47,7 +48,6 @@ from confide.plan.protection import (
     Rule,
     Sampling,
 )
-from confide.plan.sights import Sight, sights
 from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Norm, Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
@@ -103,7 +103,6 @@ __all__ = [
     "Role",
     "Rule",
     "Sampling",
-    "Sight",
     "Stage",
     "Standing",
     "Subject",
@@ -116,7 +115,7 @@ __all__ = [
     "Verdict",
     "What",
     "derive_masking",
+    "exchange_exposures",
     "exposures",
-    "sights",
     "simulation_key",
 ]

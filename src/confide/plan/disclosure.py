@@ -3,23 +3,24 @@
 Observers are every party, the coordinator, the network, the coalitions that the threat allows, and
 whom the protection adds: an enclave, coalitions beyond the threat. What each sees of contributions
 is the protection's to say; who receives which sums, over how many, and what they tell together over
-rounds and stages follows from the plan alone.
+rounds and stages follows from the plan alone. What each sees of an exchange follows from its
+declared messages (`confide.plan.exchange_exposures`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from confide.plan.exchange import Exchange
+from confide.plan.exchange_exposures import exchange_exposures
 from confide.plan.exposures import (
     Condition,
     Exposure,
     Form,
     Guarantee,
     Observer,
-    Standing,
     Subject,
     Verdict,
     What,
@@ -28,14 +29,14 @@ from confide.plan.exposures import (
     seen_when,
     sum_names,
     sums_seen,
+    unbounded,
     worst,
 )
 from confide.plan.findings import Attack, Outcome
-from confide.plan.parties import largest_owners
+from confide.plan.observers import coalitions, of_coordinator, of_network, of_parties
 from confide.plan.placement import NoNoise
 from confide.plan.protections.base import CHANNEL
 from confide.plan.protections.judgements import announces_freely, lying_parties
-from confide.plan.threat import Corruption
 
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
@@ -49,68 +50,45 @@ _CROWD_REMEDY = (
 
 
 def exposures(plan: Plan) -> tuple[Exposure, ...]:
-    """Who learns what under a plan: first parties, then roles, then coalitions.
+    """Who learns what under a plan, of all its stages: sums and exchanges.
+
+    First what each observer sees of sums, parties before roles before coalitions, then each
+    exchange in order. `Exposure.stage` is the place of the stage in the plan.
 
     Args:
         plan: A plan of any number of stages.
     """
-    found: list[Exposure] = []
+    part = plan.sums_part
+    of_sums = () if part is None else tuple(_in_whole(plan, e) for e in _of_sums(part))
+    places = (place for place, stage in enumerate(plan.stages) if isinstance(stage, Exchange))
+    return (*of_sums, *(e for place in places for e in exchange_exposures(plan, place)))
+
+
+def _in_whole(plan: Plan, exposure: Exposure) -> Exposure:
+    """An exposure of the plan without its exchanges as one of the whole plan."""
+    if exposure.stage is None or not plan.exchanges:
+        return exposure
+    places = [p for p, stage in enumerate(plan.stages) if not isinstance(stage, Exchange)]
+    place, when = places[exposure.stage], exposure.when
+    if len(places) == 1:
+        when = f"{when} of stage {plan.stages[place].name!r}"
+    return replace(exposure, stage=place, when=when)
+
+
+def _of_sums(plan: Plan) -> Iterator[Exposure]:
+    """What everybody sees under a plan that has no exchanges."""
     alike: dict[tuple[int, int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
-    for observer in _observers(plan):
-        if observer.party is None:
-            found += _seen_by(plan, observer)
-            continue
+    for observer in of_parties(plan):
         # Parties of equally large groups that receive the same see the same of the others.
-        reached = tuple(stage.release.reaches(observer.party) for stage in plan.sum_stages)
+        reached = tuple(stage.release.reaches(observer.name) for stage in plan.sum_stages)
         kind = (observer.parties, observer.groups, reached)
         if kind not in alike:
             alike[kind] = tuple(_seen_by(plan, observer))
-        found += [replace(e, observer=observer) for e in alike[kind]]
-    found += _by_stage(plan, lambda part: part.aggregation.to_others(part))
-    found += _by_stage(plan, lambda part: part.aggregation.beyond(part))
-    return tuple(found)
-
-
-# --- observers -----------------------------------------------------------------------------------
-
-
-def _observers(plan: Plan) -> Iterator[Observer]:
-    adversary = plan.threat.confidentiality
-    sizes = Counter(plan.owners.values())
-    for party in plan.parties:
-        yield Observer(name=party.name, party=party.name, parties=sizes[party.owner], groups=1)
-    yield Observer(name="coordinator", standing=_standing(adversary.coordinator), coordinator=True)
-    yield Observer(name="network", standing=_standing(adversary.network), network=True)
-    yield from _coalitions(plan)
-
-
-def _standing(role: Corruption) -> Standing:
-    return Standing.ADVERSARY if role.corrupt else Standing.TRUSTED
-
-
-def _coalitions(plan: Plan) -> Iterator[Observer]:
-    """The largest coalitions that the threat allows; the strongest role among them names it."""
-    adversary = plan.threat.confidentiality
-    groups = adversary.colluding_parties
-    if not groups:
-        return
-    members = largest_owners(plan.parties, groups)
-    who = _members(plan, groups)
-    if groups > 1:
-        yield Observer(name=who, parties=members, groups=groups)
-    if adversary.coordinator.corrupt:
-        yield Observer(
-            name=f"coordinator and {who}", parties=members, groups=groups, coordinator=True
-        )
-    elif adversary.network.corrupt:
-        yield Observer(name=f"network and {who}", parties=members, groups=groups, network=True)
-
-
-def _members(plan: Plan, groups: int) -> str:
-    """So many ownership groups in words; parties, where each is a group by itself."""
-    alone = len(set(plan.owners.values())) == len(plan.parties)
-    one, many = ("party", "parties") if alone else ("ownership group", "ownership groups")
-    return f"any 1 {one}" if groups == 1 else f"any {groups} {many} together"
+        yield from (replace(e, observer=observer) for e in alike[kind])
+    for observer in (of_coordinator(plan), of_network(plan), *coalitions(plan)):
+        yield from _seen_by(plan, observer)
+    yield from _by_stage(plan, lambda part: part.aggregation.to_others(part))
+    yield from _by_stage(plan, lambda part: part.aggregation.beyond(part))
 
 
 # --- what an observer sees -----------------------------------------------------------------------
@@ -176,7 +154,7 @@ def _own(observer: Observer) -> Exposure:
         form=Form.PLAINTEXT,
         detail="in full",
         when="always",
-        guarantee=Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE),
+        guarantee=unbounded(),
         stage=None,
     )
 

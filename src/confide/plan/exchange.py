@@ -3,7 +3,7 @@
 An exchange declares who holds which role and every message: its name, from whom to whom, in which
 form, whose data it is computed from and how large it is at most. Its rounds all go through the
 same messages in the same order; whatever else arrives is an error. So what each observer sees
-follows from the declaration, as it does for sums (`confide.plan.sights`).
+follows from the declaration, as it does for sums (`confide.plan.exchange_exposures`).
 
 The form says how safe a message is in whose hands (Goldreich 2004, Foundations of Cryptography II,
 §7.2: a party's view is its own input and the messages that it receives).

@@ -19,7 +19,12 @@ from confide.plan.threat import Adversary, Corruption
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
-__all__ = ["EXCHANGE_ATTACKS", "assess_exchange"]
+__all__ = [
+    "EXCHANGE_ATTACKS",
+    "assess_exchange",
+    "corruption_of",
+    "other_parties",
+]
 
 _Verdict = tuple[Outcome, str]
 _Judge = Callable[["Plan", Exchange], _Verdict]
@@ -38,7 +43,7 @@ def assess_exchange(plan: Plan, exchange: Exchange) -> tuple[Finding, ...]:
     )
 
 
-def _corruption(adversary: Adversary, exchange: Exchange, role: str) -> Corruption:
+def corruption_of(adversary: Adversary, exchange: Exchange, role: str) -> Corruption:
     """How far whoever holds a role may be corrupted."""
     levels = [adversary.parties] if adversary.colluding_parties else [Corruption.HONEST]
     if exchange.is_evaluator(role):
@@ -46,8 +51,8 @@ def _corruption(adversary: Adversary, exchange: Exchange, role: str) -> Corrupti
     return max(levels, key=list(Corruption).index)
 
 
-def _others(plan: Plan, exchange: Exchange, message: Message, role: str) -> list[str]:
-    """Whose data of other ownership groups than the role's a message is computed from."""
+def other_parties(plan: Plan, exchange: Exchange, message: Message, role: str) -> list[str]:
+    """Whose data of other ownership groups than a role's a message is computed from."""
     own = plan.owners[exchange.party_of(role)]
     parties = (exchange.party_of(each) for each in message.of)
     return [party for party in parties if plan.owners[party] != own]
@@ -61,11 +66,11 @@ def _read_data(plan: Plan, exchange: Exchange) -> _Verdict:
         if in_clear and adversary.coordinator.corrupt:
             return Outcome.BROKEN, _readable_relay(plan, message)
         given = message.read_by_receiver and not message.tells_result
-        others = _others(plan, exchange, message, message.receiver)
+        others = other_parties(plan, exchange, message, message.receiver)
         if not (given and others):
             continue
         receiver = exchange.party_of(message.receiver)
-        if _corruption(adversary, exchange, message.receiver).corrupt:
+        if corruption_of(adversary, exchange, message.receiver).corrupt:
             return Outcome.BROKEN, (
                 f"read another's data: {receiver!r} can read {message.name!r}, which is computed "
                 f"from data of {', '.join(others)}. Send it encrypted under their own key, or call "
@@ -94,7 +99,7 @@ def _pooled_key(plan: Plan, exchange: Exchange) -> _Verdict:
     for message in exchange.messages:
         if not message.form.encrypted or message.key in {None, message.receiver}:
             continue
-        others = _others(plan, exchange, message, message.key or "")
+        others = other_parties(plan, exchange, message, message.key or "")
         if not others:
             continue
         together = _cost(plan, exchange, message.key or "") | (
@@ -141,7 +146,7 @@ def _false_ciphertext(plan: Plan, exchange: Exchange) -> _Verdict:
     adversary = plan.threat.confidentiality
     computed = [m for m in exchange.messages if m.form is MessageForm.ENCRYPTED_RESULT]
     liars = [m for m in computed
-             if _corruption(adversary, exchange, m.sender) is Corruption.MALICIOUS]  # fmt: skip
+             if corruption_of(adversary, exchange, m.sender) is Corruption.MALICIOUS]  # fmt: skip
     if not liars:
         return _NOBODY
     told = [m for m in exchange.messages if m.form is MessageForm.RESULT]
@@ -164,10 +169,10 @@ def _results_told(
 ) -> Iterator[tuple[Message, Corruption, list[str]]]:
     """Results that their receiver reads, how far it may be corrupted, and whose data they tell."""
     for message in exchange.messages:
-        others = _others(plan, exchange, message, message.receiver)
+        others = other_parties(plan, exchange, message, message.receiver)
         if message.tells_result and message.read_by_receiver and others:
             adversary = plan.threat.confidentiality
-            yield message, _corruption(adversary, exchange, message.receiver), others
+            yield message, corruption_of(adversary, exchange, message.receiver), others
 
 
 def _from_results(plan: Plan, exchange: Exchange) -> _Verdict:
@@ -240,7 +245,7 @@ def _wiretap(plan: Plan, exchange: Exchange) -> _Verdict:
 def _false_result(plan: Plan, exchange: Exchange) -> _Verdict:
     adversary = plan.threat.integrity
     senders = {m.sender for m in exchange.messages if m.tells_result}
-    if not any(_corruption(adversary, exchange, s) is Corruption.MALICIOUS for s in senders):
+    if not any(corruption_of(adversary, exchange, s) is Corruption.MALICIOUS for s in senders):
         return _NOBODY
     return Outcome.REPORTED, (
         "whoever computes the result can set it: nothing proves that it is that of the agreed "

@@ -35,6 +35,7 @@ __all__ = [
     "seen_when",
     "sum_names",
     "sums_seen",
+    "unbounded",
     "worst",
 ]
 
@@ -79,6 +80,7 @@ class What(Enum):
     CONTRIBUTION = "contribution"
     SUMS = "sums"
     STATE = "state"
+    RESULT = "result of an exchange"
     KEYS = "keys"
     METADATA = "metadata"
 
@@ -92,6 +94,7 @@ class Subject(Enum):
     MISSING = "a party that was missing"
     ALL = "all parties together"
     OTHERS = "all others together"
+    NAMED = "the parties that it names"
 
 
 class Form(Enum):
@@ -106,6 +109,7 @@ class Form(Enum):
     CIPHERTEXT = "ciphertext"
     SEALED = "sealed"
     SHARE = "share"
+    PUBLIC_KEY = "public key"
     METADATA = "metadata"
 
 
@@ -170,6 +174,7 @@ class Exposure:
             guarantee rests on nothing.
         remedy: What would end the exposure; empty if it is meant to be.
         stage: The place of the stage that it belongs to; None for what several tell together.
+        whose: The names of the parties that it is of, where `of` is `Subject.NAMED`.
     """
 
     observer: Observer
@@ -184,14 +189,22 @@ class Exposure:
     assumption: str = ""
     remedy: str = ""
     stage: int | None = 0
+    whose: tuple[str, ...] = ()
 
     def concerns(self, party: str) -> bool:
         """Whether the value is, or may be, a party's own or has its part in it."""
+        if self.of is Subject.NAMED:
+            return party in self.whose
         if self.of is Subject.ITSELF:
             return self.observer.party == party or (
                 self.observer.party is None and self.observer.parties > 0
             )
         return self.observer.party != party or self.of is Subject.ALL
+
+
+def unbounded() -> Guarantee:
+    """The guarantee of what nothing hides and no noise bounds."""
+    return Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE)
 
 
 def hidden() -> Guarantee:
@@ -207,7 +220,7 @@ def in_plain(plan: Plan, *, share_of_noise: bool = False) -> Guarantee:
         share_of_noise: Whether the party's own share of the noise is still in it.
     """
     if not (share_of_noise and isinstance(plan.noise, NoiseShares)):
-        return Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE)
+        return unbounded()
     covered = plan.neighbours.unit is Unit.PARTY
     return Guarantee(
         unit=Verdict.PRIVATE,

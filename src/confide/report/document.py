@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import Any
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from confide.report.views import ViewReport
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = ["render", "to_json", "views_html"]
 
@@ -49,6 +50,8 @@ def render(template: str, *, package: str = "confide.report", **values: object) 
 
 @lru_cache(maxsize=8)
 def _environment(package: str) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
     packages = dict.fromkeys((package, "confide.report"))
     return Environment(
         loader=ChoiceLoader([PackageLoader(p, "templates") for p in packages]),

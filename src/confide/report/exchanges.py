@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from confide.plan import COORDINATOR, Exchange, Message, Plan, Sight, sights
+from confide.plan import Condition, Exchange, Exposure, Form, Message, Plan, What
 
-__all__ = [
-    "MessageFacts",
-    "exchange_metadata",
-    "exchange_promise",
-    "message_facts",
-    "sights_by_observer",
-]
+__all__ = ["MessageFacts", "exchange_promise", "message_facts"]
 
 
 @dataclass(frozen=True)
@@ -62,43 +56,25 @@ def _facts(exchange: Exchange, message: Message) -> MessageFacts:
     )
 
 
-def sights_by_observer(plan: Plan) -> Mapping[str, tuple[Sight, ...]]:
-    """What each observer sees of all exchanges: parties by their names, coordinator, network."""
-    found: dict[str, list[Sight]] = {}
-    for exchange in plan.exchanges:
-        for sight in sights(exchange):
-            found.setdefault(sight.observer, []).append(sight)
-    order = [*(p.name for p in plan.parties), COORDINATOR, "network"]
-    return {name: tuple(found[name]) for name in order if name in found}
-
-
-def exchange_promise(plan: Plan) -> str:
+def exchange_promise(plan: Plan, found: Iterable[Exposure]) -> str:
     """Who reads what of whom in the plan's exchanges; empty without one."""
-    return " ".join(_promises(plan))
+    return " ".join(_promises(plan, tuple(found)))
 
 
-def _promises(plan: Plan) -> Iterator[str]:
-    for exchange in plan.exchanges:
+def _promises(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
+    for place, stage in enumerate(plan.stages):
+        if not isinstance(stage, Exchange):
+            continue
         read = [
-            f"{sight.observer} reads {sight.value!r} ({', '.join(sight.of)})"
-            for sight in sights(exchange)
-            if sight.opened and set(sight.of) - {sight.observer}
+            f"{e.observer.name} reads {e.value!r} ({', '.join(e.whose)})"
+            for e in found
+            if e.stage == place
+            and e.condition is Condition.EVERY_RUN
+            and e.what is not What.OWN_DATA
+            and e.form in (Form.PLAINTEXT, Form.RESULT)
         ]
         yield (
-            f"In exchange {exchange.name!r} a party sends the declared messages and nothing else: "
+            f"In exchange {stage.name!r} a party sends the declared messages and nothing else: "
             f"{'; '.join(dict.fromkeys(read)) or 'nobody reads data of others'}. Everybody else "
             "sees keys and ciphertexts."
-        )
-
-
-def exchange_metadata(plan: Plan) -> Iterator[str]:
-    """What becomes known by taking part in the plan's exchanges."""
-    for exchange in plan.exchanges:
-        yield (
-            f"whoever carries messages of exchange {exchange.name!r} learns who sends which to "
-            "whom, when, and how much: sizes depend on the plan alone"
-        )
-        yield (
-            f"each party of exchange {exchange.name!r} learns how long the others compute, and "
-            "whether one of them stops"
         )

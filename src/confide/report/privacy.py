@@ -90,8 +90,7 @@ def total_statement(
         stages: The places of the stages that are seen; all if omitted.
         at_capacity: For a party that has as many units as the capacity or more.
     """
-    places = range(len(plan.stages)) if stages is None else stages
-    parts = [plan.stage_plans[place] for place in places]
+    parts = plan.sum_plans if stages is None else [plan.stage_plans[place] for place in stages]
     if len(parts) == 1:
         return statement(parts[0], insiders=insiders, at_capacity=at_capacity)
     import dp_accounting as dp
@@ -136,6 +135,7 @@ def privacy_of(plan: Plan, exposure: Exposure) -> str:
         Form.PLAINTEXT,
         Form.DIFFERENCE,
         Form.SUM,
+        Form.RESULT,
     )
     if not bounded or exposure.what is What.KEYS:
         return "nothing to bound"
@@ -152,6 +152,8 @@ def _why_nothing(plan: Plan, exposure: Exposure) -> str:
     if exposure.form is Form.PLAINTEXT:
         beyond = exposure.condition is Condition.BEYOND
         return "nothing is left to protect it" if beyond else "no noise in it"
+    if exposure.form is Form.RESULT:
+        return "an exact result, no noise"
     if isinstance(plan.noise, NoNoise):
         return "exact sums, no noise"
     if isinstance(plan.noise, CentralNoise):

@@ -27,7 +27,7 @@ __all__ = ["PlanVerdict", "plan_verdicts", "verdict_in_words"]
 _READABLE: Final = frozenset(
     {Form.PLAINTEXT, Form.SUM, Form.NOISY_SUM, Form.DIFFERENCE, Form.RESULT}
 )
-_OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.STATE})
+_OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.STATE, What.RESULT})
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def _verdict(plan: Plan, who: str, seen: list[tuple[Exposure, Verdict]]) -> Plan
 
 
 def _observer(exposure: Exposure) -> str:
-    observer = exposure.observer
-    return observer.name if observer.party is None else "each party"
+    observer, named = exposure.observer, bool(exposure.whose)
+    return observer.name if observer.party is None or named else "each party"
 
 
 def verdict_in_words(plan: Plan, verdicts: tuple[PlanVerdict, ...]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from confide.plan import (
-    COORDINATOR,
     Aim,
     Condition,
     Exposure,
@@ -32,10 +31,8 @@ from confide.plan import (
 )
 from confide.report.exchanges import (
     MessageFacts,
-    exchange_metadata,
     exchange_promise,
     message_facts,
-    sights_by_observer,
 )
 from confide.report.privacy import (
     NoiseFacts,
@@ -151,7 +148,7 @@ class ViewReport:
         findings: Each known attack and what it comes to.
         verdicts: What is guaranteed over the whole plan against all that the threat allows: for
             each unit of privacy, and for each ownership group.
-        exposures: Every exposure of sums as a value; the views are made from these.
+        exposures: Every exposure as a value, of sums and exchanges; the views are made from these.
         messages: The declared messages of exchanges: the only other data that leaves a party.
     """
 
@@ -245,53 +242,27 @@ def views(plan: Plan) -> ViewReport:
         'one sum over at least 4 of 4 parties'
     """
     part = plan.sums_part
-    found = exposures(part) if part else ()
-    verdicts = plan_verdicts(part, found) if part else ()
-    promise = f"{_promise(part)} {verdict_in_words(part, verdicts)}" if part else ""
+    found = exposures(plan)
+    verdicts = plan_verdicts(plan, found)
+    promises = (
+        _promise(part) if part else "",
+        exchange_promise(plan, found),
+        verdict_in_words(plan, verdicts),
+    )
     return ViewReport(
         plan_name=plan.name,
         plan_hash=plan.hash.hex(),
         warnings=tuple(_warnings(plan)),
-        promise=f"{promise} {exchange_promise(plan)}".strip(),
+        promise=" ".join(filter(None, promises)),
         sums=tuple(_all_facts(part)) if part else (),
         noise=noise_facts(part) if part else NoiseFacts("none: the plan has no sums", None, None),
-        metadata=(*(_metadata(part, found) if part else ()), *exchange_metadata(plan)),
+        metadata=tuple(_metadata(plan, found)),
         public=plan.public,
-        views=_with_exchanges(plan, tuple(_all_views(part, found)) if part else ()),
+        views=tuple(_all_views(plan, found)),
         findings=plan.findings,
         verdicts=verdicts,
         exposures=found,
         messages=message_facts(plan),
-    )
-
-
-def _with_exchanges(plan: Plan, of_sums: tuple[View, ...]) -> tuple[View, ...]:
-    """The views of sums, each with what its observer sees of exchanges, and those of exchanges."""
-    seen = {
-        name: tuple(
-            Observation(
-                value=f"{sight.value}, of {_join(list(sight.of)) or 'nobody'}",
-                form=sight.form,
-                when="once" if sight.times == 1 else f"in each of {sight.times} rounds",
-                privacy=sight.guarantee,
-                voided_by=sight.voided_by,
-            )
-            for sight in found
-        )
-        for name, found in sights_by_observer(plan).items()
-    }
-    adversary, known = plan.threat.confidentiality, {view.observer for view in of_sums}
-    corrupt = {COORDINATOR: adversary.coordinator.corrupt, "network": adversary.network.corrupt}
-    others = (
-        View(name, True, of)
-        if corrupt.get(name, True)
-        else View(name, False, of, standing=Standing.TRUSTED)
-        for name, of in seen.items()
-        if name not in known
-    )
-    return (
-        *(replace(v, observations=(*v.observations, *seen.get(v.observer, ()))) for v in of_sums),
-        *others,
     )
 
 
@@ -388,8 +359,22 @@ def _metadata(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
         if exposure.what is What.METADATA and not (roles.parties and roles.party is None):
             learned.setdefault(exposure.value, []).append(roles)
     for value, observers in learned.items():
-        everybody = any(o.party is not None for o in observers)
-        yield f"{'everybody' if everybody else f'the {observers[0].name}'} learns {value}"
+        yield f"{_learners(plan, observers)} {value}"
+    if (part := plan.sums_part) is not None:
+        yield from _metadata_of_sums(part)
+
+
+def _learners(plan: Plan, observers: list[Observer]) -> str:
+    """Who learns something by taking part, as the beginning of a sentence."""
+    parties = [o.name for o in observers if o.party is not None]
+    if len(parties) == len(plan.parties):
+        return "everybody learns"
+    who = [*parties, *(f"the {o.name}" for o in observers if o.party is None)]
+    return f"{_join(who)} {'learns' if len(who) == 1 else 'learn'}"
+
+
+def _metadata_of_sums(plan: Plan) -> Iterator[str]:
+    """What else the parties of sums, and nobody, learn by taking part."""
     reader = plan.aggregation.reader
     who = "nobody" if not reader else f"nobody but {reader}, which reads each contribution,"
     yield f"{who} learns a party's number of rows except by what the sums tell"
@@ -409,11 +394,12 @@ def _metadata(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
 
 
 def _all_views(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[View]:
-    by_observer: dict[Observer, list[Exposure]] = {}
+    by_observer: dict[str, list[Exposure]] = {}
     for exposure in found:
-        by_observer.setdefault(exposure.observer, []).append(exposure)
+        by_observer.setdefault(exposure.observer.name, []).append(exposure)
     alike: dict[tuple[Exposure, ...], View] = {}
-    for observer, seen in by_observer.items():
+    for seen in by_observer.values():
+        observer = seen[0].observer
         # Parties that see the same have one view under several names, worded once.
         anonymous = replace(observer, name="", party=None if observer.party is None else "")
         kind = tuple(replace(e, observer=anonymous) for e in seen)
@@ -434,8 +420,9 @@ def _view(plan: Plan, observer: Observer, seen: list[Exposure]) -> View:
 
 def _observation(plan: Plan, exposure: Exposure) -> Observation:
     own = exposure.what is What.OWN_DATA
+    whose = f", of {_join(list(exposure.whose))}" if exposure.whose else ""
     return Observation(
-        value=exposure.value,
+        value=f"{exposure.value}{whose}",
         form=exposure.detail,
         when=exposure.when,
         privacy=privacy_of(plan, exposure),

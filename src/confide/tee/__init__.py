@@ -5,16 +5,28 @@
 `AttestedPeer` is what data is encrypted to, and is made in no other way.
 """
 
-from confide.errors import AttestationError, Step
-from confide.tee.attestation import Assurance, Attestation, Binding, Platform, Tcb
-from confide.tee.claims import Claims
-from confide.tee.collateral import Collateral
-from confide.tee.evidence import Evidence
-from confide.tee.policy import Policy
-from confide.tee.policyfile import read_policy
-from confide.tee.release import Reference, Release, SignedRelease
-from confide.tee.roots import Roots
-from confide.tee.verification import AttestedPeer, Expected, inspect, verify, verify_peer, warnings
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.errors import AttestationError, Step
+    from confide.tee.attestation import Assurance, Attestation, Binding, Platform, Tcb
+    from confide.tee.claims import Claims
+    from confide.tee.collateral import Collateral
+    from confide.tee.evidence import Evidence
+    from confide.tee.policy import Policy
+    from confide.tee.policyfile import read_policy
+    from confide.tee.release import Reference, Release, SignedRelease
+    from confide.tee.roots import Roots
+    from confide.tee.verification import (
+        AttestedPeer,
+        Expected,
+        inspect,
+        verify,
+        verify_peer,
+        warnings,
+    )
 
 __all__ = [
     "Assurance",
@@ -40,3 +52,27 @@ __all__ = [
     "verify_peer",
     "warnings",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.errors": ("AttestationError", "Step"),
+            "confide.tee.attestation": ("Assurance", "Attestation", "Binding", "Platform", "Tcb"),
+            "confide.tee.claims": ("Claims",),
+            "confide.tee.collateral": ("Collateral",),
+            "confide.tee.evidence": ("Evidence",),
+            "confide.tee.policy": ("Policy",),
+            "confide.tee.policyfile": ("read_policy",),
+            "confide.tee.release": ("Reference", "Release", "SignedRelease"),
+            "confide.tee.roots": ("Roots",),
+            "confide.tee.verification": (
+                "AttestedPeer",
+                "Expected",
+                "inspect",
+                "verify",
+                "verify_peer",
+                "warnings",
+            ),
+        },
+    )

@@ -455,7 +455,7 @@ class TestTogether:
     def test_a_handle_does_not_pass_to_another_process(self, where, monkeypatch):
         with with_cap(where) as ledger:
             monkeypatch.setattr(os, "getpid", lambda: 1)
-            with pytest.raises(LedgerError, match="opened by another process"):
+            with pytest.raises(LedgerError, match="made by another process"):
                 pure(ledger)
             monkeypatch.undo()
 

@@ -65,14 +65,14 @@ def test_neighbours_differ_by_no_more_than_epsilon_and_delta(epsilon, delta):
 @pytest.mark.parametrize("units", [0, 1, 10, 12, 40])
 def test_names_as_often_as_it_says(units):
     selection = KeySelection(epsilon=1.0, delta=1e-3)
-    named = sum(len(selection.choose(dict.fromkeys(range(100), units))) for _ in range(60))
+    named = sum(len(selection.release(dict.fromkeys(range(100), units)).value) for _ in range(60))
     p = float(recurrence(1.0, 1e-3, units)[-1])
     assert_counts_fit([named, 6000 - named], [p, 1 - p])
 
 
 def test_what_nobody_has_is_never_named_and_what_many_have_always():
     selection = KeySelection(epsilon=0.5, delta=1e-6)
-    assert selection.choose({"many": 10**9, None: 0}) == {"many"}
+    assert selection.release({"many": 10**9, None: 0}).value == {"many"}
 
 
 def test_the_probability_of_a_single_unit_is_delta():
@@ -97,4 +97,4 @@ def test_declarations_out_of_range(given, named):
 @pytest.mark.parametrize("count", [-1, 1.0, True, None])
 def test_counts_that_are_none(count):
     with pytest.raises(DataError, match="whole numbers"):
-        KeySelection(epsilon=1.0, delta=1e-6).choose({"a": count})
+        KeySelection(epsilon=1.0, delta=1e-6).release({"a": count})

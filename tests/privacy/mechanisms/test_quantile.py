@@ -45,7 +45,7 @@ def probabilities(mechanism, values):
 @pytest.mark.parametrize("quantile", [0.5, 0.1])
 def test_chooses_as_often_as_it_should(values, quantile):
     mechanism = Quantile(quantile=quantile, **SMALL)
-    drawn = Counter(mechanism.choose(values) for _ in range(3000))
+    drawn = Counter(mechanism.release(values).value for _ in range(3000))
     assert_counts_fit([drawn[float(c)] for c in range(11)], probabilities(mechanism, values))
 
 
@@ -79,29 +79,29 @@ def test_is_as_near_as_it_says(resolution):
     values = public_generator("values").uniform(0, 1000, 5001)
     mechanism = Quantile(quantile=0.5, lower=0, upper=1000, resolution=resolution, epsilon=0.5)
     allowed = mechanism.rank_error(0.999) + 5001 * resolution / 1000 + 1
-    ranks = [(values < mechanism.choose(values)).sum() for _ in range(20)]
+    ranks = [(values < mechanism.release(values).value).sum() for _ in range(20)]
     assert max(abs(rank - 2500.5) for rank in ranks) < allowed < 300
 
 
 def test_of_a_million_values():
     values = public_generator("many").normal(3, 2, 1_000_000)
     mechanism = Quantile(quantile=0.25, lower=-100, upper=100, resolution=1e-6, epsilon=0.05)
-    assert mechanism.choose(values) == pytest.approx(np.quantile(values, 0.25), abs=0.02)
+    assert mechanism.release(values).value == pytest.approx(np.quantile(values, 0.25), abs=0.02)
 
 
 def test_values_beyond_the_bounds_count_as_the_bounds():
     mechanism = Quantile(quantile=0.5, lower=0, upper=1, resolution=0.1, epsilon=50.0)
-    assert mechanism.choose([math.inf] * 100) == 1
-    assert mechanism.choose([-math.inf] * 100) == 0
-    assert mechanism.choose([-1e300] * 100 + [1e300] * 99) == 0
+    assert mechanism.release([math.inf] * 100).value == 1
+    assert mechanism.release([-math.inf] * 100).value == 0
+    assert mechanism.release([-1e300] * 100 + [1e300] * 99).value == 0
 
 
 def test_a_missing_value_counts_as_declared_or_is_an_error():
     values = [math.nan] * 200
     declared = Quantile(quantile=0.5, lower=0, upper=1, resolution=0.1, epsilon=50.0, missing=0.7)
-    assert declared.choose(values) == pytest.approx(0.7)
+    assert declared.release(values).value == pytest.approx(0.7)
     with pytest.raises(DataError, match="missing"):
-        Quantile(quantile=0.5, lower=0, upper=1, resolution=0.1, epsilon=50.0).choose(values)
+        Quantile(quantile=0.5, lower=0, upper=1, resolution=0.1, epsilon=50.0).release(values)
 
 
 def test_is_what_the_event_says():

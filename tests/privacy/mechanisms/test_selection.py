@@ -29,24 +29,26 @@ class TestChooses:
     @pytest.mark.parametrize("monotone", [False, True])
     def test_as_often_as_it_should(self, kind, monotone):
         mechanism = kind(epsilon=1.5, sensitivity=1, candidates=5, monotone=monotone)
-        drawn = Counter(mechanism.choose(SCORES) for _ in range(10_000))
+        drawn = Counter(mechanism.release(SCORES).value for _ in range(10_000))
         rate = 1.5 if monotone else 0.75
         exponents = rate * (np.array(SCORES) - max(SCORES))
         meant = softmax(exponents) if kind is ExponentialMechanism else permute_and_flip(exponents)
         assert_counts_fit([drawn[i] for i in range(5)], meant)
 
     def test_the_only_candidate(self, kind):
-        assert kind(epsilon=1.0, sensitivity=1, candidates=1).choose([-1e300]) == 0
+        assert kind(epsilon=1.0, sensitivity=1, candidates=1).release([-1e300]).value == 0
 
     def test_among_many(self, kind):
         scores = np.zeros(50_000)
         scores[777] = 100.0
-        assert kind(epsilon=1.0, sensitivity=1, candidates=50_000).choose(scores) == 777
+        assert kind(epsilon=1.0, sensitivity=1, candidates=50_000).release(scores).value == 777
 
     def test_within_its_shortfall(self, kind):
         mechanism = kind(epsilon=1.0, sensitivity=2, candidates=100)
         scores = np.arange(100.0)
-        short = sum(99 - mechanism.choose(scores) > mechanism.shortfall() for _ in range(500))
+        short = sum(
+            99 - mechanism.release(scores).value > mechanism.shortfall() for _ in range(500)
+        )
         assert short < 0.05 * 500 + 6 * math.sqrt(0.05 * 0.95 * 500)
 
     def test_without_floating_point_ties(self, kind):
@@ -123,7 +125,7 @@ class TestRefused:
     )
     def test_scores(self, kind, scores, named):
         with pytest.raises(DataError, match=named):
-            kind(epsilon=1.0, sensitivity=1.0, candidates=3).choose(scores)
+            kind(epsilon=1.0, sensitivity=1.0, candidates=3).release(scores)
 
     @pytest.mark.parametrize("confidence", [0, 1, math.nan])
     def test_confidence(self, kind, confidence):

@@ -7,10 +7,15 @@ several sums tell together it checks against its history, of which the parties' 
 counter (`confide.aggregation.enclave.consent`).
 """
 
-from confide.aggregation.enclave.aggregator import Aggregator
-from confide.aggregation.enclave.coordinator import EnclaveCoordinator
-from confide.aggregation.enclave.party import EnclaveParty
-from confide.aggregation.enclave.receipts import Receipt, check_chain, verify_receipts
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.aggregation.enclave.aggregator import Aggregator
+    from confide.aggregation.enclave.coordinator import EnclaveCoordinator
+    from confide.aggregation.enclave.party import EnclaveParty
+    from confide.aggregation.enclave.receipts import Receipt, check_chain, verify_receipts
 
 __all__ = [
     "Aggregator",
@@ -20,3 +25,14 @@ __all__ = [
     "check_chain",
     "verify_receipts",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.aggregation.enclave.aggregator": ("Aggregator",),
+            "confide.aggregation.enclave.coordinator": ("EnclaveCoordinator",),
+            "confide.aggregation.enclave.party": ("EnclaveParty",),
+            "confide.aggregation.enclave.receipts": ("Receipt", "check_chain", "verify_receipts"),
+        },
+    )

@@ -18,7 +18,21 @@ ciphertext. The key-homomorphic design is that of LERNA (Li et al. 2023, ePrint 
 Willow (Bell-Clark et al. 2024, ePrint 2024/936).
 """
 
-from confide.aggregation.encrypted.coordinator import EncryptedCoordinator
-from confide.aggregation.encrypted.party import EncryptedParty
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.aggregation.encrypted.coordinator import EncryptedCoordinator
+    from confide.aggregation.encrypted.party import EncryptedParty
 
 __all__ = ["EncryptedCoordinator", "EncryptedParty"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.aggregation.encrypted.coordinator": ("EncryptedCoordinator",),
+            "confide.aggregation.encrypted.party": ("EncryptedParty",),
+        },
+    )

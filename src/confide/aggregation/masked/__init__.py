@@ -18,13 +18,18 @@ Parties do not trust the coordinator with anything but the sum and with going on
 sums are verified, not with the sum either (`verified`).
 """
 
-from confide.aggregation.masked.coordinator import MaskedCoordinator
-from confide.aggregation.masked.opening import Opening
-from confide.aggregation.masked.party import MaskedParty
-from confide.aggregation.masked.sessions import masked_coordinator, masked_party
-from confide.aggregation.masked.verified import Consents, verify_sum
-from confide.aggregation.masked.verified_coordinator import VerifiedCoordinator
-from confide.aggregation.masked.verified_party import VerifiedParty
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.aggregation.masked.coordinator import MaskedCoordinator
+    from confide.aggregation.masked.opening import Opening
+    from confide.aggregation.masked.party import MaskedParty
+    from confide.aggregation.masked.sessions import masked_coordinator, masked_party
+    from confide.aggregation.masked.verified import Consents, verify_sum
+    from confide.aggregation.masked.verified_coordinator import VerifiedCoordinator
+    from confide.aggregation.masked.verified_party import VerifiedParty
 
 __all__ = [
     "Consents",
@@ -37,3 +42,17 @@ __all__ = [
     "masked_party",
     "verify_sum",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.aggregation.masked.coordinator": ("MaskedCoordinator",),
+            "confide.aggregation.masked.opening": ("Opening",),
+            "confide.aggregation.masked.party": ("MaskedParty",),
+            "confide.aggregation.masked.sessions": ("masked_coordinator", "masked_party"),
+            "confide.aggregation.masked.verified": ("Consents", "verify_sum"),
+            "confide.aggregation.masked.verified_coordinator": ("VerifiedCoordinator",),
+            "confide.aggregation.masked.verified_party": ("VerifiedParty",),
+        },
+    )

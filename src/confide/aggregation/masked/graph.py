@@ -10,8 +10,8 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d
 
 from confide.plan.masking import Masking
 
@@ -74,7 +74,9 @@ class Circle:
         in_run = around[run : run + n] - around[:n]
         # For the run that begins at i, the least of those that begin at i + run … i + n - run.
         width = n - 2 * run + 1
-        least_from = np.roll(minimum_filter1d(in_run, width, mode="wrap"), -(width // 2))
+        least_from = np.roll(
+            scipy.ndimage.minimum_filter1d(in_run, width, mode="wrap"), -(width // 2)
+        )
         return int((in_run + np.roll(least_from, -run)).min())
 
 

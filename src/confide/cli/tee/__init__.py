@@ -9,6 +9,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 app.command("verify")(verify.verify)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 
 from confide.errors import PlanError
 from confide.learning.models.glm import GeneralisedLinearModel, Parameters
@@ -219,7 +219,7 @@ def _backtrack(
 def _limited_memory(objective: _Objective, u: Parameters, max_iter: int) -> Fit:
     # Tolerances are absolute: the loss at zero as unit makes the target's own unit irrelevant.
     unit = objective.value(np.zeros_like(u)) or 1.0
-    result = minimize(
+    result = scipy.optimize.minimize(
         lambda v: objective.value(v) / unit,
         u,
         jac=lambda v: objective.gradient(v) / unit,

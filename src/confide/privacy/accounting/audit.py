@@ -15,7 +15,7 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy.stats import binom
+import scipy
 
 from confide.errors import PlanError
 
@@ -75,9 +75,9 @@ def _p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: f
     P[B ≥ v] + 2mδ·max_i (P[v - i ≤ B < v])/i with B ~ Binomial(r, e^ε/(1 + e^ε)).
     """
     right = 1 / (1 + math.exp(-epsilon))
-    chance = float(binom.sf(correct - 1, guesses, right))
+    chance = float(scipy.stats.binom.sf(correct - 1, guesses, right))
     if delta == 0 or correct == 0:
         return min(1.0, chance)
-    fewer = np.cumsum(binom.pmf(np.arange(correct - 1, -1, -1), guesses, right))
+    fewer = np.cumsum(scipy.stats.binom.pmf(np.arange(correct - 1, -1, -1), guesses, right))
     slope = float(np.max(fewer / np.arange(1, correct + 1)))
     return min(1.0, chance + 2 * canaries * delta * slope)

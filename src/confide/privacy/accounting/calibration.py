@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from scipy.optimize import brentq
+import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import check_delta, check_epsilon, mu_of
+from confide.privacy.accounting.gaussian import check_delta, check_epsilon, gaussian_mu, mu_of
 from confide.privacy.accounting.profile import FINENESS, profile_of
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -71,7 +70,7 @@ def calibrate(
         return math.log(max(found.epsilon(delta), 1e-12)) - math.log(epsilon)
 
     low, high = _bracket(lambda x: excess(x, _COARSE), epsilon, delta)
-    near = brentq(lambda x: excess(x, _COARSE), low, high, xtol=1e-3)
+    near = scipy.optimize.brentq(lambda x: excess(x, _COARSE), low, high, xtol=1e-3)
     slope = (excess(near + 0.01, _COARSE) - excess(near - 0.01, _COARSE)) / 0.02
     return math.exp(_certified(lambda x: excess(x, FINENESS), near, min(slope, -0.1)))
 

@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from confide.errors import PlanError
 
@@ -226,7 +226,9 @@ class ToeplitzStrategy:
 
     def _decoder(self) -> NDArray[np.float64]:
         """The first column of B = A·C⁻¹, Toeplitz too: the coefficients of 1/((1 - x)·c(x))."""
-        return np.asarray(lfilter([1.0], self.coefficients, np.ones(self.steps)), np.float64)
+        return np.asarray(
+            scipy.signal.lfilter([1.0], self.coefficients, np.ones(self.steps)), np.float64
+        )
 
     def _places(self, participations: int, separation: int | None) -> range:
         _check_count("participations", participations)

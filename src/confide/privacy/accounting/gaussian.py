@@ -9,14 +9,25 @@ A mechanism is μ-GDP if telling two neighbours apart is no easier than telling 
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr, ndtri
+import scipy
 
 from confide.errors import PlanError
 
-__all__ = ["check_delta", "check_epsilon", "delta_of_mu", "epsilon_of_mu", "mu_of", "tpr_of_mu"]
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+__all__ = [
+    "check_delta",
+    "check_epsilon",
+    "delta_of_mu",
+    "epsilon_of_mu",
+    "gaussian_mu",
+    "mu_of",
+    "tpr_of_mu",
+]
 
 _SLACK: Final = 1e-12
 """Relative room for the last digits, always against the spender."""
@@ -49,8 +60,8 @@ def delta_of_mu(mu: float, epsilon: float) -> float:
     """
     if mu <= 0:
         return max(0.0, -math.expm1(epsilon))
-    left = float(log_ndtr(-epsilon / mu + mu / 2))
-    right = epsilon + float(log_ndtr(-epsilon / mu - mu / 2))
+    left = float(scipy.special.log_ndtr(-epsilon / mu + mu / 2))
+    right = epsilon + float(scipy.special.log_ndtr(-epsilon / mu - mu / 2))
     # exp(left) - exp(right) without the cancellation of two near numbers.
     delta = math.exp(left) * -math.expm1(min(0.0, right - left))
     return min(1.0, delta * (1 + _SLACK) + math.exp(left) * 1e-15)
@@ -67,10 +78,12 @@ def epsilon_of_mu(mu: float, delta: float) -> float:
         return 0.0
     if mu == math.inf:
         return math.inf
-    high = mu**2 / 2 + mu * (-float(ndtri(min(delta, 0.5))) + 1)
+    high = mu**2 / 2 + mu * (-float(scipy.special.ndtri(min(delta, 0.5))) + 1)
     while delta_of_mu(mu, high) > delta:
         high *= 2
-    found = float(brentq(lambda e: delta_of_mu(mu, e) - delta, 0.0, high, xtol=1e-14))
+    found = float(
+        scipy.optimize.brentq(lambda e: delta_of_mu(mu, e) - delta, 0.0, high, xtol=1e-14)
+    )
     return found * (1 + 1e-11) + 1e-13
 
 
@@ -86,10 +99,49 @@ def mu_of(epsilon: float, delta: float) -> float:
     """
     check_epsilon(epsilon)
     check_delta(delta)
-    found = brentq(lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15)
+    found = scipy.optimize.brentq(
+        lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15
+    )
     return float(found) * (1 - 1e-11)
 
 
 def tpr_of_mu(mu: float, fpr: float) -> float:
     """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ)."""
-    return float(ndtr(ndtri(fpr) + mu))
+    return float(scipy.special.ndtr(scipy.special.ndtri(fpr) + mu))
+
+
+def gaussian_mu(event: DpEvent) -> float | None:
+    """μ of an event that is a composition of Gaussians and nothing else; None of any other.
+
+    k Gaussians of multipliers z_i are √(Σ 1/z_i²)-GDP, exactly (Dong, Roth and Su 2022,
+    Corollary 2). The multiplier is relative to the distance of neighbouring sums.
+    """
+    from dp_accounting import dp_event
+
+    match event:
+        case dp_event.NoOpDpEvent():
+            return 0.0
+        case dp_event.GaussianDpEvent(noise_multiplier=z):
+            return 1 / z if 0 < z < math.inf else None
+        case dp_event.SingleEpochTreeAggregationDpEvent(noise_multiplier=z, step_counts=counts):
+            return _tree_mu(z, [counts] if isinstance(counts, int) else list(counts))
+        case dp_event.SelfComposedDpEvent(event=inner, count=count):
+            once = gaussian_mu(inner)
+            return None if once is None else once * math.sqrt(count)
+        case dp_event.ComposedDpEvent(events=events):
+            parts = [gaussian_mu(part) for part in events]
+            known = [part for part in parts if part is not None]
+            return math.hypot(*known) if len(known) == len(parts) else None
+        case _:
+            return None
+
+
+def _tree_mu(noise_multiplier: float, step_counts: Sequence[int]) -> float | None:
+    """μ of tree aggregation in one epoch (Kairouz et al. 2021, arXiv 2103.00039).
+
+    A unit is in one step of one tree, and so in one node of each level: with T steps at most
+    ⌊log2 T⌋ + 1 nodes are released that it is in, each with its own Gaussian noise.
+    """
+    if not 0 < noise_multiplier < math.inf or not step_counts or min(step_counts) < 1:
+        return None
+    return math.sqrt(max(step_counts).bit_length()) / noise_multiplier

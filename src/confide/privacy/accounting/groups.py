@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import check_delta, check_epsilon
+from confide.privacy.accounting.gaussian import check_delta, check_epsilon, gaussian_mu
 from confide.privacy.accounting.mixtures import binomial_mixture
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent

@@ -23,10 +23,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.signal import lfilter
-from scipy.special import logsumexp
 
 from confide.plan import Relation
 
@@ -116,7 +114,7 @@ class Tail:
         # With S_i = P[L > x_i], δ(x_(i-1)) = e^-h·δ(x_i) + (1 - e^-h)·S_(i-1): nothing cancels.
         step = float(losses[1] - losses[0])
         terms = -math.expm1(-step) * self._above[::-1]
-        self._deltas = lfilter([1.0], [1.0, -math.exp(-step)], terms)[::-1]
+        self._deltas = scipy.signal.lfilter([1.0], [1.0, -math.exp(-step)], terms)[::-1]
 
     def delta(self, epsilon: float) -> float:
         """δ(ε), from above."""
@@ -247,7 +245,7 @@ def _best_tilt(
     def aim(log_tilt: float) -> float:
         tilt = math.exp(log_tilt)
         cumulants = (
-            float(logsumexp(tilt * mean + tilt**2 * square, b=mass))
+            float(scipy.special.logsumexp(tilt * mean + tilt**2 * square, b=mass))
             for mass, mean, square in coarse
         )
         return objective(tilt, math.fsum(n * k for n, k in zip(counts, cumulants, strict=True)))
@@ -259,7 +257,9 @@ def _best_tilt(
     most = min(8.0, math.log(steepest) - math.log(max(variance, 1e-12)) / 2)
     # A tilt that is not the best costs accuracy, which the error counts, and nothing else.
     bounds = (-5.0, max(most, -4.0))
-    found = minimize_scalar(aim, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    found = scipy.optimize.minimize_scalar(
+        aim, bounds=bounds, method="bounded", options={"xatol": 0.02}
+    )
     return float(math.exp(found.x))
 
 

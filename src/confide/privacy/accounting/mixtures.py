@@ -26,8 +26,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import binom
+import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation
@@ -80,7 +79,7 @@ def binomial_mixture(rate: float, noise_multiplier: float, copies: int) -> DpEve
     """
     from dp_accounting import dp_event
 
-    chances = binom.pmf(np.arange(copies + 1), copies, rate)
+    chances = scipy.stats.binom.pmf(np.arange(copies + 1), copies, rate)
     kept = np.flatnonzero(chances)
     distances, probabilities = [float(i) for i in kept], [float(p) for p in chances[kept]]
     return dp_event.MixtureOfGaussiansDpEvent(noise_multiplier, distances, probabilities)
@@ -163,14 +162,18 @@ class MixedGaussian:
         if far > _FARTHEST:
             return self._convex_bound(order)
         x = np.arange(-15.0, far + 15.0 + _SPACING, _SPACING)
-        ratio = logsumexp(np.multiply.outer(x, centres) - centres**2 / 2, b=weights, axis=-1)
-        total = logsumexp(order * ratio - x**2 / 2) + math.log(_SPACING / math.sqrt(2 * math.pi))
+        ratio = scipy.special.logsumexp(
+            np.multiply.outer(x, centres) - centres**2 / 2, b=weights, axis=-1
+        )
+        total = scipy.special.logsumexp(order * ratio - x**2 / 2) + math.log(
+            _SPACING / math.sqrt(2 * math.pi)
+        )
         return max(0.0, float(total)) + 1e-13
 
     def _convex_bound(self, order: float) -> float:
         """Log Σ p_i·e^(α(α-1)c_i²/2): more than the log moment of either direction (convexity)."""
         weights, centres = _columns(_binned(_sorted(self), _MOST_SUMMED))
-        return float(logsumexp(order * (order - 1) / 2 * centres**2, b=weights))
+        return float(scipy.special.logsumexp(order * (order - 1) / 2 * centres**2, b=weights))
 
     def _renyi_of_coming(self, order: float) -> float:
         """D_α(N‖Σ p_i·(N + c_i)) of the losses on a grid, which dominate it, if they are finite."""
@@ -183,7 +186,9 @@ class MixedGaussian:
         # What lies beyond the grid loses -log of the chance that nothing moves, at most.
         losses = np.append(losses, max(losses[-1], -math.log(least)))
         weights = np.append(coming.mass, coming.infinite)
-        return min(bound, float(logsumexp((order - 1) * losses, b=weights))) / (order - 1)
+        return min(bound, float(scipy.special.logsumexp((order - 1) * losses, b=weights))) / (
+            order - 1
+        )
 
     @property
     def _parts(self) -> tuple[Mixture, float]:

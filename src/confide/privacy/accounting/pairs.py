@@ -25,8 +25,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import binom
+import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation
@@ -70,11 +69,11 @@ class StandardNormal:
 
     def below(self, x: Reals) -> Reals:
         """P[X ≤ x]."""
-        return np.asarray(ndtr(x))
+        return np.asarray(scipy.special.ndtr(x))
 
     def above(self, x: Reals) -> Reals:
         """P[X > x]."""
-        return np.asarray(ndtr(-x))
+        return np.asarray(scipy.special.ndtr(-x))
 
 
 class _Laplace:
@@ -307,7 +306,7 @@ class TruncatedGaussian:
     @property
     def _full(self) -> float:
         """With what probability the other units fill a batch."""
-        return float(binom.sf(self.batch - 1, self.units - 1, self.rate))
+        return float(scipy.stats.binom.sf(self.batch - 1, self.units - 1, self.rate))
 
     def _parts(
         self, relation: Relation
@@ -315,7 +314,12 @@ class TruncatedGaussian:
         z, full = self.noise_multiplier, self._full
         sampled = sampled_gaussian(self.rate, z, relation)
         # With what probability a unit is in, given that the batch is full.
-        within = float(binom.sf(self.batch, self.units, self.rate)) * self.batch / self.units / full
+        within = (
+            float(scipy.stats.binom.sf(self.batch, self.units, self.rate))
+            * self.batch
+            / self.units
+            / full
+        )
         displaced = sampled_gaussian(min(1.0, within), z / 2, Relation.REPLACE_ONE)
         return (full, displaced), (1 - full, sampled)
 

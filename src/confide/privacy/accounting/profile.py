@@ -23,11 +23,12 @@ from confide.privacy.accounting.gaussian import (
     check_delta,
     delta_of_mu,
     epsilon_of_mu,
+    gaussian_mu,
     tpr_of_mu,
 )
 from confide.privacy.accounting.losses import Run, Tail, composed_tails, grid_step
 from confide.privacy.accounting.pairs import SampledGaussian
-from confide.privacy.accounting.renyi import gaussian_mu, rdp_curve, rdp_to_epsilon
+from confide.privacy.accounting.renyi import rdp_curve, rdp_to_epsilon
 from confide.privacy.accounting.runs import is_unprotected, runs_of
 
 if TYPE_CHECKING:

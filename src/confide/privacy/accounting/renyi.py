@@ -1,4 +1,4 @@
-"""Rényi curves and exact Gaussians of events: what a ledger's filters add up.
+"""Rényi curves of events: what a ledger's filters add up.
 
 The curves are those of `dp_accounting`'s accountant, cross-checked in the tests; sampled events
 between replaced units are bounded here, since it knows them between added ones only.
@@ -12,49 +12,14 @@ from typing import TYPE_CHECKING
 
 from confide.errors import PlanError
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import epsilon_of_mu, mu_of
+from confide.privacy.accounting.gaussian import gaussian_mu
+from confide.privacy.accounting.mixtures import MixedGaussian
+from confide.privacy.accounting.runs import is_unprotected, parts_of, pure_epsilon, runs_of
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-__all__ = ["epsilon_of_mu", "gaussian_mu", "mu_of", "rdp_curve", "rdp_to_epsilon"]
-
-
-def gaussian_mu(event: DpEvent) -> float | None:
-    """μ of an event that is a composition of Gaussians and nothing else; None of any other.
-
-    k Gaussians of multipliers z_i are √(Σ 1/z_i²)-GDP, exactly (Dong, Roth and Su 2022,
-    Corollary 2). The multiplier is relative to the distance of neighbouring sums.
-    """
-    from dp_accounting import dp_event
-
-    match event:
-        case dp_event.NoOpDpEvent():
-            return 0.0
-        case dp_event.GaussianDpEvent(noise_multiplier=z):
-            return 1 / z if 0 < z < math.inf else None
-        case dp_event.SingleEpochTreeAggregationDpEvent(noise_multiplier=z, step_counts=counts):
-            return _tree_mu(z, [counts] if isinstance(counts, int) else list(counts))
-        case dp_event.SelfComposedDpEvent(event=inner, count=count):
-            once = gaussian_mu(inner)
-            return None if once is None else once * math.sqrt(count)
-        case dp_event.ComposedDpEvent(events=events):
-            parts = [gaussian_mu(part) for part in events]
-            known = [part for part in parts if part is not None]
-            return math.hypot(*known) if len(known) == len(parts) else None
-        case _:
-            return None
-
-
-def _tree_mu(noise_multiplier: float, step_counts: Sequence[int]) -> float | None:
-    """μ of tree aggregation in one epoch (Kairouz et al. 2021, arXiv 2103.00039).
-
-    A unit is in one step of one tree, and so in one node of each level: with T steps at most
-    ⌊log2 T⌋ + 1 nodes are released that it is in, each with its own Gaussian noise.
-    """
-    if not 0 < noise_multiplier < math.inf or not step_counts or min(step_counts) < 1:
-        return None
-    return math.sqrt(max(step_counts).bit_length()) / noise_multiplier
+__all__ = ["rdp_curve", "rdp_to_epsilon"]
 
 
 def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> list[float]:
@@ -71,8 +36,6 @@ def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> li
     Raises:
         PlanError: If the event is unknown, or an order is not above 1.
     """
-    from confide.privacy.accounting.runs import is_unprotected, parts_of
-
     if not all(1 < order < math.inf for order in orders):
         raise PlanError(f"Rényi orders {list(orders)}; each is above 1 and finite")
     if is_unprotected(event):
@@ -110,8 +73,6 @@ def _pure_curve(part: DpEvent, orders: Sequence[float], relation: Relation) -> l
     """
     from dp_accounting import dp_event
 
-    from confide.privacy.accounting.runs import pure_epsilon
-
     if isinstance(part, dp_event.LaplaceDpEvent):
         return None  # There is an exact curve of it.
     epsilon = pure_epsilon(part, relation)
@@ -141,9 +102,6 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
 
 def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
     """The larger curve of both directions between units that come or go."""
-    from confide.privacy.accounting.mixtures import MixedGaussian
-    from confide.privacy.accounting.runs import runs_of
-
     match runs_of(event, Relation.ADD_OR_REMOVE_ONE):
         case ():
             return [0.0] * len(orders)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from confide.errors import PlanError
 from confide.plan import Relation
+from confide.privacy.accounting.gaussian import gaussian_mu
 from confide.privacy.accounting.losses import Run
 from confide.privacy.accounting.mixtures import MixedGaussian
 from confide.privacy.accounting.pairs import (
@@ -26,7 +27,6 @@ from confide.privacy.accounting.pairs import (
     sampled_epsilon,
     sampled_gaussian,
 )
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent

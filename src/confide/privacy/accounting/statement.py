@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation, Unit
-from confide.privacy.accounting.gaussian import check_delta
+from confide.privacy.accounting.gaussian import check_delta, gaussian_mu
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
-from confide.privacy.accounting.renyi import gaussian_mu
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -127,8 +126,8 @@ class PrivacyStatement:
 def _fit(profile: PrivacyProfile) -> tuple[float, float]:
     """The least μ that is nowhere more private than the profile, and by how much it lies below."""
     found = np.minimum(np.array([profile.tpr(float(rate)) for rate in _RATES]), 1 - 1e-15)
-    mu = max(0.0, float(np.max(ndtri(found) - ndtri(_RATES))))
-    return mu, float(np.max(ndtr(ndtri(_RATES) + mu) - found))
+    mu = max(0.0, float(np.max(scipy.special.ndtri(found) - scipy.special.ndtri(_RATES))))
+    return mu, float(np.max(scipy.special.ndtr(scipy.special.ndtri(_RATES) + mu) - found))
 
 
 def _up(value: float, digits: int = 3) -> str:

@@ -35,7 +35,7 @@ class DpAccountant:
 
     def gaussian_mu(self, event: DpEvent) -> float | None:
         """μ if the event is exactly μ-Gaussian-DP between neighbours, else None."""
-        from confide.privacy.accounting.renyi import gaussian_mu
+        from confide.privacy.accounting.gaussian import gaussian_mu
 
         return gaussian_mu(event)
 
@@ -53,7 +53,7 @@ class DpAccountant:
 
     def mu_of(self, epsilon: float, delta: float) -> float:
         """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP."""
-        from confide.privacy.accounting.renyi import mu_of
+        from confide.privacy.accounting.gaussian import mu_of
 
         return mu_of(epsilon, delta)
 

@@ -7,7 +7,6 @@ commits. The state in memory moves only after the commit, and only by entries th
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from confide.privacy.ledger.filters import budget_of
 from confide.privacy.ledger.heads import SignedHead
 from confide.privacy.ledger.state import State, cap_of, order_texts
 from confide.privacy.ledger.store import Rows, Store
+from confide.process_bound import ProcessBound
 from confide.randomness import SecureRandom
 
 __all__ = ["Journal"]
@@ -47,7 +47,9 @@ _ROUNDING: Final = 10**6
 Seen = TypeVar("Seen")
 
 
-class Journal:
+class Journal(
+    ProcessBound, what="a handle on a ledger", instead="open the ledger again", error=LedgerError
+):
     """Reads and appends the entries of one ledger.
 
     Args:
@@ -77,7 +79,6 @@ class Journal:
         self._clock = clock
         self._lock = threading.RLock()
         self._state = State()
-        self._process = os.getpid()
         try:
             if create:
                 self._found(owner, random)
@@ -198,8 +199,7 @@ class Journal:
 
     @contextmanager
     def _current(self, *, write: bool) -> Iterator[Rows]:
-        if os.getpid() != self._process:
-            raise LedgerError(f"{self} was opened by another process; open it again in this one")
+        self.check_process()
         with self._lock, self._store.transaction(write=write) as rows:
             self._catch_up(rows)
             yield rows

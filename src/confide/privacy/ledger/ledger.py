@@ -6,35 +6,29 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from confide.canonical import encode
 from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.accountant import DpAccountant
 from confide.privacy.ledger.balance import Remaining, Spent, remaining_of, spent_of
-from confide.privacy.ledger.checks import check_request, observer_names
-from confide.privacy.ledger.costs import UNBOUNDED, Accountant, cost_of
-from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered, Reserved
+from confide.privacy.ledger.charging import ChargeLedger
+from confide.privacy.ledger.checks import observer_names
+from confide.privacy.ledger.costs import UNBOUNDED, Accountant
+from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered
 from confide.privacy.ledger.filters import Cap, Filter, Period, budget_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
-from confide.privacy.ledger.lineage import Dataset, check_name, steps
-from confide.privacy.ledger.question import Question
-from confide.privacy.ledger.reservation import Reservation
-from confide.privacy.ledger.round_ledger import RoundLedger
+from confide.privacy.ledger.lineage import Dataset, check_name
 from confide.privacy.ledger.state import Charge, State
 from confide.randomness import SecureRandom, SystemRandom
-
-if TYPE_CHECKING:
-    from dp_accounting import DpEvent
 
 __all__ = ["Ledger"]
 
 
-class Ledger(RoundLedger):
+class Ledger(ChargeLedger):
     """A durable, shared, tamper-evident record of privacy charges, kept by the owner of the data.
 
     A charge is written before anything is computed, and only if every cap that counts it has room
@@ -61,10 +55,8 @@ class Ledger(RoundLedger):
         self, journal: Journal, key: Ed25519PrivateKey | None, accountant: Accountant,
         random: SecureRandom,
     ) -> None:  # fmt: skip
-        super().__init__(journal)
+        super().__init__(journal, accountant, random)
         self._key = key
-        self._accountant = accountant
-        self._random = random
 
     @classmethod
     def open(
@@ -257,110 +249,6 @@ class Ledger(RoundLedger):
     def entries(self) -> list[Entry]:
         """All entries."""
         return self._journal.entries()
-
-    def reserve(
-        self,
-        dataset: str,
-        event: DpEvent,
-        *,
-        observers: Iterable[str],
-        plan_hash: bytes = b"",
-        meaning: str = "",
-        count: int = 1,
-        unit: Unit | None = None,
-        relation: Relation | None = None,
-        delta: float = 0.0,
-        closeness: float = 0.0,
-    ) -> Reservation:
-        """Charges an event in full, before anything is computed.
-
-        Args:
-            dataset: What it is charged to, and to all that this was made from.
-            event: What one run is.
-            observers: Who sees the answers.
-            plan_hash: The plan that asks, 32 bytes.
-            meaning: What it is for, in words.
-            count: How many runs.
-            unit: The unit that the event's accounting is about; the dataset's own without.
-            relation: The relation of that accounting; the dataset's own without.
-            delta: Of each run: the probability that the event does not describe it.
-            closeness: Of each run: within how many nats its likelihoods lie of the event's.
-
-        Returns:
-            The reservation, open.
-
-        Raises:
-            PrivacyBudgetError: If it exceeds a cap, or no cap counts it. Nothing is charged.
-            DataError: If the dataset is unknown or protects another unit or relation, or an
-                argument is malformed. Nothing is charged.
-            PlanError: If the event is unknown. Nothing is charged.
-            LedgerError: If it cannot be written; then nothing may be computed.
-        """
-        names = observer_names(observers)
-        check_request(plan_hash, meaning, count)
-        lineage = self._journal.read(lambda state, _: tuple(state.lineage(dataset)))
-        unit, relation = unit or lineage[0].unit, relation or lineage[0].relation
-        distances = sorted({steps(protected, unit, relation) for protected in lineage})
-        costs = [
-            cost_of(self._accountant, event, relation, distance=distance, delta=delta,
-                    closeness=closeness)
-            for distance in distances
-        ]  # fmt: skip
-        identity = self._random.bytes(16)
-        fact = Reserved(
-            reservation=identity,
-            dataset=dataset,
-            unit=unit.value,
-            relation=relation.value,
-            observers=names,
-            event=encode(self._accountant.plain(event)),
-            delta=repr(float(delta)),
-            closeness=repr(float(closeness)),
-            count=count,
-            plan_hash=plan_hash,
-            meaning=meaning,
-            distances=tuple(distances),
-            costs=tuple(number for cost in costs for number in cost.units()),
-        )
-        self._journal.append(lambda _state, _rows: fact)
-        return Reservation(self._journal, identity, fresh=True)
-
-    def resume(self, identity: bytes) -> Reservation:
-        """Takes an open reservation up again, after a crash for instance, to go on or to commit.
-
-        Raises:
-            DataError: If it is unknown or closed.
-        """
-        self._journal.read(lambda state, _: state.open_charge(identity))
-        return Reservation(self._journal, identity, fresh=False)
-
-    def question(
-        self,
-        dataset: str,
-        event: DpEvent,
-        *,
-        observers: Iterable[str],
-        data_digest: bytes,
-        plan_hash: bytes = b"",
-        round_number: int = 0,
-    ) -> Question:
-        """What makes a question the same as another: see `Question`."""
-        return Question(
-            dataset=dataset,
-            data_digest=data_digest,
-            plan_hash=plan_hash,
-            round_number=round_number,
-            observers=frozenset(observer_names(observers)),
-            event=encode(self._accountant.plain(event)),
-        )
-
-    def released(self, question: Question) -> bytes | None:
-        """The answer that was already released to this question, or None: then reserve.
-
-        Raises:
-            VerificationError: If the answer kept is not the one that was released.
-        """
-        return self._journal.read(lambda state, rows: state.answer(question.key, rows.answer))
 
     def spent(
         self,

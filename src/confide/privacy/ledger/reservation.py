@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from confide.errors import DataError
+from confide.errors import DataError, LedgerError
 from confide.privacy.ledger.entries import Cancelled, Committed, Fact, Used
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.question import Question
 from confide.privacy.ledger.state import Charge, State
 from confide.privacy.ledger.store import Rows
+from confide.process_bound import ProcessBound
 
 __all__ = ["MAX_ANSWER_BYTES", "Reservation"]
 
@@ -20,7 +21,12 @@ MAX_ANSWER_BYTES: Final = 64 << 20
 _DIGEST_BYTES: Final = 32
 
 
-class Reservation:
+class Reservation(
+    ProcessBound,
+    what="a reservation",
+    instead="open the ledger again and take it up with Ledger.resume",
+    error=LedgerError,
+):
     """A charge that was made in full before anything was computed.
 
     Left alone, it counts in full for ever: that is what a crash comes to. Closing it may give back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 
+from confide.errors import LedgerError
 from confide.privacy.ledger.checks import check_attempt, check_crowd, check_survivors
 from confide.privacy.ledger.entries import Answered, Claimed, Consented, Fact, Imported
 from confide.privacy.ledger.journal import Journal
@@ -19,11 +20,14 @@ from confide.privacy.ledger.rounds import (
     imported,
 )
 from confide.privacy.ledger.state import State
+from confide.process_bound import ProcessBound
 
 __all__ = ["RoundLedger"]
 
 
-class RoundLedger:
+class RoundLedger(
+    ProcessBound, what="a handle on a ledger", instead="open the ledger again", error=LedgerError
+):
     """What a party must not forget, so that no round is opened twice and no crowd is split.
 
     Everything here is an entry of the same chain as the charges, on the disk before the method

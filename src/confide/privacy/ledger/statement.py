@@ -292,7 +292,7 @@ def _crowd_notes(charges: Iterable[Charge], sums: Mapping[OpenedSums, int]) -> I
 def _epsilon(spent: Spent) -> float:
     found = [spent.pure_epsilon, spent.renyi_epsilon]
     if 0 < spent.mu < math.inf:
-        from confide.privacy.accounting.renyi import epsilon_of_mu
+        from confide.privacy.accounting.gaussian import epsilon_of_mu
 
         found.append(epsilon_of_mu(spent.mu, spent.delta))
     return min(found)

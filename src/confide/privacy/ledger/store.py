@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from confide.errors import LedgerError
+from confide.process_bound import ProcessBound
 
 __all__ = ["REGISTER_TABLE", "Rows", "Store"]
 
@@ -90,7 +91,9 @@ class Rows:
         self._connection.execute(_ANSWERS.insert(), {"question": question, "answer": answer})
 
 
-class Store:
+class Store(
+    ProcessBound, what="a handle on a ledger", instead="open the ledger again", error=LedgerError
+):
     """A database that holds one ledger.
 
     Args:
@@ -136,6 +139,7 @@ class Store:
             LedgerError: If the database fails. What was to be written may be there only if the
                 failure was at the very end, on a server that could not answer any more.
         """
+        self.check_process()
         if self._closed:
             raise LedgerError(f"the ledger {self} was closed; open it again")
         with self._named(), self._engine.connect() as connection:

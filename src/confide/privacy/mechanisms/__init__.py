@@ -6,16 +6,17 @@ and is fed to a ledger or an accountant as that. All randomness is exact and sec
 Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declared sensitivity;
 `ClampedSum`, `ClampedMean` and `Histogram` derive theirs and take `LaplaceNoise` or
 `GaussianNoise`. Choosing: `ExponentialMechanism`, `PermuteAndFlip`, `Quantile`, `KeySelection`.
-Comparing: `AboveThreshold`.
+Comparing: `AboveThreshold`. Several at once: `Composition`.
 """
 
 from confide.privacy.mechanisms.additive import GaussianMechanism, LaplaceMechanism
+from confide.privacy.mechanisms.composition import Composition
 from confide.privacy.mechanisms.keys import KeySelection
-from confide.privacy.mechanisms.mechanism import Mechanism
+from confide.privacy.mechanisms.mechanism import Interactive, Mechanism, OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.quantile import Quantile
 from confide.privacy.mechanisms.queries import ClampedMean, ClampedSum, Histogram
-from confide.privacy.mechanisms.released import Released
+from confide.privacy.mechanisms.released import Estimate, Released
 from confide.privacy.mechanisms.selection import ExponentialMechanism, PermuteAndFlip
 from confide.privacy.mechanisms.threshold import AboveThreshold, ThresholdSession
 
@@ -24,14 +25,18 @@ __all__ = [
     "AdditiveNoise",
     "ClampedMean",
     "ClampedSum",
+    "Composition",
+    "Estimate",
     "ExponentialMechanism",
     "GaussianMechanism",
     "GaussianNoise",
     "Histogram",
+    "Interactive",
     "KeySelection",
     "LaplaceMechanism",
     "LaplaceNoise",
     "Mechanism",
+    "OneShot",
     "PermuteAndFlip",
     "Quantile",
     "Released",

@@ -17,9 +17,9 @@ from confide.noise import DiscreteNoise
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count, is_number
 from confide.privacy.mechanisms.lattice import Steps, finite
-from confide.privacy.mechanisms.mechanism import Mechanism
+from confide.privacy.mechanisms.mechanism import OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
-from confide.privacy.mechanisms.released import Released
+from confide.privacy.mechanisms.released import Estimate
 from confide.randomness import SecureRandom, SystemRandom
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Answer = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdditiveMechanism(Mechanism):
+class AdditiveMechanism(OneShot[Any]):
     """An answer plus noise in proportion to its declared sensitivity.
 
     Args:
@@ -95,19 +95,19 @@ class AdditiveMechanism(Mechanism):
         return self.noise.drawn_for(self._norm)
 
     @overload
-    def release(self, answer: float, *, random: SecureRandom | None = None) -> Released[float]: ...
+    def release(self, answer: float, *, random: SecureRandom | None = None) -> Estimate[float]: ...
 
     @overload
     def release(
         self, answer: Sequence[float] | NDArray[Any], *, random: SecureRandom | None = None
-    ) -> Released[Answer]: ...
+    ) -> Estimate[Answer]: ...
 
     def release(
         self,
         answer: float | Sequence[float] | NDArray[Any],
         *,
         random: SecureRandom | None = None,
-    ) -> Released[float] | Released[Answer]:
+    ) -> Estimate[float] | Estimate[Answer]:
         """Adds noise.
 
         Args:
@@ -132,8 +132,8 @@ class AdditiveMechanism(Mechanism):
         if self.integer:
             value, low, high = np.rint(value), np.floor(low), np.ceil(high)
         if exact.shape:
-            return Released(value, self.standard_error, (low, high), self)
-        return Released(float(value), self.standard_error, (float(low), float(high)), self)
+            return Estimate(value, self, self.standard_error, (low, high))
+        return Estimate(float(value), self, self.standard_error, (float(low), float(high)))
 
     @property
     def _moves(self) -> tuple[int, ...] | None:

@@ -14,7 +14,8 @@ from confide.noise.exact import WORD_BITS, exp_bounds
 from confide.noise.stream import KeyStream
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
-from confide.privacy.mechanisms.mechanism import PureMechanism
+from confide.privacy.mechanisms.mechanism import OneShot, PureMechanism
+from confide.privacy.mechanisms.released import Released
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["KeySelection"]
@@ -25,7 +26,7 @@ _GUARD_BITS: Final = 320
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeySelection(PureMechanism):
+class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
     """Names each key with the largest probability that (ε, δ) allows for its number of units.
 
     π(0) = 0 and π(n+1) = min(e^ε·π(n) + δ, 1 - e^-ε·(1 - π(n) - δ), 1): no other way to decide key
@@ -46,7 +47,7 @@ class KeySelection(PureMechanism):
         >>> selection = KeySelection(epsilon=1.0, delta=1e-5)
         >>> round(selection.probability(10), 4)
         0.1282
-        >>> sorted(selection.choose({"flu": 500, "measles": 300, "rabies": 1}))
+        >>> sorted(selection.release({"flu": 500, "measles": 300, "rabies": 1}).value)
         ['flu', 'measles']
     """
 
@@ -76,9 +77,9 @@ class KeySelection(PureMechanism):
         """
         return self._bounds(units, WORD_BITS)[0] / 2.0**WORD_BITS
 
-    def choose(
+    def release(
         self, counts: Mapping[Any, int], *, random: SecureRandom | None = None
-    ) -> frozenset[Any]:
+    ) -> Released[frozenset[Any]]:
         """Names keys.
 
         Args:
@@ -94,7 +95,8 @@ class KeySelection(PureMechanism):
         if not all(_is_count(count) for count in counts.values()):
             raise DataError("the counts are not whole numbers of at least 0")
         stream = KeyStream(SystemRandom() if random is None else random)
-        return frozenset(key for key, count in counts.items() if self._named(int(count), stream))
+        named = (key for key, count in counts.items() if self._named(int(count), stream))
+        return Released(frozenset(named), self)
 
     def _named(self, units: int, stream: KeyStream) -> bool:
         drawn, bits = stream.word(), WORD_BITS

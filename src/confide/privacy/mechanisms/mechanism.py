@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from confide.plan import Relation
+from confide.privacy.mechanisms.released import Released
+from confide.randomness import SecureRandom
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-__all__ = ["Mechanism", "PureMechanism", "pure_event"]
+__all__ = ["Interactive", "Mechanism", "OneShot", "PureMechanism", "pure_event"]
+
+Answer_co = TypeVar("Answer_co", bound=Released[Any], covariant=True)
+Session_co = TypeVar("Session_co", covariant=True)
 
 _DOWN: Final = 1 - 2.0**-50
 """Covers the rounding of the few floating-point operations on the way to a probability."""
@@ -37,6 +42,37 @@ class Mechanism(ABC):
     @abstractmethod
     def closeness(self) -> float:
         """Within how many nats of the event's the likelihoods of a release lie."""
+
+
+class OneShot(Mechanism, Generic[Answer_co]):
+    """A mechanism that gives one answer. `Ledger.release` charges it, then runs it once."""
+
+    @abstractmethod
+    def release(self, values: Any, *, random: SecureRandom | None = None) -> Answer_co:
+        """Answers once. Nothing counts it here: where a ledger is kept, use `Ledger.release`.
+
+        Args:
+            values: What the mechanism takes.
+            random: The operating system's if it is omitted.
+
+        Raises:
+            DataError: If the values are not what was declared. Nothing was released.
+        """
+
+
+class Interactive(Mechanism, Generic[Session_co]):
+    """A mechanism that answers one question after the other, for one charge in all.
+
+    `Ledger.start` charges a session, then starts it.
+    """
+
+    @abstractmethod
+    def start(self, *, random: SecureRandom | None = None) -> Session_co:
+        """Starts a session. Nothing counts it here: where a ledger is kept, use `Ledger.start`.
+
+        Args:
+            random: The operating system's if it is omitted.
+        """
 
 
 class PureMechanism(Mechanism):

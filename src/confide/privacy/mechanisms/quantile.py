@@ -16,7 +16,8 @@ from confide.plan import Relation
 from confide.privacy.mechanisms.bounds import Bounds
 from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon, is_number
 from confide.privacy.mechanisms.coins import below, exponential_choice
-from confide.privacy.mechanisms.mechanism import PureMechanism
+from confide.privacy.mechanisms.mechanism import OneShot, PureMechanism
+from confide.privacy.mechanisms.released import Released
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["Quantile"]
@@ -25,7 +26,7 @@ _MOST_CANDIDATES = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantile(PureMechanism):
+class Quantile(PureMechanism, OneShot[Released[float]]):
     """The value that a given share of the units lie below: ε-DP (Smith 2011, Algorithm 2).
 
     Candidates lie on a grid from `lower` to `upper`. Each scores minus the number of units by which
@@ -46,7 +47,7 @@ class Quantile(PureMechanism):
 
     Example:
         >>> median = Quantile(quantile=0.5, lower=0, upper=100, resolution=1, epsilon=5.0)
-        >>> 45 <= median.choose(range(100)) <= 55
+        >>> 45 <= median.release(range(100)).value <= 55
         True
     """
 
@@ -72,7 +73,7 @@ class Quantile(PureMechanism):
                 f"{width:.3g}"
             )
 
-    def choose(self, values: ArrayLike, *, random: SecureRandom | None = None) -> float:
+    def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Released[float]:
         """Draws a candidate.
 
         Args:
@@ -92,7 +93,7 @@ class Quantile(PureMechanism):
         stream = KeyStream(SystemRandom() if random is None else random)
         run = exponential_choice(last - first + 1, scores.max() - scores, self._rate, stream)
         place = int(first[run]) + below(int(last[run] - first[run]) + 1, stream)
-        return min(self.lower + place * self.resolution, self.upper)
+        return Released(min(self.lower + place * self.resolution, self.upper), self)
 
     def rank_error(self, confidence: float = 0.95) -> float:
         """By how many units the rank of an answer is off at most, so often: a bound.

@@ -23,9 +23,9 @@ from confide.plan import Relation
 from confide.privacy.mechanisms.additive import noisy
 from confide.privacy.mechanisms.bounds import Bounds
 from confide.privacy.mechanisms.lattice import FARTHEST_STEPS, Steps
-from confide.privacy.mechanisms.mechanism import Mechanism
+from confide.privacy.mechanisms.mechanism import Answer_co, OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise
-from confide.privacy.mechanisms.released import Released
+from confide.privacy.mechanisms.released import Estimate
 from confide.randomness import SecureRandom
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _ADDED_AT_ONCE: Final = 1 << 20
 """So many values below 2^42 steps add up within 64 bits."""
 
 
-class NoisyQuery(Mechanism):
+class NoisyQuery(OneShot[Answer_co]):
     """A query whose answer is a vector of whole steps with noise."""
 
     noise: AdditiveNoise
@@ -70,7 +70,7 @@ class NoisyQuery(Mechanism):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoundedQuery(NoisyQuery):
+class BoundedQuery(NoisyQuery[Estimate[float]]):
     """A query over values within declared bounds.
 
     Attributes:
@@ -139,7 +139,7 @@ class ClampedSum(BoundedQuery):
         apart = max(abs(bounds.lower), abs(bounds.upper)) if comes else bounds.upper - bounds.lower
         return self.noise.lattice(apart)
 
-    def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Released[float]:
+    def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Estimate[float]:
         """Adds up, then adds noise.
 
         Args:
@@ -152,7 +152,7 @@ class ClampedSum(BoundedQuery):
         exact = _total(self.steps.nearest(self._bounds.clamp(values)))
         value, (low, high) = noisy(self.noise, self.drawn, self.steps, exact, random)
         error = self.noise.deviation(self.drawn) * self.steps.size
-        return Released(float(value[0]), error, (float(low[0]), float(high[0])), self)
+        return Estimate(float(value[0]), self, error, (float(low[0]), float(high[0])))
 
     @property
     def _moves(self) -> tuple[int, ...]:
@@ -189,7 +189,7 @@ class ClampedMean(BoundedQuery):
     def __post_init__(self) -> None:
         _ = self._bounds, self.drawn
 
-    def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Released[float]:
+    def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Estimate[float]:
         """Adds up and counts, then adds noise and divides.
 
         Args:
@@ -216,7 +216,7 @@ class ClampedMean(BoundedQuery):
         noised, _ = noisy(self.noise, self.drawn, self._lattice, exact, random)
         return self._mean(float(noised[0]), len(clamped) if public else float(noised[1]))
 
-    def _mean(self, total: float, count: float) -> Released[float]:
+    def _mean(self, total: float, count: float) -> Estimate[float]:
         public = self.relation is Relation.REPLACE_ONE
         deviation = self.noise.deviation(self.drawn) * self._lattice.size
         reach = self.noise.reach(self.drawn) * self._lattice.size
@@ -228,7 +228,7 @@ class ClampedMean(BoundedQuery):
             error, half_width = 1.0, 2.0
         low, high = max(-1.0, mean - half_width), min(1.0, mean + half_width)
         value, low, high = (self._middle + self._half * each for each in (mean, low, high))
-        return Released(value, self._half * error, (low, high), self)
+        return Estimate(value, self, self._half * error, (low, high))
 
     @property
     def _middle(self) -> float:
@@ -253,7 +253,7 @@ class ClampedMean(BoundedQuery):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Histogram(NoisyQuery):
+class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
     """How many units have each of some known keys.
 
     Every key is put out, also if nobody has it: which keys appear would say who is there. Values
@@ -295,7 +295,7 @@ class Histogram(NoisyQuery):
 
     def release(
         self, values: Iterable[Any], *, random: SecureRandom | None = None
-    ) -> Released[dict[Any, int]]:
+    ) -> Estimate[dict[Any, int]]:
         """Counts, then adds noise.
 
         Args:
@@ -316,7 +316,7 @@ class Histogram(NoisyQuery):
         noised, (low, high) = noisy(self.noise, self.drawn, self._lattice, exact, random)
         error = self.noise.deviation(self.drawn) * self._lattice.size
         interval = self._by_key(np.floor(low)), self._by_key(np.ceil(high))
-        return Released(self._by_key(np.rint(noised)), error, interval, self)
+        return Estimate(self._by_key(np.rint(noised)), self, error, interval)
 
     def _by_key(self, counts: NDArray[np.float64]) -> dict[Any, int]:
         return dict(zip(self.keys, map(int, counts), strict=True))

@@ -27,7 +27,8 @@ from confide.privacy.mechanisms.checks import (
 )
 from confide.privacy.mechanisms.coins import below, exponential_choice, succeeds
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
-from confide.privacy.mechanisms.mechanism import PureMechanism
+from confide.privacy.mechanisms.mechanism import OneShot, PureMechanism
+from confide.privacy.mechanisms.released import Released
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["ExponentialMechanism", "PermuteAndFlip", "Selection"]
@@ -36,7 +37,7 @@ _LOG2_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection(PureMechanism):
+class Selection(PureMechanism, OneShot[Released[int]]):
     """Chooses a candidate whose score is near the best: ε-DP.
 
     Args:
@@ -65,7 +66,7 @@ class Selection(PureMechanism):
         check_count(self.candidates, "candidates", "how many there are to choose from")
         log2_step(self.sensitivity, _LOG2_STEPS)
 
-    def choose(self, scores: ArrayLike, *, random: SecureRandom | None = None) -> int:
+    def release(self, scores: ArrayLike, *, random: SecureRandom | None = None) -> Released[int]:
         """Chooses.
 
         Args:
@@ -82,7 +83,8 @@ class Selection(PureMechanism):
         if exact.shape != (self.candidates,):
             raise DataError(f"the scores have shape {exact.shape}; it takes ({self.candidates},)")
         steps = self._lattice.nearest(exact)
-        return self._drawn(steps.max() - steps, KeyStream(random or SystemRandom()))
+        stream = KeyStream(random or SystemRandom())
+        return Released(self._drawn(steps.max() - steps, stream), self)
 
     def shortfall(self, confidence: float = 0.95) -> float:
         """What a choice's score falls short of the best by at most, so often: a bound.
@@ -128,7 +130,7 @@ class ExponentialMechanism(Selection):
 
     Example:
         >>> mechanism = ExponentialMechanism(epsilon=1.0, sensitivity=1, candidates=3)
-        >>> mechanism.choose([0, 500, 20])
+        >>> mechanism.release([0, 500, 20]).value
         1
     """
 
@@ -154,7 +156,7 @@ class PermuteAndFlip(Selection):
 
     Example:
         >>> mechanism = PermuteAndFlip(epsilon=1.0, sensitivity=1, candidates=3)
-        >>> mechanism.choose([0, 500, 20])
+        >>> mechanism.release([0, 500, 20]).value
         1
     """
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from threading import Lock
-from typing import NoReturn
 
 from confide.errors import PlanError, PrivacyBudgetError
 from confide.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.plan import Relation
 from confide.privacy.mechanisms.checks import check_count, check_monotone, check_pure_epsilon
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
-from confide.privacy.mechanisms.mechanism import PureMechanism
+from confide.privacy.mechanisms.mechanism import Interactive, PureMechanism
+from confide.process_bound import ProcessBound
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["AboveThreshold", "ThresholdSession"]
@@ -30,7 +30,7 @@ _MOST_LOG2_STEPS, _LEAST_LOG2_STEPS = 20, 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboveThreshold(PureMechanism):
+class AboveThreshold(PureMechanism, Interactive["ThresholdSession"]):
     """Says of each answer whether it lies above a threshold, for a price of the positives alone.
 
     Args:
@@ -51,8 +51,8 @@ class AboveThreshold(PureMechanism):
         >>> session.is_above(10, threshold=1000)
         Traceback (most recent call last):
             ...
-        confide.errors.PrivacyBudgetError: all 1 positives of this session were given; start another, \
-which is charged again
+        confide.errors.PrivacyBudgetError: all 1 positives of this session were given; \
+start another, which is charged again
     """
 
     epsilon: float
@@ -115,8 +115,13 @@ which is charged again
         return first, Fraction(self.epsilon) - first
 
 
-class ThresholdSession:
-    """One run over a stream of answers. It cannot be copied: a copy would repeat its noise.
+class ThresholdSession(
+    ProcessBound,
+    what="a threshold session",
+    instead="start another, which is charged again",
+    error=PrivacyBudgetError,
+):
+    """One run over a stream of answers, of one process: a fork or copy would repeat its noise.
 
     Args:
         mechanism: What it runs.
@@ -143,9 +148,11 @@ class ThresholdSession:
             threshold: A number that does not depend on the data.
 
         Raises:
-            PrivacyBudgetError: If all positives were given. Nothing is said about the answer.
+            PrivacyBudgetError: If all positives were given, or the process is a fork of the one
+                that started the session. Nothing is said about the answer.
             DataError: If a number is not finite. Nothing is said about the answer.
         """
+        self.check_process()
         lattice = self._mechanism.steps
         exact, limit = (
             int(lattice.nearest(finite(value, name).reshape(1))[0])
@@ -164,6 +171,3 @@ class ThresholdSession:
 
     def __repr__(self) -> str:
         return f"ThresholdSession({self._mechanism}, left={self._left})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a threshold session is not copied or stored: its noise is used once")

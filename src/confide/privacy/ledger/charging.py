@@ -1,0 +1,281 @@
+"""The half of a ledger that charges: reservations of plans, and releases that are charged once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from confide.canonical import encode
+from confide.errors import DataError
+from confide.plan import Relation, Unit
+from confide.privacy.ledger.checks import check_request, observer_names
+from confide.privacy.ledger.costs import Accountant, cost_of
+from confide.privacy.ledger.entries import Committed, Reserved
+from confide.privacy.ledger.journal import Journal
+from confide.privacy.ledger.lineage import steps
+from confide.privacy.ledger.question import Question
+from confide.privacy.ledger.reservation import Reservation
+from confide.privacy.ledger.round_ledger import RoundLedger
+from confide.randomness import SecureRandom
+
+if TYPE_CHECKING:
+    from dp_accounting import DpEvent
+
+    from confide.privacy.mechanisms import Interactive, Mechanism, OneShot, Released
+
+__all__ = ["ChargeLedger"]
+
+Answer = TypeVar("Answer", bound="Released[Any]")
+Session = TypeVar("Session")
+
+
+class ChargeLedger(RoundLedger):
+    """What costs privacy: it is written down before it is computed.
+
+    Args:
+        journal: The ledger's entries.
+        accountant: Knows what events cost.
+        random: Names reservations.
+    """
+
+    def __init__(self, journal: Journal, accountant: Accountant, random: SecureRandom) -> None:
+        super().__init__(journal)
+        self._accountant = accountant
+        self._random = random
+
+    def release(
+        self,
+        dataset: str,
+        mechanism: OneShot[Answer],
+        values: Any,
+        *,
+        observers: Iterable[str],
+        meaning: str = "",
+        random: SecureRandom | None = None,
+    ) -> Answer:
+        """Charges a mechanism, then runs it, once: what is released is what was charged.
+
+        The charge is on the disk before the values are looked at. If anything fails after it, an
+        interrupt included, it stays and nothing is released: an error may have told something too.
+
+        Args:
+            dataset: What it is charged to.
+            mechanism: What is released.
+            values: What the mechanism takes.
+            observers: Who will see the answer.
+            meaning: What it is for, in words.
+            random: Where noise comes from; the operating system's if it is omitted.
+
+        Returns:
+            What the mechanism's own `release` returns.
+
+        Raises:
+            PrivacyBudgetError: If a cap is exceeded. Nothing was charged or released.
+            DataError: If the dataset is unknown or protects something else than the mechanism does
+                (nothing was charged), or the values are not what was declared (it was).
+            LedgerError: If the charge cannot be written. Nothing was released.
+
+        Example:
+            >>> from tempfile import TemporaryDirectory
+            >>> from confide.privacy.ledger import Cap, Ledger
+            >>> from confide.privacy.mechanisms import ClampedMean, GaussianNoise
+            >>> mean = ClampedMean(lower=18, upper=100, noise=GaussianNoise(8.0))
+            >>> with TemporaryDirectory() as folder, Ledger.open(f"{folder}/ledger.db") as ledger:
+            ...     _ = ledger.open_dataset("customers")
+            ...     ledger.cap("customers", Cap(epsilon=1.0, delta=1e-6))
+            ...     ages = [34.0, 51.0, 28.0] * 1000
+            ...     age = ledger.release("customers", mean, ages, observers=["analyst"])
+            >>> 36 < age.value < 40
+            True
+        """
+        from confide.privacy.mechanisms import OneShot
+
+        if not isinstance(mechanism, OneShot):
+            raise _not_a(mechanism, "a mechanism that answers once", "start")
+        self._charge(dataset, mechanism, observers, meaning)
+        return mechanism.release(values, random=random)
+
+    def start(
+        self,
+        dataset: str,
+        mechanism: Interactive[Session],
+        *,
+        observers: Iterable[str],
+        meaning: str = "",
+        random: SecureRandom | None = None,
+    ) -> Session:
+        """Charges a session of a mechanism, as one, then starts it.
+
+        Args:
+            dataset: What it is charged to.
+            mechanism: What answers one question after the other, as `AboveThreshold`.
+            observers: Who will see the answers.
+            meaning: What it is for, in words.
+            random: Where noise comes from; the operating system's if it is omitted.
+
+        Raises:
+            PrivacyBudgetError: If a cap is exceeded. Nothing was charged or started.
+            DataError: If the dataset is unknown, or protects something else than the mechanism.
+            LedgerError: If the charge cannot be written. Nothing was started.
+        """
+        from confide.privacy.mechanisms import Interactive
+
+        if not isinstance(mechanism, Interactive):
+            raise _not_a(mechanism, "a mechanism with sessions", "release")
+        self._charge(dataset, mechanism, observers, meaning)
+        return mechanism.start(random=random)
+
+    def reserve(
+        self,
+        dataset: str,
+        event: DpEvent,
+        *,
+        observers: Iterable[str],
+        plan_hash: bytes = b"",
+        meaning: str = "",
+        count: int = 1,
+        unit: Unit | None = None,
+        relation: Relation | None = None,
+        delta: float = 0.0,
+        closeness: float = 0.0,
+    ) -> Reservation:
+        """Charges an event in full, before anything is computed.
+
+        Args:
+            dataset: What it is charged to, and to all that this was made from.
+            event: What one run is.
+            observers: Who sees the answers.
+            plan_hash: The plan that asks, 32 bytes.
+            meaning: What it is for, in words.
+            count: How many runs.
+            unit: The unit that the event's accounting is about; the dataset's own without.
+            relation: The relation of that accounting; the dataset's own without.
+            delta: Of each run: the probability that the event does not describe it.
+            closeness: Of each run: within how many nats its likelihoods lie of the event's.
+
+        Returns:
+            The reservation, open.
+
+        Raises:
+            PrivacyBudgetError: If it exceeds a cap, or no cap counts it. Nothing is charged.
+            DataError: If the dataset is unknown or protects another unit or relation, or an
+                argument is malformed. Nothing is charged.
+            PlanError: If the event is unknown. Nothing is charged.
+            LedgerError: If it cannot be written; then nothing may be computed.
+        """
+        fact = self._priced(
+            dataset,
+            event,
+            observers=observers,
+            plan_hash=plan_hash,
+            meaning=meaning,
+            count=count,
+            unit=unit,
+            relation=relation,
+            delta=delta,
+            closeness=closeness,
+        )
+        self._journal.append(lambda _state, _rows: fact)
+        return Reservation(self._journal, fact.reservation, fresh=True)
+
+    def resume(self, identity: bytes) -> Reservation:
+        """Takes an open reservation up again, after a crash for instance, to go on or to commit.
+
+        Raises:
+            DataError: If it is unknown or closed.
+        """
+        self._journal.read(lambda state, _: state.open_charge(identity))
+        return Reservation(self._journal, identity, fresh=False)
+
+    def question(
+        self,
+        dataset: str,
+        event: DpEvent,
+        *,
+        observers: Iterable[str],
+        data_digest: bytes,
+        plan_hash: bytes = b"",
+        round_number: int = 0,
+    ) -> Question:
+        """What makes a question the same as another: see `Question`."""
+        return Question(
+            dataset=dataset,
+            data_digest=data_digest,
+            plan_hash=plan_hash,
+            round_number=round_number,
+            observers=frozenset(observer_names(observers)),
+            event=encode(self._accountant.plain(event)),
+        )
+
+    def released(self, question: Question) -> bytes | None:
+        """The answer that was already released to this question, or None: then reserve.
+
+        Raises:
+            VerificationError: If the answer kept is not the one that was released.
+        """
+        return self._journal.read(lambda state, rows: state.answer(question.key, rows.answer))
+
+    def _charge(
+        self, dataset: str, mechanism: Mechanism, observers: Iterable[str], meaning: str
+    ) -> None:
+        """Writes a charge of one run and that it was used, in one transaction."""
+        fact = self._priced(
+            dataset,
+            mechanism.event,
+            observers=observers,
+            meaning=meaning,
+            relation=mechanism.relation,
+            delta=mechanism.delta,
+            closeness=mechanism.closeness,
+        )
+        used = Committed(reservation=fact.reservation, used=1, release=b"", question=b"")
+        self._journal.append(lambda _state, _rows: (fact, used))
+
+    def _priced(
+        self,
+        dataset: str,
+        event: DpEvent,
+        *,
+        observers: Iterable[str],
+        plan_hash: bytes = b"",
+        meaning: str = "",
+        count: int = 1,
+        unit: Unit | None = None,
+        relation: Relation | None = None,
+        delta: float = 0.0,
+        closeness: float = 0.0,
+    ) -> Reserved:
+        """What a charge writes down."""
+        names = observer_names(observers)
+        check_request(plan_hash, meaning, count)
+        plain = encode(self._accountant.plain(event))
+        lineage = self._journal.read(lambda state, _: tuple(state.lineage(dataset)))
+        unit, relation = unit or lineage[0].unit, relation or lineage[0].relation
+        distances = sorted({steps(protected, unit, relation) for protected in lineage})
+        costs = [
+            cost_of(self._accountant, event, relation, distance=distance, delta=delta,
+                    closeness=closeness)
+            for distance in distances
+        ]  # fmt: skip
+        return Reserved(
+            reservation=self._random.bytes(16),
+            dataset=dataset,
+            unit=unit.value,
+            relation=relation.value,
+            observers=names,
+            event=plain,
+            delta=repr(float(delta)),
+            closeness=repr(float(closeness)),
+            count=count,
+            plan_hash=plan_hash,
+            meaning=meaning,
+            distances=tuple(distances),
+            costs=tuple(number for cost in costs for number in cost.units()),
+        )
+
+
+def _not_a(mechanism: object, wanted: str, other: str) -> DataError:
+    return DataError(
+        f"a {type(mechanism).__name__} is not {wanted}; give one from confide.privacy.mechanisms, "
+        f"or use Ledger.{other} for the other kind"
+    )
