@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 step = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help setup demo test check fuzz bench clean
+.PHONY: help setup demo test check wheels fuzz bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ test: $(READY) ## run every test and every example in the documentation of the c
 	$(step) 'Tests'
 	@$(BIN)/pytest -n 2
 
-check: $(READY) ## format, lint, types, layers and public names
+check: $(READY) ## format, lint, types, layers, public names, and the kernels' C++
 	$(step) 'Format (ruff)'
 	@$(BIN)/ruff format --check .
 	$(step) 'Lint (ruff)'
@@ -47,6 +47,11 @@ check: $(READY) ## format, lint, types, layers and public names
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
 	@$(BIN)/pytest -q tests/test_public_names.py
+	@if $(COMPILES); then $(MAKE) -C native check BIN='$(abspath $(BIN))'; \
+	else echo 'No C++20 compiler: the kernels are not checked'; fi
+
+wheels: $(READY) ## the kernels for Python 3.11 to 3.13, tried without a compiler
+	@$(MAKE) -C native wheels BIN='$(abspath $(BIN))'
 
 fuzz: $(READY) ## hostile bytes for what reads ciphertexts, keys and evidence (90 seconds)
 	$(step) 'Fuzzing ciphertexts and keys (atheris)'

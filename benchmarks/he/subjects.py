@@ -15,9 +15,11 @@ from confide.he.planner import evaluate
 __all__ = [
     "HOISTED",
     "Operations",
+    "confide_error",
     "confide_matrix",
     "confide_primitives",
     "literal",
+    "seal_error",
     "seal_matrix",
     "seal_primitives",
 ]
@@ -60,6 +62,7 @@ def confide_primitives(
     small = engine.relinearise(product)
     return {
         "encode": lambda: encoding.encode(numbers, depth),
+        "encode one number": lambda: encoding.encode(numbers[:1], depth),
         "encode and encrypt": lambda: public.encrypt(numbers),
         "encode and encrypt, secret key": lambda: secret.encrypt(numbers),
         "decrypt and decode": lambda: secret.decrypt_private(x),
@@ -71,6 +74,22 @@ def confide_primitives(
         "rotate": lambda: engine.rotate(x, [1]),
         "rotate, hoisted": lambda: engine.rotate(x, range(1, HOISTED + 1)),
     }
+
+
+def confide_error(degree: int, primes: int) -> float:
+    """Root mean square error of a fresh encryption under the public key, decrypted at once."""
+    secret = he.SecretKey(he.Context(literal(degree, primes).checked()))
+    numbers = _numbers(degree // 2)
+    found = secret.decrypt_private(secret.public_key().encrypt(numbers))
+    return float(np.sqrt(np.mean((found.real - numbers) ** 2)))
+
+
+def seal_error(degree: int, primes: int) -> float:
+    """The same of SEAL."""
+    them, numbers, opened = _SEAL(degree, primes, [1]), _numbers(degree // 2), seal.Plaintext()
+    them.decryptor.decrypt(them.encrypted(numbers.tolist()), opened)
+    found = np.array(them.encoder.decode_double(opened))
+    return float(np.sqrt(np.mean((found - numbers) ** 2)))
 
 
 class _SEAL:
@@ -131,6 +150,7 @@ def seal_primitives(degree: int, primes: int) -> Operations:
 
     return {
         "encode": lambda: them.encoded(numbers),
+        "encode one number": lambda: them.encoded(numbers[:1]),
         "encode and encrypt": lambda: them.encrypted(numbers),
         "encode and encrypt, secret key": lambda: encryptor.encrypt_symmetric(
             them.encoded(numbers), made
@@ -145,9 +165,9 @@ def seal_primitives(degree: int, primes: int) -> Operations:
     }
 
 
-def confide_matrix(*, threads: int = 1) -> Operations:
+def confide_matrix(*, threads: int = 1, instructions: str = "") -> Operations:
     """A dense matrix by an encrypted vector, at the smallest ring that bears one level."""
-    context = he.Context(literal(8192, 3).checked(), threads=threads)
+    context = he.Context(literal(8192, 3).checked(), threads=threads, instructions=instructions)
     secret, numbers = he.SecretKey(context), _numbers(MATRIX)
     matrix = he.PlainMatrix(_matrix(), context.parameters.slots)
     sealed = he.encrypt(secret, numbers)

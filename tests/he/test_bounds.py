@@ -1,4 +1,4 @@
-"""Whatever lies within the planned bounds is taken, whatever lies outside is refused when encrypted."""
+"""What lies within the planned bounds is taken, what lies outside is refused when encrypted."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TestWholeNumbers:
             assert here.run(key, x=[500, -500, 0]).tolist() == [250_000, 250_000, 0]
             beyond: Any
             for beyond in (501, 2000, -501, 2**63 - 1, -(2**63), 2**70, 1e30):
-                with pytest.raises(EncryptionError, match="x: a number .* beyond the declared"):
+                with pytest.raises(EncryptionError, match=r"x: a number .* beyond the declared"):
                     here.plan.encrypt(key, x=[0, 0, beyond])
             with pytest.raises(EncryptionError, match="whole numbers"):
                 here.plan.encrypt(key, x=[0, 0, 0.5])
@@ -147,7 +147,7 @@ class TestTables:
             here.run(here.encryptors[1], x=values), values @ [1, 2], atol=1e-3
         )
         values[2, 1] = 1.5
-        with pytest.raises(EncryptionError, match="x: a number .* bound of 1;"):
+        with pytest.raises(EncryptionError, match=r"x: a number .* bound of 1;"):
             here.plan.encrypt(here.secret, x=values)
         unchecked = he.SealedTable(
             [he.encrypt(here.secret, np.zeros(3), bound=1), he.encrypt(here.secret, np.zeros(3))]

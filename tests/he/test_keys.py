@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 import copy
+import os
 import pickle  # noqa: TID251 -- to see it refused
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -270,7 +270,7 @@ class TestSharing:
         he.decrypt_shared(key, {"a": table}, **options)
         assert key.spent == Fraction(8, 10)
         for three in (he.SealedTable([one] * 3), {"x": one, "y": he.SealedTable([one] * 2)}):
-            with pytest.raises(EncryptionError, match="80.0% is spent and 3 of these take 30.0%"):
+            with pytest.raises(EncryptionError, match=r"80.0% is spent and 3 of these take 30.0%"):
                 he.decrypt_shared(key, three, **options)
         assert key.spent == Fraction(8, 10)
         # What does not belong here, last of all, spends nothing either.

@@ -157,9 +157,9 @@ class TestPolynomials:
     @pytest.mark.parametrize("c", [[], ["1"], 1, [1, 1j], [np.nan, 1], [[1, 2]]])
     def test_what_is_refused(self, c):
         x = setting("CKKS").vector([1.0])
-        with pytest.raises(EncryptionError, match="coefficients|numbers are encrypted"):
+        with pytest.raises(EncryptionError, match=r"coefficients|numbers are encrypted"):
             x.polynomial(c)
-        with pytest.raises(EncryptionError, match="coefficients|numbers are encrypted"):
+        with pytest.raises(EncryptionError, match=r"coefficients|numbers are encrypted"):
             x.chebyshev(c, -1, 1)
 
     @pytest.mark.parametrize("c", [[5], [5, 0, 0], [0], np.array([2.5])])
