@@ -114,8 +114,8 @@ def _tables_of(case: str, found: Mapping[str, Mapping[str, float]]) -> list[Tabl
         rows,
         _error_words(found)
         + "Medians of the repeats, one thread unless said: processor time, but wall time of two "
-        "threads and of the peers with a process of their own. SEAL is TenSEAL's build, which has no "
-        "HEXL, called through its Python binding in the same process, in turn with ours, repeat by "
+        "threads and of the peers with a process of their own. SEAL is TenSEAL's build, which has "
+        "no HEXL, called through its Python binding in the same process, in turn, repeat by "
         "repeat; its first and last primes have 60 bits where ours have 50, the others 46. Its "
         "encoding takes a list of Python's numbers and converts it, ours an array: a list of one "
         "number takes the transform without the conversion. It has no hoisting: the hoisted "

@@ -59,7 +59,11 @@ def _primitives(options: Options, case: str, degree: int, primes: int) -> Iterat
     }
     for path in {"avx512": ("avx2", "portable"), "avx2": ("portable",)}.get(fastest, ()):
         subjects[f"confide, {path}"] = partial(
-            confide_primitives, degree, primes, instructions=path
+            confide_primitives,
+            degree,
+            primes,
+            instructions=path,
+            hoisted=path != "portable",
         )
     params = {"degree": degree, "primes": primes, "instructions": fastest}
     for record in _measured(options, case, subjects, params):

@@ -10,7 +10,7 @@ import tenseal.sealapi as seal
 
 from confide import he
 from confide.he.context import moved_by
-from confide.he.planner import evaluate
+from confide.he.evaluating import evaluate
 
 __all__ = [
     "HOISTED",
@@ -46,21 +46,21 @@ def literal(degree: int, primes: int) -> he.Literal:
 
 
 def confide_primitives(
-    degree: int, primes: int, *, threads: int = 1, instructions: str = ""
+    degree: int, primes: int, *, threads: int = 1, instructions: str = "", hoisted: bool = True
 ) -> Operations:
-    """Every primitive at the top level."""
+    """Every primitive at the top level; hoisted rotations take gigabytes of keys."""
     context = he.Context(
         literal(degree, primes).checked(), threads=threads, instructions=instructions
     )
     secret = he.SecretKey(context)
-    keys = secret.evaluation_keys(products=True, rotations=range(1, HOISTED + 1))
+    keys = secret.evaluation_keys(products=True, rotations=range(1, HOISTED + 1 if hoisted else 2))
     engine, encoding, public = he.NativeEngine(keys), context.encoding, secret.public_key()
     numbers, depth = _numbers(degree // 2), context.parameters.depth
     x, y, plain = secret.encrypt(numbers), secret.encrypt(numbers), engine.plain(numbers)
     engine.weighted([x], [plain])  # encodes it once
     product = engine.products([x], [y])
     small = engine.relinearise(product)
-    return {
+    operations: dict[str, Callable[[], object]] = {
         "encode": lambda: encoding.encode(numbers, depth),
         "encode one number": lambda: encoding.encode(numbers[:1], depth),
         "encode and encrypt": lambda: public.encrypt(numbers),
@@ -72,8 +72,10 @@ def confide_primitives(
         "multiply and relinearise": lambda: engine.relinearise(engine.products([x], [y])),
         "rescale": lambda: engine.rescale(small),
         "rotate": lambda: engine.rotate(x, [1]),
-        "rotate, hoisted": lambda: engine.rotate(x, range(1, HOISTED + 1)),
     }
+    if hoisted:
+        operations["rotate, hoisted"] = lambda: engine.rotate(x, range(1, HOISTED + 1))
+    return operations
 
 
 def confide_error(degree: int, primes: int) -> float:

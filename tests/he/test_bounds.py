@@ -170,9 +170,9 @@ class TestWhatHidesTheKey:
                 here.plan.encrypt(key, x=values, y=values)
             # Nor by leaving the check out, nor by naming a bound of one's own.
             for given_bound in (None, beyond):
-                sealed = he.encrypt(key, values, bound=given_bound)
+                unchecked = he.encrypt(key, values, bound=given_bound)
                 with pytest.raises(EncryptionError, match="x was encrypted with"):
-                    here.plan.run(here.keys, x=sealed, y=sealed)
+                    here.plan.run(here.keys, x=unchecked, y=unchecked)
         # Within the bound the error is below what is drowned: not one bit of 30 is lost.
         values = np.full(2048, bound)
         sealed = here.plan.encrypt(key, x=values, y=values)
@@ -222,7 +222,8 @@ class TestArguments:
 
     @pytest.mark.parametrize("kind", [float, np.float32, Decimal, Fraction, int, np.int16])
     def test_numbers_of_every_kind(self, kind):
-        inputs = {"x": he.Input(shape=(np.int64(2),), bound=kind(2))}
+        shape: Any = (np.int64(2),)
+        inputs = {"x": he.Input(shape=shape, bound=kind(2))}
         here = Planned(lambda x: x * kind(2), inputs, precision=Fraction(1, 1000))
         found = here.run(here.secret, x=[kind(1), kind(2)])
         np.testing.assert_allclose(found, [2, 4], atol=1e-3)

@@ -8,6 +8,7 @@ import pickle  # noqa: TID251 -- to see it refused
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,7 +264,7 @@ class TestSharing:
     def test_all_of_several_results_or_none(self, here):
         """Two queries are left and three are asked for: nothing is spent, nothing is opened."""
         key = he.SecretKey(here.context)
-        options = {"noise": 1e-8, "queries": 10}
+        options: Any = {"noise": 1e-8, "queries": 10}
         one = he.encrypt(key, [1.0, 2.0], level=0)
         table = he.SealedTable([one] * 4)
         he.decrypt_shared(key, table, **options)

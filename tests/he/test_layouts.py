@@ -194,7 +194,9 @@ def settings_of(name):
         )
         context = he.Context(literal.checked())
         secret = he.SecretKey(context)
-        _MADE[name] = type(setting("CKKS"))(context, secret, OnDemand(secret), None)
+        _MADE[name] = type(setting("CKKS"))(
+            context, secret, OnDemand(secret), setting("CKKS").evaluator
+        )
     return _MADE[name]
 
 

@@ -6,6 +6,7 @@ import copy
 import pickle  # noqa: TID251 -- it must not work
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,13 +107,15 @@ class TestParts:
         for index in (3, -4):
             with pytest.raises(IndexError):
                 x[index]
-        for index in (slice(0, 0), [], np.array([[1]])):
+        nothing: list[Any] = [slice(0, 0), [], np.array([[1]])]
+        for index in nothing:
             with pytest.raises((EncryptionError, IndexError)):
                 x[index]
         with pytest.raises(EncryptionError, match="encrypted vectors are put together"):
             he.concatenate([])
+        mixed: list[Any] = [x, np.ones(3)]
         with pytest.raises(EncryptionError, match="encrypted vectors are put together"):
-            he.concatenate([x, np.ones(3)])
+            he.concatenate(mixed)
 
 
 class TestDivision:

@@ -313,7 +313,8 @@ class TestKeys:
         plain = transformed(ring, whole.residues(message, self.moduli[:2]), rows)
         pair = np.empty((2, 2, self.degree), np.uint64)
         sizes = []
-        for special in ([], self.special):
+        choices: list[list[int]] = [[], self.special]
+        for special in choices:
             ring.encrypt(pair, key, all_rows, plain, rows, special, t)
             found = self.opened(ring, secret, pair, rows)
             errors = [(f - m) // t for f, m in zip(found, message, strict=True)]

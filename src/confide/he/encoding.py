@@ -140,7 +140,7 @@ def require_within(numbers: Numbers, bound: float, what: str) -> None:
     # The smallest whole number of a type has a size that the type does not hold.
     low, high = (
         (numbers.min(), numbers.max())
-        if numbers.dtype.kind in "iu"
+        if numbers.dtype.kind in "iu" and numbers.size
         else (0, np.abs(numbers).max(initial=0))
     )
     if not (-most <= low and high <= most):
