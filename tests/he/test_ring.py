@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -313,7 +314,7 @@ class TestKeys:
         plain = transformed(ring, whole.residues(message, self.moduli[:2]), rows)
         pair = np.empty((2, 2, self.degree), np.uint64)
         sizes = []
-        choices: list[list[int]] = [[], self.special]
+        choices: list[Sequence[int]] = [[], self.special]
         for special in choices:
             ring.encrypt(pair, key, all_rows, plain, rows, special, t)
             found = self.opened(ring, secret, pair, rows)
