@@ -118,6 +118,7 @@ class TestQuality:
         model, table = trained_model(run.plan)
         measured = quality(run.plan, PUBLIC)(run.state)
         parameters = run.state["parameters"]
+        assert isinstance(table, Table)
         assert measured["loss"] == model.loss(parameters, table.inputs(PUBLIC), PUBLIC["y"])
 
     def test_of_two_classes_is_auc_and_accuracy_too(self, binary):
@@ -135,6 +136,7 @@ class TestQuality:
         start = {"parameters": np.zeros(3)}
         measured = quality(binary.plan, PUBLIC)(start)
         estimator = fitted_estimator(binary.plan, start)
+        assert isinstance(estimator, LogisticRegression)
         assert measured["auc"] == 0.5
         assert measured["accuracy"] == estimator.score(TABLE.inputs(PUBLIC), PUBLIC["y"])
         assert measured["loss"] == pytest.approx(np.log(2))
@@ -152,5 +154,5 @@ class TestQuality:
         assert dict(again.history.loc[1, ["loss", "auc", "accuracy"]]) == measure(binary.state)
 
     def test_needs_the_plan_s_columns(self, binary):
-        with pytest.raises(KeyError):
+        with pytest.raises(DataError, match="no column 'b'; known here"):
             quality(binary.plan, PUBLIC.drop(columns="b"))

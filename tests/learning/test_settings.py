@@ -10,9 +10,9 @@ from confide.learning.models import GeneralisedLinearModel
 from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 from confide.learning.settings import (
     ModelSettings,
-    TableSettings,
     check_features,
     model_settings,
+    read_table,
     table_settings,
 )
 
@@ -72,15 +72,15 @@ class TestTableSettings:
     @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
     def test_give_back_the_table_they_were_made_of(self, table):
         text = json.dumps(table_settings(table))
-        back = TableSettings.read(json.loads(text), "table").table()
+        back = read_table(json.loads(text))
         assert back == table
         assert back.columns == table.columns
 
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            pytest.param({"features": ["a"]}, "'label' is missing", id="no label"),
-            pytest.param({"features": "a", "label": "y"}, "'features' is 'a'", id="one text"),
+            pytest.param({"features": ["a"]}, "'table.label' is missing", id="no label"),
+            pytest.param({"features": "a", "label": "y"}, "'table.features' is 'a'", id="one text"),
             pytest.param({"features": [], "label": "y"}, "at least one column", id="no features"),
             pytest.param(
                 {"features": ["a"], "label": "y", "scaling": {"a": [1.0]}}, "scaling", id="half"
@@ -89,13 +89,15 @@ class TestTableSettings:
                 {"features": ["a"], "label": "y", "scale": {}}, "did you mean 'scaling'", id="key"
             ),
             pytest.param(
-                {"features": ["a"], "label": "y", "limit": float("inf")}, "'limit'", id="no limit"
+                {"features": ["a"], "label": "y", "limit": float("inf")},
+                "'table.limit'",
+                id="no limit",
             ),
         ],
     )
     def test_that_make_no_table_are_refused(self, settings, message):
         with pytest.raises(PlanError, match=message):
-            TableSettings.read(settings, "table").table()
+            read_table(settings)
 
 
 class TestCheckFeatures:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from confide.aggregation.enclave import Aggregator, Receipt, check_chain, verify_receipts
     from confide.aggregation.encoding import Accumulator, Integers, decode
     from confide.aggregation.envelope import Round
+    from confide.aggregation.forms import Placed, Summed
     from confide.aggregation.modular import Layout
     from confide.aggregation.register import LedgerRegister, RoundRegister
     from confide.aggregation.rounds import (
@@ -38,10 +39,12 @@ __all__ = [
     "Layout",
     "LedgerRegister",
     "PartySession",
+    "Placed",
     "Receipt",
     "Round",
     "RoundRegister",
     "RoundResult",
+    "Summed",
     "Traffic",
     "check_chain",
     "coordinator_session",
@@ -65,6 +68,7 @@ if not TYPE_CHECKING:
             ),
             "confide.aggregation.encoding": ("Accumulator", "Integers", "decode"),
             "confide.aggregation.envelope": ("Round",),
+            "confide.aggregation.forms": ("Placed", "Summed"),
             "confide.aggregation.modular": ("Layout",),
             "confide.aggregation.register": ("LedgerRegister", "RoundRegister"),
             "confide.aggregation.rounds": (

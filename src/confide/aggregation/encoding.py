@@ -7,12 +7,13 @@ added in 64-bit integers; only the total is rounded to the lattice, once, with a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.aggregation.forms import Placed, Summed
 from confide.aggregation.numbers import Reals, person_identifiers, real_numbers
 from confide.errors import DataError
 from confide.plan.codec import nearest
@@ -27,6 +28,12 @@ _BLOCK: Final = 1 << 15
 """Numbers that are made of contributions at a time: as many as a cache holds."""
 
 Integers = NDArray[np.int64]
+
+Rows = Reals | Placed | Summed
+"""One sum's contributions, by units."""
+
+Contributions = Mapping[str, ArrayLike | Placed | Summed]
+"""Each sum's contributions by its name."""
 
 _ROUNDING: Final = 1e-9
 """A unit that is longer than its bound by less than this part does not count as clipped."""
@@ -74,12 +81,12 @@ class Accumulator:
         """How many added units a sum had no room for, for each sum; for the party alone."""
         return dict(self._beyond)
 
-    def add(self, contributions: Mapping[str, ArrayLike], persons: ArrayLike | None = None) -> None:
+    def add(self, contributions: Contributions, persons: ArrayLike | None = None) -> None:
         """Adds units: clips each to its bound, ignores those beyond the capacity.
 
         Args:
-            contributions: For each sum, an array of shape `(units, *shape)`; of shape `shape` if
-                the unit is the party.
+            contributions: For each sum, an array of shape `(units, *shape)`, or `Placed` where most
+                of it is zero; of shape `shape` if the unit is the party.
             persons: If the unit is the person, who each row is about, shape `(rows,)`; rows of one
                 person are added before they are clipped, so all of a person's rows come in one
                 call.
@@ -94,10 +101,10 @@ class Accumulator:
             counts = ", ".join(f"{name}: {len(r)}" for name, r in rows.items())
             raise DataError(f"the sums have different numbers of units ({counts}); give one each")
         if self._group.unit is Unit.PERSON:
-            rows = _by_person(rows, persons)
+            rows = {**_by_person({n: _dense(r, self._group[n]) for n, r in rows.items()}, persons)}
         for declared in self._group.sums:
             name = declared.name
-            counted = rows[name][: max(0, declared.capacity - self._units)]
+            counted = _first(rows[name], max(0, declared.capacity - self._units))
             self._clipped[name] += _add_clipped(declared, counted, self._totals[name])
             self._beyond[name] += len(rows[name]) - len(counted)
         self._units += len(next(iter(rows.values())))
@@ -124,7 +131,7 @@ class Accumulator:
                 part >>= FINE_BITS
         return self._all
 
-    def _check_names(self, contributions: Mapping[str, ArrayLike]) -> None:
+    def _check_names(self, contributions: Contributions) -> None:
         known = [s.name for s in self._group.sums]
         for name in contributions:
             if name not in known:
@@ -154,8 +161,25 @@ def decode(group: SumGroup, integers: Integers) -> dict[str, Reals]:
     }
 
 
-def _rows(declared: Sum, values: ArrayLike) -> Reals:
+def _first(rows: Rows, units: int) -> Rows:
+    if isinstance(rows, Summed):
+        if rows.units > units:
+            raise DataError(f"a sum of {rows.units:,} units, and {units:,} more are counted")
+        return rows
+    return rows.first(units) if isinstance(rows, Placed) else rows[:units]
+
+
+def _rows(declared: Sum, values: ArrayLike | Placed | Summed) -> Rows:
     """The contributions to one sum as rows of units, shape `(units, size)`."""
+    if isinstance(values, Placed | Summed):
+        if declared.unit is Unit.PARTY or (
+            declared.unit is Unit.PERSON and isinstance(values, Summed)
+        ):
+            raise DataError(
+                f"a contribution to sum {declared.name!r} as {type(values).__name__}; over "
+                f"{declared.unit.value}s it takes an array"
+            )
+        return values.checked(declared)
     array = real_numbers(values, f"a contribution to sum {declared.name!r}")
     if declared.unit is Unit.PARTY:
         array = array[np.newaxis]
@@ -174,6 +198,11 @@ def _rows(declared: Sum, values: ArrayLike) -> Reals:
             "data, or lower the learning rate if the model diverges"
         )
     return flat
+
+
+def _dense(rows: Rows, declared: Sum) -> Reals:
+    assert not isinstance(rows, Summed)  # noqa: S101 - refused before, for persons
+    return rows.dense(declared.size) if isinstance(rows, Placed) else rows
 
 
 def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str, Reals]:
@@ -199,21 +228,44 @@ def _blocks(size: int, units: int = 1) -> Iterator[slice]:
     return (slice(start, min(start + step, size)) for start in range(0, size, step))
 
 
-def _add_clipped(declared: Sum, rows: Reals, total: Integers) -> int:
+def _add_clipped(declared: Sum, rows: Rows, total: Integers) -> int:
     """Clips rows to the unit bound, rounds them to the fine grid and adds them to a total.
 
     Returns:
         How many rows were longer than the bound by more than rounding.
     """
+    if isinstance(rows, Summed):
+        shift = FINE_BITS - declared.lattice.log2_resolution
+        for block in _blocks(declared.size):
+            total[block] += np.rint(np.ldexp(rows.total[block], shift)).astype(np.int64)
+        return 0
+    if isinstance(rows, Placed):
+        whole = np.zeros(rows.places.shape, np.int64)
+        longer = _clip(declared, rows.values, lambda block, part: _put(whole, block, part))
+        np.add.at(total, rows.places, whole)
+        return longer
+
+    def add(block: slice, part: Integers) -> None:
+        total[block] += part.sum(axis=0)
+
+    return _clip(declared, rows, add)
+
+
+def _put(whole: Integers, block: slice, part: Integers) -> None:
+    whole[:, block] = part
+
+
+def _clip(declared: Sum, rows: Reals, take: Callable[[slice, Integers], None]) -> int:
+    """Clips rows and rounds them to the fine grid, block by block; how many were too long."""
     bound, shift = declared.unit_bound, FINE_BITS - declared.lattice.log2_resolution
-    blocks = list(_blocks(declared.size, len(rows)))
+    blocks = list(_blocks(rows.shape[1], len(rows)))
     largest = np.zeros((len(rows), 1))
     for block in blocks:
         np.maximum(largest, np.abs(rows[:, block]).max(axis=1, keepdims=True), out=largest)
     if declared.norm is Norm.LINF:
         for block in blocks:
             clipped = np.clip(rows[:, block], -bound, bound)
-            total[block] += np.rint(np.ldexp(clipped, shift)).astype(np.int64).sum(axis=0)
+            take(block, np.rint(np.ldexp(clipped, shift)).astype(np.int64))
         return int(np.count_nonzero(largest > bound * (1 + _ROUNDING)))
     # Dividing by the largest coordinate first keeps squares of huge values from overflowing.
     divisor = np.where(largest == 0, 1.0, largest)
@@ -221,7 +273,7 @@ def _add_clipped(declared: Sum, rows: Reals, total: Integers) -> int:
     factor = np.minimum(divisor, bound / np.where(length == 0, 1.0, length))
     for block in blocks:
         clipped = rows[:, block] / divisor * factor
-        total[block] += np.rint(np.ldexp(clipped, shift)).astype(np.int64).sum(axis=0)
+        take(block, np.rint(np.ldexp(clipped, shift)).astype(np.int64))
     # The largest coordinate times the length of the rest may overflow: so it is divided.
     return int(np.count_nonzero(largest > bound * (1 + _ROUNDING) / np.maximum(length, 1.0)))
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from confide.computation.code import code_of
 from confide.errors import PlanError
@@ -37,8 +37,8 @@ Data = Mapping[str, NDArray[Any]]
 Totals = Mapping[str, NDArray[np.float64]]
 """The released sums, each in its declared shape."""
 
-Contributed = Mapping[str, ArrayLike]
-"""A contribution to each sum."""
+Contributed = Mapping[str, Any]
+"""A contribution to each sum: an array, or `confide.aggregation.Placed`."""
 
 Contribute = Callable[[State, Data, np.random.Generator], Contributed]
 ContributeWithOwn = Callable[[State, State, Data, np.random.Generator], tuple[Contributed, State]]
@@ -56,6 +56,8 @@ class Computation:
         task: Its name and settings, as they stand in plans.
         sums: What leaves a party in a round.
         columns: The data columns that `contribute` reads; others never reach it.
+        read: From a party's columns, cells of any type, to the named numeric arrays of one length
+            that `contribute` gets; None if the columns are numbers already. `Schema.read` is one.
         init: Gives the public state before the first round.
         contribute: From (state, data, public generator) to a contribution for each sum: one row per
             unit, shape `(units, *shape)`; if the unit is the party, of shape `shape`. Over records
@@ -66,6 +68,7 @@ class Computation:
             and shapes stay the same, so that it cannot grow.
         follow: In a plan of several stages, from the state that the stage before left to the state
             before the first round. If omitted, that state with what `init` adds to it.
+        needs_noise: Why its sums must not be exact, in words; empty if they may be.
         person_column: If the unit is the person, the column that says who a row is about.
 
     Example:
@@ -90,6 +93,8 @@ class Computation:
     contribute: Contribute | ContributeWithOwn
     update: Update
     person_column: str | None = None
+    needs_noise: str = ""
+    read: Callable[[Any], Data] | None = None
     own: Callable[[], State] | None = None
     follow: Callable[[State], State] | None = None
 
@@ -153,6 +158,11 @@ class Computation:
         Raises:
             PlanError: Saying what differs.
         """
+        if self.needs_noise and isinstance(plan.noise, NoNoise):
+            raise PlanError(
+                f"computation {self.task.name!r} over exact sums: {self.needs_noise}. Add noise to "
+                "the plan, or declare what it would find"
+            )
         if plan.keeps_own_state != (self.own is not None):
             keeps = "keeps" if self.own is not None else "does not keep"
             raise PlanError(

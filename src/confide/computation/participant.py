@@ -14,6 +14,7 @@ from confide.aggregation import (
     Integers,
     PartySession,
     Round,
+    Summed,
     decode,
     party_session,
 )
@@ -21,7 +22,7 @@ from confide.computation.account import Account, Charges
 from confide.computation.computation import Computation, Data, State
 from confide.computation.state import checked_state, state_hash
 from confide.errors import DataError, PlanError
-from confide.plan import FullBatch, NoiseShares, Plan, Unit
+from confide.plan import FullBatch, NoiseShares, NoNoise, Plan, Unit
 from confide.plan.codec import nearest
 from confide.privacy.federation import draw_batch, draw_noise
 from confide.randomness import SecureRandom, public_generator
@@ -76,6 +77,7 @@ class Participant:
         self._identity, self._data = identity, data
         self._account = account
         self._charges: Charges | None = None
+        self._read: Data | None = None
 
     def reserve(self, rounds: int, *, resume: bool = False) -> None:
         """Reserves what so many rounds will cost this party, if it has an account.
@@ -179,7 +181,7 @@ class Participant:
             )
             try:
                 given, own = self._given(state, own, part, generator)
-                accumulator.add(_mapping(given), part[persons] if persons else None)
+                accumulator.add(self._allowed(_mapping(given)), part[persons] if persons else None)
                 del given  # As long as the sums: not held while they are rounded.
             except DataError as error:
                 counted = f", counted from row {start}" if start else ""
@@ -189,6 +191,15 @@ class Participant:
             return exact, own
         exact += draw_noise(plan, random)
         return exact, own
+
+    def _allowed(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        summed = [name for name, value in given.items() if isinstance(value, Summed)]
+        if summed and not isinstance(self._plan.noise, NoNoise):
+            raise PlanError(
+                f"contribute gives {summed[0]!r} as a sum, and the plan adds noise: a sum in "
+                "floating point may move by more than one unit's bound. Contribute one row a unit"
+            )
+        return given
 
     def _given(
         self, state: State, own: State, part: Data, generator: np.random.Generator
@@ -234,20 +245,34 @@ class Participant:
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data
-        wanted = list(self._computation.columns)
-        if self._computation.person_column:
-            wanted.append(self._computation.person_column)
-        data = {column: self._present(source, column) for column in wanted}
+        data = self._columns(source)
+        if persons := self._computation.person_column:
+            data[persons] = self._present(source, persons)
         if len({len(values) for values in data.values()}) > 1:
             lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
             raise DataError(f"{self} has columns of different lengths ({lengths})")
         if _rows(data) == 0:
             raise DataError(f"{self} has no rows; leave it out of the plan, or give it data")
-        for column in self._computation.columns:
+        for column in data.keys() - {persons}:
             self._check_numbers(column, data[column])
-        if persons := self._computation.person_column:
+        if persons:
             self._check_persons(persons, data[persons])
         return data
+
+    def _columns(self, source: Columns) -> dict[str, NDArray[Any]]:
+        """The declared columns as they are, or as the computation reads them."""
+        computation = self._computation
+        if computation.read is None:
+            return {column: self._present(source, column) for column in computation.columns}
+        if self._read is not None:
+            return dict(self._read)
+        try:
+            found = dict(computation.read(source))
+        except DataError as error:
+            raise DataError(f"{self}: {error}") from error
+        if not callable(self._data):  # the same rows in each round are read once
+            self._read = found
+        return dict(found)
 
     def _present(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         if column not in source:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.clipping import AdaptiveClip
     from confide.learning.algorithms.fed_avg import fed_avg
     from confide.learning.algorithms.fed_sgd import fed_sgd
+    from confide.learning.algorithms.newton import fed_newton
     from confide.learning.algorithms.score_histogram import auc_of_histogram, score_histogram
     from confide.learning.fitted import fitted_estimator, quality, trained_model
     from confide.learning.models import (
@@ -33,6 +34,7 @@ __all__ = [
     "auc",
     "auc_of_histogram",
     "fed_avg",
+    "fed_newton",
     "fed_sgd",
     "fitted_estimator",
     "quality",
@@ -47,6 +49,7 @@ if not TYPE_CHECKING:
             "confide.learning.algorithms.clipping": ("AdaptiveClip",),
             "confide.learning.algorithms.fed_avg": ("fed_avg",),
             "confide.learning.algorithms.fed_sgd": ("fed_sgd",),
+            "confide.learning.algorithms.newton": ("fed_newton",),
             "confide.learning.algorithms.score_histogram": ("auc_of_histogram", "score_histogram"),
             "confide.learning.fitted": ("fitted_estimator", "quality", "trained_model"),
             "confide.learning.models": (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from confide.computation import Columns, State
-from confide.errors import PlanError
+from confide.errors import DataError, PlanError
 from confide.learning.models import (
     GeneralisedLinearModel,
     LinearRegression,
@@ -17,13 +17,14 @@ from confide.learning.models import (
     auc,
 )
 from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
-from confide.learning.settings import ModelSettings, TableSettings
-from confide.learning.tables import Table
-from confide.plan import Plan
+from confide.learning.settings import Inputs, ModelSettings, read_table
+from confide.learning.table_model import Estimator, TableModel
+from confide.plan import Plan, Sums
+from confide.plan.codec import nearest
+from confide.tables import Schema
+from confide.tables.schema import CONSTANT_PREFIX
 
 __all__ = ["Estimator", "fitted_estimator", "quality", "trained_model"]
-
-Estimator = LinearRegression | LogisticRegression | PoissonRegression | SoftmaxRegression
 
 _ESTIMATORS: Final[Mapping[type, type[Estimator]]] = {
     Bernoulli: LogisticRegression,
@@ -33,28 +34,35 @@ _ESTIMATORS: Final[Mapping[type, type[Estimator]]] = {
 }
 
 
-def trained_model(plan: Plan) -> tuple[GeneralisedLinearModel, Table]:
-    """The model and table that a plan trains.
+def trained_model(plan: Plan) -> tuple[GeneralisedLinearModel, Inputs]:
+    """The model and table that a plan trains, in its last stage that trains one.
 
     Raises:
-        PlanError: If its task trains none.
+        PlanError: If no stage does.
     """
-    settings = plan.task.read()
-    if not {"model", "table"} <= settings.keys():
-        raise PlanError(f"task {plan.task.name!r} trains no model over a table")
-    table = TableSettings.read(settings["table"], "task table").table()
-    return ModelSettings.read(settings["model"], "task model").model(len(table.features)), table
+    for stage in reversed(plan.stages):
+        settings = stage.task.read() if isinstance(stage, Sums) else {}
+        if {"model", "table"} <= settings.keys():
+            table = read_table(settings["table"])
+            model = ModelSettings.read(settings["model"], "task model").model(len(table.names))
+            return model, table
+    raise PlanError(f"plan {plan.name!r} trains no model over a table")
 
 
-def fitted_estimator(plan: Plan, state: State) -> Estimator:
-    """A scikit-learn-shaped estimator with a run's parameters.
+def fitted_estimator(plan: Plan, state: State) -> Estimator | TableModel:
+    """A model with a run's parameters.
 
-    It takes scaled inputs: give it `table.inputs(data)` of `trained_model(plan)`.
+    With a schema it is a `TableModel`, which takes raw rows. With a `Table` of public constants it
+    is a scikit-learn-shaped estimator that takes scaled inputs: give it `table.inputs(data)` of
+    `trained_model(plan)`.
     """
     model, table = trained_model(plan)
-    names = list(table.features)
     kind = _ESTIMATORS[type(model.family)]
-    return kind.from_parameters(model, state["parameters"], feature_names=names)
+    fitted = kind.from_parameters(model, state["parameters"], feature_names=list(table.names))
+    if not isinstance(table, Schema):
+        return fitted
+    constants = {n: v for n, v in state.items() if n.startswith(CONSTANT_PREFIX)}
+    return TableModel(table, fitted, constants)
 
 
 def quality(plan: Plan, public: Columns) -> Callable[[State], dict[str, float]]:
@@ -65,13 +73,23 @@ def quality(plan: Plan, public: Columns) -> Callable[[State], dict[str, float]]:
         public: The columns of the public data.
 
     Returns:
-        A function from a state to its loss, and for two classes its AUC and accuracy.
+        A function from a state to its loss, and for two classes its AUC and accuracy; empty before
+        the training stage.
+
+    Raises:
+        DataError: If a column of the plan's is missing.
     """
     model, table = trained_model(plan)
-    x, y = table.inputs(public), table.targets(public)
+    for column in table.columns:
+        if column not in public:
+            raise DataError(f"no column {column!r}; {nearest(column, map(str, public))}")
+    rows: Any = public if table.read is None else table.read(public)
 
     def measure(state: State) -> dict[str, float]:
+        if "parameters" not in state:
+            return {}
         parameters = state["parameters"]
+        x, y = table.inputs(rows, state), table.targets(rows, state)
         found = {"loss": model.loss(parameters, x, y)}
         if isinstance(model.family, Bernoulli):
             score = model.mean_response(parameters, x)[:, 0]

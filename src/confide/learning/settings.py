@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from confide.computation import Data
+from confide.computation import Data, State
 from confide.errors import DataError, PlanError
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.tables import Table
 from confide.plan.codec import nearest
 from confide.plan.literals import Literal
+from confide.tables import Schema
+from confide.tables.written import SchemaSettings, schema_settings
 
 __all__ = [
+    "Inputs",
     "ModelSettings",
     "TableSettings",
     "check_features",
     "inputs_and_targets",
     "model_settings",
+    "read_table",
     "table_settings",
 ]
 
 Reals = NDArray[np.float64]
+
+Inputs = Table | Schema
+"""What says which columns are a model's inputs and label."""
 
 _FAMILIES: Final[Mapping[str, type[Family]]] = {
     family.name: family for family in (Bernoulli, Categorical, Gaussian, Poisson)
@@ -68,7 +75,7 @@ class ModelSettings(Literal):
         return Categorical(n_classes=self.n_classes)
 
 
-class TableSettings(Literal):
+class _ScaledSettings(Literal):
     """Features, label and public scaling constants in a plan file."""
 
     features: list[str]
@@ -96,9 +103,39 @@ def model_settings(model: GeneralisedLinearModel) -> dict[str, Any]:
     ).model_dump()
 
 
-def table_settings(table: Table) -> dict[str, Any]:
+def _kind(given: object) -> str:
+    """Which form of settings a table is written in: features are maps in a schema, else names."""
+    features = given.get("features") if isinstance(given, Mapping) else None
+    columns = isinstance(features, list) and any(isinstance(f, Mapping) for f in features)
+    return (SchemaSettings if columns else _ScaledSettings).__name__
+
+
+TableSettings = Annotated[
+    Annotated[_ScaledSettings, Tag("_ScaledSettings")]
+    | Annotated[SchemaSettings, Tag("SchemaSettings")],
+    Discriminator(_kind),
+]
+"""A table in a plan file: a schema of columns, or names with public constants."""
+
+
+class _Table(Literal):
+    table: TableSettings
+
+
+def read_table(given: object) -> Inputs:
+    """The table of a task's settings.
+
+    Raises:
+        PlanError: If it is none.
+    """
+    return _Table.read({"table": given}, "task").table.table()
+
+
+def table_settings(table: Inputs) -> dict[str, Any]:
     """A table as settings."""
-    return TableSettings(
+    if isinstance(table, Schema):
+        return schema_settings(table)
+    return _ScaledSettings(
         features=list(table.features),
         label=table.label,
         scaling=dict(table.scaling),
@@ -106,29 +143,35 @@ def table_settings(table: Table) -> dict[str, Any]:
     ).model_dump()
 
 
-def check_features(model: GeneralisedLinearModel, table: Table) -> None:
+def check_features(model: GeneralisedLinearModel, table: Inputs) -> None:
     """Refuses what is no model, and one over another number of features than the table has."""
     if not isinstance(model, GeneralisedLinearModel):
         raise PlanError(
             f"a model of type {type(model).__name__}; it takes a GeneralisedLinearModel, as "
-            f"GeneralisedLinearModel(family=Bernoulli(), n_features={len(table.features)})"
+            f"GeneralisedLinearModel(family=Bernoulli(), n_features={len(table.names)})"
         )
-    if model.n_features != len(table.features):
+    if model.n_features != len(table.names):
         raise PlanError(
-            f"a model of {model.n_features} features over a table of {len(table.features)}; make "
+            f"a model of {model.n_features} features over a table of {len(table.names)}; make "
             "both from the same list of columns"
         )
 
 
 def inputs_and_targets(
-    model: GeneralisedLinearModel, table: Table, data: Data
+    model: GeneralisedLinearModel, table: Inputs, data: Data, state: State
 ) -> tuple[Reals, Reals]:
     """Scaled features and targets of a party's rows.
+
+    Args:
+        model: The model that reads them.
+        table: The table they are of.
+        data: The rows, as the table reads them.
+        state: The state, with the constants that earlier stages found.
 
     Raises:
         DataError: Naming the label's column if a target is not in the model's range.
     """
-    x, y = table.inputs(data), table.targets(data)
+    x, y = table.inputs(data, state), table.targets(data, state)
     try:
         model.family.encode(y)
     except DataError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from confide.errors import PlanError
 from confide.plan.codec import nearest
 
 if TYPE_CHECKING:
-    from confide.computation import Columns
+    from confide.computation import Columns, State
 
 __all__ = ["Table"]
 
@@ -58,19 +58,27 @@ class Table:
         if not 0 < self.limit < math.inf:
             raise PlanError(f"limit is {self.limit}; it is positive and finite")
 
+    read: ClassVar[None] = None
+    """Its columns are numbers already."""
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Features, then the label."""
         return (*self.features, self.label)
 
-    def inputs(self, data: Columns) -> Reals:
-        """The scaled features, shape `(rows, features)`."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of a model's inputs."""
+        return self.features
+
+    def inputs(self, data: Columns, state: State | None = None) -> Reals:
+        """The scaled features, shape `(rows, features)`; all constants are the table's own."""
         raw = np.column_stack([np.asarray(data[f], np.float64) for f in self.features])
         pairs = [self.scaling.get(f, (0.0, 1.0)) for f in self.features]
         centre, scale = np.array(pairs).T
         scaled: Reals = np.clip((raw - centre) / scale, -self.limit, self.limit)
         return scaled
 
-    def targets(self, data: Columns) -> Reals:
+    def targets(self, data: Columns, state: State | None = None) -> Reals:
         """The label column, shape `(rows,)`."""
         return np.asarray(data[self.label], np.float64)

@@ -47,10 +47,10 @@ def _refuse(value: object) -> None:
 
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        path = ".".join(str(part) for part in problem["loc"])
+        parts, holder = _place(model, problem["loc"])
+        path = ".".join(parts)
         if problem["type"] == "extra_forbidden":
-            known = _keys_at(model, problem["loc"][:-1])
-            yield f"unknown key {path!r}, {nearest(str(problem['loc'][-1]), known)}"
+            yield f"unknown key {path!r}, {nearest(parts[-1], holder.model_fields)}"
         elif problem["type"] == "missing":
             yield f"{path!r} is missing"
         else:
@@ -60,13 +60,33 @@ def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
             )
 
 
-def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys known at a path into nested literals."""
-    for part in path:
-        field = model.model_fields.get(str(part))
+def _place(
+    model: type[BaseModel], path: tuple[int | str, ...]
+) -> tuple[list[str], type[BaseModel]]:
+    """Where a problem is, as people write it, and the literal whose key it is.
+
+    Where a value may be one of several literals, pydantic names the chosen one in the path: that
+    part is nothing that anybody wrote.
+    """
+    parts: list[str] = []
+    choices: list[type[BaseModel]] = []
+    for position, part in enumerate(path):
+        chosen = [c for c in choices if c.__name__ == part or _kind(c) == part]
+        if isinstance(part, str) and chosen and len(choices) > 1:
+            model, choices = chosen[0], []
+            continue
+        parts.append(str(part))
+        if position == len(path) - 1:
+            break
+        field = model.model_fields.get(str(part)) if isinstance(part, str) else None
         if field is not None:
-            model = next(_models_in(field.annotation), model)
-    return list(model.model_fields)
+            choices = list(_models_in(field.annotation))
+            model = choices[0] if choices else model
+    return parts, model
+
+
+def _kind(model: type[BaseModel]) -> object:
+    return model.model_fields["kind"].default if "kind" in model.model_fields else None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

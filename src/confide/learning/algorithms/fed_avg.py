@@ -22,12 +22,12 @@ from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.settings import (
+    Inputs,
     check_features,
     inputs_and_targets,
     model_settings,
     table_settings,
 )
-from confide.learning.tables import Table
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
 
 __all__ = ["fed_avg"]
@@ -37,7 +37,7 @@ Reals = NDArray[np.float64]
 
 def fed_avg(
     model: GeneralisedLinearModel,
-    table: Table,
+    table: Inputs,
     *,
     weight_cap: int,
     clip_norm_l2: float | AdaptiveClip,
@@ -103,7 +103,7 @@ def fed_avg(
     least_weight = 1 / weight_cap / 2
 
     def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = inputs_and_targets(model, table, data)
+        x, y = inputs_and_targets(model, table, data, state)
         local = start = state["parameters"]
         for _ in range(local_steps):
             batch = _batch(len(x), batch_rows, rng)
@@ -121,9 +121,9 @@ def fed_avg(
         if total > least_weight:
             parameters = parameters + server_learning_rate * clip * totals["update"] / total
         if adaptive is None:
-            return {"parameters": parameters}
+            return {**state, "parameters": parameters}
         moved = adaptive.next_clip(clip, float(totals["below"]))
-        return {"parameters": parameters, "clip_norm_l2": np.array(moved)}
+        return {**state, "parameters": parameters, "clip_norm_l2": np.array(moved)}
 
     def init() -> State:
         start = {"parameters": model.init()}
@@ -143,6 +143,7 @@ def fed_avg(
         ),
         sums=SumGroup((update, weight, adaptive.votes) if adaptive else (update, weight)),
         columns=table.columns,
+        read=table.read,
         init=init,
         contribute=contribute,
         update=step,

@@ -24,12 +24,12 @@ from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.settings import (
+    Inputs,
     check_features,
     inputs_and_targets,
     model_settings,
     table_settings,
 )
-from confide.learning.tables import Table
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
 
 __all__ = ["fed_sgd"]
@@ -37,7 +37,7 @@ __all__ = ["fed_sgd"]
 
 def fed_sgd(
     model: GeneralisedLinearModel,
-    table: Table,
+    table: Inputs,
     *,
     capacity: int,
     clip_norm_l2: float,
@@ -76,7 +76,7 @@ def fed_sgd(
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = inputs_and_targets(model, table, data)
+        x, y = inputs_and_targets(model, table, data, state)
         given = {"gradient": model.per_record_gradients(state["parameters"], x, y)}
         return given if expected_units else given | {counted.name: np.ones(len(x))}
 
@@ -86,7 +86,7 @@ def fed_sgd(
         if units < 1:  # Noise may leave less than nothing of a count.
             return state
         mean = totals["gradient"] / units + model.penalty_gradient(parameters)
-        return {"parameters": parameters - learning_rate * mean}
+        return {**state, "parameters": parameters - learning_rate * mean}
 
     return Computation(
         task=Task.of(
@@ -101,6 +101,7 @@ def fed_sgd(
         ),
         sums=SumGroup((gradient,) if expected_units else (gradient, counted)),
         columns=table.columns,
+        read=table.read,
         init=lambda: {"parameters": model.init()},
         contribute=contribute,
         update=step,

@@ -9,12 +9,14 @@ from confide.computation import Computation
 from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.algorithms.fed_avg import fed_avg
 from confide.learning.algorithms.fed_sgd import fed_sgd
+from confide.learning.algorithms.newton import fed_newton
 from confide.learning.algorithms.score_histogram import score_histogram
 from confide.learning.settings import ModelSettings, TableSettings
 from confide.plan.literals import Literal
 
 __all__ = [
     "fed_avg_from_settings",
+    "fed_newton_from_settings",
     "fed_sgd_from_settings",
     "score_histogram_from_settings",
 ]
@@ -41,6 +43,14 @@ class _FedSgdSettings(Literal):
     person_column: str | None = None
 
 
+class _FedNewtonSettings(Literal):
+    model: ModelSettings
+    table: TableSettings
+    capacity: int
+    l1: float = 0.0
+    input_bound: float = 10.0
+
+
 class _ScoreHistogramSettings(Literal):
     model: ModelSettings
     table: TableSettings
@@ -63,18 +73,24 @@ def fed_sgd_from_settings(settings: Mapping[str, Any]) -> Computation:
     return fed_sgd(*_model_and_table(read), **_numbers(read))
 
 
+def fed_newton_from_settings(settings: Mapping[str, Any]) -> Computation:
+    """The entry point of task 'fed-newton'."""
+    read = _FedNewtonSettings.read(settings, "task fed-newton")
+    return fed_newton(*_model_and_table(read), **_numbers(read))
+
+
 def score_histogram_from_settings(settings: Mapping[str, Any]) -> Computation:
     """The entry point of task 'score-histogram'."""
     read = _ScoreHistogramSettings.read(settings, "task score-histogram")
     return score_histogram(*_model_and_table(read), **_numbers(read))
 
 
-_Settings = _FedAvgSettings | _FedSgdSettings | _ScoreHistogramSettings
+_Settings = _FedAvgSettings | _FedNewtonSettings | _FedSgdSettings | _ScoreHistogramSettings
 
 
 def _model_and_table(read: _Settings) -> tuple[Any, Any]:
     table = read.table.table()
-    return read.model.model(len(table.features)), table
+    return read.model.model(len(table.names)), table
 
 
 def _numbers(read: _Settings) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from confide.errors import PlanError
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.models.families import Bernoulli
 from confide.learning.settings import (
+    Inputs,
     check_features,
     inputs_and_targets,
     model_settings,
     table_settings,
 )
-from confide.learning.tables import Table
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
 
 __all__ = ["auc_of_histogram", "score_histogram"]
@@ -32,7 +32,7 @@ Reals = NDArray[np.float64]
 
 def score_histogram(
     model: GeneralisedLinearModel,
-    table: Table,
+    table: Inputs,
     *,
     parameters: Sequence[float] | Reals,
     capacity: int,
@@ -56,6 +56,7 @@ def score_histogram(
         PlanError: If the model has more than two classes, or a number is out of range.
 
     Example:
+        >>> from confide.learning import Table
         >>> model = GeneralisedLinearModel(family=Bernoulli(), n_features=1)
         >>> table = Table(features=("dose",), label="cured")
         >>> check = score_histogram(model, table, parameters=[2.0, 0.0], capacity=500)
@@ -77,7 +78,7 @@ def score_histogram(
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = inputs_and_targets(model, table, data)
+        x, y = inputs_and_targets(model, table, data, state)
         score = model.mean_response(state["parameters"], x)[:, 0]
         cells = np.zeros((len(x), 2, bins))
         cell = np.minimum((score * bins).astype(np.int64), bins - 1)
@@ -99,6 +100,7 @@ def score_histogram(
         ),
         sums=SumGroup((counts,)),
         columns=table.columns,
+        read=table.read,
         init=lambda: {"parameters": trained},
         contribute=contribute,
         update=update,

@@ -1,0 +1,173 @@
+"""Newton's method by sums: gradient and Hessian of everybody's rows, one step a round.
+
+A party adds up its own rows' gradients and Hessians before it contributes. With n rows in all, g_i
+and H_i of row i at w, and penalties λ₂ and λ₁,
+
+    w ← argmin_v  ḡᵀ(v - w) + ½ (v - w)ᵀ H̄ (v - w) + ½ λ₂ ‖v‖² + λ₁ ‖v‖₁,
+
+where ḡ = Σ g_i / n and H̄ = Σ H_i / n are released sums; intercepts are not penalised. Without λ₁
+it is iteratively reweighted least squares (McCullagh and Nelder 1989, §2.5), with it the proximal
+Newton method of glmnet (Friedman, Hastie and Tibshirani 2010, §3): the inner problem is solved by
+everybody from the same sums. A handful of rounds reaches the optimum of the pooled rows; linear
+regression takes one. Noise for each record needs `fed_sgd`, whose sums are shorter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide.aggregation import Summed
+from confide.computation import Computation, Data, State, Totals
+from confide.errors import DataError, PlanError
+from confide.learning.models import GeneralisedLinearModel
+from confide.learning.settings import (
+    Inputs,
+    check_features,
+    inputs_and_targets,
+    model_settings,
+    table_settings,
+)
+from confide.plan import Norm, Sum, SumGroup, Task
+
+__all__ = ["fed_newton"]
+
+Reals = NDArray[np.float64]
+
+MOST_PARAMETERS: Final = 2_000
+"""Beyond, Hessians are larger than the sums of many gradient steps."""
+
+_CYCLES, _TOLERANCE = 1_000, 1e-12
+_DAMPING: Final = 1e-9
+"""Added to the Hessian's diagonal, relative to its mean: columns may depend on each other."""
+
+_LONGEST_STEP: Final = 20.0
+"""A step that moves a parameter further is shortened: far from the optimum a Hessian misleads."""
+
+
+def fed_newton(
+    model: GeneralisedLinearModel,
+    table: Inputs,
+    *,
+    capacity: int,
+    l1: float = 0.0,
+    input_bound: float = 10.0,
+) -> Computation:
+    """Makes Newton's method of a model.
+
+    Args:
+        model: What is trained; its `l2` is λ₂.
+        table: Which columns are features and label.
+        capacity: The most rows that a party counts; further rows are left out.
+        l1: λ₁, at least 0.
+        input_bound: The largest magnitude of an input; a schema cuts its inputs to 10.
+
+    Returns:
+        A computation. Its state has `parameters`, and `rows`, how many rows of all parties were
+        counted in the last round.
+
+    Raises:
+        PlanError: If a number is out of range, or the model has too many parameters.
+    """
+    check_features(model, table)
+    size = model.n_parameters
+    if size > MOST_PARAMETERS:
+        raise PlanError(
+            f"Newton's method over {size:,} parameters; at most {MOST_PARAMETERS:,}: use fed_sgd "
+            "or fed_avg"
+        )
+    if not (math.isfinite(l1) and l1 >= 0):
+        raise PlanError(f"l1 is {l1}; it is finite and at least 0")
+    if not input_bound > 0:
+        raise PlanError(f"input_bound is {input_bound}; it is positive")
+    # An input is at most this long, and a residual at most that large; see `Family`.
+    length = math.sqrt(model.n_features * input_bound**2 + 1)
+    residual = math.sqrt(model.family.n_outputs) * input_bound
+    parts = (
+        ("gradient", (size,), length * residual, "gradients of all rows"),
+        ("hessian", (size * (size + 1) // 2,), length**2 * input_bound, "curvatures of all rows"),
+        ("rows", (), 1.0, "number of rows of all parties"),
+    )
+    sums = tuple(
+        Sum(name=name, shape=shape, unit_bound=bound, norm=Norm.L2, capacity=capacity,
+            meaning=meaning)
+        for name, shape, bound, meaning in parts
+    )  # fmt: skip
+    upper = np.triu_indices(size)
+
+    def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Summed]:
+        x, y = inputs_and_targets(model, table, data, state)
+        rows, w = len(x), state["parameters"]
+        gradient = model.gradient(w, x, y) - model.penalty_gradient(w)
+        hessian = model.hessian(w, x) - np.diag(_ridge(model))
+        return {
+            "gradient": Summed(rows * gradient, rows),
+            "hessian": Summed(rows * hessian[upper], rows),
+            "rows": Summed(np.array(float(rows)), rows),
+        }
+
+    def update(state: State, totals: Totals) -> State:
+        rows, w = float(totals["rows"]), state["parameters"]
+        if rows < 1:
+            raise DataError("the sums hold no row; nothing is learned from them")
+        hessian = np.zeros((size, size))
+        hessian[upper] = totals["hessian"] / rows
+        hessian += np.triu(hessian, 1).T
+        target = _minimise(
+            hessian,
+            totals["gradient"] / rows - hessian @ w,
+            _ridge(model),
+            l1 * _penalised(model),
+            w,
+        )
+        step = target - w
+        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _LONGEST_STEP))
+        return {**state, "parameters": w + step, "rows": np.array(rows)}
+
+    return Computation(
+        task=Task.of(
+            "fed-newton",
+            model=model_settings(model),
+            table=table_settings(table),
+            capacity=capacity,
+            l1=float(l1),
+            input_bound=float(input_bound),
+        ),
+        sums=SumGroup(sums),
+        columns=table.columns,
+        read=table.read,
+        init=lambda: {"parameters": model.init(), "rows": np.array(0.0)},
+        contribute=contribute,
+        update=update,
+    )
+
+
+def _penalised(model: GeneralisedLinearModel) -> Reals:
+    """One for each parameter that is penalised, zero for intercepts."""
+    return model.flatten(np.ones((model.n_features, model.family.n_outputs)))
+
+
+def _ridge(model: GeneralisedLinearModel) -> Reals:
+    return model.l2 * _penalised(model)
+
+
+def _minimise(hessian: Reals, linear: Reals, ridge: Reals, lasso: Reals, start: Reals) -> Reals:
+    """argmin_v linearᵀv + ½ vᵀ hessian v + ½ Σ ridge v² + Σ lasso |v|."""
+    curved = hessian + np.diag(ridge)
+    curved += np.eye(len(curved)) * _DAMPING * max(float(np.trace(curved)) / len(curved), 1e-12)
+    if not lasso.any():
+        return np.asarray(np.linalg.solve(curved, -linear))
+    v: Reals = start.copy()
+    diagonal = np.diag(curved)
+    for _ in range(_CYCLES):  # coordinate descent with soft thresholds (Friedman et al., eq. 5)
+        before = v.copy()
+        for j in range(len(v)):
+            rest = linear[j] + curved[j] @ v - diagonal[j] * v[j]
+            v[j] = -math.copysign(max(abs(rest) - lasso[j], 0.0), rest) / diagonal[j]
+        if float(np.abs(v - before).max()) <= _TOLERANCE * max(1.0, float(np.abs(v).max())):
+            break
+    return v

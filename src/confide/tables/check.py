@@ -1,0 +1,115 @@
+"""What an owner is told about its own file before anything runs, on its own machine.
+
+Counts stay where the file is: how many values are missing or would be cut are facts about private
+rows, so they go to the owner's screen and to nobody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from confide.errors import DataError
+from confide.plan.codec import nearest
+from confide.tables.columns import Category, Missing
+from confide.tables.schema import Schema
+
+__all__ = ["ColumnCheck", "TableCheck", "check_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnCheck:
+    """One column of an owner's table.
+
+    Attributes:
+        name: The column.
+        kind: What the schema says it is.
+        problem: Why it does not fit; empty if it does.
+        missing: How many values are missing.
+        clipped: How many lie outside the declared bounds and would be cut to them.
+        other: How many are none of the declared values of a category.
+    """
+
+    name: str
+    kind: str
+    problem: str = ""
+    missing: int = 0
+    clipped: int = 0
+    other: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCheck:
+    """An owner's table against a schema.
+
+    Attributes:
+        rows: How many rows the table has.
+        beyond_capacity: How many of them a party's capacity leaves out.
+        columns: Each column of the schema.
+        unused: Columns of the table that the schema does not read.
+    """
+
+    rows: int
+    beyond_capacity: int
+    columns: tuple[ColumnCheck, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the table can be used."""
+        return self.rows > 0 and not any(column.problem for column in self.columns)
+
+
+def check_table(table: pd.DataFrame, schema: Schema, *, capacity: int | None = None) -> TableCheck:
+    """Compares a table with a schema, column by column.
+
+    Args:
+        table: The owner's rows, as `read_table` gives them.
+        schema: The schema.
+        capacity: The most rows that a party counts; None for any number.
+
+    Example:
+        >>> from confide.tables import Boolean, Number
+        >>> features = {"age": Number(bounds=(0, 120)), "smoker": Boolean()}
+        >>> schema = Schema(features=features, label="ill")
+        >>> rows = pd.DataFrame({"age": ["61", "130"], "smoker": ["yes", "no"], "ill": ["1", "0"]})
+        >>> [(c.name, c.clipped) for c in check_table(rows, schema).columns]
+        [('age', 1), ('smoker', 0), ('ill', 0)]
+    """
+    names = [str(name) for name in table]
+    columns = tuple(_check(table, names, schema, name) for name in schema.columns)
+    unused = tuple(name for name in names if name not in schema.columns)
+    beyond = 0 if capacity is None else max(0, len(table) - capacity)
+    return TableCheck(rows=len(table), beyond_capacity=beyond, columns=columns, unused=unused)
+
+
+def _check(table: Any, names: list[str], schema: Schema, name: str) -> ColumnCheck:
+    column = schema.target if name == schema.label else schema.features[name]
+    kind = type(column).__name__.lower()
+    if name not in names:
+        return ColumnCheck(name=name, kind=kind, problem=f"no such column; {nearest(name, names)}")
+    try:
+        values = schema.cells_of(name, table[name])
+    except DataError as error:
+        return ColumnCheck(name=name, kind=kind, problem=str(error))
+    missing = np.isnan(values)
+    problem = ""
+    if missing.any() and getattr(column, "missing", Missing.REFUSE) is Missing.REFUSE:
+        problem = (
+            f"{int(missing.sum()):,} of {len(values):,} values are missing: fill them in, or "
+            "declare missing = 'impute' or 'indicator'"
+        )
+    known = values[~missing]
+    clipped = other = 0
+    bounds = getattr(column, "number", column)
+    if (limits := getattr(bounds, "bounds", None)) is not None:
+        clipped = int(np.count_nonzero((known < limits[0]) | (known > limits[1])))
+    if isinstance(column, Category) and column.values is not None:
+        other = int(np.count_nonzero(known == column.size))
+    return ColumnCheck(
+        name=name, kind=kind, problem=problem, missing=int(missing.sum()), clipped=clipped,
+        other=other,
+    )  # fmt: skip

@@ -1,0 +1,381 @@
+"""A table's schema: which columns are a model's inputs, which is its label, and how they are read.
+
+The schema travels in the plan and with the model, so an owner's file, a party's contribution and a
+prediction years later are read in the same way. It has three steps: `read` turns cells into numbers
+(an owner's own rows, on its own machine), `inputs` turns numbers into a model's inputs by constants
+that are declared or were found by sums (`confide.tables.found`), and `outputs` turns what a
+model predicts into the label's own words and units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from confide.errors import DataError, PlanError
+from confide.plan.codec import nearest
+from confide.tables.columns import (
+    BINARY,
+    FEATURE_KINDS,
+    Boolean,
+    Category,
+    Column,
+    Date,
+    Label,
+    Missing,
+    Number,
+    Scale,
+    Target,
+    of_names,
+)
+from confide.tables.values import Cells, booleans, codes, dates, numbers, words
+
+__all__ = ["Cells", "Schema", "word_code"]
+
+Reals = NDArray[np.float64]
+Numeric = Mapping[str, NDArray[Any]]
+
+MOST_DEVIATIONS: Final = 10.0
+"""A standardised number is cut here, so that one odd row cannot dominate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """Features and label of a table.
+
+    Attributes:
+        features: Each feature's column and what it is, in the order of the model's inputs.
+        label: The column to predict.
+        target: What it is: classes, or a number.
+
+    Raises:
+        PlanError: If there is no feature, or a column stands twice.
+
+    Example:
+        >>> schema = Schema(
+        ...     features={"age": Number(bounds=(0, 120), scale=Scale.RANGE),
+        ...               "smoker": Boolean(), "ward": Category(values=("A", "B"))},
+        ...     label="outcome", target=Label(classes=("well", "ill")))
+        >>> schema.names
+        ('age', 'smoker', 'ward=A', 'ward=B', 'ward=other')
+        >>> rows = schema.read({"age": ["60"], "smoker": ["no"], "ward": ["B"], "outcome": ["ill"]})
+        >>> schema.inputs(rows, {})
+        array([[0., 0., 0., 1., 0.]])
+        >>> rows["targets"]
+        array([1.])
+    """
+
+    features: Mapping[str, Column]
+    label: str
+    target: Label | Target = BINARY
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.features, Mapping):
+            raise PlanError(
+                f"features are a {type(self.features).__name__}; give a map from each column's "
+                "name to what it is, as {'age': Number(bounds=(0, 120))}"
+            )
+        if not self.features:
+            raise PlanError("a schema without features; name at least one column")
+        if self.label in self.features:
+            raise PlanError(f"column {self.label!r} is feature and label; it is one of them")
+        for name, column in self.features.items():
+            if not isinstance(column, FEATURE_KINDS):
+                raise PlanError(
+                    f"feature {name!r} is a {type(column).__name__}; it is a Number, Date, Boolean "
+                    "or Category"
+                )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns: features, then the label."""
+        return (*self.features, self.label)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of a model's inputs, in order."""
+        return of_names(self.features)
+
+    @property
+    def found_numbers(self) -> tuple[str, ...]:
+        """The columns whose constants are found by sums."""
+        found = [name for name, column in self.features.items() if _needs_constants(column)]
+        if isinstance(self.target, Target) and not self.target.count:
+            found.append(self.label)
+        return tuple(found)
+
+    @property
+    def found_categories(self) -> tuple[str, ...]:
+        """The columns whose vocabulary is found by sums."""
+        return tuple(
+            name for name, column in self.features.items()
+            if isinstance(column, Category) and column.values is None
+        )  # fmt: skip
+
+    def read(self, cells: Any, *, label: bool = True) -> dict[str, NDArray[Any]]:
+        """Cells to numbers.
+
+        Args:
+            cells: A data frame, or a map from columns to cells of one length.
+            label: Whether the label is read too; a table to predict for has none.
+
+        Returns:
+            `values` of shape `(rows, features)`, 0 where one is missing; `missing`, the same shape;
+            and with `label` also `targets` of shape `(rows,)`.
+
+        Raises:
+            DataError: If a column is missing, cannot be read, or has a missing value that the
+                schema refuses; naming column and row, and never a cell.
+        """
+        read = {name: self._complete(cells, name) for name in self.features}
+        given = dict(read)
+        if label:
+            given[self.label] = self._complete(cells, self.label)
+        lengths = {len(column) for column in given.values()}
+        if len(lengths) > 1:
+            raise DataError(
+                "columns of different lengths: "
+                + ", ".join(f"{name} {len(column):,}" for name, column in given.items())
+            )
+        values = np.column_stack(list(read.values()))
+        missing = np.isnan(values)
+        found = {"values": np.where(missing, 0.0, values), "missing": missing}
+        return found | ({"targets": given[self.label]} if label else {})
+
+    def inputs(self, rows: Numeric, state: Numeric) -> Reals:
+        """Numbers to a model's inputs, shape `(rows, len(names))`.
+
+        Args:
+            rows: What `read` gives.
+            state: The constants that were found, as a run's state has them; further arrays are
+                left alone.
+
+        Raises:
+            PlanError: If a constant was not found.
+        """
+        made: list[Reals] = []
+        for place, (name, column) in enumerate(self.features.items()):
+            value, missing = rows["values"][:, place], rows["missing"][:, place]
+            if isinstance(column, Category):
+                made += _one_hot(column, value, missing, self._vocabulary(name, column, state))
+                continue
+            made.append(self._input(name, rows, state))
+            if column.missing is Missing.INDICATOR:
+                made.append(missing.astype(np.float64))
+        return np.column_stack(made)
+
+    def targets(self, rows: Numeric, state: Numeric) -> Reals:
+        """The label as a model is trained on it, shape `(rows,)`: scaled if it is a number."""
+        targets: Reals = rows["targets"]
+        if isinstance(self.target, Label):
+            return targets
+        if self.target.count:
+            return np.clip(targets, *(self.target.bounds or (0.0, np.inf)))
+        centre, deviation = self._constants(self.label, state)[2:]
+        return (self._cut(self.label, targets, state) - centre) / deviation
+
+    def outputs(self, predicted: Reals, state: Numeric) -> Reals:
+        """A regression's prediction in the label's own units, shape `(rows,)`."""
+        if isinstance(self.target, Label) or self.target.count:
+            return predicted
+        centre, deviation = self._constants(self.label, state)[2:]
+        return predicted * deviation + centre
+
+    def numbers_of(self, name: str, rows: Numeric) -> tuple[Reals, NDArray[np.bool_]]:
+        """A column's numbers on the scale that its constants are of, and which are missing."""
+        if name == self.label:
+            targets: Reals = rows["targets"]
+            return targets, np.zeros(len(targets), np.bool_)
+        place = list(self.features).index(name)
+        value, missing = rows["values"][:, place], rows["missing"][:, place]
+        return (_log1p(value) if _logarithmic(self.features[name]) else value), missing
+
+    def quantile_of(self, name: str, rows: Numeric, state: Numeric) -> Reals:
+        """The share of all rows below a column's value, from -1 to 1; 0 where one is missing."""
+        return self._input(name, rows, state)
+
+    def places_of(self, name: str, values: Reals, state: Numeric) -> NDArray[np.intp]:
+        """A category's values as places in its vocabulary; its size for another value."""
+        column = self.features[name]
+        assert isinstance(column, Category)  # noqa: S101 - whoever asks knows
+        hits = values[:, np.newaxis] == self._vocabulary(name, column, state)
+        return np.where(hits.any(axis=1), hits.argmax(axis=1), column.size)
+
+    def declared_bounds(self, name: str) -> tuple[float, float] | None:
+        """The bounds that the schema declares for a column, on the scale of its constants."""
+        if name == self.label:
+            return self.target.bounds if isinstance(self.target, Target) else None
+        column = self.features[name]
+        if isinstance(column, Date):
+            column = column.number
+        if not isinstance(column, Number) or column.bounds is None:
+            return None
+        lower, upper = _log1p(np.array(column.bounds)) if _logarithmic(column) else column.bounds
+        return float(lower), float(upper)
+
+    def cells_of(self, name: str, cells: Cells) -> Reals:
+        """One column's cells as numbers, shape `(rows,)`, NaN where one is missing.
+
+        Raises:
+            DataError: If a cell cannot be read, or is none of the label's classes.
+        """
+        if name == self.label:
+            return self._label_cells(cells)
+        column = self.features[name]
+        if isinstance(column, Category):
+            return _codes(cells, name, column)
+        read = {Number: numbers, Date: dates, Boolean: booleans}[type(column)]
+        return read(cells, name)
+
+    def _label_cells(self, cells: Cells) -> Reals:
+        if isinstance(self.target, Target):
+            return numbers(cells, self.label)
+        found = codes(cells, self.label, self.target.classes)
+        unknown = found == len(self.target.classes)
+        if unknown.any():
+            raise DataError(
+                f"column {self.label!r} has in row {int(np.argmax(unknown))} (from 0) none of "
+                f"the classes {', '.join(self.target.classes[:5])}: declare all classes"
+            )
+        return found
+
+    def _complete(self, cells: Any, name: str) -> Reals:
+        """A column's numbers, if none is missing that the schema refuses to miss."""
+        found = self.cells_of(name, _present(cells, name))
+        if name == self.label or self.features[name].missing is Missing.REFUSE:
+            _check_present(found, name)
+        return found
+
+    def _input(self, name: str, rows: Numeric, state: Numeric) -> Reals:
+        column = self.features[name]
+        value, missing = self.numbers_of(name, rows)
+        if not isinstance(column, Number | Date):  # yes or no: categories are dealt with before
+            return np.where(missing, 0.5, value)
+        kept = self._cut(name, value, state)
+        match column.scale:
+            case Scale.NONE:
+                scaled = kept
+            case Scale.RANGE:
+                lower, upper = self.declared_bounds(name) or (0.0, 1.0)
+                scaled = 2 * (kept - lower) / (upper - lower) - 1
+            case Scale.QUANTILE:
+                levels = np.linspace(-1, 1, state[QUANTILES].shape[1])
+                scaled = np.interp(kept, state[QUANTILES][self.found_numbers.index(name)], levels)
+            case _:
+                centre, deviation = self._constants(name, state)[2:]
+                scaled = np.clip((kept - centre) / deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+        return np.where(missing, 0.0, scaled)
+
+    def _cut(self, name: str, value: Reals, state: Numeric) -> Reals:
+        bounds = self.declared_bounds(name)
+        if bounds is None and name in self.found_numbers:
+            bounds = self._constants(name, state)[:2]
+        return value if bounds is None else np.clip(value, *bounds)
+
+    def _constants(self, name: str, state: Numeric) -> tuple[float, float, float, float]:
+        """Lower bound, upper bound, mean and standard deviation of a column."""
+        if CONSTANTS not in state:
+            raise PlanError(
+                f"the constants of column {name!r} are to be found by sums, and the state has "
+                "none: run `summaries(schema)` as the stage before"
+            )
+        lower, upper, mean, deviation = state[CONSTANTS][self.found_numbers.index(name)]
+        return float(lower), float(upper), float(mean), float(deviation)
+
+    def _vocabulary(self, name: str, column: Category, state: Numeric) -> Reals:
+        """The codes of a column's values, in order; NaN where fewer were found."""
+        if column.values is not None:
+            return np.arange(float(column.size))
+        if vocabulary_name(name) not in state:
+            raise PlanError(
+                f"the values of column {name!r} are to be found by sums, and the state has none: "
+                "run `vocabularies(schema)` as the stage before"
+            )
+        found = words_of(state[vocabulary_name(name)])
+        return np.array([word_code(word) if word else np.nan for word in found])
+
+
+CONSTANT_PREFIX: Final = "schema "
+"""What a state's arrays that belong to a schema begin with."""
+
+CONSTANTS: Final = "schema constants"
+"""In a state: lower bound, upper bound, mean and deviation of each found number, shape `(k, 4)`."""
+
+QUANTILES: Final = "schema quantiles"
+"""In a state: equally spaced quantiles of each found number, shape `(k, levels)`."""
+
+
+def vocabulary_name(column: str) -> str:
+    """Where a state has the values found for a column: UTF-8 bytes, shape `(most, 64)`."""
+    return f"schema values of {column}"
+
+
+def words_of(table: NDArray[Any]) -> list[str]:
+    """The words of an array of UTF-8 bytes, one a row; an empty row is no word."""
+    rows = (bytes(row.astype(np.uint8)).rstrip(b"\0") for row in table)
+    return [row.decode(errors="replace") for row in rows]
+
+
+def word_code(word: str) -> float:
+    """A number that stands for a word: 52 bits of its SHA-256, which a float holds exactly."""
+    return float(int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12)
+
+
+def _logarithmic(column: Column) -> bool:
+    """Whether a column's constants are those of its logarithms."""
+    return isinstance(column, Number | Date) and column.scale is Scale.LOG1P
+
+
+def _needs_constants(column: Column) -> bool:
+    if isinstance(column, Date):
+        column = column.number
+    if not isinstance(column, Number):
+        return False
+    by_scale = column.scale in (Scale.STANDARD, Scale.LOG1P, Scale.QUANTILE)
+    return by_scale or column.bounds is None
+
+
+def _one_hot(
+    column: Category, value: Reals, missing: NDArray[np.bool_], vocabulary: Reals
+) -> list[Reals]:
+    hits = [(value == code) & ~missing for code in vocabulary]
+    other = ~np.any(hits, axis=0)
+    if column.missing is Missing.INDICATOR:
+        other &= ~missing
+        hits += [other, missing]
+    else:
+        hits.append(other)
+    return [hit.astype(np.float64) for hit in hits]
+
+
+def _codes(cells: Cells, name: str, column: Category) -> Reals:
+    """A category's cells as places in its vocabulary, or as codes of words where it is found."""
+    if column.values is not None:
+        return codes(cells, name, column.values)
+    texts, missing = words(cells, name)
+    return np.where(missing, np.nan, [word_code(text) for text in texts])
+
+
+def _log1p(values: Reals) -> Reals:
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+
+
+def _present(cells: Mapping[str, Cells], name: str) -> Cells:
+    names = [str(column) for column in cells]
+    if name not in names:
+        raise DataError(f"no column {name!r}; {nearest(name, names)}")
+    return cells[name]
+
+
+def _check_present(values: Reals, name: str) -> None:
+    absent = np.isnan(values)
+    if absent.any():
+        raise DataError(
+            f"column {name!r} has no value in row {int(np.argmax(absent))} (from 0): fill it in, "
+            "or declare what a missing value means (missing = 'impute' or 'indicator')"
+        )
