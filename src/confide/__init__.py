@@ -13,8 +13,9 @@ from confide._version import __version__
 from confide.errors import ConfideError
 
 if TYPE_CHECKING:
-    from confide.computation import Account, Computation, read_plan
+    from confide.computation import Account, Computation
     from confide.engines import Drop, EnclaveHost, Run, simulate
+    from confide.exchange.planfile import read_plan
     from confide.learning.algorithms.clipping import AdaptiveClip
     from confide.learning.algorithms.fed_avg import fed_avg
     from confide.learning.algorithms.fed_sgd import fed_sgd
@@ -135,8 +136,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = attach(
         __name__,
         {
-            "confide.computation": ("Account", "Computation", "read_plan"),
+            "confide.computation": ("Account", "Computation"),
             "confide.engines": ("Drop", "EnclaveHost", "Run", "simulate"),
+            "confide.exchange.planfile": ("read_plan",),
             "confide.learning.algorithms.clipping": ("AdaptiveClip",),
             "confide.learning.algorithms.fed_avg": ("fed_avg",),
             "confide.learning.algorithms.fed_sgd": ("fed_sgd",),

@@ -24,6 +24,7 @@ __all__ = [
     "PlanError",
     "PrivacyBudgetError",
     "ProtocolError",
+    "QuestionError",
     "Step",
     "VerificationError",
 ]
@@ -37,6 +38,12 @@ class ConfideError(Exception):
 
 class PlanError(ConfideError, ValueError):
     """A plan, or a part of one, that must not be made: raised before anything runs."""
+
+    exit_code = 2
+
+
+class QuestionError(ConfideError, ValueError):
+    """A question to a report names an observer, a party or a word that it does not know."""
 
     exit_code = 2
 

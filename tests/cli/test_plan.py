@@ -6,9 +6,10 @@ from tests.cli.conftest import NAMES, PLAN
 
 from confide import canonical
 from confide.computation import STARTER, keys_in_markdown, make_computation, read_plan
-from confide.plan import Coordinator, FixedCrowd, Plan
+from confide.plan import Coordinator, FixedCrowd, Plan, Standing
 from confide.plan.migration import migrate
 from confide.report import to_json, views, views_html
+from confide.report.text import exposures_text
 
 QUOTED = ("bytes_sent_per_party", "bytes_received_per_party", "privacy", "rounds")
 
@@ -140,7 +141,35 @@ class TestMigrate:
 class TestViews:
     def test_is_the_report(self, confide, plan):
         done = confide("plan", "views", "plan.toml")
-        assert (done.code, done.out, done.err) == (0, f"{views(plan)}\n", "")
+        assert (done.code, done.out) == (0, f"{views(plan)}\n")
+        assert done.err == "\nmore: confide plan views plan.toml --full\n"
+
+    def test_in_full_has_everything_behind_the_first_page(self, confide, plan):
+        done = confide("plan", "views", "plan.toml", "--full")
+        assert (done.code, done.out, done.err) == (0, f"{views(plan).full}\n", "")
+
+    @pytest.mark.parametrize("format_", ["text", "json"])
+    def test_answers_who_sees_what(self, confide, plan, format_):
+        asked = ("--who", "party=alder,form=masked", "--who", "standing=in the stated threat")
+        done = confide("plan", "views", "plan.toml", *asked, "--format", format_)
+        found = views(plan).who_sees(party="alder", form="masked", standing=Standing.ADVERSARY)
+        assert {e.observer.name for e in found} >= {"coordinator", "network"}
+        told = to_json(found) if format_ == "json" else exposures_text(found)
+        assert (json.loads(done.out) if format_ == "json" else done.out.rstrip("\n")) == told
+
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            ("party", "write it like --who party=north,form=plaintext"),
+            ("prty=alder", "did you mean 'party'?"),
+            ("party=alde", "did you mean 'alder'?"),
+            ("form=plain", "did you mean 'plaintext'?"),
+            ("observer=nobody", "no observer 'nobody' in this report"),
+            ("party=alder,party=birch", "asks for 'party' twice"),
+        ],
+    )
+    def test_refuses_questions_that_it_does_not_understand(self, refused, asked, told):
+        assert told in refused("plan", "views", "plan.toml", "--who", asked, code=2)
 
     def test_is_json(self, confide, plan):
         done = confide("plan", "views", "plan.toml", "--format", "json")

@@ -190,7 +190,7 @@ class TestPage:
             assert f"{found['models'][name]['auc']:.3f}" in page.text
 
     def test_says_that_it_is_a_simulation(self, page):
-        assert "whoseprivatehalfanybodycanmake" in page.text
+        assert "keyissimulated" in page.text
 
     def test_does_not_call_a_score_without_race_fair(self, page, found):
         assert squeezed("Leaving race out does not make a score fair") in page.text

@@ -28,6 +28,8 @@ from confide.plan import (
     CentralNoise,
     Clear,
     Code,
+    Cohort,
+    Cohorts,
     Coordinator,
     Corruption,
     Enclave,
@@ -100,6 +102,24 @@ def _scoring(owner):
     )  # fmt: skip
 
 
+def _with_cohorts():
+    """A plan whose noise lets its cohorts be any."""
+    names = tuple(party.name for party in PARTIES[:5])
+    return make_plan(
+        crowd=Cohorts(
+            cohorts=(
+                Cohort(name="a", parties=names[:-1]),
+                Cohort(name="b", parties=names[1:]),
+                Cohort(name="c", parties=names),
+            )
+        ),
+        neighbours=Neighbours(unit=Unit.PARTY),
+        sums=SumGroup((make_sum(unit=Unit.PARTY, capacity=1),)),
+        noise=NoiseShares(4.0),
+        dropouts=0,
+    )
+
+
 class TestCanonicalBytes:
     @few
     @given(plan=plans())
@@ -163,6 +183,7 @@ class TestHash:
         *golden.PLANS.values(),
         make_plan(noise=CentralNoise(1.5), sampling=PoissonSampling(0.25)),
         _with_exchange(),
+        _with_cohorts(),
     )
 
     # Fields that no other valid value exists for, while all others stay as they are.
@@ -517,8 +538,16 @@ def _changes(plan):
             yield path, on_path, new
 
 
+COHORTS = Cohorts(
+    cohorts=(
+        Cohort(name="even", parties=tuple(p.name for p in PARTIES[:4])),
+        Cohort(name="odd", parties=tuple(p.name for p in PARTIES[1:5])),
+    )
+)
+
 VARIANTS = {
     Clear: Clear(),
+    Cohorts: COHORTS,
     Enclave: Enclave(policy=bytes(32)),
     Encrypted: Encrypted(),
     Masked: Masked(),
@@ -534,6 +563,8 @@ VARIANTS = {
 
 # What a field may hold that can be absent, or that names something else in the plan.
 GIVEN: dict[tuple[type, str], list[typing.Any]] = {
+    (Cohort, "parties"): [tuple(PARTIES[i].name for i in (0, 1, 3, 4))],
+    (Cohorts, "cohorts"): [COHORTS.cohorts],
     (Party, "group"): ["owner", "another"],
     (Masked, "verified"): [True, False],
     (Message, "sender"): ["owner", "evaluator", "reader"],

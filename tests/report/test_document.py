@@ -23,7 +23,9 @@ from confide.plan import (
     Unit,
 )
 from confide.report import estimate, estimate_text, to_json, views, views_html, views_text
+from confide.report.claims import Claim
 from confide.report.document import render
+from confide.report.text import names_of
 
 HOLD_OUT = PublicValue(
     name="hold-out", digest=bytes(range(32)), meaning="published to compare models", rows=12_345
@@ -52,7 +54,7 @@ def statements(report):
     for value in report.public:
         yield from (value.name, value.meaning, f"{value.rows:,}" if value.rows else "")
     for view in report.views:
-        yield view.observer
+        yield view.observer if len(report.views) < 100 else ""
         for seen in view.observations:
             yield from (seen.value, seen.form, seen.when, seen.privacy, seen.voided_by)
             yield from (seen.verdict, seen.remedy)
@@ -70,7 +72,7 @@ class TestForms:
     @every_plan
     def test_all_say_everything(self, plan):
         report = views(plan)
-        assert missing(report, views_text(report)) == []
+        assert missing(report, report.full) == []
         assert missing(report, Page(views_html(report)).text) == []
         inside = "".join(squeezed(text) for text in leaves(to_json(report)))
         texts = [s for s in statements(report) if not LAYOUT.fullmatch(s)]
@@ -79,7 +81,7 @@ class TestForms:
     @every_plan
     def test_all_say_what_becomes_of_each_attack(self, plan):
         report = views(plan)
-        text, page = squeezed(views_text(report)), Page(views_html(report)).text
+        text, page = squeezed(report.full), Page(views_html(report)).text
         for finding, as_json in zip(report.findings, to_json(report)["findings"], strict=True):
             attack, outcome = finding.attack, finding.outcome.value
             assert squeezed(f"{outcome.upper()}: {attack} [{finding.aim.value}]") in text
@@ -89,9 +91,9 @@ class TestForms:
     @every_plan
     def test_all_mark_who_is_not_in_the_threat(self, plan):
         report = views(plan)
-        text, page = squeezed(views_text(report)), Page(views_html(report)).text
+        text, page = squeezed(report.full), Page(views_html(report)).text
         for group in report.grouped:
-            names = ", ".join(v.observer for v in group)
+            names = names_of(group)
             heading = group[0].heading
             marked = squeezed(f"{names} {heading}")
             assert marked in text
@@ -101,14 +103,17 @@ class TestForms:
     @pytest.mark.parametrize("simulated", [True, False])
     def test_all_warn_of_simulated_keys(self, simulated):
         report = views(plan_of())
-        report = report if simulated else replace(report, warnings=())
-        for text in (views_text(report), Page(views_html(report)).text):
-            assert ("whose private half" in text or "whoseprivatehalf" in text) is simulated
+        if not simulated:
+            about = tuple(s for s in report.first_page.about if s.claim is not Claim.WARNING)
+            page = replace(report.first_page, about=about)
+            report = replace(report, warnings=(), first_page=page)
+        for text in (report.full, Page(views_html(report)).text):
+            assert ("keyissimulated" in squeezed(text)) is simulated
         assert bool(to_json(report)["warnings"]) is simulated
 
     def test_leave_public_values_out_where_there_are_none(self):
         report = views(plan_of())
-        assert "Agreed to be public" not in views_text(report)
+        assert "Agreed to be public" not in report.full
         assert "Agreedtobepublic" not in Page(views_html(report)).text
         assert to_json(report)["public"] == []
 
@@ -116,7 +121,7 @@ class TestForms:
     @settings(max_examples=10)
     def test_of_any_plan_can_be_made_and_read(self, plan):
         report = views(plan)
-        printable = "".join(c for c in views_text(report) if c != "\n")
+        printable = "".join(c for c in report.full if c != "\n")
         assert printable.isprintable()
         page = Page(views_html(report))
         assert page.misnested == page.loads == []
@@ -125,6 +130,21 @@ class TestForms:
     @every_plan
     def test_of_a_report_s_own_text_is_its_text(self, plan):
         assert str(views(plan)) == views_text(views(plan))
+
+    @every_plan
+    def test_in_short_is_a_line(self, plan):
+        report = views(plan)
+        assert len(repr(report)) < 250
+        assert repr(report).startswith("<ViewReport ")
+
+    @every_plan
+    def test_in_a_notebook_is_the_first_page_and_touches_nothing_else(self, plan):
+        page = Page(views(plan)._repr_html_())
+        assert page.misnested == page.open == page.loads == []
+        assert "Yourdecision" in page.text
+        rules = re.findall(r"^ *([^@{}\n]+) \{", page.styles[0], re.MULTILINE)
+        assert rules
+        assert all(r.startswith((".who", ".behind", "body:has(> main.report)")) for r in rules)
 
     @every_plan
     def test_as_text_fit_a_mail(self, plan):
@@ -178,9 +198,9 @@ class TestHostileNames:
         assert page.text.count(squeezed(name)) == 5  # title, heading, meaning, and the value's two
 
     def test_add_no_line_and_no_control_character_to_a_text(self, name):
-        harmless, hostile = (views_text(self.report(n)) for n in ("harmless", name))
-        assert hostile.splitlines()[0].startswith("Who learns what: ")
-        assert hostile.splitlines()[1] == f"plan {self.report(name).plan_hash}"
+        harmless, hostile = (self.report(n).full for n in ("harmless", name))
+        assert "NOT PRIVATE" in hostile.splitlines()[0]
+        assert f"\nPlan {self.report(name).plan_hash}\n" in hostile
         assert len(hostile.splitlines()) <= len(harmless.splitlines()) + 3  # where it wraps
         assert "".join(hostile.split("\n")).isprintable()
         for line in hostile.split("\n"):
@@ -288,7 +308,8 @@ class TestToJson:
     def test_names_all_fields_of_a_report(self):
         as_json = to_json(views(PLANS["clear"]))
         assert as_json.keys() == {
-            "plan_name", "plan_hash", "warnings", "promise", "sums", "noise", "metadata",
+            "plan_name", "plan_hash", "first_page", "warnings",
+            "promise", "sums", "noise", "metadata",
             "public", "views", "findings", "verdicts", "exposures", "messages",
         }  # fmt: skip
         assert as_json["public"][0]["digest"] == HOLD_OUT.digest.hex()

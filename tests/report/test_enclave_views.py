@@ -100,4 +100,4 @@ def test_noise_is_stated_against_the_host():
 
 def test_a_robust_rule_is_named():
     report = views(attested_plan(Clear(), rule=Rule.MEDIAN))
-    assert "median" in str(report)
+    assert "median" in report.full

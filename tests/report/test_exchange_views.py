@@ -108,7 +108,7 @@ def test_sums_and_exchanges_stand_in_one_report():
 
 
 def test_it_is_shown_as_text_json_and_html():
-    text, page = str(REPORT), views_html(REPORT)
+    text, page = REPORT.full, views_html(REPORT)
     assert "scores: the model's score of each row, from bureau to bank" in text
     assert "none: the plan has no sums" in text
     assert json.loads(json.dumps(to_json(REPORT)))["messages"][0]["name"] == "public-key"

@@ -220,7 +220,7 @@ class TestVerdicts:
         record = views(plan).verdicts[0]
         assert record.against == ("coordinator", "coordinator and any 1 party")
         assert record.statement == statement(plan)
-        assert "against others PRIVATE at" in views(plan).promise
+        assert "against the coordinator." in views(plan).promise
 
     def test_of_an_enclave_name_no_lying_coordinator_that_its_signature_stops(self):
         sound = replace(against(1, MALICIOUS, parties=CURIOUS), hardware=Hardware.ASSUMED_SOUND)

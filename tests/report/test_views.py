@@ -40,6 +40,7 @@ from confide.engines import Drop, simulate
 from confide.errors import ConfideError, PlanError, VerificationError
 from confide.plan import (
     Adversary,
+    Aim,
     CentralNoise,
     Clear,
     Condition,
@@ -64,6 +65,7 @@ from confide.plan import (
     Threat,
     Unit,
 )
+from confide.privacy.accounting.statement import rounded_up
 from confide.privacy.guarantee import statement
 from confide.report import views
 
@@ -75,6 +77,11 @@ PLANS = {
 }
 
 every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+
+
+def influence(plan):
+    """What the stated adversary can do to the result."""
+    return [f for f in views(plan).findings if f.aim is Aim.INTEGRITY]
 
 
 def seen_by(plan, observer):
@@ -557,7 +564,7 @@ class TestInfluence:
         ids=PLANS,
     )
     def test_of_one_party_is_reported(self, plan, can):
-        (found,) = [f for f in views(plan).influence if "poison" in f.attack]
+        (found,) = [f for f in influence(plan) if "poison" in f.attack]
         assert found.outcome is Outcome.REPORTED
         assert f"one party can {can} the result" in found.reason
 
@@ -584,7 +591,7 @@ class TestInfluence:
 
     @every_plan
     def test_of_the_coordinator_is_reported(self, plan):
-        (found,) = [f for f in views(plan).influence if f.attack == "false sum"]
+        (found,) = [f for f in influence(plan) if f.attack == "false sum"]
         assert found.outcome is Outcome.REPORTED
         assert "the coordinator can set the result" in found.reason
 
@@ -593,7 +600,7 @@ class TestInfluence:
             coordinator=HONEST, network=HONEST, parties=HONEST, colluding_parties=0
         )
         plan = plan_of(threat=Threat(integrity=harmless))
-        assert {f.outcome for f in views(plan).influence} == {Outcome.ABSENT}
+        assert {f.outcome for f in influence(plan)} == {Outcome.ABSENT}
 
 
 class TestMetadata:
@@ -742,27 +749,35 @@ class TestPromise:
     @pytest.mark.parametrize("plan", OPEN.values(), ids=OPEN)
     def test_is_not_private_once_somebody_is_missing(self, plan):
         promise = views(plan).promise
-        assert "each record NOT PRIVATE in every run" in promise
-        assert "each party NOT PRIVATE once a party is missing from one sum" in promise
+        assert "Each record NOT PRIVATE (ε = ∞), against" in promise
+        assert "Each party NOT PRIVATE (ε = ∞) once a party is missing from a sum" in promise
         fixed = views(changed(plan, crowd=FixedCrowd())).promise
         assert "once a party is missing" not in fixed
 
     def test_says_both_what_noise_does_and_what_it_does_not(self):
         plan = plan_of(crowd=OpenCrowd(), threat=against(1, CURIOUS), noise=NoiseShares(3.0))
         promise = views(plan).promise
-        assert f"each record PRIVATE at {statement(plan)}; each party NOT PRIVATE once" in promise
+        assert f"Each record PRIVATE at ε = {rounded_up(statement(plan).epsilon)} and" in promise
+        assert "Each party NOT PRIVATE once a party is missing from a sum" in promise
 
     def test_of_one_sum_hides_each_party_in_it(self):
         promise = views(plan_of(rounds=1)).promise
-        assert "In all: each record NOT PRIVATE in every run" in promise
-        assert "each party HIDDEN: it is in sums with others only" in promise
+        assert "In all: Each record NOT PRIVATE (ε = ∞), against" in promise
+        assert "Each party HIDDEN while fewer than 2 collude." in promise
+
+    def test_says_each_verdict_once_and_names_no_coalition_beside_its_members(self):
+        promise = views(plan_of(threat=against(1, CURIOUS, parties=CURIOUS))).promise
+        assert promise.endswith(
+            "Over all rounds together: Each record NOT PRIVATE (ε = ∞), against each party and the "
+            "coordinator. Each party HIDDEN while fewer than 2 collude."
+        )
 
     def test_counts_with_who_lies_about_the_state(self):
         """A lying party moves the sums, and with them what the next round asks about."""
         lying = views(plan_of(threat=against(1, CURIOUS, parties=MALICIOUS)))
         honest = views(plan_of(threat=against(1, CURIOUS, parties=CURIOUS)))
-        assert "each party NOT PRIVATE by cheating within the threat" in lying.promise
-        assert "each party HIDDEN" in honest.promise
+        assert "Each party NOT PRIVATE (ε = ∞) if somebody lies" in lying.promise
+        assert "Each party HIDDEN" in honest.promise
         assert lying.verdicts[1].conditions == (Condition.BY_CHEATING,)
 
     def test_of_masks_trusts_nobody(self):
@@ -808,7 +823,7 @@ class TestPrivacy:
         assert found.at_capacity is not None
         assert found.statement is not None
         assert found.at_capacity.mu == pytest.approx(2 * found.statement.mu, rel=0.02)
-        text = str(views(plan_of(noise=NoiseShares(3.0))))
+        text = views(plan_of(noise=NoiseShares(3.0))).full
         assert "as many units as the capacity or more" in " ".join(text.split())
 
     def test_beyond_the_threat_is_one_share(self):

@@ -79,6 +79,7 @@ class Liar:
         history: Sequence[Opening] | None = None,
         attempt: int = 0,
         loses: Collection[str] = (),
+        invited: Collection[str] | None = None,
     ) -> RoundResult:
         """Runs the protocol, and ignores the contributions of some.
 
@@ -87,6 +88,7 @@ class Liar:
             history: The openings that it announces; all that there were, if omitted.
             attempt: The attempt.
             loses: Whose shares it loses at the end, so that the attempt may fail.
+            invited: Whom it asks; those that the plan says, if omitted.
 
         Raises:
             DropoutError: If too few parties go along.
@@ -94,7 +96,11 @@ class Liar:
         round_ = Round(self.plan, self.number, attempt)
         told = tuple(self.openings if history is None else history)
         session = coordinator_session(
-            round_, state_hash(self.state), tuple(self.parties), None, Announcer(KEY, told)
+            round_,
+            state_hash(self.state),
+            tuple(self.plan.asked(self.number) if invited is None else invited),
+            None,
+            Announcer(KEY, told),
         )
         outbox = session.open()
         try:

@@ -143,7 +143,11 @@ class TestPackage:
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(str(node.module).partition(".")[0])
-        assert not modules & {"confide", "http", "os", "pickle", "random", "socket", "urllib"}
+        forbidden = {"confide", "http", "os", "pickle", "random", "socket", "urllib"}
+        if path.name == "serving.py":  # it answers at a socket in a folder of this machine
+            forbidden -= {"socket"}
+            assert "AF_INET" not in path.read_text(encoding="utf-8")
+        assert not modules & forbidden
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 

@@ -85,8 +85,7 @@ class RoundRegister:
         if isinstance(stage, Exchange):
             self._open(round_, _in_order(plan, tuple(stage.parties)))
             return
-        everybody = tuple(party.name for party in plan.parties)
-        self._open(round_, () if plan.dropouts else everybody)
+        self._open(round_, () if plan.dropouts else plan.asked(round_.number))
 
     def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
         """Notes what a step of an attempt answered, before the answer leaves.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from confide.computation import Computation, read_plan, state_hash
+from confide.computation import Computation, state_hash
 from confide.errors import DataError, PlanError
+from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
 from confide.plan.codec import nearest

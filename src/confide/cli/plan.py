@@ -13,14 +13,18 @@ import typer
 
 from confide.cli.console import errors, output
 from confide.cli.files import load_plan, load_public
+from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
 from confide.errors import PlanError, ProtocolError
+from confide.exchange import estimate_exchange
 from confide.plan import Coordinator, Crowd, FixedCrowd, OpenCrowd, Plan
 from confide.plan.codec import to_plain
 from confide.plan.fields import word_of
 from confide.plan.migration import migrate as migrated
 from confide.plan.plan import MAX_PLAN_BYTES
-from confide.report import CostLimits, estimate, to_json, views, views_html
+from confide.report import CostLimits, ViewReport, estimate, to_json, views, views_html
+from confide.report.questions import KEYS, parsed
+from confide.report.text import exposures_text
 
 __all__ = ["app"]
 
@@ -126,16 +130,42 @@ def show(path: PlanFile) -> None:
 def show_views(
     path: PlanFile,
     form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
+    full: Annotated[
+        bool, typer.Option("--full", help="Print everything behind the first page too.")
+    ] = False,
+    who: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Ask who sees what, as in --who party=alder,form=plaintext. Keys: "
+            f"{', '.join(KEYS)}.",
+        ),
+    ] = None,
 ) -> None:
     """Say who will learn what, before anything runs."""
     plan, _ = load_plan(path)
     report = views(plan)
-    if form is Format.TEXT:
-        typer.echo(str(report))
+    if who:
+        _show_answer(report, who, form)
     elif form is Format.JSON:
         typer.echo(json.dumps(to_json(report), indent=1))
-    else:
+    elif form is Format.HTML:
         typer.echo(views_html(report))
+    elif full:
+        typer.echo(report.full)
+    else:
+        show_first_page(report)
+        errors.print(f"\nmore: confide plan views {path} --full", markup=False, soft_wrap=True)
+
+
+def _show_answer(report: ViewReport, who: list[str], form: Format) -> None:
+    found = report.who_sees(**parsed(who))
+    if form is Format.HTML:
+        raise PlanError("--who answers as text or JSON: leave --format html out")
+    if form is Format.JSON:
+        typer.echo(json.dumps(to_json(found), indent=1))
+    else:
+        typer.echo(exposures_text(found, width=page_width()))
 
 
 @app.command("estimate")
@@ -145,15 +175,17 @@ def show_estimate(
         int, typer.Option(help="A public upper bound on a party's number of rows.")
     ] = 10_000,
     max_bytes: Annotated[
-        float | None, typer.Option(help="Most bytes that a party may send.")
+        float | None, typer.Option(help="Most bytes that a party may send and receive.")
     ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Say what a plan costs: bytes, seconds, memory."""
     plan, _ = load_plan(path)
+    seconds = {e.name: estimate_exchange(plan, e.name).seconds for e in plan.exchanges}
     limits = CostLimits(bytes_per_party=max_bytes, seconds=max_seconds)
-    made = estimate(plan, {p.name: rows for p in plan.parties}, limits=limits)
+    sizes = {p.name: rows for p in plan.parties}
+    made = estimate(plan, sizes, limits=limits, exchange_seconds=seconds)
     typer.echo(json.dumps(to_json(made), indent=1) if as_json else str(made))
 
 
@@ -231,12 +263,18 @@ def _shown(plan: Plan) -> dict[str, object]:
         stage.name: {s.name: part.sum_bits(s) for s in stage.sums.sums}
         for stage, part in zip(plan.sum_stages, plan.sum_plans, strict=True)
     }
-    derived: dict[str, object] = {
-        "hash": plan.hash.hex(),
-        "colluding": plan.colluding,
-        "min_survivors": plan.min_survivors,
-        "sum_bits": bits,
-    }
-    if plan.only_sums_open:
+    derived: dict[str, object] = {"hash": plan.hash.hex()}
+    if plan.sum_stages:
+        derived |= {
+            "colluding": plan.colluding,
+            "min_survivors": plan.min_survivors,
+            "sum_bits": bits,
+        }
+    if plan.exchanges:
+        derived["message_bytes"] = {
+            exchange.name: {m.name: m.max_bytes for m in exchange.messages}
+            for exchange in plan.exchanges
+        }
+    if plan.sum_stages and plan.only_sums_open:
         derived["masking"] = to_json(plan.masking)
     return {"plan": to_json(to_plain(plan)), "derived": derived}

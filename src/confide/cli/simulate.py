@@ -7,15 +7,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
 from rich.table import Table
 
 from confide.cli.console import errors, output, plain, progress
+from confide.cli.exchanges import exchange_inputs
 from confide.cli.files import load_plan, load_public, load_table, named_files
 from confide.computation import Account, Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
 from confide.errors import DataError, PlanError
+from confide.exchange import ExchangeRun
 from confide.learning import quality
 from confide.plan import Enclave, Plan, PublicValue
 from confide.plan.codec import nearest
@@ -28,14 +31,32 @@ __all__ = ["simulate"]
 def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     path: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The plan file.")],
     data: Annotated[
-        list[str],
-        typer.Option(metavar="NAME=FILE", help="A party's rows, CSV or Parquet; once per party."),
-    ],
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A party's rows for the sums, CSV or Parquet; once per party.",
+        ),
+    ] = None,
     public: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
             help="Rows that the plan declares public, to measure the model on after each round.",
+        ),
+    ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="The rows that a party has scored in an exchange: those of all its rounds.",
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="The model that a party scores with in an exchange: one row, a column for each "
+            "weight and 'intercept'.",
         ),
     ] = None,
     ledger: Annotated[
@@ -68,7 +89,10 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
             f"plan {plan.name!r} is aggregated in an enclave, and this command has no hardware to "
             "run one: see `confide demo --enclave`, or `simulate(…, enclave=…)` in Python"
         )
-    tables = {n: load_table(f) for n, f in named_files(data, "--data").items()}
+    tables = {n: load_table(f) for n, f in named_files(data or [], "--data").items()}
+    brought = exchange_inputs(
+        plan, named_files(rows or [], "--rows"), named_files(weights or [], "--weights")
+    )
     measure = _measure(plan, named_files(public or [], "--public"))
     if out is not None and out.exists() and not out.is_dir():
         raise DataError(f"--out {out} is a file; name a folder")
@@ -82,6 +106,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
             measure=measure,
             checkpoint=checkpoint,
             accounts=accounts,
+            exchanges=brought,
             on_round=lambda entry: report("rounds", entry["round"] + 1, plan.rounds),
         )
     if done := len(run.rounds) - len(run.totals):
@@ -165,9 +190,19 @@ def _summary(run: Run, plan: Plan) -> dict[str, Any]:
         "plan": run.plan.hash.hex(),
         "simulation_of": None if run.plan.hash == plan.hash else plan.hash.hex(),
         "rounds": to_json(list(run.rounds)),
+        "exchanges": {name: _exchanged(found) for name, found in run.exchanges.items()},
         "state": {name: array.tolist() for name, array in run.state.items()},
         "state_sha256": state_hash(run.state).hex(),
     }
+
+
+def _exchanged(run: ExchangeRun) -> dict[str, Any]:
+    """What an exchange gave: its rounds, and by party what it learned in each."""
+    learned = {
+        party: [np.asarray(each).tolist() for each in results]
+        for party, results in run.results.items()
+    }
+    return {"rounds": to_json(list(run.rounds)), "results": learned}
 
 
 def _write(run: Run, summary: str, folder: Path) -> None:
@@ -176,7 +211,8 @@ def _write(run: Run, summary: str, folder: Path) -> None:
         Checkpoint(run.plan.hash, run.plan.rounds, run.state, run.rounds).write(
             folder / "state.safetensors"
         )
-        run.history.to_csv(folder / "history.csv")
+        if run.rounds:
+            run.history.to_csv(folder / "history.csv")
         (folder / "views.html").write_text(views_html(views(run.plan)), encoding="utf-8")
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
     except OSError as error:
@@ -196,7 +232,10 @@ def _show(run: Run, plan: Plan, out: Path | None) -> None:
         if len(shown) < len(run.rounds) and i == 3:
             table.add_row(*["⋮"] * len(columns))
         table.add_row(*(_cell(entry.get(c, "")) for c in columns))
-    output.print(table)
+    if run.rounds:
+        output.print(table)
+    for name, found in run.exchanges.items():
+        output.print(_exchange_table(name, found))
     if run.plan.hash != plan.hash:
         output.print(
             f"real keys were replaced: simulated as plan {run.plan.short_hash}… of plan "
@@ -208,6 +247,20 @@ def _show(run: Run, plan: Plan, out: Path | None) -> None:
         errors.print(said, markup=False, soft_wrap=True)
 
 
+def _exchange_table(name: str, run: ExchangeRun) -> Table:
+    """How many numbers each party learned in an exchange, and what travelled."""
+    table = Table("party", "learned", title=f"exchange {plain(name)}")
+    for party, results in run.results.items():
+        count = sum(np.asarray(each).size for each in results)
+        table.add_row(plain(party), f"{count:,} results in {len(results)} rounds")
+    sent = sum(
+        size for entry in run.rounds for what, size in entry.items() if what not in _NO_MESSAGES
+    )
+    table.caption = f"{sent:,} bytes of messages"
+    return table
+
+
+_NO_MESSAGES: Final = frozenset({"round", "seconds"})
 _NONE_DECLARED: Final = "the plan declares none; `confide plan public` writes the section to add"
 _COSTS: Final = ("bytes_sent_per_party", "bytes_received_per_party", "seconds")
 _HEADINGS: Final = {"bytes_sent_per_party": "bytes out", "bytes_received_per_party": "bytes in"}

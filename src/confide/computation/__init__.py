@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from confide.computation.code import code_of
     from confide.computation.computation import Computation, Data, State, Totals
     from confide.computation.participant import Columns, DataSource, Participant, next_state
-    from confide.computation.planfile import read_plan
+    from confide.computation.planfile import MakeExchange, read_plan
     from confide.computation.registry import find_computation, make_computation
     from confide.computation.starter import STARTER, keys_in_markdown
     from confide.computation.state import Checkpoint, checked_state, state_hash
@@ -22,6 +22,7 @@ __all__ = [
     "Computation",
     "Data",
     "DataSource",
+    "MakeExchange",
     "Participant",
     "State",
     "Totals",
@@ -48,7 +49,7 @@ if not TYPE_CHECKING:
                 "Participant",
                 "next_state",
             ),
-            "confide.computation.planfile": ("read_plan",),
+            "confide.computation.planfile": ("MakeExchange", "read_plan"),
             "confide.computation.registry": ("find_computation", "make_computation"),
             "confide.computation.starter": ("STARTER", "keys_in_markdown"),
             "confide.computation.state": ("Checkpoint", "checked_state", "state_hash"),

@@ -16,7 +16,7 @@ from confide.errors import PlanError
 from confide.plan import Task
 from confide.plan.codec import nearest
 
-__all__ = ["GROUP", "find_computation", "make_computation"]
+__all__ = ["GROUP", "find_computation", "make_computation", "offered_computations"]
 
 GROUP: Final = "confide.computations"
 """The entry-point group."""
@@ -36,6 +36,11 @@ def find_computation(task: Task) -> Computation:
             "computation, which fills in all of them"
         )
     return computation
+
+
+def offered_computations() -> tuple[str, ...]:
+    """The names of the computations that installed packages offer."""
+    return tuple(sorted(importlib.metadata.entry_points(group=GROUP).names))
 
 
 def make_computation(name: str, settings: Mapping[str, Any]) -> Computation:

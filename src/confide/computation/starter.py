@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
-from confide.computation.planfile import STAGE_KEY, stage_keys, top_keys
-from confide.plan import Coordinator, Sums
+from confide.computation.planfile import STAGE_KEY, exchange_keys, stage_keys, top_keys
+from confide.plan import Coordinator, Exchange, Sums
 from confide.plan.fields import Key, Written, is_value, keys_of, meaning_of, members_of, word_of
 
 __all__ = ["STARTER", "keys_in_markdown"]
@@ -39,7 +39,7 @@ _HEAD: Final = """\
 # A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it ask
 # `confide plan views` who will learn what. Each line that is commented out shows the default;
 # `confide plan keys` lists all keys, also those of the sections [coordinator], [enclave],
-# [[public]] and [[stage]].
+# [[public]] and [[stage]], and of exchanges, which are no sums.
 """
 
 _PARTIES: Final = """\
@@ -98,9 +98,14 @@ def keys_in_markdown() -> str:
             f"In each `[[{STAGE_KEY}]]` besides",
             tuple(key for key in keys_of(Sums) if key not in stage_keys(alone=True)),
         ),
+        _table(
+            f"The same for a stage that is an exchange, which has these keys and no others; `name` "
+            f"in a `[[{STAGE_KEY}]]` only",
+            keys_of(Exchange),
+        ),
     ]
     sections: dict[type, list[str]] = {}
-    for key in (*top_keys(), *stage_keys(alone=True)):
+    for key in (*top_keys(), *stage_keys(alone=True), *exchange_keys(alone=True)):
         for kind, section in _sections(key, ""):
             sections.setdefault(kind, []).append(section)
     for kind, places in sections.items():

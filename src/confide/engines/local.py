@@ -152,7 +152,8 @@ def simulate(
     Args:
         plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
         data: By party name: a data frame, or a map from column names to arrays of one length
-            (numbers or booleans), or a function that gives either and is called in each round.
+            (numbers or booleans), or a function that gives either and is called in each round. A
+            plan without sums takes none.
         computation: What is computed, one for each stage; found by the plan's tasks among installed
             packages if omitted.
         drops: Who drops out, and when.
@@ -202,7 +203,7 @@ def simulate(
     _check_enclave(plan, enclave)
     _check_times(plan)
     start = _resume(checkpoint, plan)
-    drawn_from = {name: randomness(name) for name in (COORDINATOR, *data)}
+    drawn_from = {name: randomness(name) for name in (COORDINATOR, *plan.owners)}
     relying, shared = enclave.relying if enclave else None, _SharedStep()
     stages = StagesOfRun(plan, computations)
     parties = {
@@ -210,7 +211,7 @@ def simulate(
             plan,
             computations,
             Identity.simulation(p.name, drawn_from[p.name], relying),
-            data[p.name],
+            data.get(p.name, {}),
             (accounts or {}).get(p.name),
             step=shared,
             stages=stages,
@@ -444,8 +445,13 @@ def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]
 
 
 def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
-    names = {p.name for p in plan.parties}
+    names = {p.name for p in plan.parties} if plan.sum_stages else set[str]()
     unknown = sorted(data.keys() - names)
+    if unknown and not plan.sum_stages:
+        raise DataError(
+            f"data for {', '.join(unknown)}, and plan {plan.name!r} has no sums that they would go "
+            "into: what a party brings to an exchange is in exchanges=…"
+        )
     if missing := sorted(names - data.keys()):
         odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""
         raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
@@ -490,7 +496,9 @@ def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
 
 def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
     names = {p.name for p in plan.parties}
-    kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *message_kinds(plan))))
+    if drops and not plan.sum_stages:
+        raise PlanError(f"plan {plan.name!r} has no sums, and nobody drops out of an exchange")
+    kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *(message_kinds(plan) if drops else ()))))
     for drop in drops:
         if drop.party not in names:
             raise DataError(f"{drop.party!r} cannot drop out; {nearest(drop.party, names)}")
@@ -541,7 +549,7 @@ def _check_times(plan: Plan) -> None:
 
 def _entry(plan: Plan, event: ResultReleased, traffic: Traffic, seconds: float) -> dict[str, Any]:
     result = event.result
-    missing = [p.name for p in plan.parties if p.name not in result.survivors]
+    missing = [name for name in plan.asked(event.number) if name not in result.survivors]
     refused = {name: reason.value for name, reason in event.refused.items() if name in missing}
     return {
         "round": event.number,

@@ -6,6 +6,7 @@ an evaluator scores rows that it cannot read with a model that it keeps.
 """
 
 from confide.exchange.estimate import ExchangeEstimate, estimate_exchange
+from confide.exchange.planfile import read_plan
 from confide.exchange.registry import Program, find_exchange, find_program
 from confide.exchange.run import ExchangeRun, run_exchange
 from confide.exchange.score import EncryptedScore
@@ -24,5 +25,6 @@ __all__ = [
     "estimate_exchange",
     "find_exchange",
     "find_program",
+    "read_plan",
     "run_exchange",
 ]

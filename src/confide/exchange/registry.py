@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from confide.computation import MakeExchange
 from confide.errors import PlanError
 from confide.exchange.score import TASK, EncryptedScore
 from confide.exchange.session import Part
 from confide.plan import Exchange, Plan
 from confide.plan.codec import nearest
 
-__all__ = ["Program", "find_exchange", "find_program"]
+__all__ = ["FROM_FILES", "Program", "find_exchange", "find_program"]
 
 
 class Program(Protocol):
@@ -37,6 +38,9 @@ class Program(Protocol):
     def seconds_per_round(self) -> float:
         """About how long the computing of a round takes on this machine."""
 
+
+FROM_FILES: Final[Mapping[str, MakeExchange]] = {TASK: EncryptedScore.of_file}
+"""By the name of a task, what makes its exchange from a plan file."""
 
 _KNOWN: Final[Mapping[str, Callable[[Exchange], Any]]] = {TASK: EncryptedScore.of_exchange}
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -34,6 +34,7 @@ from confide.exchange.sizes import (
     table_bytes,
 )
 from confide.plan import Exchange, Message, MessageForm, Party, Plan, Role, Task
+from confide.plan.codec import check_keys
 
 __all__ = ["EVALUATOR", "OWNER", "TASK", "EncryptedScore"]
 
@@ -106,17 +107,8 @@ class EncryptedScore:
         Raises:
             PlanError: If its settings do not fit, or it declares other roles or messages.
         """
-        try:
-            self = cls(**exchange.task.read(), rounds=exchange.rounds)
-        except TypeError as error:
-            raise PlanError(f"the settings of task {exchange.task.name!r}: {error}") from error
-        parties = {role.name: role.party for role in exchange.roles}
-        if set(parties) != {OWNER, EVALUATOR}:
-            raise PlanError(
-                f"exchange {exchange.name!r} has the roles {', '.join(parties)}; task {TASK!r} has "
-                f"{OWNER!r} and {EVALUATOR!r}"
-            )
-        made = self.stage(**parties, name=exchange.name)
+        self = cls._of_settings(exchange.task.read(), exchange.rounds)
+        made = self.stage(**_parties(exchange.name, exchange.roles), name=exchange.name)
         if exchange.code != made.code:
             raise PlanError(
                 f"exchange {exchange.name!r} names {exchange.code.package} "
@@ -130,6 +122,21 @@ class EncryptedScore:
                 f"{TASK!r} sends; make it with confide.exchange.EncryptedScore"
             )
         return self
+
+    @classmethod
+    def of_file(
+        cls, settings: Mapping[str, Any], roles: tuple[Role, ...], *, name: str, rounds: int
+    ) -> Exchange:
+        """The stage that a plan file declares; see `confide.computation.MakeExchange`."""
+        return cls._of_settings(settings, rounds).stage(**_parties(name, roles), name=name)
+
+    @classmethod
+    def _of_settings(cls, settings: Mapping[str, Any], rounds: int) -> Self:
+        known = {each.name: each for each in fields(cls) if each.name != "rounds"}
+        check_keys(settings, known, f"task {TASK!r}")
+        if "columns" not in settings:
+            raise PlanError(f"task {TASK!r} lacks columns: name those of a row, in order")
+        return cls(**settings, rounds=rounds)
 
     def plan(self, *, owner: str, evaluator: str, **fields: Any) -> Plan:
         """A plan of this exchange alone, between two simulated parties.
@@ -326,3 +333,19 @@ class EncryptedScore:
                 f"{self.weight_bound:g}: scale the model, or agree on another bound"
             )
         return given
+
+
+def _parties(exchange: str, roles: tuple[Role, ...]) -> dict[str, str]:
+    """The party of each role.
+
+    Raises:
+        PlanError: If a role is missing, there twice, or another one.
+    """
+    parties = {role.name: role.party for role in roles}
+    if set(parties) != {OWNER, EVALUATOR} or len(roles) != len(parties):
+        raise PlanError(
+            f"exchange {exchange!r} has the roles {', '.join(r.name for r in roles) or 'none'}; "
+            f"task {TASK!r} has {OWNER!r}, whose rows are scored, and {EVALUATOR!r}, whose model "
+            "scores them: give each one party"
+        )
+    return parties

@@ -10,10 +10,11 @@ suite.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
+from confide.plan.crowds import smallest_class
 from confide.plan.findings import (
     NOBODY,
     Aim,
@@ -24,7 +25,6 @@ from confide.plan.findings import (
     Outcome,
 )
 from confide.plan.masking import check_survivors
-from confide.plan.parties import fewest_owners
 from confide.plan.placement import CentralNoise, NoNoise
 from confide.plan.protection import FullBatch
 from confide.plan.threat import Corruption
@@ -71,14 +71,14 @@ def _insider_subtraction(plan: Plan) -> Judgement:
     if unseen := _unseen(plan):
         return unseen
     try:
-        check_survivors(len(plan.parties), plan.dropouts, plan.colluding)
+        check_survivors(len(plan.parties), plan.most_missing, plan.colluding)
     except PlanError as error:
         return Outcome.BROKEN, str(error)
-    left, least = fewest_owners(plan.parties, plan.dropouts), plan.colluding_owners + 2
+    left, least = plan.fewest_owners, plan.colluding_owners + 2
     if left < least:
         return Outcome.BROKEN, (
-            f"insider subtraction: with {plan.dropouts} parties missing, the others may belong to "
-            f"{left} ownership groups, and it takes {least} (colluding + 2) for two to hide in "
+            f"insider subtraction: with {plan.most_missing} parties missing, the others may belong "
+            f"to {left} ownership groups, and it takes {least} (colluding + 2) for two to hide in "
             "each other: invite other owners, or allow fewer dropouts or colluders"
         )
     hidden = plan.min_survivors - plan.colluding
@@ -99,6 +99,8 @@ def _round_differences(plan: Plan) -> Judgement:
         return unseen
     if same := _same_crowd(plan):
         return Outcome.DEFEATED, same
+    if plan.cohorts is not None:
+        return _cohort_differences(plan)
     if plan.keeps_classes:
         return Outcome.BROKEN, (
             "differences of opened sums: the coordinator announces a false sum that leaves the "
@@ -128,6 +130,8 @@ def _same_crowd(plan: Plan) -> str:
         )
     if plan.firms_covered:
         return "the noise covers each ownership group's whole contribution"
+    if plan.cohorts is not None:
+        return _same_classes(plan)
     if plan.dropouts == 0:
         return "every sum is over all parties"
     if plan.fixed_crowd:
@@ -136,6 +140,50 @@ def _same_crowd(plan: Plan) -> str:
             "loss ends the run"
         )
     return ""
+
+
+def _same_classes(plan: Plan) -> str:
+    """Why the sums of cohorts single nobody out; empty if they do."""
+    _, _, groups = smallest_class(plan)
+    if groups < plan.least_class or (plan.dropouts and not plan.refuses_openings):
+        return ""
+    losses = (
+        "a loss that would leave fewer ends the run"
+        if plan.dropouts
+        else "nobody may be missing from a cohort"
+    )
+    return (
+        "the cohorts' sums together tell totals of classes of parties that are in the same "
+        f"cohorts, and no class has fewer than {groups} ownership groups; {losses}"
+    )
+
+
+def _cohort_differences(plan: Plan) -> Judgement:
+    """Cohorts that differ by few ownership groups, or lose some, single them out."""
+    within, names, groups = smallest_class(plan)
+    if groups >= plan.least_class:
+        return Outcome.REPORTED, (
+            "once a party is missing from a cohort's sum and not from another's, they are told "
+            "apart by it, and no party checks that. NOT PRIVATE for that party as a whole"
+        )
+    told = (
+        f"differences of opened sums: {_listed(names)} are in the cohorts {_listed(within)} and in "
+        f"no others, so adding and subtracting the cohorts' sums leaves their total, and they are "
+        f"{groups} ownership group{'' if groups == 1 else 's'}"
+    )
+    if plan.refuses_openings:
+        return Outcome.BROKEN, (
+            f"{told}; a class keeps at least {plan.least_class}. Take cohorts that differ by at "
+            f"least {plan.least_class} ownership groups (and have as many in common, or none), or "
+            "crowd 'fixed', or noise per ownership group (neighbours.unit = 'party' with noise in "
+            "shares), or aggregation 'clear' if the coordinator may read each contribution"
+        )
+    return Outcome.REPORTED, f"{told}. NOT PRIVATE for them as a whole"
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = [repr(name) for name in names]
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5:,} more" if len(listed) > 5 else "")
 
 
 def _chosen_state(plan: Plan) -> Judgement:

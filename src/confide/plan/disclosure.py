@@ -9,10 +9,11 @@ declared messages (`confide.plan.exchange_exposures`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from confide.plan.crowds import smallest_class
 from confide.plan.exchange import Exchange
 from confide.plan.exchange_exposures import exchange_exposures
 from confide.plan.exposures import (
@@ -41,7 +42,11 @@ from confide.plan.protections.judgements import announces_freely, lying_parties
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
-__all__ = ["exposures"]
+__all__ = ["DURATIONS", "TOOK_PART", "TRAFFIC", "exposures"]
+
+TOOK_PART = "which parties took part in each round and which dropped out"
+TRAFFIC = "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
+DURATIONS = "how long each party takes, which grows with its number of rows"
 
 _CROWD_REMEDY = (
     "crowd 'fixed', dropouts = 0, or noise per ownership group (neighbours.unit = 'party' with "
@@ -49,7 +54,7 @@ _CROWD_REMEDY = (
 )
 
 
-def exposures(plan: Plan) -> tuple[Exposure, ...]:
+def exposures(plan: Plan, *, of_each_kind: bool = False) -> tuple[Exposure, ...]:
     """Who learns what under a plan, of all its stages: sums and exchanges.
 
     First what each observer sees of sums, parties before roles before coalitions, then each
@@ -57,9 +62,15 @@ def exposures(plan: Plan) -> tuple[Exposure, ...]:
 
     Args:
         plan: A plan of any number of stages.
+        of_each_kind: Whether one party of each kind is enough: of those whose ownership groups are
+            equally large and that receive the same, the first.
     """
     part = plan.sums_part
-    of_sums = () if part is None else tuple(_in_whole(plan, e) for e in _of_sums(part))
+    of_sums = (
+        ()
+        if part is None
+        else tuple(_in_whole(plan, e) for e in _of_sums(part, of_each_kind=of_each_kind))
+    )
     places = (place for place, stage in enumerate(plan.stages) if isinstance(stage, Exchange))
     return (*of_sums, *(e for place in places for e in exchange_exposures(plan, place)))
 
@@ -75,7 +86,7 @@ def _in_whole(plan: Plan, exposure: Exposure) -> Exposure:
     return replace(exposure, stage=place, when=when)
 
 
-def _of_sums(plan: Plan) -> Iterator[Exposure]:
+def _of_sums(plan: Plan, *, of_each_kind: bool) -> Iterator[Exposure]:
     """What everybody sees under a plan that has no exchanges."""
     alike: dict[tuple[int, int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
     for observer in of_parties(plan):
@@ -84,7 +95,9 @@ def _of_sums(plan: Plan) -> Iterator[Exposure]:
         kind = (observer.parties, observer.groups, reached)
         if kind not in alike:
             alike[kind] = tuple(_seen_by(plan, observer))
-        yield from (replace(e, observer=observer) for e in alike[kind])
+        elif of_each_kind:
+            continue
+        yield from (e.by(observer) for e in alike[kind])
     for observer in (of_coordinator(plan), of_network(plan), *coalitions(plan)):
         yield from _seen_by(plan, observer)
     yield from _by_stage(plan, lambda part: part.aggregation.to_others(part))
@@ -191,7 +204,12 @@ def _sees_sums(plan: Plan, observer: Observer) -> bool:
 
 def _apart(plan: Plan, observer: Observer) -> Guarantee:
     """The guarantee where an observer can tell ownership groups apart, in the worst stage."""
-    found = [of_sums(part, observer, apart=True) for part in plan.stage_plans]
+    return _worst_of(of_sums(part, observer, apart=True) for part in plan.stage_plans)
+
+
+def _worst_of(guarantees: Iterable[Guarantee]) -> Guarantee:
+    """What is guaranteed about what several stages tell together."""
+    found = tuple(guarantees)
     unbounded = any(guarantee.insiders is None for guarantee in found)
     return Guarantee(
         unit=worst(guarantee.unit for guarantee in found),
@@ -202,6 +220,9 @@ def _apart(plan: Plan, observer: Observer) -> Guarantee:
 
 def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     """Sums over different parties differ by what these contributed."""
+    if plan.cohorts is not None:
+        yield from _class_totals(plan, observer)
+        return
     if plan.rounds == 1 or not plan.dropouts or plan.fixed_crowd:
         return
     guarantee = _apart(plan, observer)
@@ -224,6 +245,31 @@ def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         condition=Condition.ONCE_MISSING,
         guarantee=guarantee,
         remedy="" if guarantee.group is Verdict.PRIVATE else _CROWD_REMEDY,
+        stage=None,
+    )
+
+
+def _class_totals(plan: Plan, observer: Observer) -> Iterator[Exposure]:
+    """Sums over cohorts differ by totals of classes, of parties that are in the same cohorts."""
+    if plan.rounds == 1:
+        return
+    within, names, groups = smallest_class(plan)
+    told_apart = plan.finding(Attack.ROUND_DIFFERENCES).outcome is Outcome.REPORTED
+    always = not told_apart or groups < plan.least_class
+    guarantee = _worst_of(of_sums(p, observer, apart=told_apart) for p in plan.stage_plans)
+    yield Exposure(
+        observer=observer,
+        what=What.SUMS,
+        value="differences of the cohorts' sums",
+        of=Subject.OTHERS if observer.parties else Subject.ALL,
+        form=Form.DIFFERENCE,
+        detail="totals of classes of parties that are in the same cohorts, up to how much their "
+        f"part changed; the smallest class is the {len(names)} parties that are in "
+        f"{', '.join(within)} alone, of {groups} ownership groups",
+        when=f"each pair of {plan.rounds} rounds",
+        condition=Condition.EVERY_RUN if always else Condition.ONCE_MISSING,
+        guarantee=guarantee,
+        remedy="" if guarantee.group is not Verdict.NOT_PRIVATE else _CROWD_REMEDY,
         stage=None,
     )
 
@@ -263,13 +309,13 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     seen = []
     hides = plan.only_sums_open or plan.attested
     if observer.coordinator or (hides and observer.party is not None):
-        seen.append("which parties took part in each round and which dropped out")
+        seen.append(TOOK_PART)
     if observer.network:
-        seen.append(
-            "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
-        )
+        seen.append(TRAFFIC)
     if observer.coordinator:
-        seen.append("how long each party takes, which grows with its number of rows")
+        seen.append(DURATIONS)
+    if observer.coordinator or observer.party is not None:
+        seen += _turns(plan)
     for value in seen:
         yield Exposure(
             observer=observer,
@@ -282,3 +328,23 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
             guarantee=Guarantee(unit=Verdict.HIDDEN, group=Verdict.NOT_PRIVATE),
             stage=None,
         )
+
+
+def _turns(plan: Plan) -> Iterator[str]:
+    """Which cohort is asked when, and what may be missing."""
+    if plan.cohorts is None:
+        return
+    turns = len(plan.cohorts.cohorts)
+    for place, cohort in enumerate(plan.cohorts.cohorts):
+        numbers = range(place, plan.rounds, turns)
+        shown = ", ".join(map(str, numbers[:3])) + (", …" if len(numbers) > 3 else "")
+        yield (
+            f"that cohort {cohort.name!r} ({', '.join(cohort.parties)}) is asked in "
+            + (f"rounds {shown}" if numbers else "no round")
+            + f", with up to {plan.dropouts} of them missing"
+            + ("; a loss that leaves a class too small ends the run" if _may_end(plan) else "")
+        )
+
+
+def _may_end(plan: Plan) -> bool:
+    return bool(plan.dropouts) and plan.refuses_openings

@@ -15,11 +15,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from confide.errors import PlanError
+from confide.plan.fields import Written, in_file
 from confide.plan.protection import Masked, NoNoise, OpenCrowd
 from confide.plan.task import Code, Task
 from confide.plan.value import Value
@@ -198,10 +199,10 @@ class Exchange(Value):
     """
 
     name: str = "exchange"
-    task: Task
-    code: Code
-    roles: tuple[Role, ...]
-    messages: tuple[Message, ...]
+    task: Task = field(metadata=in_file(form=Written.OPEN))
+    code: Code = field(metadata=in_file(follows=True))
+    roles: tuple[Role, ...] = field(metadata=in_file(key="role"))
+    messages: tuple[Message, ...] = field(metadata=in_file(follows=True))
     rounds: int = 1
 
     def _check(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from confide.plan.parties import Unit, fewest_owners
+from confide.plan.parties import Unit
 from confide.plan.placement import CentralNoise, NoiseShares, NoNoise
 
 if TYPE_CHECKING:
@@ -191,6 +191,12 @@ class Exposure:
     stage: int | None = 0
     whose: tuple[str, ...] = ()
 
+    def by(self, observer: Observer) -> Exposure:
+        """The same, seen by another observer: `dataclasses.replace`, fast for 10,000 parties."""
+        made = object.__new__(Exposure)
+        made.__dict__.update(self.__dict__ | {"observer": observer})
+        return made
+
     def concerns(self, party: str) -> bool:
         """Whether the value is, or may be, a party's own or has its part in it."""
         if self.of is Subject.NAMED:
@@ -243,7 +249,7 @@ def of_sums(plan: Plan, observer: Observer, *, apart: bool = False) -> Guarantee
     group = Verdict.HIDDEN
     if per_group and insiders is not None:
         group = Verdict.PRIVATE
-    elif apart or fewest_owners(plan.parties, plan.dropouts) - observer.groups < 2:
+    elif apart or plan.fewest_owners - observer.groups < 2:
         group = Verdict.NOT_PRIVATE
     unit = Verdict.NOT_PRIVATE if insiders is None else Verdict.PRIVATE
     return Guarantee(unit=group if per_group else unit, group=group, insiders=insiders)

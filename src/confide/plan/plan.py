@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -13,16 +14,25 @@ from confide import canonical
 from confide.errors import PlanError
 from confide.plan.attacks import Attack, Finding, Outcome, assess
 from confide.plan.codec import from_plain, nearest, to_plain
+from confide.plan.crowds import check_cohorts
 from confide.plan.exchange import OF_SUMS, Exchange, check_exchanges
 from confide.plan.exchange_attacks import assess_exchange
 from confide.plan.fields import Written, in_file
-from confide.plan.masking import Masking, derive_masking
+from confide.plan.masking import Masking, check_quorum, derive_masking
 from confide.plan.noise import check_noise, noise_steps, noise_tail
 from confide.plan.openings import least_owners
-from confide.plan.parties import Coordinator, Neighbours, Party, Unit, largest_owners
+from confide.plan.parties import (
+    Coordinator,
+    Neighbours,
+    Party,
+    Unit,
+    fewest_owners,
+    largest_owners,
+)
 from confide.plan.protection import (
     Aggregation,
     CentralNoise,
+    Cohorts,
     Crowd,
     FixedCrowd,
     Masked,
@@ -33,6 +43,7 @@ from confide.plan.protection import (
     Protection,
     Sampling,
 )
+from confide.plan.protections.base import Hiding
 from confide.plan.stages import Recipients, Release, Stage, Sums
 from confide.plan.sums import Sum, SumGroup
 from confide.plan.task import Code, PublicValue, Task
@@ -69,8 +80,8 @@ class Plan(Value):
         coordinator: Who relays, adds up and announces.
         neighbours: What is protected: the unit of privacy and the neighbouring relation.
         stages: What is done, in order.
-        dropouts: How many parties may be missing at the end of a round.
-        crowd: Whether the parties in the sums may change from round to round.
+        dropouts: How many of the parties that are asked may be missing at the end of a round.
+        crowd: Whether the parties in the sums may change from round to round, and how.
         aggregation: How contributions are protected on their way into the sums.
         noise: What noise is added, and by whom.
         threat: Who is trusted with what.
@@ -105,6 +116,7 @@ class Plan(Value):
         object.__setattr__(self, "parties", tuple(sorted(self.parties, key=lambda p: p.name)))
         self._check_values()
         self._check_parties()
+        check_cohorts(self)
         self._check_stages()
         broken = [f for f in self.findings if f.outcome is Outcome.BROKEN]
         if broken:
@@ -114,7 +126,8 @@ class Plan(Value):
             )
         if self.min_survivors < 1:
             raise PlanError(
-                f"{self.dropouts} dropouts of {len(self.parties)} parties leave nobody; allow fewer"
+                f"{self.dropouts} dropouts of {self.min_survivors + self.dropouts} parties leave "
+                "nobody; allow fewer"
             )
 
     def _check_values(self) -> None:
@@ -385,10 +398,16 @@ class Plan(Value):
     def keeps_classes(self) -> bool:
         """Whether parties refuse openings that would tell few ownership groups apart.
 
-        They do where the coordinator may lie and the sums are exact. Noise per record or person
-        protects that unit in every combination of sums, and no ownership group: reports say so.
+        They do where the sums are exact and the coordinator may lie, or cohorts make the sums
+        differ. Noise per record or person protects that unit in every combination of sums, and no
+        ownership group: reports say so.
         """
-        return self.coordinator_may_lie and self.exact
+        return self.exact and (self.coordinator_may_lie or self.cohorts is not None)
+
+    @property
+    def refuses_openings(self) -> bool:
+        """Whether parties, or an enclave, see over whom a sum is, and keep classes."""
+        return self.keeps_classes and (self.only_sums_open or self.attested)
 
     @property
     def firms_covered(self) -> bool:
@@ -408,9 +427,47 @@ class Plan(Value):
         return isinstance(self.crowd, FixedCrowd)
 
     @property
+    def cohorts(self) -> Cohorts | None:
+        """The cohorts that are asked in turn; None where each round asks everybody."""
+        return self.crowd if isinstance(self.crowd, Cohorts) else None
+
+    def asked(self, number: int) -> tuple[str, ...]:
+        """The names of the parties that a round asks: those of its cohort, or all.
+
+        Args:
+            number: The round, counted through the plan.
+        """
+        return tuple(self.owners) if self.cohorts is None else self.cohorts.of_round(number).parties
+
+    @property
     def min_survivors(self) -> int:
         """The fewest parties that a sum is released over."""
-        return len(self.parties) - self.dropouts
+        return min(len(self.parties_of(names)) for names in self._crowds) - self.dropouts
+
+    @property
+    def most_missing(self) -> int:
+        """How many parties of the plan are in no sum of a round, at most."""
+        return len(self.parties) - self.min_survivors
+
+    @property
+    def fewest_owners(self) -> int:
+        """How many ownership groups a sum is over, at least."""
+        return min(fewest_owners(self.parties_of(names), self.dropouts) for names in self._crowds)
+
+    def parties_of(self, names: Iterable[str]) -> tuple[Party, ...]:
+        """The parties of these names.
+
+        Raises:
+            PlanError: If there is no party of a name.
+        """
+        return tuple(map(self.party, names))
+
+    @property
+    def _crowds(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the parties that rounds ask, one set for each kind of round."""
+        if self.cohorts is None:
+            return (tuple(self.owners),)
+        return tuple(cohort.parties for cohort in self.cohorts.cohorts)
 
     @property
     def reach(self) -> int:
@@ -436,9 +493,34 @@ class Plan(Value):
     @cached_property
     def masking(self) -> Masking:
         """Threshold, quorum and graph of what hides contributions, for these parties."""
+        if self.coordinator_may_lie:
+            _ = self.quorum
         return derive_masking(
-            len(self.parties), self.dropouts, self.colluding, malicious=self.coordinator_may_lie
+            len(self.parties), self.most_missing, self.colluding, malicious=self.coordinator_may_lie
         )
+
+    @property
+    def quorum(self) -> int:
+        """How many parties sign the survivors, where the coordinator may lie.
+
+        Any two quorums of all parties share an honest one, also those of two cohorts: so no sum is
+        opened under a history that leaves another opened sum out.
+
+        Raises:
+            PlanError: If too few parties are in a sum.
+        """
+        try:
+            return check_quorum(len(self.parties), self.most_missing, self.colluding)
+        except PlanError as error:
+            if self.cohorts is None:
+                raise
+            raise PlanError(
+                f"equivocation: {self.most_missing} of {len(self.parties)} parties may be in no "
+                "sum of a round, outside its cohort or missing from it, and more than (n + c)/2 "
+                "sign each set of survivors and the sums before it, so that a coordinator that "
+                "lies cannot leave one out: take larger cohorts, or call the coordinator 'curious' "
+                "if it follows the protocol"
+            ) from error
 
     @property
     def inner(self) -> Protection:
@@ -446,9 +528,19 @@ class Plan(Value):
         return self.aggregation.beneath
 
     @property
+    def hiding(self) -> Hiding | None:
+        """How contributions are hidden from whoever adds them up; None if they are read."""
+        return self.inner.hiding
+
+    @property
+    def secrets(self) -> str:
+        """What parties hold shares of, in words; empty where nothing is shared."""
+        return self.inner.secrets
+
+    @property
     def only_sums_open(self) -> bool:
         """Whether contributions are hidden from whoever adds them up."""
-        return self.inner.hiding is not None
+        return self.hiding is not None
 
     @property
     def attested(self) -> bool:

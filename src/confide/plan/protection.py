@@ -8,9 +8,9 @@ separate choice, and so is which units contribute to a round.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from confide.errors import PlanError
+from confide.plan.crowds import Cohort, Cohorts, Crowd, FixedCrowd, OpenCrowd
 from confide.plan.placement import DELTA, CentralNoise, Noise, NoiseShares, NoNoise
 from confide.plan.protections import Clear, Enclave, Encrypted, Masked, Protection, Rule
 from confide.plan.value import Value
@@ -20,6 +20,8 @@ __all__ = [
     "Aggregation",
     "CentralNoise",
     "Clear",
+    "Cohort",
+    "Cohorts",
     "Crowd",
     "Enclave",
     "Encrypted",
@@ -38,31 +40,6 @@ __all__ = [
 
 Aggregation = Protection
 """Any registered protection."""
-
-
-@dataclass(frozen=True)
-class OpenCrowd(Value):
-    """Each round's sum is over whoever is there, up to the plan's dropouts.
-
-    Two sums over different parties differ by what those parties contributed. So exact sums over an
-    open crowd are for a coordinator that is not malicious.
-    """
-
-    word: ClassVar[str] = "open"
-
-
-@dataclass(frozen=True)
-class FixedCrowd(Value):
-    """All sums are over the parties of the first one.
-
-    Who misses the first sum stays out, and a later loss ends the run. Then sums differ only by what
-    the same parties contributed in different rounds (So et al. 2023, Securing Secure Aggregation).
-    """
-
-    word: ClassVar[str] = "fixed"
-
-
-Crowd = OpenCrowd | FixedCrowd
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from confide.errors import PlanError
 from confide.plan import (
     CentralNoise,
+    Cohorts,
     FixedCrowd,
     FullBatch,
     Neighbours,
@@ -266,9 +267,13 @@ def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
     """
     if not isinstance(noise, Calibrated):
         return Plan(**fields, noise=noise)
-    # What noise ε takes does not depend on the crowd. But an open crowd may need the noise that is
-    # looked for, so the crowd is fixed until it is found.
-    bare = Plan(**{**fields, "crowd": FixedCrowd()})
+    # What noise ε takes does not depend on the crowd, only on how many parties are in a sum at
+    # least. But an open crowd or cohorts may need the noise that is looked for, so the crowd is
+    # fixed until it is found, with as many missing.
+    crowd, missing = fields.get("crowd"), fields.get("dropouts", 0)
+    if isinstance(crowd, Cohorts):
+        missing += len(fields["parties"]) - min(len(c.parties) for c in crowd.cohorts)
+    bare = Plan(**{**fields, "crowd": FixedCrowd(), "dropouts": missing})
     found = with_noise(bare, noise.kind, epsilon=noise.epsilon, delta=noise.delta)
     return Plan(**fields, noise=found.noise)
 

@@ -14,7 +14,7 @@ from confide.report.views import ViewReport
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render", "to_json", "views_html"]
+__all__ = ["first_page_html", "render", "to_json", "views_html"]
 
 
 def to_json(value: object) -> Any:
@@ -39,8 +39,13 @@ def _scalar_to_json(value: object) -> object:
 
 
 def views_html(report: ViewReport) -> str:
-    """The who-learns-what report as one HTML page."""
+    """The who-learns-what report as one HTML page: the first page, and the rest folded."""
     return render("views.html", title=f"Who learns what: {report.plan_name}", report=report)
+
+
+def first_page_html(report: ViewReport) -> str:
+    """The first page of the report as a fragment of HTML, with its style: for a notebook."""
+    return render("fragment.html", report=report)
 
 
 def render(template: str, *, package: str = "confide.report", **values: object) -> str:
@@ -52,11 +57,15 @@ def render(template: str, *, package: str = "confide.report", **values: object) 
 def _environment(package: str) -> Environment:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    from confide.report.text import names_of
+
     packages = dict.fromkeys((package, "confide.report"))
-    return Environment(
+    made = Environment(
         loader=ChoiceLoader([PackageLoader(p, "templates") for p in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["names_of"] = names_of
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -12,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide.aggregation.machinery import Work, machinery_of, timed
 from confide.aggregation.masked.streams import MaskAdder
-from confide.aggregation.traffic import RoundBytes, received_bytes, round_bytes
+from confide.aggregation.traffic import received_bytes, round_bytes
 from confide.errors import CostError, PlanError
-from confide.plan import NoNoise, Plan, Unit, What
+from confide.plan import Exchange, NoNoise, Plan, Unit, What
 from confide.randomness import SEED_BYTES
 from confide.report.privacy import total_statement
 from confide.report.views import views
@@ -85,37 +86,47 @@ class Estimate:
         return estimate_text(self)
 
 
-def estimate(plan: Plan, sizes: Mapping[str, int], *, limits: CostLimits | None = None) -> Estimate:
-    """Quotes a plan.
+def estimate(
+    plan: Plan,
+    sizes: Mapping[str, int],
+    *,
+    limits: CostLimits | None = None,
+    exchange_seconds: Mapping[str, float] | None = None,
+) -> Estimate:
+    """Quotes a plan, of sums and exchanges.
 
     Args:
         plan: The plan.
         sizes: A public upper bound on each party's number of rows, by name.
         limits: What it must keep.
+        exchange_seconds: By the name of an exchange, how long its computing takes
+            (`confide.exchange.estimate_exchange`); what is left out is not counted, and a note says
+            so.
 
     Raises:
         PlanError: If a party has no size or an unknown one has.
         CostError: If the estimate exceeds the limits, saying by how much.
     """
     _check_sizes(plan, sizes)
-    stages, first = [], 0
-    for part in plan.stage_plans:
-        stages.append(_StageCost.of(part, max(sizes.values()), first))
-        first += part.rounds
+    stages, first, seconds = [], 0, exchange_seconds or {}
+    for stage, part in zip(plan.stages, plan.stage_plans, strict=True):
+        if isinstance(stage, Exchange):
+            stages.append(_StageCost.of_exchange(stage, seconds.get(stage.name, 0.0)))
+        else:
+            stages.append(_StageCost.of(part, max(sizes.values()), first))
+            first += part.rounds
     made = Estimate(
         rounds=plan.rounds,
-        bytes_sent_per_party=sum(s.rounds * s.traffic.sent for s in stages),
+        bytes_sent_per_party=sum(s.sent for s in stages),
         bytes_received_per_party=sum(s.received for s in stages),
-        plain_bytes_per_party=sum(s.rounds * s.traffic.plain for s in stages),
+        plain_bytes_per_party=sum(s.plain for s in stages),
         party_seconds=sum(s.rounds * s.seconds[0] for s in stages),
         coordinator_seconds=sum(s.rounds * s.seconds[1] for s in stages),
         party_memory_bytes=max(s.party_bytes for s in stages),
         coordinator_memory_bytes=max(s.coordinator_bytes for s in stages),
-        privacy="ε = ∞: exact sums are released"
-        if isinstance(plan.noise, NoNoise)
-        else str(total_statement(plan)),
+        privacy=_privacy(plan),
         observers=tuple(_observers(plan)),
-        notes=tuple(_notes(plan, sizes)),
+        notes=tuple(_notes(plan, sizes, seconds)),
     )
     if limits is not None:
         _keep(limits, made)
@@ -127,8 +138,9 @@ class _StageCost:
     """What one stage costs."""
 
     rounds: int
-    traffic: RoundBytes
+    sent: int
     received: int
+    plain: int
     seconds: tuple[float, float]
     party_bytes: int
     coordinator_bytes: int
@@ -136,15 +148,46 @@ class _StageCost:
     @classmethod
     def of(cls, part: Plan, rows: int, first: int) -> _StageCost:
         """The cost of a stage, as a plan of its own, after so many openings of earlier stages."""
-        work = machinery_of(part.aggregation).work(part)
+        work, traffic = machinery_of(part.aggregation).work(part), round_bytes(part)
         return cls(
             rounds=part.rounds,
-            traffic=round_bytes(part),
+            sent=part.rounds * traffic.sent,
             received=received_bytes(part, first),
+            plain=part.rounds * traffic.plain,
             seconds=_seconds(work),
             party_bytes=_contributions_bytes(part, rows) + work.party_bytes,
             coordinator_bytes=work.coordinator_bytes,
         )
+
+    @classmethod
+    def of_exchange(cls, exchange: Exchange, seconds: float) -> _StageCost:
+        """The most that an exchange costs the party that sends, or receives, the most in it."""
+        sent, received, plain = Counter[str](), Counter[str](), Counter[str]()
+        for message in exchange.messages:
+            sent[message.sender] += message.max_bytes
+            received[message.receiver] += message.max_bytes
+            plain[message.sender] += 8 * message.numbers
+        held = max(sent[role.name] + received[role.name] for role in exchange.roles)
+        rounds = exchange.rounds
+        return cls(
+            rounds=rounds,
+            sent=rounds * max(sent.values()),
+            received=rounds * max(received.values()),
+            plain=rounds * max(plain.values()),
+            seconds=(seconds / rounds, 0.0),
+            party_bytes=held,
+            coordinator_bytes=max(message.max_bytes for message in exchange.messages),
+        )
+
+
+def _privacy(plan: Plan) -> str:
+    """What bounds what the sums tell; results of exchanges are exact."""
+    if not plan.sum_stages:
+        return "ε = ∞: results of an exchange are exact"
+    if isinstance(plan.noise, NoNoise):
+        return "ε = ∞: exact sums are released"
+    beside = "; ε = ∞ for results of exchanges, which are exact" if plan.exchanges else ""
+    return f"{total_statement(plan)}{beside}"
 
 
 def _observers(plan: Plan) -> Iterator[ObserverPrivacy]:
@@ -176,11 +219,22 @@ def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:
             raise PlanError(f"size {rows} of party {name!r}; a party has at least 1 row")
 
 
-def _notes(plan: Plan, sizes: Mapping[str, int]) -> list[str]:
+def _notes(plan: Plan, sizes: Mapping[str, int], seconds: Mapping[str, float]) -> list[str]:
     notes = [
         "what parties need for their own rows, time and memory, comes on top, and so does Python"
     ]
-    for part in plan.stage_plans:
+    for exchange in plan.exchanges:
+        timed_here = "" if exchange.name in seconds else "; its computing is not in the seconds"
+        notes.append(
+            f"of exchange {exchange.name!r} the most that its messages may have is counted, for "
+            f"the party that sends or receives most{timed_here}"
+        )
+    if plan.cohorts is not None:
+        notes.append(
+            f"each round asks one of {len(plan.cohorts.cohorts)} cohorts: bytes, seconds and "
+            "privacy are those of a party that every round asks"
+        )
+    for part in plan.sum_plans:
         capacity = min(s.capacity for s in part.sums.sums)
         if part.sums.unit is Unit.RECORD:
             notes += [

@@ -5,19 +5,42 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from confide.plan import Condition
+from confide.plan import Condition, Exposure
+from confide.report.alike import alike
 from confide.report.estimate import Estimate
+from confide.report.page_text import WIDTH, page_lines, printable
 from confide.report.privacy import NoiseFacts
 from confide.report.views import Observation, View, ViewReport
 
-__all__ = ["estimate_text", "views_text"]
+__all__ = ["estimate_text", "exposures_text", "full_text", "names_of", "views_text"]
 
 _WIDTH = 100
 
+_MOST_NAMES = 20
+"""So many observers of one view are named."""
 
-def views_text(report: ViewReport) -> str:
-    """The who-learns-what report as text."""
-    return "\n".join(map(_printable, _views_lines(report)))
+_Text = tuple[str, str]
+"""A text, and what its first line is indented by."""
+
+
+def views_text(report: ViewReport, *, width: int = WIDTH) -> str:
+    """The first page of the who-learns-what report as text.
+
+    Args:
+        report: The report.
+        width: The most characters in a line.
+    """
+    return "\n".join(line.text for line in page_lines(report, width=width))
+
+
+def full_text(report: ViewReport, *, width: int = _WIDTH) -> str:
+    """The whole report as text: its first page, and everything behind it.
+
+    Args:
+        report: The report.
+        width: The most characters in a line.
+    """
+    return "\n".join([views_text(report, width=width), *_rest(report, width)])
 
 
 def estimate_text(estimate: Estimate) -> str:
@@ -40,26 +63,25 @@ def estimate_text(estimate: Estimate) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in estimate.notes)])
 
 
-def _views_lines(report: ViewReport) -> Iterator[str]:
-    yield f"Who learns what: {report.plan_name}"
-    yield f"plan {report.plan_hash}"
-    for warning in report.warnings:
-        yield from _wrap(warning, "")
-    yield ""
-    yield from _wrap(report.promise, "")
+def _rest(report: ViewReport, width: int) -> Iterator[str]:
+    """Everything behind the first page, in lines of at most so many characters."""
+    for text, indent in _behind(report):
+        yield from _wrap(text, indent, width) or [""]
+
+
+def _behind(report: ViewReport) -> Iterator[tuple[str, str]]:
+    yield "", ""
+    yield f"Plan {report.plan_hash}", ""
+    yield report.promise, ""
     yield from _section("What leaves a party")
     for s in report.sums:
         shape = "a number" if not s.shape else f"{' × '.join(map(str, s.shape))} numbers"
         stage = f" (stage {s.stage!r})" if s.stage else ""
-        yield from _wrap(
-            f"{s.name}{stage}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  "
-        )
+        yield (f"{s.name}{stage}: {s.meaning} ({shape}). {s.bound}; {s.bits} bits each.", "  ")
     for m in report.messages:
-        yield from _wrap(
-            f"{m.name}: {m.meaning}, from {m.sender} to {m.receiver} ({m.form}). At most "
-            f"{_bytes(m.max_bytes)}; {'once' if m.times == 1 else f'in each of {m.times} rounds'}.",
-            "  ",
-        )
+        times = "once" if m.times == 1 else f"in each of {m.times} rounds"
+        told = f"{m.name}: {m.meaning}, from {m.sender} to {m.receiver} ({m.form})."
+        yield f"{told} At most {_bytes(m.max_bytes)}; {times}.", "  "
     yield from _section("Noise")
     yield from _noise_lines(report.noise)
     yield from _section("Metadata")
@@ -74,27 +96,24 @@ def _views_lines(report: ViewReport) -> Iterator[str]:
         yield from _view_lines(group)
     yield from _section("Known attacks, and what they come to")
     for f in report.findings:
-        yield from _wrap(
-            f"{f.outcome.value.upper()}: {f.attack} [{f.aim.value}]. {f.reason}.", "  "
-        )
+        yield (f"{f.outcome.value.upper()}: {f.attack} [{f.aim.value}]. {f.reason}.", "  ")
 
 
-def _noise_lines(noise: NoiseFacts) -> Iterator[str]:
-    yield from _wrap(noise.how, "  ")
+def _noise_lines(noise: NoiseFacts) -> Iterator[_Text]:
+    yield (noise.how, "  ")
     if noise.statement is not None:
-        yield from _wrap(f"{noise.statement}. {noise.statement.sentence}", "  ")
+        yield (f"{noise.statement}. {noise.statement.sentence}", "  ")
     if noise.at_capacity is not None:
-        yield from _wrap(f"{noise.at_capacity_means}: {noise.at_capacity}.", "  ")
+        yield (f"{noise.at_capacity_means}: {noise.at_capacity}.", "  ")
 
 
-def _view_lines(group: tuple[View, ...]) -> Iterator[str]:
-    names = ", ".join(v.observer for v in group)
+def _view_lines(group: tuple[View, ...]) -> Iterator[_Text]:
     heading = group[0].heading
-    yield f"  {names}" + (f"  {heading}" if heading else "")
+    yield f"{names_of(group)}" + (f"  {heading}" if heading else ""), "  "
     for o in group[0].observations:
-        yield from _wrap(_observation(o), "      ")
+        yield (_observation(o), " " * 6)
     if group[0].statement is not None:
-        yield from _wrap(f"In words: {group[0].statement.sentence}", "      ")
+        yield (f"In words: {group[0].statement.sentence}", " " * 6)
 
 
 def _observation(o: Observation) -> str:
@@ -107,25 +126,49 @@ def _observation(o: Observation) -> str:
     return ". ".join(told) + "."
 
 
-def _section(title: str) -> Iterator[str]:
-    yield ""
-    yield title
+def exposures_text(found: Iterable[Exposure], *, width: int = WIDTH) -> str:
+    """Exposures as text: the answer to who sees what; observers that see the same together.
+
+    Args:
+        found: The exposures.
+        width: The most characters in a line.
+    """
+    lines: list[str] = []
+    for group in alike(found):
+        names = _listed([o.name for o in group.observers])
+        lines += _wrap(f"{names} ({group.first.standing.value})", "", width)
+        for e in group.seen:
+            whose = f", of {_listed(list(e.whose))}" if e.whose else ""
+            when = (
+                e.when if e.condition is Condition.EVERY_RUN else f"{e.when}, {e.condition.value}"
+            )
+            lines += _wrap(f"{e.value}{whose} [{e.form.value}]: {e.detail}; {when}", "  ", width)
+    return "\n".join(lines) or "nobody"
 
 
-def _items(items: Iterable[str]) -> Iterator[str]:
+def names_of(group: tuple[View, ...]) -> str:
+    """The observers of views that are the same; of many, the first few and how many more."""
+    return _listed([view.observer for view in group])
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _section(title: str) -> Iterator[_Text]:
+    yield "", ""
+    yield title, ""
+
+
+def _items(items: Iterable[str]) -> Iterator[_Text]:
     for item in items:
-        yield from _wrap(item, "  ")
+        yield (item, "  ")
 
 
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
-
-
-def _printable(line: str) -> str:
-    """The line with control characters escaped: a plan's texts must not forge lines or colours."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
-        for c in line
+def _wrap(text: str, indent: str, width: int = _WIDTH) -> list[str]:
+    return textwrap.wrap(
+        printable(text), width, initial_indent=indent, subsequent_indent=indent + "  "
     )
 
 

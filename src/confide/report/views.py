@@ -7,12 +7,12 @@ that noise is worth, and the promise states the worst of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from confide.plan import (
-    Aim,
     Condition,
     Exposure,
     Finding,
@@ -29,11 +29,13 @@ from confide.plan import (
     What,
     exposures,
 )
+from confide.report.alike import Alike, alike
 from confide.report.exchanges import (
     MessageFacts,
     exchange_promise,
     message_facts,
 )
+from confide.report.first_page import FirstPage, first_page
 from confide.report.privacy import (
     NoiseFacts,
     noise_facts,
@@ -42,12 +44,15 @@ from confide.report.privacy import (
     statement_of,
     verdict_of,
 )
-from confide.report.verdict import PlanVerdict, plan_verdicts, verdict_in_words
+from confide.report.questions import Question
+from confide.report.verdict import PlanVerdict, plan_verdicts
 
 if TYPE_CHECKING:
     from confide.privacy.accounting.statement import PrivacyStatement
 
 __all__ = ["Observation", "SumFacts", "View", "ViewReport", "views"]
+
+_REPR_NAME: Final = 60
 
 
 @dataclass(frozen=True)
@@ -131,13 +136,14 @@ class SumFacts:
     stage: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ViewReport:
     """The who-learns-what report of one plan.
 
     Attributes:
         plan_name: For people.
         plan_hash: Hexadecimal.
+        first_page: The verdicts, what they rest on, and what the reader decides.
         warnings: What must not be overlooked: keys or hardware that are simulated.
         promise: What the plan promises against whom, over all rounds, in a few sentences.
         sums: The declared sums: the only data that leaves a party.
@@ -154,6 +160,7 @@ class ViewReport:
 
     plan_name: str
     plan_hash: str
+    first_page: FirstPage
     warnings: tuple[str, ...]
     promise: str
     sums: tuple[SumFacts, ...]
@@ -180,32 +187,38 @@ class ViewReport:
     def who_sees(
         self,
         *,
+        observer: str | None = None,
         party: str | None = None,
-        form: Form | None = None,
-        what: What | None = None,
-        condition: Condition | None = None,
-        standing: Standing | None = None,
+        form: Form | str | None = None,
+        what: What | str | None = None,
+        condition: Condition | str | None = None,
+        standing: Standing | str | None = None,
     ) -> tuple[Exposure, ...]:
         """The exposures that match: who sees what of whom.
 
         Args:
+            observer: Only what this observer sees: a party's name, or that of a view.
             party: Only values that are, or may be, of this party, or have its part in them.
-            form: Only values in this form.
-            what: Only this kind of value.
-            condition: Only under this condition.
-            standing: Only observers of this standing.
-        """
-        return tuple(
-            e
-            for e in self.exposures
-            if (party is None or e.concerns(party))
-            and (form is None or e.form is form)
-            and (what is None or e.what is what)
-            and (condition is None or e.condition is condition)
-            and (standing is None or e.observer.standing is standing)
-        )
+            form: Only values in this form, such as "plaintext".
+            what: Only this kind of value, such as "contribution".
+            condition: Only under this condition, such as "in every run".
+            standing: Only observers of this standing, such as "trusted".
 
-    @property
+        Raises:
+            QuestionError: If the report knows no such observer, party or word.
+        """
+        question = Question.of(
+            self.exposures,
+            observer=observer,
+            party=party,
+            form=form,
+            what=what,
+            condition=condition,
+            standing=standing,
+        )
+        return question.answer(self.exposures)
+
+    @cached_property
     def grouped(self) -> tuple[tuple[View, ...], ...]:
         """The views in order, neighbours that differ by their observer's name only together."""
         groups: list[list[View]] = []
@@ -217,14 +230,26 @@ class ViewReport:
         return tuple(map(tuple, groups))
 
     @property
-    def influence(self) -> tuple[Finding, ...]:
-        """What the stated adversary can do to the result."""
-        return tuple(f for f in self.findings if f.aim is Aim.INTEGRITY)
+    def full(self) -> str:
+        """The whole report as text: the first page and everything behind it."""
+        from confide.report.text import full_text
+
+        return full_text(self)
 
     def __str__(self) -> str:
         from confide.report.text import views_text
 
         return views_text(self)
+
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{v.who} {v.verdict.value}" for v in self.verdicts)
+        return f"<ViewReport {self.plan_name[:_REPR_NAME]!r}: {verdicts}>"
+
+    def _repr_html_(self) -> str:
+        """The first page for a notebook."""
+        from confide.report.document import first_page_html
+
+        return first_page_html(self)
 
 
 def views(plan: Plan) -> ViewReport:
@@ -243,22 +268,27 @@ def views(plan: Plan) -> ViewReport:
     """
     part = plan.sums_part
     found = exposures(plan)
+    groups = alike(found)
     verdicts = plan_verdicts(plan, found)
+    noise = noise_facts(part) if part else NoiseFacts("none: the plan has no sums", None, None)
+    warnings = tuple(_warnings(plan))
+    page = first_page(plan, groups, verdicts, noise, warnings)
     promises = (
         _promise(part) if part else "",
         exchange_promise(plan, found),
-        verdict_in_words(plan, verdicts),
+        _over_all(plan, page),
     )
     return ViewReport(
         plan_name=plan.name,
         plan_hash=plan.hash.hex(),
-        warnings=tuple(_warnings(plan)),
+        first_page=page,
+        warnings=warnings,
         promise=" ".join(filter(None, promises)),
         sums=tuple(_all_facts(part)) if part else (),
-        noise=noise_facts(part) if part else NoiseFacts("none: the plan has no sums", None, None),
+        noise=noise,
         metadata=tuple(_metadata(plan, found)),
         public=plan.public,
-        views=tuple(_all_views(plan, found)),
+        views=tuple(_all_views(plan, found, groups)),
         findings=plan.findings,
         verdicts=verdicts,
         exposures=found,
@@ -268,12 +298,15 @@ def views(plan: Plan) -> ViewReport:
 
 def _warnings(plan: Plan) -> Iterator[str]:
     if any(p.simulated for p in plan.parties):
-        yield (
-            "SIMULATION: at least one party has a simulated key, whose private half anybody can "
-            "make."
-        )
+        yield ("SIMULATION: a party's key is simulated, so anybody can sign in its name.")
     if warning := plan.aggregation.warning:
         yield warning
+
+
+def _over_all(plan: Plan, page: FirstPage) -> str:
+    """The verdicts over all rounds, as the end of the promise."""
+    over = "In all:" if plan.rounds == 1 else "Over all rounds together:"
+    return " ".join([over, *(sentence.text for sentence in page.headline)])
 
 
 def _promise(plan: Plan) -> str:
@@ -393,28 +426,22 @@ def _metadata_of_sums(plan: Plan) -> Iterator[str]:
         )
 
 
-def _all_views(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[View]:
-    by_observer: dict[str, list[Exposure]] = {}
-    for exposure in found:
-        by_observer.setdefault(exposure.observer.name, []).append(exposure)
-    alike: dict[tuple[Exposure, ...], View] = {}
-    for seen in by_observer.values():
-        observer = seen[0].observer
-        # Parties that see the same have one view under several names, worded once.
-        anonymous = replace(observer, name="", party=None if observer.party is None else "")
-        kind = tuple(replace(e, observer=anonymous) for e in seen)
-        if kind not in alike:
-            alike[kind] = _view(plan, observer, seen)
-        yield replace(alike[kind], observer=observer.name)
+def _all_views(plan: Plan, found: tuple[Exposure, ...], groups: Iterable[Alike]) -> Iterator[View]:
+    """Each observer's view in the order of the exposures; those of the same are worded once."""
+    worded = {o.name: view for g in groups for view in [_view(plan, g)] for o in g.observers}
+    for name in dict.fromkeys(e.observer.name for e in found):
+        yield replace(worded[name], observer=name)
 
 
-def _view(plan: Plan, observer: Observer, seen: list[Exposure]) -> View:
+def _view(plan: Plan, group: Alike) -> View:
     return View(
-        observer=observer.name,
-        within_threat=observer.standing is Standing.ADVERSARY,
-        observations=tuple(_observation(plan, e) for e in seen if e.what is not What.METADATA),
-        statement=statement_of(plan, seen),
-        standing=observer.standing,
+        observer=group.first.name,
+        within_threat=group.first.standing is Standing.ADVERSARY,
+        observations=tuple(
+            _observation(plan, e) for e in group.seen if e.what is not What.METADATA
+        ),
+        statement=statement_of(plan, group.seen),
+        standing=group.first.standing,
     )
 
 

@@ -300,9 +300,11 @@ class CoordinatorRun:
             self._inputs.append(event)
 
     def _invited(self) -> tuple[str, ...]:
-        names = tuple(p.name for p in self._plan.parties)
-        if self._plan.fixed_crowd and self._openings:
-            names = self._openings[0].survivors
+        plan, names = self._plan, self._plan.asked(self.number)
+        before = [o for o in self._openings if plan.asked(o.number) == names]
+        # Who missed the first sum of a fixed crowd, or of a cohort that keeps classes, stays out.
+        if before and (plan.fixed_crowd or (plan.cohorts is not None and plan.keeps_classes)):
+            names = before[0].survivors
         return tuple(name for name in names if name not in self._absent)
 
     def _send(self, outbox: Mapping[str, bytes]) -> dict[str, list[bytes]]:

@@ -32,7 +32,7 @@ from confide.computation import (
     next_state,
     state_hash,
 )
-from confide.errors import ProtocolError, VerificationError
+from confide.errors import OpeningError, ProtocolError, VerificationError
 from confide.plan import Plan, Sums
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
@@ -180,7 +180,9 @@ class PartyRun:
             for place, participant in self._participants.items():
                 stage = self._plan.stages[place]
                 passed = self.number - self._plan.first_round(stage.name)
-                rounds = stage.rounds - min(max(passed, 0), stage.rounds)
+                first = self._plan.first_round(stage.name)
+                left = range(first + min(max(passed, 0), stage.rounds), first + stage.rounds)
+                rounds = sum(self.name in self._plan.asked(number) for number in left)
                 if rounds:
                     participant.reserve(rounds, resume=resume)
         except BaseException:
@@ -274,6 +276,11 @@ class PartyRun:
             self._attempt.attempt,
         ):
             raise ProtocolError(f"{round_} is over for {self.name!r}")
+        if self.name not in self._plan.asked(round_.number):
+            raise OpeningError(
+                f"{round_} asks {self.name!r}, who is not in the cohort of that round: it takes no "
+                "part"
+            )
         self._recording = Recording(seed=self._identity.random.bytes(SEED_BYTES))
         self._session = self._session_of(round_, self._recording, self._identity)
         self._attempt = round_

@@ -288,12 +288,12 @@ class TestProperties:
     def test_the_trade_off_curve_is_convex_and_ends_in_its_corners(self, event):
         profile = profile_of(event)
         rates = np.linspace(0, 1, 41)
-        missed = np.array([profile.trade_off(rate) for rate in rates])
+        missed = np.array([1 - profile.tpr(rate) for rate in rates])
         assert np.all(np.diff(missed) <= 1e-12)
         assert np.all(np.diff(missed, 2) >= -1e-6)
         assert missed[-1] == pytest.approx(0.0, abs=1e-12)
         assert np.all(missed <= 1 - rates + 1e-12)
-        assert profile.advantage == pytest.approx(np.max(1 - rates - missed), abs=5e-3)
+        assert profile.delta(0.0) == pytest.approx(np.max(1 - rates - missed), abs=5e-3)
 
     def test_composing_nothing_costs_nothing(self):
         for event in (

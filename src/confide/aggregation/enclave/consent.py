@@ -38,7 +38,8 @@ from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.session import Announcer, Contribution, Identity, RoundResult
 from confide.aggregation.sharing import wire
 from confide.errors import DropoutError, ProtocolError, VerificationError
-from confide.plan.openings import Opening, check_classes, check_fixed, check_history
+from confide.plan.crowds import check_openings
+from confide.plan.openings import Opening, check_history
 from confide.plan.plan import Plan
 from confide.randomness import SecureRandom
 
@@ -72,22 +73,6 @@ def consents_needed(plan: Plan, survivors: int) -> int:
         return 0
     quorum = (len(plan.parties) + plan.colluding) // 2 + 1
     return quorum if quorum <= plan.min_survivors else survivors
-
-
-def check_openings(plan: Plan, openings: tuple[Opening, ...]) -> None:
-    """Refuses a sum that would tell few ownership groups apart beside those opened before.
-
-    Args:
-        plan: The plan, which says what sums keep together.
-        openings: All openings in order, the new one last.
-
-    Raises:
-        OpeningError: If the crowd is fixed and another one, or a class is too small.
-    """
-    if plan.fixed_crowd:
-        check_fixed(openings)
-    if plan.keeps_classes:
-        check_classes(openings, plan.owners, plan.least_class)
 
 
 class ConsentingParty:

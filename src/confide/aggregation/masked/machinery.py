@@ -96,7 +96,7 @@ def _work(plan: Plan) -> Work:
     if plan.verified:  # All that a quorum signed, and the masks of the sum once more.
         signatures += masking.quorum
     masks = masking.degree + 2 + (n if plan.verified else 0)
-    rebuilt = plan.dropouts * masking.degree * (1 - plan.dropouts / n)
+    rebuilt = masking.dropouts * masking.degree * (1 - masking.dropouts / n)
     return Work(
         party={
             "agree": 2 * masking.degree,

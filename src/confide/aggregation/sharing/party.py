@@ -20,8 +20,9 @@ from confide.aggregation.session import Contribution, Identity, RoundResult
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import agree, derive, encrypt
 from confide.errors import DropoutError, ProtocolError, VerificationError
+from confide.plan.crowds import check_openings
 from confide.plan.masking import Masking, signatures_to_verify
-from confide.plan.openings import Opening, check_classes, check_fixed, check_history
+from confide.plan.openings import Opening, check_history
 
 __all__ = ["ShareSecrets", "SharingParty", "Step", "quorum_sample"]
 
@@ -263,11 +264,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         """Refuses a sum that would tell few parties apart beside those opened before."""
         plan, round_ = self._round.plan, self._round
         opening = Opening(round_.number, round_.attempt, self._survivor_names)
-        together = (*self._history, opening)
-        if plan.fixed_crowd:
-            check_fixed(together)
-        if plan.keeps_classes:
-            check_classes(together, plan.owners, plan.least_class)
+        check_openings(plan, (*self._history, opening))
 
     def _verify_quorum(self, signers: wire.Members, signatures: bytes) -> None:
         """Verifies that a quorum consented to our survivors, by a sample where that suffices."""

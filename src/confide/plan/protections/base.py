@@ -97,11 +97,13 @@ class Protection(Family):
 
     Attributes:
         hiding: How it hides contributions from whoever adds them up; None if they are read.
+        secrets: What parties hold shares of, in words; empty where nothing is shared.
         judges: What comes of each attack that depends on how the protection works.
         attacks: Further attacks that are known on this protection alone.
     """
 
     hiding: ClassVar[Hiding | None] = None
+    secrets: ClassVar[str] = ""
     judges: ClassVar[Mapping[Attack, Judge]] = {}
     attacks: ClassVar[tuple[KnownAttack, ...]] = ()
 

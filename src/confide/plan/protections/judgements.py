@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from confide.errors import PlanError
 from confide.plan.findings import NOBODY, Judgement, Outcome
-from confide.plan.masking import check_quorum
 from confide.plan.placement import CentralNoise
 from confide.plan.threat import Corruption, Hardware
 
@@ -69,7 +68,7 @@ def one_set_signed(plan: Plan) -> Judgement:
     if not plan.coordinator_may_lie:
         return NOBODY
     try:
-        quorum = check_quorum(len(plan.parties), plan.dropouts, plan.colluding)
+        quorum = plan.quorum
     except PlanError as error:
         return Outcome.BROKEN, str(error)
     return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any opens"

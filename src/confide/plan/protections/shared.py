@@ -119,7 +119,7 @@ def _subtraction(plan: Plan) -> Iterator[Exposure]:
     # in a neighbourhood the shares that open them. Without dropouts there is one set only.
     around = 2 * masking.threshold - (masking.degree + 1)
     signing = max(2 * masking.quorum - n, around)
-    if masking.quorum and plan.dropouts and signing < fewest:
+    if masking.quorum and plan.most_missing and signing < fewest:
         means = "they confirm two sets of survivors that differ in one party, and subtract the sums"
         fewest, who = signing, "any " if masking.complete or around <= 0 else ""
     members = max(fewest, plan.colluding + 1)

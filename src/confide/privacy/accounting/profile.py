@@ -62,19 +62,10 @@ class PrivacyProfile(ABC):
 
     @abstractmethod
     def tpr(self, fpr: float) -> float:
-        """The most members that an attacker finds at this rate of false alarms, as a share."""
+        """The most members that an attacker finds at this rate of false alarms, as a share.
 
-    def trade_off(self, fpr: float) -> float:
-        """The fewest members that an attacker misses at this rate of false alarms, as a share.
-
-        The trade-off function of f-DP (Dong, Roth and Su 2022, Definition 2), from below.
+        One minus the trade-off function of f-DP (Dong, Roth and Su 2022, Definition 2).
         """
-        return 1 - self.tpr(fpr)
-
-    @property
-    def advantage(self) -> float:
-        """The most by which members found exceed false alarms, at any rate: δ(0)."""
-        return self.delta(0.0)
 
 
 def profile_of(

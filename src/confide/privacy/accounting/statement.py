@@ -17,7 +17,7 @@ from confide.privacy.accounting.profile import PrivacyProfile, profile_of
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-__all__ = ["FALSE_ALARMS", "PrivacyStatement"]
+__all__ = ["FALSE_ALARMS", "PrivacyStatement", "rounded_up"]
 
 FALSE_ALARMS: Final = (0.001, 0.01, 0.1)
 """Rates of false alarms at which a statement says how many members an attacker finds."""
@@ -107,7 +107,7 @@ class PrivacyStatement:
                 f"Nothing keeps an attacker from finding out whether a given {self.unit.value} "
                 "took part."
             )
-        found = _up(100 * self.tpr[1], digits=2)
+        found = rounded_up(100 * self.tpr[1], digits=2)
         return (
             f"Whoever wants to find out which {self.unit.plural} took part, and knows everything "
             f"else, finds at most {found} % of them at 1 % false alarms (by guessing: 1 %)."
@@ -118,8 +118,8 @@ class PrivacyStatement:
             return "ε = ∞"
         fit = "" if self.mu_regret <= _REGRET else f" (a fit that is off by {self.mu_regret:.2g})"
         return (
-            f"ε = {_up(self.epsilon)} at δ = {self.delta:g}, μ = {_up(self.mu)}{fit}, "
-            f"per {self.unit.value}"
+            f"ε = {rounded_up(self.epsilon)} at δ = {self.delta:g}, "
+            f"μ = {rounded_up(self.mu)}{fit}, per {self.unit.value}"
         )
 
 
@@ -130,7 +130,7 @@ def _fit(profile: PrivacyProfile) -> tuple[float, float]:
     return mu, float(np.max(scipy.special.ndtr(scipy.special.ndtri(_RATES) + mu) - found))
 
 
-def _up(value: float, digits: int = 3) -> str:
+def rounded_up(value: float, digits: int = 3) -> str:
     """A few digits, rounded up: a bound that is rounded down is none."""
     if value == 0:
         return "0"
