@@ -82,6 +82,7 @@ Conversion::Conversion(const Ring& ring, Rows from, Rows to)
   for (const std::size_t prime : to_) {
     const Modulus& m = ring.modulus(prime);
     std::vector<Factor> weights;
+    weights.reserve(from_.size());
     for (std::size_t i = 0; i < from_.size(); ++i)
       weights.push_back(ring.factor(product_without(i, m), prime));
     weights_.push_back(std::move(weights));
