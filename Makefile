@@ -5,8 +5,12 @@ EXTRAS := dev,demo,bench
 
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO := $(VENV)/demo
 INSTALLED := $(VENV)/installed
 READY := $(VENV)/ready
+
+# What runs in under a minute on two cores: values, judgements, reports and the rules of the house.
+QUICK := $(wildcard tests/test_*.py) tests/plan tests/report
 
 # The kernels in native/ are required where CI runs; elsewhere confide goes without a compiler.
 NATIVE ?= $(if $(CI),required,optional)
@@ -22,19 +26,25 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 step = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help setup demo test check wheels fuzz bench clean
+.PHONY: help demo setup quick test coverage check wheels fuzz bench readme clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make the environment in .venv (about a minute)
-
-demo: $(READY) ## rivals learn together, and see who learns what
+demo: $(DEMO) ## rivals learn together, and see who learns what
 	@$(BIN)/confide demo
 
-test: $(READY) ## run every test and every example in the documentation of the code
+setup: $(READY) ## everything that tests and checks need, in .venv (about two minutes)
+
+quick: $(READY) ## the tests to run before each commit (under a minute)
+	@$(BIN)/pytest -n 2 -q $(QUICK)
+
+test: $(READY) ## every test and every example in the documentation of the code
 	$(step) 'Tests'
 	@$(BIN)/pytest -n 2
+
+coverage: $(READY) ## every test, and which lines none of them runs
+	@$(BIN)/pytest -n 2 -q --cov --cov-report=term --cov-report=html
 
 check: $(READY) ## format, lint, types, layers, public names, and the kernels' C++
 	$(step) 'Format (ruff)'
@@ -42,7 +52,7 @@ check: $(READY) ## format, lint, types, layers, public names, and the kernels' C
 	$(step) 'Lint (ruff)'
 	@$(BIN)/ruff check .
 	$(step) 'Types (mypy)'
-	@$(BIN)/mypy src simulator/src tests $(wildcard examples benchmarks)
+	@$(BIN)/mypy src operator/src simulator/src tests $(wildcard examples benchmarks)
 	$(step) 'Layers (import-linter)'
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
@@ -63,12 +73,16 @@ bench: $(READY) ## measure, one JSON line per run, with the peers (about 15 minu
 	@$(BIN)/python -m benchmarks peers flower
 	@$(BIN)/python -m benchmarks
 
+readme: $(READY) ## write what the README shows of code anew: output, and the picture of a report
+	@$(BIN)/python -m tests.documents --write
+	@$(BIN)/python -m tests.picture
+
 clean: ## remove the environment, builds and caches
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .*_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first rule makes the environment, the second fills it; a change of what is to be installed
-# runs the second again.
+# The first rule makes the environment, the others fill it: the demonstration needs the library
+# alone. A change of what is to be installed runs them again.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	    || { echo 'confide needs Python 3.11 or newer: make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -77,11 +91,18 @@ $(BIN)/python:
 	$(step) "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml constraints.txt simulator/pyproject.toml | $(BIN)/python
-	$(step) 'Installing confide and its tools (about a minute)'
-	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./simulator \
+# Without --no-compile pip would compile all of SciPy, pandas and matplotlib, of which little is used.
+$(DEMO): pyproject.toml constraints.txt | $(BIN)/python
+	$(step) 'Installing confide (half a minute)'
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --no-compile -c constraints.txt -e '.[demo]' \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt operator/pyproject.toml simulator/pyproject.toml | $(BIN)/python
+	$(step) 'Installing confide and its tools (about a minute)'
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]' -e ./operator -e ./simulator \
+	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
+	@touch $@ $(DEMO)
 
 # Older pips take constraints on builds from PIP_CONSTRAINT, newer ones from PIP_BUILD_CONSTRAINT.
 $(READY): $(INSTALLED) $(shell find native -type f)

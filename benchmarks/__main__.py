@@ -12,6 +12,7 @@ from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
 from benchmarks.he import HE
+from benchmarks.ledger import LEDGER
 from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
 from benchmarks.record import Record
@@ -19,7 +20,7 @@ from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
 from benchmarks.tee import TEE
 
-SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, HE, TEE)}
+SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, TEE)}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)

@@ -1,4 +1,4 @@
-"""The README's example: five clinics train one model; one misses the first round and stays out.
+"""A longer example: five clinics train one model; one misses the first round and stays out.
 
 Run it: python examples/quickstart.py
 """

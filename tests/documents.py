@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from confide.computation import keys_in_markdown
@@ -10,19 +11,19 @@ from confide.computation import keys_in_markdown
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PLAN_FILES = ROOT / "docs" / "plan-files.md"
-QUICKSTART = ROOT / "examples" / "quickstart.py"
+QUICKSTART = ROOT / "examples" / "ten_lines.py"
 
 
 def quickstart_source():
-    """The quickstart without its docstring."""
+    """The README's example without its docstring."""
     text = QUICKSTART.read_text(encoding="utf-8")
     return text[text.index('"""\n\n', 3) + len('"""\n\n') :]
 
 
 def quickstart_output():
-    """What the quickstart prints."""
+    """What the README's example prints."""
     done = subprocess.run([sys.executable, QUICKSTART], capture_output=True, text=True, check=True)
-    return done.stdout
+    return textwrap.fill(done.stdout, 100) + "\n"
 
 
 def _with_block(text, language, content):

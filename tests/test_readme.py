@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,29 @@ def test_the_make_targets_of_the_readme_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_contributors_read_the_layers_that_are_enforced():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (c["layers"] for c in settings["tool"]["importlinter"]["contracts"]
+                 if c["id"] == "layers")  # fmt: skip
+    enforced = [re.findall(r"\w+", layer) for layer in layers]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (drawn,) = re.findall(r"## Layers\n\n```\n(.*?)```", contributing, re.DOTALL)
+    assert [line.split(" · ") for line in drawn.splitlines()] == enforced
+
+
+def test_the_readme_shows_its_picture_and_says_what_it_shows():
+    (alternative, target) = re.findall(r"!\[(.+)\]\((.+)\)", README)[0]
+    assert (ROOT / target).read_bytes().startswith(b"\x89PNG")
+    assert "verdict" in alternative
+
+
+def test_the_longer_example_runs(tmp_path):
+    """Five clinics, of which one misses the first round."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / "quickstart.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the coordinator sees each party's masked vector" in done.stdout

@@ -24,8 +24,8 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         match read(source):
             case ["receive", bytes(message)]:
                 with total.running():
-                    session.receive(message)
-                write(sink, None)
+                    asked = session.receive(message)
+                write(sink, next(iter(asked.items()), None))
                 continue
             case "open":
                 with total.running():

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.frames import read, write
 from benchmarks.machine import ROOT
 from confide.aggregation import RoundResult
+from confide.aggregation.session import FalseShare
 from confide.plan import Plan
 
 __all__ = ["RemoteCoordinator"]
@@ -59,10 +60,11 @@ class RemoteCoordinator:
         self._say("open")
         return self._read_outbox()
 
-    def receive(self, message: bytes) -> None:
-        """Hands over one party's answer."""
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
+        """Hands over one party's answer; what that party is asked next, if anything."""
         self._say(["receive", message])
-        read(self._from)
+        asked = read(self._from)
+        return dict([asked]) if asked else {}
 
     def advance(self) -> Mapping[str, bytes]:
         """Closes the step."""
@@ -88,6 +90,11 @@ class RemoteCoordinator:
     def opening(self) -> None:
         """Whom the sum is over is the child's to remember."""
         return
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """They are the child's to find."""
+        return ()
 
     @property
     def result(self) -> RoundResult:

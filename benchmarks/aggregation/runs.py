@@ -30,12 +30,12 @@ from confide.aggregation import (
     Layout,
     PartySession,
     Round,
-    RoundResult,
     Traffic,
     message_kinds,
     party_session,
     run_round,
 )
+from confide.aggregation.session import Released
 from confide.plan import Plan
 
 __all__ = ["run"]
@@ -218,10 +218,10 @@ class _TimedParty:
         with self._receiving.running():
             return self._session.receive(message)
 
-    def accept(self, result: RoundResult) -> None:
+    def accept(self, result: Released) -> Integers:
         """Checks what was released."""
         with self._receiving.running():
-            self._session.accept(result)
+            return self._session.accept(result)
 
     def _contribute(self) -> Integers:
         with self._contributing.running():

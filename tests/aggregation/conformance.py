@@ -31,6 +31,7 @@ from tests.aggregation.support import (
 
 from confide import canonical
 from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
+from confide.aggregation.chunks import Incoming
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave import EnclaveCoordinator
 from confide.aggregation.enclave.consent import ConsentCoordinator
@@ -394,6 +395,7 @@ SESSIONS_AND_MEMORIES = (
     Aggregator,
     ClearCoordinator,
     ConsentCoordinator,
+    Incoming,
     RoundRegister,
     SharingCoordinator,
 )

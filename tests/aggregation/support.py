@@ -288,7 +288,12 @@ class Attempt:
         """Delivers the outbox to all but some, and their answers to the coordinator."""
         for name in self.outbox:
             if name not in silent:
-                self.coordinator.receive(self.answer(name))
+                self.exchange(name)
+
+    def exchange(self, name: str) -> None:
+        """Delivers one party's message, and what it is asked of its answer; then its chunks."""
+        while asked := self.coordinator.receive(self.answer(name)):
+            self.outbox |= asked
 
     def advance(self) -> None:
         """Lets the coordinator close the step."""

@@ -5,7 +5,8 @@ from tests.aggregation.support import CURIOUS, STATE, Federation, clear_plan, pl
 
 from confide.aggregation import Traffic, coordinator_session, run_round
 from confide.aggregation.traffic import round_bytes
-from confide.plan import Encrypted, Masked
+from confide.plan import Encrypted, Masked, simulation_key
+from confide.runtime.wire import RESULT, result_fields
 
 PLANS = {
     "clear": clear_plan(parties=5, size=1000),
@@ -29,4 +30,5 @@ def test_a_quote_is_what_a_round_takes(plan):
     quoted = round_bytes(plan)
     assert set(traffic.sent.values()) == {quoted.sent}
     assert set(traffic.received.values()) == {quoted.received}
-    assert quoted.opening == len(result.opening or b"")
+    fields = result_fields(attempt.round_, result)
+    assert quoted.result == len(attempt.round_.announce(simulation_key("c"), RESULT, **fields))

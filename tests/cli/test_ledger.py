@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from dp_accounting import GaussianDpEvent, LaplaceDpEvent, SelfComposedDpEvent
 from tests.privacy.ledger.old_stores import OLD
 
+from confide.errors import PrivacyBudgetError
 from confide.privacy.ledger import Ledger
 
 CAP = ("ledger", "cap", "l.db", "--dataset", "loans", "--epsilon", 3, "--delta", 1e-6)
@@ -173,7 +174,7 @@ class TestVerify:
 def test_export_is_a_line_of_json_for_each_entry(confide, ledger):
     lines = [json.loads(line) for line in confide("ledger", "export", "l.db").out.splitlines()]
     assert [line["kind"] for line in lines] == [
-        "opened", "registered", "capped", "reserved", "committed",
+        "opened", "registered", "limited", "reserved", "committed",
     ]  # fmt: skip
     assert [line["number"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["previous"] for line in lines[1:]] == [line["hash"] for line in lines[:-1]]
@@ -254,3 +255,55 @@ class TestOpenings:
         assert confide(*command, "--dataset", "loans").code == 0
         text = confide("ledger", "show", "l.db").out
         assert text.count("opened: 2 exact sums over parties that are not known") == 2
+
+
+class TestUncap:
+    def test_takes_a_cap_away_and_keeps_what_was_spent(self, confide, refused, ledger):
+        assert confide("ledger", "uncap", "l.db", "--dataset", "loans").code == 0
+        with Ledger.open("l.db", create=False) as opened:
+            assert not opened.caps("loans")
+            assert opened.spent("loans").mu > 0
+        assert "has no cap" in refused("ledger", "uncap", "l.db", "--dataset", "loans", code=3)
+
+    def test_names_the_datasets_that_there_are(self, refused, ledger):
+        assert "loans" in refused("ledger", "uncap", "l.db", "--dataset", "loan", code=3)
+
+
+class TestRho:
+    def test_is_a_cap_of_zero_concentrated_privacy(self, confide):
+        made = ("ledger", "cap", "l.db", "--dataset", "loans", "--rho", 0.5, "--delta", 1e-12)
+        assert confide(*made).code == 0
+        charge(GaussianDpEvent(1.0), commit=True)  # ρ = ½ of one Gaussian with multiplier 1
+        with pytest.raises(PrivacyBudgetError):
+            charge(GaussianDpEvent(20.0))
+
+    def test_and_epsilon_are_not_given_together(self, refused):
+        made = ("ledger", "cap", "l.db", "--dataset", "loans", "--rho", 0.5, "--epsilon", 1)
+        assert "rho" in refused(*made, "--delta", 1e-9, code=2)
+
+
+class TestLookAlikes:
+    def test_are_asked_about(self, confide, refused, ledger):
+        cyrillic = "l\N{CYRILLIC SMALL LETTER O}ans"
+        again = ("ledger", "cap", "l.db", "--dataset", cyrillic, "--epsilon", 3, "--fresh",
+                 "--delta", 1e-6)  # fmt: skip
+        assert "loans" in refused(*again, code=3)
+        assert confide(*again, "--distinct").code == 0
+
+
+class TestSplit:
+    def test_adds_up_to_the_whole(self, confide):
+        done = confide("ledger", "split", "mean=2", "count=1", "--epsilon", 1, "--delta", 1e-6)
+        assert done.code == 0
+        assert "mean" in done.out
+        assert "count" in done.out
+
+
+class TestRepair:
+    def test_drops_a_checkpoint_and_loses_nothing(self, confide, ledger):
+        with Ledger.open("l.db", create=False) as opened:
+            before = opened.spent("loans").mu
+        assert confide("ledger", "repair", "l.db").code == 0
+        assert confide("ledger", "verify", "l.db").code == 0
+        with Ledger.open("l.db", create=False) as opened:
+            assert opened.spent("loans").mu == before

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from confide_operator.image import Manifest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.tee.image.support import boot
-from tests.tee.image.test_build import IMAGE, SGX, SNP
-from tests.tee.registry.support import key, public
+from tests.operator.image.support import boot
+from tests.operator.image.test_build import IMAGE, SGX, SNP
+from tests.operator.registry.support import key, public
 
 from confide.tee import Platform, SignedRelease
-from confide.tee.image import Manifest
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from tests.tee.fetch.servers import Service, kds, serving
+from confide_operator.fetch.amd import vcek_query
+from tests.operator.fetch.servers import Service, kds, serving
 from tests.tee.support import asked
 
 from confide.tee import Platform, snp
-from confide.tee.fetch.amd import vcek_query
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_one_that_was_changed_is_refused(run, confide):
 
 
 def test_evidence_of_another_build_is_refused(run, confide):
-    (run / "policy.toml").write_text(policy_text(bytes(48)))
+    (run / "policy.toml").write_text(policy_text(b"m" * 48))
     done = verified(confide, "receipt-0")
     assert done.code == 10
     assert "nothing that the policy accepts" in done.err

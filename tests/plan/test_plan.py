@@ -217,7 +217,7 @@ class TestHash:
 
     def test_changes_with_the_schema_version(self, monkeypatch):
         before = make_plan().hash
-        monkeypatch.setattr("confide.plan.plan.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        monkeypatch.setattr("confide.plan.checks.SCHEMA_VERSION", SCHEMA_VERSION + 1)
         assert make_plan(schema_version=SCHEMA_VERSION + 1).hash != before
 
     def test_changes_with_the_name_of_a_role(self):

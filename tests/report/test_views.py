@@ -65,8 +65,8 @@ from confide.plan import (
     Threat,
     Unit,
 )
-from confide.privacy.accounting.statement import rounded_up
 from confide.privacy.guarantee import statement
+from confide.privacy.rounding import rounded_up
 from confide.report import views
 
 PLANS = {

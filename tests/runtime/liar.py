@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,9 @@ class Liar:
         opened = self.sums.get(self.number)
         opening = opened.opening if opened is not None else None
         result = RoundResult(tuple(survivors), totals, opening=opening)
-        said = round_.announce(KEY, RESULT, **result_fields(round_, result))
+        # With the opening of the true sum, and false sums beside it.
+        false = result_fields(round_, replace(result, opening=None))["totals"]
+        said = round_.announce(KEY, RESULT, **{**result_fields(round_, result), "totals": false})
         for party in self.parties.values():
             party.receive(framed(round_, said))
         self.state = next_state(self.computation, self.state, totals)

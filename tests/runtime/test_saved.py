@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.runtime.liar import KEY, NAMES, drift, rows
 
-from confide.aggregation import Identity, RoundRegister
+from confide.aggregation import Identity, RoundRegister, chunks
 from confide.aggregation.masked.shares import SEALED_BYTES
 from confide.aggregation.sharing.wire import members_to_bytes
 from confide.computation import Computation
@@ -44,15 +44,24 @@ PROTECTIONS: dict[str, dict[str, Any]] = {
 SOME = NAMES[:5]
 
 
-def remembering():
-    """A computation with an own state: each party counts the rounds that it was in."""
+def remembering(size=0):
+    """A computation with an own state: each party counts the rounds that it was in.
+
+    Beside what it counts it contributes a vector, if it is asked for one.
+    """
 
     def contribute(state, own, data, rng):
-        return {"seen": own["rounds"] + data["x"].sum()}, {"rounds": own["rounds"] + 1}
+        given = {"seen": own["rounds"] + data["x"].sum()}
+        if size:
+            given["vector"] = np.full(size, 1e-3)
+        return given, {"rounds": own["rounds"] + 1}
 
+    shape = (max(size, 1),)
+    vector = Sum(name="vector", shape=shape, unit=Unit.PARTY, unit_bound=1.0, capacity=1)
+    seen = Sum(name="seen", unit=Unit.PARTY, unit_bound=64.0, capacity=1)
     return Computation(
         task=Task.of("remembering"),
-        sums=SumGroup((Sum(name="seen", unit=Unit.PARTY, unit_bound=64.0, capacity=1),)),
+        sums=SumGroup((seen, vector) if size else (seen,)),
         columns=("x",),
         init=lambda: {"sums": np.zeros(0)},
         own=lambda: {"rounds": np.array(0.0)},
@@ -61,9 +70,9 @@ def remembering():
     )
 
 
-def plan_of(**fields):
+def plan_of(size=0, **fields):
     fields = {"rounds": 2, "dropouts": 1, "crowd": FixedCrowd(), **fields}
-    return remembering().plan(parties=list(SOME), **fields)
+    return remembering(size).plan(parties=list(SOME), **fields)
 
 
 class Carrier:
@@ -71,16 +80,18 @@ class Carrier:
 
     def __init__(self, plan, *, records=True, skips=True):
         self.plan, self.options = plan, {"records": records, "skips": skips}
+        self.computation = remembering(plan.sums.size - 1)
+        self.stops_at_messages = False
         self.identities = {name: Identity.simulation(name) for name in SOME}
         self.parties = {name: self.party(name) for name in SOME}
         self.coordinator = self.fresh_coordinator()
         self.messages = 0
 
     def party(self, name):
-        return PartyRun(self.plan, [remembering()], self.identities[name], rows()[name])
+        return PartyRun(self.plan, [self.computation], self.identities[name], rows()[name])
 
     def fresh_coordinator(self):
-        return CoordinatorRun(self.plan, [remembering()], **self.options)
+        return CoordinatorRun(self.plan, [self.computation], **self.options)
 
     def restart_party(self, name):
         saved = self.parties[name].save()
@@ -112,6 +123,8 @@ class Carrier:
             self.restart_party(name)
         self.messages += 1
         answer = self.parties[name].receive(message)
+        if self.stops_at_messages:
+            self.restart_coordinator()
         for reply in [] if answer is None else self.coordinator.receive(answer):
             self.deliver(name, reply, stop_party)
 
@@ -137,6 +150,21 @@ def test_a_coordinator_goes_on_at_any_step(protection):
     if protection != "noisy":
         np.testing.assert_array_equal(found, expected)
     assert len(found) == plan.rounds
+
+
+@pytest.mark.parametrize("protection", PROTECTIONS)
+def test_both_go_on_between_chunks(protection, monkeypatch):
+    plan = plan_of(9_000, rounds=1, **PROTECTIONS[protection])
+    whole = Carrier(plan)
+    expected = whole.run()
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 8_000)
+    stopped = Carrier(plan)
+    stopped.stops_at_messages = True
+    found = stopped.run(stop_party=range(1000))
+    assert not any(p.failure for p in stopped.parties.values())
+    assert stopped.messages >= whole.messages + 2 * len(SOME)
+    if protection != "noisy":
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_coordinator_that_lost_an_attempt_begins_another_one():

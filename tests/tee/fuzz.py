@@ -23,13 +23,19 @@ import atheris
 import cbor2
 from confide_sim import Event
 
-INSTRUMENTED = ["confide.canonical", "confide.tee", "confide.aggregation.enclave.receipts"]
+INSTRUMENTED = [
+    "confide.canonical",
+    "confide.tee",
+    "confide.aggregation.enclave.receipts",
+    "confide_operator.registry",
+]
 
 with atheris.instrument_imports(include=INSTRUMENTED):
+    from confide_operator.registry import Bundle, Statement
     from tests.aggregation.support import Federation, attested_plan, receipt_of
     from tests.fuzzing import MOST, Change, Changer, in_bytes, in_cbor, in_json, run
+    from tests.operator.registry.support import Machine, enrolled, found, key
     from tests.tee.providers.devices import certificate_table
-    from tests.tee.registry.support import Machine, enrolled, found, key
     from tests.tee.support import BUILD, NOW, SimulatedAttester, asked, relying_party
     from tests.tee.test_release import KEYS, RELEASE, SIGNERS, signed
 
@@ -54,10 +60,10 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from confide.tee.certificates import load_certificate, load_revocation_list, pem_blocks
     from confide.tee.channel import seal
     from confide.tee.counters import CounterPeer, FileCounter, QuorumCounter
+    from confide.tee.heartbeat import Heartbeat
+    from confide.tee.inspection import inspect
     from confide.tee.providers.configfs import certificate_table as read_certificate_table
-    from confide.tee.registry import Heartbeat, Statement
     from confide.tee.relying import RelyingParty
-    from confide.tee.verification import inspect
     from confide.tee.workload import Workload, WorkloadKeys
     from confide.transparency.log import Entry, Inclusion, LogHead, TransparencyLog
 
@@ -276,6 +282,8 @@ def statements(folder: Path, peer: PeerKind) -> Iterator[Kind]:
     for entry in registry.log.entries():
         yield Kind(entry.body, in_cbor(entry.body), same(Statement.from_bytes))
         yield Kind(entry.to_bytes(), in_cbor(entry.to_bytes()), same(Entry.from_bytes))
+    bundle = Bundle.of(Machine(registry).answer(bytes(32)), Collateral()).to_bytes()
+    yield Kind(bundle, in_cbor(bundle), same(Bundle.from_bytes))
     beat = Heartbeat.of(bytes(32), "node-1", NOW, key("node")).to_bytes()
     yield Kind(beat, in_cbor(beat), same(Heartbeat.from_bytes))
     yield from logs(TransparencyLog(folder / "log.db"))
@@ -305,10 +313,10 @@ def messages(folder: Path, peer: PeerKind) -> Iterator[Kind]:
         assert data == sealed, "a message that was altered opens"
 
     yield Kind(sealed, in_frame(sealed), read)
-    keeper = CounterPeer(FileCounter(folder / "counter.db", b"name"), KEY, b"name")
+    party = CounterPeer(FileCounter(folder / "counter.db", b"name"), KEY, b"name")
     request = canonical.encode(["read", b"name", bytes(32), 0])
-    yield Kind(request, in_cbor(request), keeper.answer)
-    reply = keeper.answer(request)
+    yield Kind(request, in_cbor(request), party.answer)
+    reply = party.answer(request)
 
     def answered(data: bytes) -> None:
         """A peer of a quorum whose nonces do not change, so that its answer is of this question."""

@@ -230,7 +230,7 @@ class TestList:
         for by in (pki.forger_of(root, key()), middle, pki.found("root", key()), renamed):
             revoked = load_revocation_list(listed(by, leaf.serial_number))
             assert not certificates.is_list_of(revoked, root.certificate)
-            assert not certificates.heed(revoked, root.certificate, [leaf])
+            assert not certificates.check_revocation(revoked, root.certificate, [leaf])
 
     def test_a_negative_number_is_on_no_list(self, root):
         """Looking it up in a list raises what is no refusal, so a certificate has none."""
@@ -259,10 +259,10 @@ class TestList:
         """Two issuers may give the same number."""
         leaf = issued(middle)
         revoked = load_revocation_list(listed(root, leaf.serial_number))
-        assert certificates.heed(revoked, root.certificate, [leaf, middle.certificate])
+        assert certificates.check_revocation(revoked, root.certificate, [leaf, middle.certificate])
         own = load_revocation_list(listed(middle, leaf.serial_number))
         with pytest.raises(AttestationError, match="'leaf' is revoked by its vendor") as raised:
-            certificates.heed(own, middle.certificate, [leaf])
+            certificates.check_revocation(own, middle.certificate, [leaf])
         assert raised.value.step is Step.ROOT
 
     @pytest.mark.parametrize("place", range(3))
@@ -272,7 +272,7 @@ class TestList:
         numbers.insert(place, leaf.serial_number)
         revoked = load_revocation_list(listed(root, *numbers))
         with pytest.raises(AttestationError, match="is revoked"):
-            certificates.heed(revoked, root.certificate, [leaf])
+            certificates.check_revocation(revoked, root.certificate, [leaf])
 
     @pytest.mark.parametrize(("days", "holds"), [(-8, False), (-6, True), (6, True), (8, False)])
     def test_holds_for_its_time(self, root, days, holds):

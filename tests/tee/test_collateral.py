@@ -197,8 +197,12 @@ class TestFiles:
             (tmp_path / name).write_bytes(item)
         (tmp_path / "notes.txt").write_bytes(b"mine")
         with pytest.raises(AttestationError, match=r"notes\.txt: collateral that is ne") as raised:
-            Collateral.read([tmp_path])
+            Collateral.read([tmp_path / "a", tmp_path / "notes.txt"])
         assert raised.value.step is Step.PARSE
+        read = Collateral.read([tmp_path])
+        assert len(read.certificates) == 2
+        assert len(read.skipped) == 1
+        assert "notes.txt: collateral that is neither" in read.left_out
 
     def test_a_large_file_is_not_read_to_its_end(self, tmp_path):
         """A sparse file of a tebibyte, which no memory holds."""

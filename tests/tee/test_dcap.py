@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.tee.support import NOW, asked, policy_of, reference_of, vendor
 
 from confide.errors import AttestationError, Step
-from confide.tee import Collateral, Platform, dcap, quote, statements, verify
+from confide.tee import Collateral, Platform, dcap, quote, verify
 from confide.tee.attestation import Assurance
 from confide.tee.certificates import load_certificate
+from confide.tee.intel import document_for
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
@@ -136,7 +137,7 @@ class TestRevocation:
             assert step_of(case, *documents) is Step.ROOT
 
     @every
-    def test_a_list_for_other_machines_is_heeded_if_it_names_this_one(self, platform):
+    def test_a_list_for_other_machines_counts_if_it_names_this_one(self, platform):
         """Lists are by issuer, not by family."""
         case, other = asked(platform), asked(platform, machine=Machine(fmspc=b"others"))
         serial = chain_of(case)[0].serial_number
@@ -169,6 +170,21 @@ class TestRevocation:
         taken = {key: given(other)[key] for key in ("pck_crl", "pck_crl_issuer_chain")}
         assert step_of(case, {**given(case), **taken}) is Step.ROOT
         assert step_of(case, {**given(case), "pck_crl": taken["pck_crl"]}) is Step.ROOT
+
+
+class TestSteps:
+    """What the library says in words comes out at the step where it belongs."""
+
+    @every
+    def test_a_platform_for_which_intel_states_no_level(self, platform):
+        old = asked(platform, machine=Machine(components=bytes(16), pce_svn=0))
+        assert step_of(old, given(old)) is None
+        assert step_of(old, given(asked(platform))) is Step.TCB
+
+    @every
+    def test_a_key_that_is_certified_for_later_than_the_statements_hold(self, platform):
+        later = asked(platform, at=NOW + 4000 * DAY)
+        assert step_of(later, given(asked(platform))) is Step.FRESHNESS
 
 
 class TestChains:
@@ -220,7 +236,7 @@ class TestChains:
         parsed = replace(quote.parse(case.evidence.document), chain=chain[1:2] + chain[1:])
         root = load_certificate(intel().root)
         with pytest.raises(AttestationError, match="no certificate of a platform's key"):
-            statements.document_for(parsed, case.collateral.intel, root)
+            document_for(parsed, case.collateral.intel, root)
 
 
 class TestReading:

@@ -10,9 +10,10 @@ from confide_sim import Event as Measured
 from confide_sim.events import extended, to_json
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.simulator.vectors import vector
 
 from confide.errors import AttestationError, Step
-from confide.tee import event_log
+from confide.tee import event_log, quote
 
 START = (bytes(48),) * 4
 TWO = (Measured("app", b"1"), Measured("key", b"2"))
@@ -158,6 +159,37 @@ class TestWhatIsTaken:
         assert said == {f"event:{n}": c for n, c in pairs if ":" not in n and names.count(n) == 1}
 
 
+class TestDigestsLeftOut:
+    def test_a_real_log_of_dstack_leads_to_the_registers(self):
+        registers = quote.parse(vector("tdx_v4_dstack.quote.bin")).measurements
+        data = vector("tdx_v4_dstack.events.json")
+        found = event_log.replay(event_log.parse(data), registers)
+        assert found["event:compose-hash"].hex().startswith("86b0e55f2fa8e4fb")
+        assert {"event:app-id", "event:os-image-hash", "event:key-provider"} <= found.keys()
+        log = json.loads(data)
+        own = [k for k, entry in enumerate(log) if entry["event"] == "compose-hash"]
+        log[own[0]]["event_payload"] = "00" * 32
+        with pytest.raises(AttestationError, match="RTMR3"):
+            event_log.replay(event_log.parse(json.dumps(log).encode()), registers)
+
+    def test_are_computed(self):
+        log = [{**entry, "digest": ""} for entry in entries(*TWO)]
+        assert replayed(TWO, log) == {"event:app": b"1", "event:key": b"2"}
+
+    def test_of_the_second_version_are_of_canonical_json(self):
+        """RFC 8785, written out: keys in order, no spaces, a payload in small digits."""
+        text = '{"name":"a:\u00e9\\n","payload":"00ff","type":134217729}'
+        made = event_log.application_digest(0x08000001, "a:é\n", b"\x00\xff", 2)
+        assert made == hashlib.sha384(text.encode()).digest()
+        entry = {"imr": 3, "event_type": 0x08000001, "event": "a:é\n", "event_payload": "00FF"}
+        log = json.dumps([{**entry, "digest": "", "version": 2, "preimage": ""}]).encode()
+        value = hashlib.sha384(bytes(48) + made).digest()
+        registers = {f"rtmr{k}": bytes(48) for k in range(3)} | {"rtmr3": value}
+        assert event_log.replay(event_log.parse(log), registers) == {"event:a:é\n": b"\x00\xff"}
+        first = json.dumps([{**entry, "digest": made.hex(), "version": 1}]).encode()
+        assert event_log.replay(event_log.parse(first), registers) == {}, "not what v1 binds"
+
+
 class TestForm:
     def refused(self, data, match="the event log"):
         with pytest.raises(AttestationError, match=match) as raised:
@@ -174,14 +206,14 @@ class TestForm:
 
     @pytest.mark.parametrize("entry", [b"1", b"[]", b"null", b"{}", b'{"imr": 3}'])
     def test_an_entry_that_is_no_such_map(self, entry):
-        self.refused(b"[" + entry + b"]", "no map of imr, event_type, digest")
+        self.refused(b"[" + entry + b"]", "not a map of imr, event_type, digest")
 
     @pytest.mark.parametrize("key", ["imr", "event_type", "digest", "event", "event_payload"])
     def test_an_entry_with_one_key_less_or_of_another_type(self, key):
         whole = entries(Measured("app"))[0]
         less = {k: v for k, v in whole.items() if k != key}
-        self.refused(json.dumps([less]).encode(), "is no map of")
-        self.refused(json.dumps([{**whole, "more": 1}]).encode(), "is no map of")
+        self.refused(json.dumps([less]).encode(), "is not a map of")
+        self.refused(json.dumps([{**whole, "more": 1}]).encode(), "is not a map of")
         others: list[Any] = [None, True, 1.0, [], {}, 3 if isinstance(whole[key], str) else "3"]
         for value in others:
             odd = json.dumps([{**whole, key: value}]).encode()
@@ -190,13 +222,19 @@ class TestForm:
     @pytest.mark.parametrize(
         ("key", "value"),
         [
-            ("imr", 4), ("imr", -1), ("event_type", -1), ("event_type", 1 << 32), ("digest", ""),
+            ("imr", 4), ("imr", -1), ("event_type", -1), ("event_type", 1 << 32),
+            ("version", 0), ("version", 3), ("version", True), ("preimage", 1),
             ("digest", "00" * 32), ("digest", "00" * 49), ("digest", "0g" * 48),
             ("event_payload", "0"), ("event_payload", "zz"), ("event", "\ud800"),
         ],
     )  # fmt: skip
     def test_a_value_that_cannot_be(self, key, value):
         self.refused(json.dumps([{**entries(Measured("app"))[0], key: value}]).encode())
+
+    def test_a_firmwares_event_without_a_digest(self):
+        """Only of applications' events it is known how a digest is made."""
+        whole = entries(Measured("kernel", b"k", 1, 0x80000003))[0]
+        self.refused(json.dumps([{**whole, "digest": ""}]).encode(), "digest that is not SHA-384")
 
     def test_of_too_many_events_or_bytes(self):
         whole = entries(Measured("a"))

@@ -40,7 +40,7 @@ class TestIntel:
         assert step_of(case, case.emitted.collateral) is None
 
     @INTEL
-    def test_a_list_that_revokes_is_heeded_whichever_document_it_is_in(self, platform):
+    def test_a_list_that_revokes_counts_whichever_document_it_is_in(self, platform):
         case = asked(platform)
         revoking = asked(
             platform,
@@ -77,7 +77,7 @@ class TestIntel:
 
 
 class TestAmd:
-    def test_a_list_that_revokes_is_heeded_beside_a_newer_one_that_does_not(self):
+    def test_a_list_that_revokes_counts_beside_a_newer_one_that_does_not(self):
         case = asked(Platform.SNP)
         revoking = asked(
             Platform.SNP, at=NOW - timedelta(days=30), faults=[AmdFault.REVOKED_INTERMEDIATE]
@@ -86,7 +86,7 @@ class TestAmd:
         for collateral in both_orders(own, revoking.emitted.collateral[3:]):
             assert step_of(case, collateral) is Step.ROOT
 
-    def test_it_is_heeded_even_if_the_policy_does_not_ask_for_lists(self):
+    def test_it_counts_even_if_the_policy_does_not_ask_for_lists(self):
         case = asked(Platform.SNP, faults=[AmdFault.REVOKED_INTERMEDIATE])
         assert step_of(case, case.emitted.collateral, revocation_lists=False) is Step.ROOT
 

@@ -10,6 +10,7 @@ from confide.errors import AttestationError, PlanError
 from confide.tee import Platform, Policy, Reference, Roots, verify
 from confide.tee.certificates import load_certificate
 from confide.tee.policy import INTEL_STATUSES
+from confide.tee.requirements import Requirement
 from confide.tee.roots import COMPONENTS, PRODUCTS
 
 SNP = Reference(Platform.SNP, {"measurement": b"m" * 48}, b"w" * 32, "a build")
@@ -45,6 +46,11 @@ def changes():
         "max_collateral_age": [timedelta(days=8), timedelta(days=7, microseconds=1)],
         "max_evidence_age": [timedelta(minutes=4), timedelta(minutes=5, microseconds=1)],
         "revocation_lists": [False],
+        "requirements": [
+            (Requirement(Platform.SNP, "guest_svn", 1),),
+            (Requirement(Platform.SNP, "guest_policy", None, 0, 1 << 16),),
+        ],
+        "allow_paravisor": [True],
         "allow_simulated": [{"allow_simulated": True, "roots": roots}],
         "roots": [
             {"allow_simulated": True, "roots": Roots({Platform.SNP: root(1)})},
@@ -76,7 +82,7 @@ class TestHash:
         """A change of it is a change of what plans name: it takes another format's name."""
         assert (
             HARDWARE.hash.hex()
-            == "ff8897bb642e407f623fbdd1357890e4b5e11656df16e4e00c90862c9d676566"
+            == "ea3ba6e8e4477d0b7f759e4d0af8833171a3d4fb34c068be122957764026739f"
         )
 
 

@@ -99,7 +99,7 @@ class TestReads:
         assert policy.references == RELEASE.references
 
     def test_releases_beside_pinned_measurements(self, read):
-        both = releases() + f'[measurements.sgx]\nmrenclave = "{"00" * 32}"\n'
+        both = releases() + f'[measurements.sgx]\nmrenclave = "{"01" * 32}"\n'
         names = [reference.name for reference in read(both).references]
         assert names == ["release aggregator 1.2"] * 2 + ["the measurements of policy.toml"]
 

@@ -1,4 +1,4 @@
-"""The side that asks: a fresh question each time, a clock, and nothing believed unread."""
+"""The relying party: a fresh question each time, a clock, and nothing believed unread."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -236,10 +236,14 @@ class TestLeaf:
         amd.refused("no VCEK certificate", certificates=[plain, amd.ask.certificate])
 
     def test_of_a_hidden_chip(self, amd):
-        amd.refused("no VCEK certificate of this chip", amd.report(chip_id=bytes(64)))
+        """The signature tells whose report it is; no list of machines has it."""
+        assert amd.verified(amd.report(chip_id=bytes(64))).node is None
+        other = ec.generate_private_key(ec.SECP384R1())
+        report = amd.report(key=other, chip_id=bytes(64))
+        amd.refused("is not signed by the chip's key", report)
 
     def test_of_a_chip_of_zeros(self, amd):
-        """A hidden chip is nobody's, whatever a certificate says."""
+        """A certificate of no chip is nobody's."""
         leaf = amd.leaf(chip=bytes(64))
         given = [leaf, amd.ask.certificate]
         amd.refused("no VCEK", amd.report(chip_id=bytes(64)), certificates=given)

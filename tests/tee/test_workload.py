@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.tee.support import BUILD, NOW, SimulatedAttester, relying_party
 
-from confide.errors import AttestationError, Step
+from confide.errors import AttestationError, PlanError, Step
 from confide.randomness import InsecureReplayableRandom, SystemRandom
 from confide.tee import Assurance, Claims, Expected, Platform
 from confide.tee.channel import seal
@@ -117,9 +117,19 @@ class TestReader:
         assert "the workload, not the release's" in self.refused(answer)
 
     def test_that_is_over(self):
-        running = workload(lifetime=timedelta(0))
-        answer = running.answer(NONCE, NOW - timedelta(seconds=1))
+        running = workload(lifetime=timedelta(seconds=1))
+        answer = running.answer(NONCE, NOW - timedelta(seconds=2))
         assert "over since 2026-11-24 11:59:59" in self.refused(answer)
+
+    @pytest.mark.parametrize("ahead", [timedelta(days=1, seconds=1), timedelta(days=20 * 365)])
+    def test_of_a_machine_whose_clock_is_ahead(self, ahead):
+        answer = workload(lifetime=timedelta(hours=24)).answer(NONCE, NOW + ahead)
+        assert "more than 1 day, 0:00:00 ahead" in self.refused(answer)
+
+    @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(hours=24, seconds=1)])
+    def test_that_would_last_for_ever(self, lifetime):
+        with pytest.raises(PlanError, match="at most 1 day"):
+            workload(lifetime=lifetime)
 
     @pytest.mark.parametrize("name", [item.name for item in fields(Claims)])
     def test_whose_claims_were_changed_on_the_way(self, name):

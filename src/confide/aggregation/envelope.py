@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -40,6 +40,9 @@ _ENVELOPE_ITEMS: Final = 5
 
 _ANNOUNCEMENT_ITEMS: Final = 16
 """A kind and a map of a few fields."""
+
+_LIST_OF_THREE: Final = b"\x83"
+"""How a list of three values begins."""
 
 _SHOWN: Final = 80
 """Characters of somebody else's text that an error repeats."""
@@ -121,7 +124,7 @@ class Round:
             VerificationError: If the sender is not in the plan or did not sign this here.
         """
         try:
-            key = Ed25519PublicKey.from_public_bytes(self._key_of(sender))
+            key = _public_key(self._key_of(sender))
             key.verify(signature, self.signed_bytes(sender, kind, payload))
         except PlanError as error:
             raise VerificationError(
@@ -141,13 +144,25 @@ class Round:
             kind: What is announced.
             **values: Its fields.
         """
-        payload = canonical.encode(values)
-        signature = b"" if key is None else self.sign(key, COORDINATOR, kind, payload)
-        return canonical.encode([kind, payload, signature])
+        return self.announce_behind(b"", key, kind, values)
+
+    def announce_behind(
+        self, frame: bytes, key: Ed25519PrivateKey | None, kind: str, values: Mapping[str, object]
+    ) -> bytes:
+        """An announcement behind a few bytes; see `announce`."""
+        # Put together at once: a result is as long as a model, and is copied just once.
+        payload = canonical.pieces(dict(values))
+        signature = b""
+        if key is not None:
+            digest = canonical.sha256_of_pieces(payload)
+            signature = key.sign(self._signed(COORDINATOR, kind, digest))
+        began = canonical.head_of_bytes(sum(map(len, payload)))
+        parts = [frame, _LIST_OF_THREE, canonical.encode(kind), began, *payload]
+        return b"".join([*parts, canonical.encode(signature)])
 
     def read_announcement(
         self,
-        data: bytes,
+        data: bytes | memoryview,
         kind: str,
         max_bytes: int,
         max_listed: int = 0,
@@ -190,10 +205,16 @@ class Round:
 
     def signed_bytes(self, sender: str, kind: str, payload: bytes) -> bytes:
         """What a signature covers."""
-        digest = hashlib.sha256(payload).digest()
-        return b"confide message 1\0" + canonical.encode(
-            [self.plan.hash, self.number, self.attempt, kind, sender, digest]
-        )
+        return self._signed(sender, kind, hashlib.sha256(payload).digest())
+
+    def _signed(self, sender: str, kind: str, digest: bytes) -> bytes:
+        return self._signed_prefix + b"".join(map(canonical.encode, (kind, sender, digest)))
+
+    @cached_property
+    def _signed_prefix(self) -> bytes:
+        """How a list of six begins: the plan's hash, the round and the attempt."""
+        place = (self.plan.hash, self.number, self.attempt)
+        return b"confide message 1\0\x86" + b"".join(map(canonical.encode, place))
 
     def _parse(self, data: bytes, kind: str, max_payload: int) -> tuple[str, bytes, bytes]:
         match canonical.decode(data, max_payload + _ENVELOPE_BYTES, _ENVELOPE_ITEMS):
@@ -211,6 +232,12 @@ class Round:
         if len(payload) > max_payload:
             raise ProtocolError(f"a payload of {len(payload):,} bytes; at most {max_payload:,}")
         return sender, payload, signature
+
+
+@lru_cache(maxsize=4096)
+def _public_key(raw: bytes) -> Ed25519PublicKey:
+    """A key as a point of the curve, once for all the messages that it signs."""
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _short(text: str) -> str:

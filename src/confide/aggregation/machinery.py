@@ -37,6 +37,7 @@ __all__ = [
     "machinery_of",
     "register",
     "timed",
+    "without_aggregator",
 ]
 
 
@@ -48,13 +49,15 @@ class Sent:
         answers: Bytes of each message that the party sends, envelope included.
         told: Bytes of each message that it receives.
         history: Bytes that it receives on top in a round that so many openings came before.
-        opening: Bytes of what it checks a verified sum by, which come with the sum.
+        opening: Bytes of what it computes a verified sum from, which come in the place of the sum.
+        receipt: Bytes of what an enclave signs of the sum.
     """
 
     answers: tuple[int, ...]
     told: tuple[int, ...]
     history: Callable[[int], int] = lambda _: 0
     opening: int = 0
+    receipt: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,23 @@ class CoordinatorFactory(Protocol):
     ) -> CoordinatorSession:
         """The session; the aggregator is what runs in an enclave, for a plan that has one."""
         ...
+
+
+def without_aggregator(
+    make: Callable[[Round, bytes, tuple[str, ...], Announcer], CoordinatorSession],
+) -> CoordinatorFactory:
+    """Makes the coordinator's session of a protection that has no enclave, so no aggregator."""
+
+    def made(
+        round_: Round,
+        state_hash: bytes,
+        invited: tuple[str, ...],
+        announcer: Announcer,
+        _: Aggregator | None,
+    ) -> CoordinatorSession:
+        return make(round_, state_hash, invited, announcer)
+
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

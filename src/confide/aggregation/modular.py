@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from confide.aggregation.encoding import Integers
 from confide.errors import ProtocolError
+from confide.plan.noise import noise_tail
 from confide.plan.plan import Plan
+from confide.plan.protection import NoNoise
 
 __all__ = ["Layout", "Words", "pack", "packed_bytes", "unpack", "unpack_into"]
 
@@ -49,6 +51,14 @@ class Layout:
         sums = plan.sums.sums
         return cls(tuple(s.size for s in sums), tuple(s.lattice.bits(1) for s in sums))
 
+    @classmethod
+    def of_release(cls, plan: Plan) -> Layout:
+        """The layout of a released sum: of all parties, and of all the noise that is in it."""
+        sums, n = plan.sums.sums, len(plan.parties)
+        noisy = not isinstance(plan.noise, NoNoise)
+        bits = tuple(s.lattice.bits(n, noise_tail(plan, s) if noisy else 0) for s in sums)
+        return cls(tuple(s.size for s in sums), bits)
+
     @property
     def size(self) -> int:
         """Numbers in all."""
@@ -74,21 +84,22 @@ class Layout:
         return integers.astype(self.dtype)
 
     def to_integers(self, words: Words) -> Integers:
-        """Words to whole numbers in [-2^(w-1), 2^(w-1)), each modulo its own 2^w."""
-        out, words = np.empty(self.size, np.int64), words.astype(self.dtype, copy=False)
+        """Words to whole numbers in [-2^(w-1), 2^(w-1)), each modulo its own 2^w.
+
+        Words of 64 bits are overwritten: they become the numbers.
+        """
+        out = words.view(np.int64) if words.dtype.itemsize == 8 else words.astype(np.int64)
         start = 0
         for size, width in zip(self.sizes, self.bits, strict=True):
             # Shifting w bits to the top of a word and back copies the sign bit down.
-            shift = 8 * self.dtype.itemsize - width
-            top = words[start : start + size] << self.dtype.type(shift)
-            signed = top.view(f"<i{self.dtype.itemsize}")
-            signed >>= shift
-            out[start : start + size] = signed
+            part, shift = out[start : start + size], np.int64(64 - width)
+            part <<= shift
+            part >>= shift
             start += size
         return out
 
-    def pack(self, words: Words) -> bytes:
-        """The words' low w bits, densely."""
+    def pack(self, words: NDArray[np.integer[Any]]) -> bytes:
+        """The low w bits of words or whole numbers, densely."""
         ends = np.cumsum(self.sizes)[:-1]
         parts = np.split(words, ends)
         return b"".join(pack(p, w) for p, w in zip(parts, self.bits, strict=True))
@@ -99,17 +110,57 @@ class Layout:
         Raises:
             ProtocolError: If the length is not `wire_bytes`.
         """
+        out = np.empty(self.size, self.dtype)
+        self.unpack_into(out, data)
+        return out
+
+    def unpack_into(self, out: Words, data: bytes) -> None:
+        """Reads what `pack` wrote into words, shape `(size,)`.
+
+        Raises:
+            ProtocolError: If the length is not `wire_bytes`.
+        """
         if len(data) != self.wire_bytes:
             raise ProtocolError(
                 f"a vector of {len(data):,} bytes; this round's have {self.wire_bytes:,}"
             )
-        out = np.empty(self.size, self.dtype)
         place = start = 0
         for size, width in zip(self.sizes, self.bits, strict=True):
             length = packed_bytes(size, width)
-            unpack_into(out[start : start + size], data[place : place + length], width)
+            unpack_into(out[start : start + size], memoryview(data)[place : place + length], width)
             place, start = place + length, start + size
-        return out
+
+    def pieces(self, most_bytes: int) -> list[tuple[slice, Layout]]:
+        """The vector cut into consecutive parts, each packed by itself.
+
+        Args:
+            most_bytes: Bytes of the longest part, if that is enough for a row of numbers.
+
+        Returns:
+            Where each part lies, and its layout.
+        """
+        found: list[tuple[slice, Layout]] = []
+        sizes, bits, room, start = list[int](), list[int](), most_bytes, 0
+
+        def cut() -> None:
+            nonlocal sizes, bits, room, start
+            part = Layout(tuple(sizes), tuple(bits))
+            found.append((slice(start, start + part.size), part))
+            sizes, bits, room, start = [], [], most_bytes, start + part.size
+
+        for size, width in zip(self.sizes, self.bits, strict=True):
+            left = size
+            while left:
+                fits = room // packed_bytes(_LANES, width) * _LANES
+                if not fits and sizes:
+                    cut()
+                    continue
+                taken = min(left, max(fits, _LANES))
+                sizes.append(taken)
+                bits.append(width)
+                room, left = room - packed_bytes(taken, width), left - taken
+        cut()
+        return found
 
 
 def packed_bytes(size: int, width: int) -> int:
@@ -117,7 +168,7 @@ def packed_bytes(size: int, width: int) -> int:
     return -(-size // _LANES) * width * (_LANES // 8)
 
 
-def pack(words: Words, width: int) -> bytes:
+def pack(words: NDArray[np.integer[Any]], width: int) -> bytes:
     """Packs the low `width` bits (at most 62) of each word.
 
     Number i of row r lies in column i; each column's 64 numbers fill `width` 64-bit words.
@@ -143,7 +194,7 @@ def unpack(data: bytes, size: int, width: int) -> NDArray[np.uint64]:
     return out
 
 
-def unpack_into(out: Words, data: bytes, width: int) -> None:
+def unpack_into(out: Words, data: bytes | memoryview, width: int) -> None:
     """Reads what `pack` wrote of as many numbers as `out` holds, shape `(size,)`."""
     columns = -(-len(out) // _LANES)
     packed, row = np.frombuffer(data, "<u8").reshape(width, columns), np.empty(columns, np.uint64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confide.aggregation.session import RoundResult
 from confide.plan import CentralNoise, Plan
-from confide.privacy.federation import draw_noise
+from confide.privacy.federation import add_noise
 from confide.randomness import SecureRandom
 
 __all__ = ["release"]
@@ -18,9 +18,10 @@ def release(plan: Plan, result: RoundResult, random: SecureRandom) -> RoundResul
 
     Args:
         plan: The plan.
-        result: A round's sum.
+        result: A round's sum, which takes the noise in.
         random: The coordinator's randomness.
     """
     if plan.attested or not isinstance(plan.noise, CentralNoise):
         return result
-    return RoundResult(result.survivors, result.totals + draw_noise(plan, random))
+    add_noise(plan, result.totals, random)
+    return RoundResult(result.survivors, result.totals)

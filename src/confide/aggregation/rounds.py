@@ -80,8 +80,8 @@ class Traffic:
     sent: dict[str, int] = field(default_factory=dict)
     received: dict[str, int] = field(default_factory=dict)
 
-    def count(self, name: str, *, message: bytes, answer: bytes) -> None:
-        """Counts one message to a party and its answer."""
+    def count(self, name: str, *, message: bytes | memoryview, answer: bytes = b"") -> None:
+        """Counts one message to a party and its answer, if it has one."""
         self.received[name] = self.received.get(name, 0) + len(message)
         self.sent[name] = self.sent.get(name, 0) + len(answer)
 
@@ -112,9 +112,11 @@ def run_round(
             if name in gone or not answers(name, coordinator.awaits):
                 gone.add(name)
                 continue
-            answer = parties[name].receive(message)
-            coordinator.receive(answer)
-            if traffic is not None:
-                traffic.count(name, message=message, answer=answer)
+            asked: Mapping[str, bytes] = {name: message}
+            while asked:
+                answer = parties[name].receive(asked[name])
+                if traffic is not None:
+                    traffic.count(name, message=asked[name], answer=answer)
+                asked = coordinator.receive(answer)
         outbox = coordinator.advance()
     return coordinator.result

@@ -7,9 +7,14 @@ transport, clock or thread inside, so simulation and network drive the same mach
     outbox = coordinator.open()
     while outbox:
         for name, message in outbox.items():
-            coordinator.receive(parties[name].receive(message))
+            asked = coordinator.receive(parties[name].receive(message))
+            while asked:
+                asked = coordinator.receive(parties[name].receive(asked[name]))
         outbox = coordinator.advance()
     result = coordinator.result
+
+A long contribution comes in chunks, one for each message (`confide.aggregation.chunks`): then
+`receive` gives what the same party is asked next.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from confide.aggregation.encoding import Integers
 from confide.aggregation.register import RoundRegister
 from confide.aggregation.witness import Witness
+from confide.errors import VerificationError
 from confide.plan.openings import Opening
 from confide.plan.parties import COORDINATOR, simulation_key
 from confide.randomness import SecureRandom, SystemRandom
@@ -30,7 +36,16 @@ from confide.randomness import SecureRandom, SystemRandom
 if TYPE_CHECKING:
     from confide.tee.relying import RelyingParty
 
-__all__ = ["Announcer", "CoordinatorSession", "Identity", "PartySession", "RoundResult"]
+__all__ = [
+    "Announcer",
+    "CoordinatorSession",
+    "FalseShare",
+    "Identity",
+    "PartySession",
+    "Released",
+    "RoundResult",
+    "totals_of",
+]
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,57 @@ class RoundResult:
     consents: bytes | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class FalseShare:
+    """A share that is not of the secret it was opened for.
+
+    Attributes:
+        owner: Whose secret it should be of; None for one of a sum of secrets.
+        holder: Who opened it. It lies, or an owner gave it a false share.
+    """
+
+    owner: str | None
+    holder: str
+
+
+class Released(Protocol):
+    """A result as a party receives it: a `RoundResult`, or one without the sums.
+
+    A party that verifies a sum computes it from the opening, so that is announced alone.
+    """
+
+    @property
+    def survivors(self) -> tuple[str, ...]:
+        """See `RoundResult`."""
+
+    @property
+    def totals(self) -> Integers | None:
+        """See `RoundResult`; None where parties compute them."""
+
+    @property
+    def receipt(self) -> bytes | None:
+        """See `RoundResult`."""
+
+    @property
+    def opening(self) -> bytes | None:
+        """See `RoundResult`."""
+
+    @property
+    def consents(self) -> bytes | None:
+        """See `RoundResult`."""
+
+
+def totals_of(result: Released) -> Integers:
+    """The sums that a result was announced with.
+
+    Raises:
+        VerificationError: If it was announced without.
+    """
+    if result.totals is None:
+        raise VerificationError("a result without its sums, which nobody can compute here")
+    return result.totals
+
+
 class PartySession(Protocol):
     """One party's side of one attempt at one round."""
 
@@ -65,11 +131,15 @@ class PartySession(Protocol):
                 is over then, has let go of its secrets and answers nothing any more.
         """
 
-    def accept(self, result: RoundResult) -> None:
+    def accept(self, result: Released) -> Integers:
         """Checks what was released, as far as the protection lets a party, when the round is over.
 
+        Returns:
+            The sums, as announced or as the party computes them, shape `(group.size,)`.
+
         Raises:
-            VerificationError: If it is not what the enclave signed, or who signed was another one.
+            VerificationError: If it is not what the enclave signed, or who signed was another one;
+                or a verified sum is false.
         """
 
 
@@ -79,11 +149,14 @@ class CoordinatorSession(Protocol):
     def open(self) -> Mapping[str, bytes]:
         """The first message to each party."""
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         """Takes one party's answer.
 
         Raises:
             ProtocolError: If it is malformed, repeated or out of order; the state is as before.
+
+        Returns:
+            What that party is asked at once, by its name; mostly nothing.
         """
 
     def advance(self) -> Mapping[str, bytes]:
@@ -103,6 +176,10 @@ class CoordinatorSession(Protocol):
 
         From the announcement on, the sum counts as opened, whatever becomes of the attempt.
         """
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """Shares that were found to be false, and who opened them; the sum is right without."""
 
     @property
     def result(self) -> RoundResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from confide.aggregation.machinery import Sent, machinery_of
+from confide.aggregation.machinery import Sent, announced, machinery_of
 from confide.aggregation.modular import Layout
 from confide.plan.plan import Plan
 
@@ -19,13 +19,13 @@ class RoundBytes:
         sent: From the party to the coordinator.
         received: From the coordinator to the party.
         plain: The party's lattice vector alone, as aggregation in clear sends it.
-        opening: What a party checks a verified sum by, which comes with the sum; 0 if it does not.
+        result: The result, which the coordinator sends at the end to whom it is released.
     """
 
     sent: int
     received: int
     plain: int
-    opening: int = 0
+    result: int
 
 
 def round_bytes(plan: Plan, openings: int = 0) -> RoundBytes:
@@ -37,21 +37,34 @@ def round_bytes(plan: Plan, openings: int = 0) -> RoundBytes:
     """
     sent = _sent(plan)
     plain = Layout.of_contribution(plan).wire_bytes
-    return RoundBytes(
-        sum(sent.answers), sum(sent.told) + sent.history(openings), plain, sent.opening
-    )
+    told = sum(sent.told) + sent.history(openings)
+    return RoundBytes(sum(sent.answers), told, plain, _result(plan, sent))
 
 
 def received_bytes(plan: Plan, first: int = 0) -> int:
-    """Counts what a party receives in all rounds of a plan of one stage.
+    """Counts what a party receives in all rounds of a plan of one stage, results too.
 
     Args:
         plan: The plan.
         first: How many openings come before its first round.
     """
     sent = _sent(plan)
-    return plan.rounds * sum(sent.told) + sum(
+    reached = any(plan.release.reaches(party.name) for party in plan.parties)
+    each = sum(sent.told) + (_result(plan, sent) if reached else 0)
+    return plan.rounds * each + sum(
         sent.history(openings) for openings in range(first, first + plan.rounds)
+    )
+
+
+def _result(plan: Plan, sent: Sent) -> int:
+    """Bytes of the announced result: parties compute a verified sum from its opening."""
+    totals = 0 if sent.opening else Layout.of_release(plan).wire_bytes
+    return announced(
+        "result",
+        survivors=bytes(-(-len(plan.parties) // 8)),
+        totals=bytes(totals),
+        receipt=bytes(sent.receipt),
+        opening=bytes(sent.opening),
     )
 
 

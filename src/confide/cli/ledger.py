@@ -122,8 +122,11 @@ def cap(
     where: Where,
     *,
     dataset: Annotated[str, typer.Option(help="The dataset; declared if it is new.")],
-    epsilon: Annotated[float, typer.Option(help="ε, above 0.")],
-    delta: Annotated[float, typer.Option(help="δ, below 1; 0 for pure ε.")],
+    epsilon: Annotated[float, typer.Option(help="ε, above 0; or give --rho.")] = 0.0,
+    rho: Annotated[float, typer.Option(help="ρ of zero-concentrated DP, in place of ε.")] = 0.0,
+    delta: Annotated[
+        float, typer.Option(help="δ, below 1; 0 for pure ε. With --rho 1e-12 will mostly do.")
+    ],
     filter_name: Annotated[
         FilterName, typer.Option("--filter", help="What may be charged under it.")
     ] = FilterName.RENYI,
@@ -135,8 +138,9 @@ def cap(
         PeriodName | None, typer.Option(help="Start anew each month or year.")
     ] = None,
     approximate_delta: Annotated[
-        float, typer.Option(help="The part of δ for events with a δ of their own.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="The part of δ for events with a δ of their own; else a tenth."),
+    ] = None,
     unit: Annotated[Unit, typer.Option(help="Of a new dataset: whom it protects.")] = Unit.RECORD,
     relation: Annotated[
         Relation, typer.Option(help="Of a new dataset: what neighbours differ in.")
@@ -147,13 +151,17 @@ def cap(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Of a new dataset: nothing in it is in another.")
     ] = False,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Of a new dataset: it only looks like another.")
+    ] = False,
     key: KeyFile = None,
 ) -> None:
-    """Set a cap, in place of one with the same filter, observers and period."""
+    """Set a cap, in place of one on the same observers and period."""
     from confide.privacy.ledger import Cap, Filter, Period
 
     wanted = Cap(
         epsilon=epsilon,
+        rho=rho,
         delta=delta,
         filter=Filter(filter_name.value),
         observers=frozenset(observers) if observers else None,
@@ -161,10 +169,65 @@ def cap(
         approximate_delta=approximate_delta,
     )
     with _opened(where, key=key, create=True) as ledger:
-        if all(known.name != dataset for known in ledger.datasets()):
-            ledger.open_dataset(dataset, unit=unit, relation=relation, parent=parent, fresh=fresh)
+        if not ledger.has_dataset(dataset):
+            ledger.open_dataset(dataset, unit=unit, relation=relation, parent=parent, fresh=fresh,
+                                distinct=distinct)  # fmt: skip
         ledger.cap(dataset, wanted)
     errors.print(f"{dataset}: {wanted}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def uncap(
+    where: Where,
+    *,
+    dataset: Annotated[str, typer.Option(help="The dataset.")],
+    observers: Annotated[
+        list[str] | None, typer.Option(help="Whom the cap is about; once for each name.")
+    ] = None,
+    period: Annotated[PeriodName | None, typer.Option(help="How often it starts anew.")] = None,
+    key: KeyFile = None,
+) -> None:
+    """Remove a cap. What was charged stays; without any cap, charges are refused."""
+    from confide.privacy.ledger import Period
+
+    with _opened(where, key=key) as ledger:
+        ledger.uncap(
+            dataset,
+            observers=frozenset(observers) if observers else None,
+            period=Period(period.value) if period else None,
+        )
+        left = "; ".join(map(str, ledger.caps(dataset))) or "none, so that charges are refused"
+    errors.print(f"{dataset}: removed. Caps that are left: {left}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def repair(where: Where, key: KeyFile = None) -> None:
+    """Say that the clock of earlier entries was wrong, so that the ledger can be used again.
+
+    All entries stay. What was charged at a wrong time counts in every month and year.
+    """
+    with _opened(where, key=key, repair=True) as ledger:
+        last = ledger.entries()[-1]
+    typer.echo(f"{last.number} entries, of which none was changed; the ledger can be used")
+
+
+@app.command()
+def split(
+    queries: Annotated[
+        list[str], typer.Argument(metavar="NAME[=WEIGHT]...", help="Queries and their weights.")
+    ],
+    epsilon: Annotated[float, typer.Option(help="ε of all of them together.")],
+    delta: Annotated[float, typer.Option(help="δ of all of them; 0 for pure ε.")] = 0.0,
+) -> None:
+    """Split one budget over queries that are known beforehand, exactly."""
+    from confide.privacy.ledger import split_budget
+
+    shares = split_budget(dict(map(_weighed, queries)), epsilon=epsilon, delta=delta)
+    table = Table("query", "weight", "either ε", "or noise multiplier")
+    for name, share in shares.items():
+        multiplier = f"{share.noise_multiplier:.6g}" if delta else "none without δ"
+        table.add_row(plain(name), f"{share.weight:.3g}", f"{share.epsilon:.6g}", multiplier)
+    output.print(table)
 
 
 @app.command("import-register")
@@ -213,12 +276,22 @@ def export(where: Where) -> None:
 
 
 @contextmanager
-def _opened(where: str, *, key: Path | None = None, create: bool = False) -> Iterator[Ledger]:
+def _opened(
+    where: str, *, key: Path | None = None, create: bool = False, repair: bool = False
+) -> Iterator[Ledger]:
     from confide.privacy.ledger import Ledger
 
     signer = None if key is None else load_private_key(key)
-    with Ledger.open(where, key=signer, create=create) as ledger:
+    with Ledger.open(where, key=signer, create=create, repair=repair) as ledger:
         yield ledger
+
+
+def _weighed(text: str) -> tuple[str, float]:
+    name, _, weight = text.partition("=")
+    try:
+        return name, float(weight or 1)
+    except ValueError as error:
+        raise DataError(f"query {name!r} has the weight {weight!r}; give a number") from error
 
 
 def _hexadecimal(text: str, what: str) -> bytes:
@@ -268,12 +341,12 @@ def _caps(dataset: DatasetStatement) -> Table:
     table = Table("cap ε", "δ", "filter", "counts", "anew each", "left", "largest μ left")
     for found in dataset.caps:
         table.add_row(
-            f"{found.epsilon:g}",
+            f"ρ = {found.rho:g}" if found.rho else f"{found.epsilon:g}",
             f"{found.delta:g}",
             found.filter,
             plain(found.counts),
             found.period or "never",
-            f"{found.left:.1%}",
+            f"{'' if found.rho else f'ε = {found.epsilon_left:.3g}, '}{found.left:.1%}",
             f"{found.mu_left:.3g}",
         )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -24,13 +25,13 @@ from confide.computation.state import checked_state, state_hash
 from confide.errors import DataError, PlanError
 from confide.plan import FullBatch, NoiseShares, NoNoise, Plan, Unit
 from confide.plan.codec import nearest
-from confide.privacy.federation import draw_batch, draw_noise
+from confide.privacy.federation import add_noise, draw_batch
 from confide.randomness import SecureRandom, public_generator
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Columns", "DataSource", "Participant", "next_state"]
+__all__ = ["Columns", "Counted", "DataSource", "Participant", "next_state"]
 
 Columns: TypeAlias = "Mapping[str, Any] | pd.DataFrame"
 """One party's rows by column: a data frame, or a map from names to arrays of one length."""
@@ -47,6 +48,25 @@ class _Declared(dict[str, Any]):
             f"contribute reads {column!r}, and {column!r} is not in Computation.columns "
             f"({', '.join(self)}): declare it there"
         )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a party contributes to a round, and what became of its rows on the way.
+
+    Attributes:
+        integers: The lattice integers, with its share of noise, shape `(group.size,)`.
+        own: The own state that counts if they do.
+        rows: How many rows it has. This and what follows is for the party alone.
+        clipped: For each sum, how many of the units that it counts were longer than its bound.
+        beyond_capacity: For each sum, how many units it had no room for.
+    """
+
+    integers: Integers = field(repr=False)
+    own: State = field(repr=False)
+    rows: int = field(repr=False)
+    clipped: Mapping[str, int] = field(repr=False)
+    beyond_capacity: Mapping[str, int] = field(repr=False)
 
 
 class Participant:
@@ -138,7 +158,7 @@ class Participant:
         Raises:
             LedgerError, DataError, PlanError: As `contribute`.
         """
-        return self.contribute(round_number, state, {}, self._identity.random)[0]
+        return self.contribute(round_number, state, {}, self._identity.random).integers
 
     def first_own(self) -> State:
         """The party's own state before its first round; empty if it keeps none."""
@@ -147,7 +167,7 @@ class Participant:
 
     def contribute(
         self, round_number: int, state: State, own: State, random: SecureRandom
-    ) -> tuple[Integers, State]:
+    ) -> Counted:
         """What the party contributes to a round, as lattice integers, with its share of noise.
 
         Args:
@@ -163,7 +183,7 @@ class Participant:
             PlanError: If the computation reads a column that it does not declare.
 
         Returns:
-            The integers, shape `(group.size,)`, and the own state that counts if they do.
+            The integers, the own state that counts if they do, and what became of its rows.
         """
         plan, name = self._plan, self._identity.name
         if self._charges is not None:
@@ -171,7 +191,7 @@ class Participant:
         accumulator, data = Accumulator(plan.sums), self._load()
         generator = public_generator("contribution", plan.seed, name, round_number)
         by_record = plan.sums.unit is Unit.RECORD
-        batch = self._batch(data, accumulator.room, random)
+        batch, left_out = self._batch(data, accumulator.room, random)
         rows = len(batch)
         chunk = plan.chunk_records if by_record else max(rows, 1)
         persons = self._computation.person_column
@@ -187,10 +207,10 @@ class Participant:
                 counted = f", counted from row {start}" if start else ""
                 raise DataError(f"{self}{counted}: {error}") from error
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
-        if not isinstance(plan.noise, NoiseShares):
-            return exact, own
-        exact += draw_noise(plan, random)
-        return exact, own
+        if isinstance(plan.noise, NoiseShares):
+            add_noise(plan, exact, random)
+        beyond = {sum_: left_out + n for sum_, n in accumulator.beyond_capacity.items()}
+        return Counted(exact, own, _rows(data), accumulator.clipped, beyond)
 
     def _allowed(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         summed = [name for name, value in given.items() if isinstance(value, Summed)]
@@ -225,15 +245,16 @@ class Participant:
         units = _distinct(data[persons])[1] if persons else _rows(data)
         return bool(units >= min(s.capacity for s in self._plan.sums.sums))
 
-    def _batch(self, data: Data, room: int, random: SecureRandom) -> NDArray[np.intp]:
+    def _batch(self, data: Data, room: int, random: SecureRandom) -> tuple[NDArray[np.intp], int]:
         """Indices of the rows that this round counts, in order: at most `room` units, sampled.
 
         What is beyond the room is cut before the sample is drawn: cutting afterwards would let one
-        unit decide whether another is in.
+        unit decide whether another is in. How many units were cut comes second.
         """
         plan, rows = self._plan, np.arange(_rows(data))
         if plan.sums.unit is Unit.PARTY or isinstance(plan.sampling, FullBatch):
-            return rows[:room] if plan.sums.unit is Unit.RECORD else rows
+            cut = rows[:room] if plan.sums.unit is Unit.RECORD else rows
+            return cut, len(rows) - len(cut)
         unit_of_row = rows
         if persons := self._computation.person_column:
             unit_of_row, _ = _distinct(data[persons])
@@ -241,7 +262,7 @@ class Participant:
         drawn = draw_batch(plan, min(counted, room), random)
         beyond = np.zeros(max(0, counted - room), np.bool_)
         kept: NDArray[np.intp] = rows[np.append(drawn, beyond)[unit_of_row]]
-        return kept
+        return kept, len(beyond)
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data

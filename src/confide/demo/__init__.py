@@ -1,6 +1,14 @@
 """The demonstration: five rival lenders train one model, and see who learns what."""
 
-from confide.demo.experiment import Experiment, run_experiment, seed_spread
-from confide.demo.findings import findings, write_report
+from confide.demo.experiment import Experiment, run_experiment
+from confide.demo.report import findings, write_report
+from confide.demo.spread import compute_spread, read_spread
 
-__all__ = ["Experiment", "findings", "run_experiment", "seed_spread", "write_report"]
+__all__ = [
+    "Experiment",
+    "compute_spread",
+    "findings",
+    "read_spread",
+    "run_experiment",
+    "write_report",
+]

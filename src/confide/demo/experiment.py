@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,16 @@ from confide.privacy.accounting.statement import PrivacyStatement
 from confide.privacy.guarantee import statement, with_noise
 from confide.privacy.ledger import Cap, Filter, Ledger
 
-__all__ = ["DROP", "ROUNDS", "Experiment", "Scores", "run_experiment", "seed_spread"]
+__all__ = [
+    "DROP",
+    "ROUNDS",
+    "Experiment",
+    "Scores",
+    "run_experiment",
+    "train_centrally",
+    "train_federated",
+    "train_privately",
+]
 
 L2: Final = 0.01
 ROUNDS: Final = 30
@@ -137,13 +146,13 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
     market = load_market(seed)
     alone = {}
     for i, (name, own) in enumerate(market.lenders.items()):
-        alone[name] = _central(own, market.hold_out)
+        alone[name] = train_centrally(own, market.hold_out)
         progress("alone", i + 1, len(LENDERS))
-    pooled = _central(market.pooled, market.hold_out)
+    pooled = train_centrally(market.pooled, market.hold_out)
     progress("pooled", 1, 1)
-    clear = _federated(market, seed, Clear(), progress, "clear")
-    twin = _federated(market, seed, Clear(), progress, f"clear, without {DROP.party}", DROP)
-    masked = _federated(market, seed, Masked(), progress, f"masked, without {DROP.party}", DROP)
+    clear = train_federated(market, seed, Clear(), progress)
+    twin = train_federated(market, seed, Clear(), progress, drops=[DROP])
+    masked = train_federated(market, seed, Masked(), progress, drops=[DROP])
     private, accounts, refusal = _charged_run(market, seed, progress, ledgers)
     return Experiment(
         seed=seed,
@@ -163,25 +172,6 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
         },
         fairness=_fairness(market, masked),
     )
-
-
-def seed_spread(seeds: range, progress: Progress) -> pd.DataFrame:
-    """AUC of the models over seeds: one row a seed, columns alone, pooled, clear and private."""
-    rows = []
-    for i, seed in enumerate(seeds):
-        market = load_market(seed)
-        alone = [_central(own, market.hold_out).auc for own in market.lenders.values()]
-        run = _federated(market, seed, Clear())
-        rows.append(
-            {
-                "alone": float(np.mean(alone)),
-                "pooled": _central(market.pooled, market.hold_out).auc,
-                "clear": run.rounds[-1]["auc"],
-                "private": _private(market, seed, None, {}).rounds[-1]["auc"],
-            }
-        )
-        progress("seeds", i + 1, len(seeds))
-    return pd.DataFrame(rows, index=pd.Index(seeds, name="seed"))
 
 
 def lenders_plan(market: Market, seed: int, aggregation: Aggregation) -> Plan:
@@ -233,11 +223,11 @@ def _charged_run(
     """The private run, what each ledger says of it, and what they say to another."""
     with ExitStack() as opened:
         accounts = {name: _account(folder / f"{name}.db", opened) for name in LENDERS}
-        run = _private(market, seed, progress, accounts)
+        run = train_privately(market, seed, progress, accounts)
         said = {name: _said(account) for name, account in accounts.items()}
         try:
             # A plan is run once: a second run is another plan, over the same rows.
-            _private(market, seed + 1, None, accounts)
+            train_privately(market, seed + 1, accounts=accounts)
         except PrivacyBudgetError as error:
             return run, said, str(error)
     raise AssertionError("a second run went through, although the first took the whole budget")
@@ -257,9 +247,13 @@ def _said(account: Account) -> str:
     return f"μ = {spent.mu:.4g} spent, {100 * left.fraction:.0f} % of the cap left"
 
 
-def _private(
-    market: Market, seed: int, progress: Progress | None, accounts: Mapping[str, Account]
+def train_privately(
+    market: Market,
+    seed: int,
+    progress: Progress | None = None,
+    accounts: Mapping[str, Account] | None = None,
 ) -> Run:
+    """The federated run under masks with noise for each application, charged to the accounts."""
     plan = private_plan(market, seed)
     return simulate(
         plan,
@@ -267,30 +261,35 @@ def _private(
         drops=[DROP],
         measure=quality(plan, market.hold_out),
         accounts=accounts,
-        on_round=reporting(plan, progress, "masked, with noise for each application"),
+        on_round=reporting(plan, progress, "masked, with noise"),
     )
 
 
-def _central(rows: pd.DataFrame, hold_out: pd.DataFrame) -> Scores:
-    """A model trained by somebody who sees all these rows."""
+def train_centrally(rows: pd.DataFrame, hold_out: pd.DataFrame) -> Scores:
+    """The scores of a model trained by somebody who sees all these rows."""
     model = LogisticRegression(l2=L2).fit(TABLE.inputs(rows), TABLE.targets(rows))
     score = model.predict_proba(TABLE.inputs(hold_out))[:, 1]
     truth = TABLE.targets(hold_out)
     return Scores(auc(truth, score), accuracy(truth, (score > 1 / 2).astype(float)))
 
 
-def _federated(
+def train_federated(
     market: Market,
     seed: int,
     aggregation: Aggregation,
     progress: Progress | None = None,
-    label: str = "",
-    *drops: Drop,
+    drops: Sequence[Drop] = (),
 ) -> Run:
+    """The federated run under a protection, without noise."""
     plan = lenders_plan(market, seed, aggregation)
-    measure = quality(plan, market.hold_out)
-    on_round = reporting(plan, progress, label)
-    return simulate(plan, market.lenders, drops=drops, measure=measure, on_round=on_round)
+    without = "".join(f", without {drop.party}" for drop in drops)
+    return simulate(
+        plan,
+        market.lenders,
+        drops=drops,
+        measure=quality(plan, market.hold_out),
+        on_round=reporting(plan, progress, f"{type(aggregation).__name__.lower()}{without}"),
+    )
 
 
 def reporting(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from confide import canonical
 from confide.aggregation import (
     CoordinatorSession,
+    FalseShare,
     Identity,
     Layout,
     Round,
@@ -35,11 +36,11 @@ class _Recorder:
     def open(self) -> Mapping[str, bytes]:
         return self._inner.open()
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         if self.awaits == "contribution":
             envelope = self._round.open(message, self.awaits, len(message))
             self.contributions[envelope.sender] = envelope.payload
-        self._inner.receive(message)
+        return self._inner.receive(message)
 
     def advance(self) -> Mapping[str, bytes]:
         return self._inner.advance()
@@ -51,6 +52,10 @@ class _Recorder:
     @property
     def opening(self) -> Opening | None:
         return self._inner.opening
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        return self._inner.false_shares
 
     @property
     def result(self) -> RoundResult:

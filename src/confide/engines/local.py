@@ -10,12 +10,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confide.aggregation import Aggregator, Identity, Receipt, Round, RoundResult, Traffic
+import numpy as np
+
+from confide.aggregation import (
+    Aggregator,
+    Identity,
+    Integers,
+    Receipt,
+    Round,
+    RoundResult,
+    Traffic,
+)
 from confide.aggregation.rounds import MESSAGE_KINDS, message_kinds
 from confide.computation import (
     Account,
@@ -39,9 +49,9 @@ from confide.runtime import (
     RoundSkipped,
     SurvivorsAnnounced,
 )
-from confide.runtime.party import step_of
+from confide.runtime.party import Steps
 from confide.runtime.stages import StagesOfRun
-from confide.runtime.wire import unframed
+from confide.runtime.wire import READY, Announced, kind_of, unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
 
@@ -204,7 +214,7 @@ def simulate(
     _check_times(plan)
     start = _resume(checkpoint, plan)
     drawn_from = {name: randomness(name) for name in (COORDINATOR, *plan.owners)}
-    relying, shared = enclave.relying if enclave else None, _SharedStep()
+    relying, shared = enclave.relying if enclave else None, _SharedSteps()
     stages = StagesOfRun(plan, computations)
     parties = {
         p.name: PartyRun(
@@ -213,7 +223,7 @@ def simulate(
             Identity.simulation(p.name, drawn_from[p.name], relying),
             data.get(p.name, {}),
             (accounts or {}).get(p.name),
-            step=shared,
+            steps=shared,
             stages=stages,
             records=False,
         )
@@ -253,18 +263,25 @@ def simulate(
     )
 
 
-class _SharedStep:
-    """Takes the step from a result once for all parties: it is the same computation of the same."""
+class _SharedSteps(Steps):
+    """Reads a result and takes the step once for all parties: the same computation of the same."""
 
     def __init__(self) -> None:
-        self._last: tuple[bytes, tuple[RoundResult, State]] | None = None
+        self._read: tuple[memoryview, Announced] | None = None
+        self._taken: tuple[State, Integers, State] | None = None
 
-    def __call__(
-        self, round_: Round, announcement: bytes, computation: Computation, state: State
-    ) -> tuple[RoundResult, State]:
-        if self._last is None or self._last[0] != announcement:
-            self._last = announcement, step_of(round_, announcement, computation, state)
-        return self._last[1]
+    def read(self, round_: Round, announcement: memoryview) -> Announced:
+        if self._read is None or self._read[0] != announcement:
+            self._read = announcement, super().read(round_, announcement)
+        return self._read[1]
+
+    def take(self, computation: Computation, state: State, totals: Integers) -> State:
+        last = self._taken
+        if last is not None and last[0] is state and np.array_equal(last[1], totals):
+            return last[2]
+        after = super().take(computation, state, totals)
+        self._taken = state, totals, after
+        return after
 
 
 class _Simulation:
@@ -300,6 +317,7 @@ class _Simulation:
         self._inputs, self._accounts = exchanges, accounts
         self.exchanged: dict[str, ExchangeRun] = {}
         self._traffic, self._began = Traffic(), time.perf_counter()
+        self._closed = self._traffic
         self._gone: dict[int, set[str]] = {}
         self._released: ResultReleased | None = None
 
@@ -334,7 +352,6 @@ class _Simulation:
                 for message in messages:
                     self._deliver(name, message)
             if self._released is not None:
-                self._write()
                 self._finish_entry()
             try:
                 outbox = self._coordinator.advance()
@@ -350,11 +367,14 @@ class _Simulation:
         if name in gone:
             return
         answer = self._parties[name].receive(message)
+        # A result comes after its round, whose traffic it belongs to.
+        traffic = self._traffic if current else self._closed
         if answer is None:
+            traffic.count(name, message=announcement)
             return
         replies = self._coordinator.receive(answer)
-        if not replies:  # Catching up is no part of a round: it is asked again below.
-            self._traffic.count(name, message=announcement, answer=answer)
+        if kind_of(answer) != READY:  # Catching up is no part of a round: it is asked again below.
+            traffic.count(name, message=announcement, answer=answer)
         for reply in replies:
             if unframed(reply)[0] < number:
                 self._parties[name].receive(reply)  # A result that it missed.
@@ -383,21 +403,29 @@ class _Simulation:
             case RoundSkipped(number):
                 self.history.append(self._skipped_entry(number))
             case ResultReleased():
-                # What parties checked a sum by is as long as the sum, and has served.
-                self.results.append(replace(event.result, opening=None, consents=None))
+                self.results.append(event.result)
                 self._released = event
                 self._seconds = time.perf_counter() - self._began
-                entry = _entry(self._plan, event, self._traffic, self._seconds)
+                entry = _entry(self._plan, event, self._seconds)
                 measured = self._measure(self._coordinator.state) if self._measure else {}
                 self.history.append(
                     entry | {name: float(value) for name, value in measured.items()}
                 )
-                self._traffic, self._began = Traffic(), time.perf_counter()
+                self._closed, self._traffic = self._traffic, Traffic()
+                self._began = time.perf_counter()
             case _:
                 pass
 
     def _finish_entry(self) -> None:
+        """Adds the bytes, once the result has reached the parties."""
         self._released = None
+        took = self._closed
+        self.history[-1] = {
+            **self.history[-1],
+            "bytes_sent_per_party": max(took.sent.values()),
+            "bytes_received_per_party": max(took.received.values()),
+        }
+        self._write()
         if self._on_round:
             self._on_round(self.history[-1])
 
@@ -547,7 +575,7 @@ def _check_times(plan: Plan) -> None:
             )
 
 
-def _entry(plan: Plan, event: ResultReleased, traffic: Traffic, seconds: float) -> dict[str, Any]:
+def _entry(plan: Plan, event: ResultReleased, seconds: float) -> dict[str, Any]:
     result = event.result
     missing = [name for name in plan.asked(event.number) if name not in result.survivors]
     refused = {name: reason.value for name, reason in event.refused.items() if name in missing}
@@ -557,8 +585,9 @@ def _entry(plan: Plan, event: ResultReleased, traffic: Traffic, seconds: float) 
         "dropped": ", ".join(
             f"{name} ({refused[name]})" if name in refused else name for name in missing
         ),
-        "bytes_sent_per_party": max(traffic.sent.values()),
-        "bytes_received_per_party": max(traffic.received.values()),
+        # Known once the result was delivered; here for the order of the columns.
+        "bytes_sent_per_party": 0,
+        "bytes_received_per_party": 0,
         "seconds": round(seconds, 4),
         **_attested(result),
     }

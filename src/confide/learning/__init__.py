@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         accuracy,
         auc,
     )
+    from confide.learning.predictors import Predictor
+    from confide.learning.table_model import TableModel, load_model
     from confide.learning.tables import Table
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "PoissonRegression",
+    "Predictor",
     "SoftmaxRegression",
     "Table",
+    "TableModel",
     "accuracy",
     "auc",
     "auc_of_histogram",
@@ -37,6 +41,7 @@ __all__ = [
     "fed_newton",
     "fed_sgd",
     "fitted_estimator",
+    "load_model",
     "quality",
     "score_histogram",
     "trained_model",
@@ -61,6 +66,8 @@ if not TYPE_CHECKING:
                 "accuracy",
                 "auc",
             ),
+            "confide.learning.predictors": ("Predictor",),
+            "confide.learning.table_model": ("TableModel", "load_model"),
             "confide.learning.tables": ("Table",),
         },
     )

@@ -2,67 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from confide.computation import Columns, State
 from confide.errors import DataError, PlanError
-from confide.learning.models import (
-    GeneralisedLinearModel,
-    LinearRegression,
-    LogisticRegression,
-    PoissonRegression,
-    SoftmaxRegression,
-    accuracy,
-    auc,
-)
-from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
-from confide.learning.settings import Inputs, ModelSettings, read_table
+from confide.learning.models import GeneralisedLinearModel, accuracy, auc
+from confide.learning.models.families import Bernoulli
+from confide.learning.predictors import PREDICTORS, LinearPredictor, Predictor
+from confide.learning.settings import Inputs, read_table
 from confide.learning.table_model import Estimator, TableModel
 from confide.plan import Plan, Sums
 from confide.plan.codec import nearest
-from confide.tables import Schema
 from confide.tables.schema import CONSTANT_PREFIX
 
-__all__ = ["Estimator", "fitted_estimator", "quality", "trained_model"]
-
-_ESTIMATORS: Final[Mapping[type, type[Estimator]]] = {
-    Bernoulli: LogisticRegression,
-    Categorical: SoftmaxRegression,
-    Gaussian: LinearRegression,
-    Poisson: PoissonRegression,
-}
+__all__ = ["Estimator", "fitted_estimator", "predictor_of", "quality", "trained_model"]
 
 
-def trained_model(plan: Plan) -> tuple[GeneralisedLinearModel, Inputs]:
-    """The model and table that a plan trains, in its last stage that trains one.
+def predictor_of(plan: Plan) -> tuple[Predictor, Inputs]:
+    """What predicts, and the table it reads, in the last stage of a plan that trains something.
 
     Raises:
         PlanError: If no stage does.
     """
     for stage in reversed(plan.stages):
         settings = stage.task.read() if isinstance(stage, Sums) else {}
-        if {"model", "table"} <= settings.keys():
+        kinds = [kind for key, kind in PREDICTORS.items() if key in settings]
+        if kinds and "table" in settings:
             table = read_table(settings["table"])
-            model = ModelSettings.read(settings["model"], "task model").model(len(table.names))
-            return model, table
+            return kinds[0].read(settings[kinds[0].key], table), table
     raise PlanError(f"plan {plan.name!r} trains no model over a table")
 
 
-def fitted_estimator(plan: Plan, state: State) -> Estimator | TableModel:
-    """A model with a run's parameters.
+def trained_model(plan: Plan) -> tuple[GeneralisedLinearModel, Inputs]:
+    """The generalised linear model and the table that a plan trains.
 
-    With a schema it is a `TableModel`, which takes raw rows. With a `Table` of public constants it
-    is a scikit-learn-shaped estimator that takes scaled inputs: give it `table.inputs(data)` of
-    `trained_model(plan)`.
+    Raises:
+        PlanError: If no stage does.
     """
-    model, table = trained_model(plan)
-    kind = _ESTIMATORS[type(model.family)]
-    fitted = kind.from_parameters(model, state["parameters"], feature_names=list(table.names))
-    if not isinstance(table, Schema):
-        return fitted
-    constants = {n: v for n, v in state.items() if n.startswith(CONSTANT_PREFIX)}
-    return TableModel(table, fitted, constants)
+    predictor, table = predictor_of(plan)
+    if not isinstance(predictor, LinearPredictor):
+        raise PlanError(f"plan {plan.name!r} trains {predictor.word}: use fitted_estimator")
+    return predictor.model, table
+
+
+def fitted_estimator(plan: Plan, state: State) -> TableModel:
+    """A model with what a run found: it takes raw rows, and reads them as training did.
+
+    Args:
+        plan: A plan that trains a model.
+        state: The state after its last round, as `Run.state`.
+
+    Raises:
+        PlanError: If the plan trains no model.
+        DataError: If the state has none.
+    """
+    predictor, table = predictor_of(plan)
+    kept = {n: v for n, v in state.items() if n.startswith(CONSTANT_PREFIX)}
+    kept |= {n: state[n] for n in predictor.arrays if n in state}
+    return TableModel(table, predictor, kept, about={"plan": plan.hash.hex()})
 
 
 def quality(plan: Plan, public: Columns) -> Callable[[State], dict[str, float]]:
@@ -83,7 +81,7 @@ def quality(plan: Plan, public: Columns) -> Callable[[State], dict[str, float]]:
     for column in table.columns:
         if column not in public:
             raise DataError(f"no column {column!r}; {nearest(column, map(str, public))}")
-    rows: Any = public if table.read is None else table.read(public)
+    rows: Any = table.rows(public)
 
     def measure(state: State) -> dict[str, float]:
         if "parameters" not in state:

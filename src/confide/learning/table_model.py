@@ -2,51 +2,139 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from confide.computation import State
-from confide.errors import PlanError
+from confide.errors import ConfideError, DataError, PlanError
+from confide.learning.model_files import read_model, write_model
 from confide.learning.models.estimators import (
     LinearRegression,
     LogisticRegression,
     PoissonRegression,
     SoftmaxRegression,
 )
+from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
 from confide.learning.models.metrics import accuracy, auc
-from confide.tables import Label, Schema
+from confide.learning.predictors import LinearPredictor, Predictor
+from confide.learning.settings import Inputs
+from confide.tables import Label, Schema, read_table
 
-__all__ = ["TableModel"]
+__all__ = ["Estimator", "TableModel", "load_model"]
 
 Reals = NDArray[np.float64]
 Estimator = LinearRegression | LogisticRegression | PoissonRegression | SoftmaxRegression
 
+_ESTIMATORS: Final[Mapping[type, type[Estimator]]] = {
+    Bernoulli: LogisticRegression,
+    Categorical: SoftmaxRegression,
+    Gaussian: LinearRegression,
+    Poisson: PoissonRegression,
+}
+
 
 class TableModel:
-    """A model that reads tables by its schema, as they were read in training.
+    """A model that reads tables as they were read in training.
+
+    Rows are a data frame, a map from columns to cells, or the path of a file; columns that the
+    model does not read are left alone. What it cannot read it refuses, and says which column.
 
     Args:
-        schema: The schema.
-        estimator: The fitted estimator over the schema's inputs.
-        constants: What training found of the schema, as the run's state has it.
+        table: Which columns are inputs and label, and how they are read.
+        predictor: What predicts.
+        state: What training found: the predictor's arrays, and the schema's constants.
+
+    Attributes:
+        table: As given.
+        predictor: As given.
+        state: As given.
+        about: Facts for people, as `metrics` and `plan`; they are saved with the model.
+
+    Raises:
+        DataError: If the arrays are not the predictor's.
     """
 
-    def __init__(self, schema: Schema, estimator: Estimator, constants: State) -> None:
-        self.schema = schema
-        self.estimator = estimator
-        self.constants = constants
+    def __init__(
+        self,
+        table: Inputs,
+        predictor: Predictor,
+        state: State,
+        *,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        if missing := [name for name in predictor.arrays if name not in state]:
+            raise DataError(
+                f"the state has no {missing[0]!r}: the stage that trains the model has not run"
+            )
+        predictor.check(table, state)
+        self.table, self.predictor, self.state = table, predictor, state
+        self.about = dict(about or {})
 
-    def inputs(self, table: Any) -> Reals:
-        """The model's inputs of raw rows, shape `(rows, len(schema.names))`.
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The table's columns that it reads, in order."""
+        return tuple(self.table.features)
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """The names of the model's inputs: one a number, one for each value of a category."""
+        return np.array(self.table.names, object)
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes in the order of `predict_proba`: numbers or booleans if the label has these.
+
+        Raises:
+            AttributeError: If it predicts a number.
+        """
+        if not self._classifies:
+            raise AttributeError(f"{self.table.label!r} is a number; it has no classes")
+        if not isinstance(self.table, Schema):
+            return np.arange(max(self.predictor.family.n_outputs, 2))
+        return _as_values(cast("Label", self.table.target).classes)
+
+    @property
+    def estimator(self) -> Estimator:
+        """The scikit-learn-shaped estimator over the model's inputs (`inputs`).
+
+        Raises:
+            AttributeError: If the model is not linear.
+        """
+        if not isinstance(self.predictor, LinearPredictor):
+            raise AttributeError(f"{self.predictor.word} have no coefficients")
+        model = self.predictor.model
+        kind = _ESTIMATORS[type(model.family)]
+        names = list(self.table.names)
+        return kind.from_parameters(model, self.state["parameters"], feature_names=names)
+
+    @property
+    def coef_(self) -> Reals:
+        """The coefficients of the inputs `feature_names_in_`, as scikit-learn shapes them."""
+        return self.estimator.coef_
+
+    @property
+    def intercept_(self) -> Any:
+        """The intercept, as scikit-learn shapes it."""
+        return self.estimator.intercept_
+
+    # --- what it says ----------------------------------------------------------------------------
+
+    def inputs(self, rows: Any) -> Reals:
+        """The model's inputs of raw rows, shape `(rows, len(feature_names_in_))`.
 
         Raises:
             DataError: If a column is missing or cannot be read.
         """
-        return self.schema.inputs(self.schema.read(table, label=False), self.constants)
+        return self.table.inputs(self._read(rows, label=False), self.state)
 
-    def predict(self, table: Any) -> NDArray[Any]:
+    def predict(self, rows: Any) -> NDArray[Any]:
         """What the model predicts for raw rows, shape `(rows,)`.
 
         Classes are in their own words, numbers in the label's own units.
@@ -54,33 +142,28 @@ class TableModel:
         Raises:
             DataError: If a column is missing or cannot be read.
         """
-        predicted = self.estimator.predict(self.inputs(table))
-        if isinstance(self.schema.target, Label):
-            return np.array(self.schema.target.classes, object)[predicted.astype(np.intp)]
-        return self.schema.outputs(predicted, self.constants)
+        return self._predicted(self._means(self._read(rows, label=False)))
 
-    def predict_proba(self, table: Any) -> Reals:
+    def predict_proba(self, rows: Any) -> Reals:
         """The probability of each class, shape `(rows, classes)`.
 
         Raises:
             DataError: If a column is missing or cannot be read.
             PlanError: If the model predicts a number.
         """
-        if not isinstance(self.estimator, LogisticRegression | SoftmaxRegression):
-            raise PlanError(f"{self.schema.label!r} is a number; it has no classes: use predict")
-        return np.asarray(self.estimator.predict_proba(self.inputs(table)))
+        if not self._classifies:
+            raise PlanError(f"{self.table.label!r} is a number; it has no classes: use predict")
+        return self._probabilities(self._means(self._read(rows, label=False)))
 
-    def score(self, table: Any) -> float:
+    def score(self, rows: Any) -> float:
         """How well it predicts the labels of raw rows: R² of numbers, accuracy of classes.
 
         Raises:
             DataError: If a column is missing or cannot be read.
         """
-        return self.metrics(table)[
-            "r2" if not isinstance(self.schema.target, Label) else "accuracy"
-        ]
+        return self.metrics(rows)["accuracy" if self._classifies else "r2"]
 
-    def metrics(self, table: Any) -> dict[str, float]:
+    def metrics(self, rows: Any) -> dict[str, float]:
         """All metrics on raw rows with labels that one may see.
 
         Returns:
@@ -90,28 +173,93 @@ class TableModel:
         Raises:
             DataError: If a column is missing or cannot be read.
         """
-        rows = self.schema.read(table)
-        truth = rows["targets"]
-        x = self.schema.inputs(rows, self.constants)
-        predicted = self.estimator.predict(x)
-        if not isinstance(self.schema.target, Label):
-            away = truth - self.schema.outputs(predicted, self.constants)
+        read = self._read(rows, label=True)
+        truth, means = read[_label_of(self.table)], self._means(read)
+        if not self._classifies:
             spread = float(np.sum((truth - truth.mean()) ** 2))
-            missed = float(np.sum(away**2))
-            return {
-                "r2": 1 - missed / spread if spread else 0.0,
-                "rmse": (missed / len(away)) ** 0.5,
-            }
+            missed = float(np.sum((truth - self._predicted(means)) ** 2))
+            r2 = 1 - missed / spread if spread else 0.0
+            return {"r2": r2, "rmse": (missed / len(truth)) ** 0.5}
+        self.predictor.family.encode(truth)
+        chances = self._probabilities(means)
         counts = np.bincount(truth.astype(np.intp))
         found = {
-            "accuracy": accuracy(truth, predicted), "base_rate": float(counts.max() / counts.sum())
-        }  # fmt: skip
-        if isinstance(self.estimator, LogisticRegression):
-            found["auc"] = auc(truth, self.estimator.predict_proba(x)[:, 1])
-        return found
+            "accuracy": accuracy(truth, chances.argmax(axis=1).astype(np.float64)),
+            "base_rate": float(counts.max() / counts.sum()),
+        }
+        both = chances.shape[1] == 2 and np.count_nonzero(counts) == 2
+        return found | ({"auc": auc(truth, chances[:, 1])} if both else {})
+
+    # --- kept and found again --------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the model as one file, which `load_model` reads.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        write_model(self, Path(path))
 
     def __repr__(self) -> str:
-        kind = type(self.estimator).__name__
-        return (
-            f"TableModel({kind} of {self.schema.label!r} from {len(self.schema.features)} columns)"
-        )
+        columns = len(self.feature_names)
+        return f"TableModel({self.predictor.word} of {self.table.label!r} from {columns} columns)"
+
+    # --- how -------------------------------------------------------------------------------------
+
+    @property
+    def _classifies(self) -> bool:
+        return isinstance(self.predictor.family, Bernoulli | Categorical)
+
+    def _read(self, rows: Any, *, label: bool) -> Mapping[str, NDArray[Any]]:
+        if isinstance(rows, str | PathLike):
+            rows = read_table(rows)
+        if not (isinstance(rows, Mapping) or hasattr(rows, "columns")):
+            raise DataError(
+                f"rows are a {type(rows).__name__}; give a data frame, or a map from the columns "
+                f"{', '.join(self.feature_names[:5])}… to their cells"
+            )
+        return self.table.rows(rows, label=label)
+
+    def _means(self, read: Mapping[str, NDArray[Any]]) -> Reals:
+        scores = self.predictor.scores(self.table, read, self.state)
+        return self.predictor.family.inverse_link(scores)
+
+    def _probabilities(self, means: Reals) -> Reals:
+        return np.column_stack([1 - means, means]) if means.shape[1] == 1 else means
+
+    def _predicted(self, means: Reals) -> NDArray[Any]:
+        if self._classifies:
+            return np.asarray(self.classes_[self._probabilities(means).argmax(axis=1)])
+        if isinstance(self.table, Schema):
+            return self.table.outputs(means[:, 0], self.state)
+        return means[:, 0]
+
+
+def _label_of(table: Inputs) -> str:
+    """Where read rows have the label."""
+    return "targets" if isinstance(table, Schema) else table.label
+
+
+def _as_values(classes: tuple[str, ...]) -> NDArray[Any]:
+    """Classes as numbers or booleans where they are written as such, else as texts."""
+    if set(classes) == {"true", "false"}:
+        return np.array([c == "true" for c in classes])
+    try:
+        numbers = [int(c) for c in classes]
+    except ValueError:
+        return np.array(classes, object)
+    written = all(str(n) == c and abs(n) < 1 << 53 for n, c in zip(numbers, classes, strict=True))
+    return np.array(numbers) if written else np.array(classes, object)
+
+
+def load_model(path: str | PathLike[str]) -> TableModel:
+    """Reads a model that `TableModel.save` wrote.
+
+    Raises:
+        DataError: If the file cannot be read, is damaged, or is no model.
+    """
+    table, predictor, state, about = read_model(path)
+    try:
+        return TableModel(table, predictor, state, about=about)
+    except (ConfideError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{path} holds no model that this release knows: {error}") from None

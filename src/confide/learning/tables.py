@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from confide.errors import PlanError
 from confide.plan.codec import nearest
+from confide.tables.schema import complete, present
+from confide.tables.values import numbers
 
 if TYPE_CHECKING:
     from confide.computation import Columns, State
@@ -70,6 +72,19 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The names of a model's inputs."""
         return self.features
+
+    def rows(self, cells: Any, *, label: bool = True) -> dict[str, Reals]:
+        """Cells as numbers by column, each of shape `(rows,)`.
+
+        Args:
+            cells: A data frame, or a map from columns to cells of one length.
+            label: Whether the label is read too; a table to predict for has none.
+
+        Raises:
+            DataError: If a column is missing, or has something else than numbers.
+        """
+        names = self.columns if label else self.features
+        return complete({name: numbers(present(cells, name), name) for name in names})
 
     def inputs(self, data: Columns, state: State | None = None) -> Reals:
         """The scaled features, shape `(rows, features)`; all constants are the table's own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +12,16 @@ from typing import Any, Final
 from confide import canonical
 from confide.errors import PlanError
 from confide.plan.attacks import Attack, Finding, Outcome, assess
+from confide.plan.checks import (
+    MIGRATED_VERSION,
+    SCHEMA_VERSION,
+    check_opens,
+    check_parties,
+    check_releases,
+    check_values,
+    check_version,
+    refuse_repeated,
+)
 from confide.plan.codec import from_plain, nearest, to_plain
 from confide.plan.crowds import check_cohorts
 from confide.plan.exchange import OF_SUMS, Exchange, check_exchanges
@@ -53,14 +62,7 @@ from confide.plan.verified import check_verified, verifies
 
 __all__ = ["MAX_PLAN_BYTES", "MIGRATED_VERSION", "SCHEMA_VERSION", "Plan"]
 
-SCHEMA_VERSION: Final = 3
-"""The version of the plan's fields and their meaning; a meaning never changes within a version."""
-
-MIGRATED_VERSION: Final = 2
-"""The version that `confide plan migrate` reads (`confide.plan.migration`)."""
-
 MAX_PLAN_BYTES: Final = 64 << 20
-_MAX_PARTIES: Final = 1_000_000
 _TAG_BYTES: Final = 8
 
 
@@ -114,8 +116,8 @@ class Plan(Value):
 
     def _check(self) -> None:
         object.__setattr__(self, "parties", tuple(sorted(self.parties, key=lambda p: p.name)))
-        self._check_values()
-        self._check_parties()
+        check_values(self)
+        check_parties(self)
         check_cohorts(self)
         self._check_stages()
         broken = [f for f in self.findings if f.outcome is Outcome.BROKEN]
@@ -124,56 +126,12 @@ class Plan(Value):
                 "this plan cannot be made, its stated adversary breaks its confidentiality. "
                 + " Also: ".join(dict.fromkeys(f.reason for f in broken))
             )
-        if self.min_survivors < 1:
-            raise PlanError(
-                f"{self.dropouts} dropouts of {self.min_survivors + self.dropouts} parties leave "
-                "nobody; allow fewer"
-            )
-
-    def _check_values(self) -> None:
-        _check_version(self.schema_version)
-        for what, value, least in (
-            ("dropouts", self.dropouts, 0),
-            ("chunk_records", self.chunk_records, 1),
-        ):
-            if value < least:
-                raise PlanError(f"{what} is {value}; it is at least {least}")
-        if not 0 <= self.seed < 1 << 64:
-            raise PlanError(f"seed is {self.seed}; it is at least 0 and below 2^64")
-
-    def _check_parties(self) -> None:
-        if not 2 <= len(self.parties) <= _MAX_PARTIES:
-            raise PlanError(
-                f"{len(self.parties)} parties; a federation has 2 to {_MAX_PARTIES:,} (and at "
-                "least 3 for anybody to hide)"
-            )
-        _refuse_repeated("parties share the name", [p.name for p in self.parties])
-        keys = [p.key.hex() for p in self.parties]
-        _refuse_repeated("parties share the key", keys)
-        if self.coordinator.key.hex() in keys:
-            raise PlanError(
-                "the coordinator has a party's key; whoever holds both signs in two roles: give "
-                "the coordinator a key of its own"
-            )
-        if self.coordinator.simulated and not all(p.simulated for p in self.parties):
-            raise PlanError(
-                "the coordinator has the simulated key that anybody can make, and parties have "
-                "keys of their own: anybody could announce in its name. Give the coordinator a "
-                "key, Plan(coordinator=Coordinator(…)), in a file [coordinator] key"
-            )
-        for party in self.parties:
-            other = self._by_name.get(party.owner)
-            if other is not None and other.owner != party.owner:
-                raise PlanError(
-                    f"party {party.name!r} is of ownership group {party.group!r}, and party "
-                    f"{other.name!r} of that name is not: call the group something else"
-                )
-        _refuse_repeated("public values share the name", [p.name for p in self.public])
+        check_opens(self)
 
     def _check_stages(self) -> None:
         if not self.stages:
             raise PlanError("a plan without stages; say what is computed")
-        _refuse_repeated("stages share the name", [s.name for s in self.stages])
+        refuse_repeated("stages share the name", [s.name for s in self.stages])
         check_exchanges(self)
         if self.sum_stages:
             self._check_sum_stages()
@@ -188,15 +146,7 @@ class Plan(Value):
             raise PlanError(
                 f"the stages use {total:g} of the noise budget together; their shares add up to 1"
             )
-        for stage in stages:
-            for name in stage.release.parties or ():
-                self.party(name)
-        for stage in stages[:-1]:
-            if stage.release.to is not Recipients.EVERYONE:
-                raise PlanError(
-                    f"stage {stage.name!r} releases to {stage.release.to.value!r}, and later "
-                    "stages read the state that follows from it: release to 'everyone'"
-                )
+        check_releases(self)
 
     def _check_sums(self) -> None:
         if not self.sums.unit.covers(self.neighbours.unit):
@@ -635,7 +585,7 @@ class Plan(Value):
         """
         plain = canonical.decode(data, MAX_PLAN_BYTES)
         if isinstance(plain, dict):
-            _check_version(plain.get("schema_version"))
+            check_version(plain.get("schema_version"))
         plan = from_plain(cls, plain, "plan")
         assert isinstance(plan, cls)  # noqa: S101 - narrows the type for mypy, from_plain made it
         if plan.canonical() != data:
@@ -648,23 +598,3 @@ class Plan(Value):
             f"Plan(name={self.name!r}, {tasks}, aggregation={self.aggregation!r}, "
             f"noise={self.noise!r}, {len(self.parties)} parties, hash={self.short_hash}…)"
         )
-
-
-def _check_version(version: object) -> None:
-    if version == SCHEMA_VERSION:
-        return
-    fix = "use the release that it was made with, or make it anew"
-    if version == MIGRATED_VERSION:
-        fix = (
-            "its parties signed another hash, so write it anew and sign that: confide plan migrate "
-            "OLD NEW"
-        )
-    raise PlanError(
-        f"a plan of schema_version {version}; this release reads {SCHEMA_VERSION}: {fix}"
-    )
-
-
-def _refuse_repeated(what: str, values: list[str]) -> None:
-    for value, count in Counter(values).items():
-        if count > 1:
-            raise PlanError(f"{count} {what} {value!r}; each needs its own")

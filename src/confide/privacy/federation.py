@@ -15,25 +15,27 @@ from confide.noise import DiscreteGaussian
 from confide.plan import FullBatch, NoNoise, Plan
 from confide.randomness import SecureRandom
 
-__all__ = ["draw_batch", "draw_noise"]
+__all__ = ["add_noise", "draw_batch"]
 
 
-def draw_noise(plan: Plan, random: SecureRandom) -> NDArray[np.int64]:
-    """One draw of a round's noise: a party's share, or all of it for the coordinator to add.
+def add_noise(plan: Plan, totals: NDArray[np.int64], random: SecureRandom) -> None:
+    """Adds one draw of a round's noise: a party's share, or all of it that a coordinator adds.
+
+    In place: what has no noise is not kept.
 
     Args:
-        plan: The plan.
+        plan: The plan; without noise nothing is added.
+        totals: Lattice integers of all sums, concatenated in the order of the group, shape
+            `(plan.sums.size,)`.
         random: Whose noise it is: nobody else may know or repeat it.
-
-    Returns:
-        Lattice integers of all sums, concatenated in the order of the group, shape
-        `(plan.sums.size,)`; zeros for a plan without noise.
     """
     if isinstance(plan.noise, NoNoise):
-        return np.zeros(plan.sums.size, np.int64)
-    return np.concatenate(
-        [DiscreteGaussian(plan.noise_steps(s)).sample(s.size, random) for s in plan.sums.sums]
-    )
+        return
+    start = 0
+    for declared in plan.sums.sums:
+        part = totals[start : start + declared.size]
+        part += DiscreteGaussian(plan.noise_steps(declared)).sample(declared.size, random)
+        start += declared.size
 
 
 def draw_batch(plan: Plan, units: int, random: SecureRandom) -> NDArray[np.bool_]:

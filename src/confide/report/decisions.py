@@ -24,7 +24,7 @@ from confide.plan import (
     exposures,
 )
 from confide.plan.findings import Attack
-from confide.privacy.accounting.statement import rounded_up
+from confide.privacy.rounding import rounded_up
 from confide.report.claims import Claim, Sentence
 from confide.report.verdict import PlanVerdict, plan_verdicts
 

@@ -9,10 +9,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from confide.report.views import ViewReport
-
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from confide.report.views import ViewReport
 
 __all__ = ["first_page_html", "render", "to_json", "views_html"]
 

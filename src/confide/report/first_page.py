@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from confide.plan import CentralNoise, NoNoise, Plan, Standing, Unit
-from confide.privacy.accounting.statement import rounded_up
+from confide.privacy.rounding import rounded_up
 from confide.report.alike import Alike
 from confide.report.claims import Claim, Sentence
 from confide.report.decisions import decisions

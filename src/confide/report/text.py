@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from confide.plan import Condition, Exposure
 from confide.report.alike import alike
-from confide.report.estimate import Estimate
 from confide.report.page_text import WIDTH, page_lines, printable
 from confide.report.privacy import NoiseFacts
-from confide.report.views import Observation, View, ViewReport
+
+if TYPE_CHECKING:
+    from confide.report.estimate import Estimate
+    from confide.report.views import Observation, View, ViewReport
 
 __all__ = ["estimate_text", "exposures_text", "full_text", "names_of", "views_text"]
 

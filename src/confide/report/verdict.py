@@ -17,7 +17,7 @@ from confide.plan import (
     What,
 )
 from confide.plan.exposures import worst
-from confide.privacy.accounting.statement import rounded_up
+from confide.privacy.rounding import rounded_up
 from confide.report.claims import Claim, Fact, Sentence
 from confide.report.failures import MISSING_NOISE, held
 from confide.report.privacy import owner_word, total_statement

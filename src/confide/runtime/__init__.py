@@ -3,7 +3,9 @@
 from confide.runtime.coordinator import CoordinatorRun, Outbox
 from confide.runtime.events import (
     AttemptFailed,
+    ContributionCounted,
     Event,
+    FalseSharesFound,
     PartyRefused,
     ResultReleased,
     RoundSkipped,
@@ -17,8 +19,10 @@ from confide.runtime.wire import Refusal
 __all__ = [
     "AttemptFailed",
     "Contradiction",
+    "ContributionCounted",
     "CoordinatorRun",
     "Event",
+    "FalseSharesFound",
     "Outbox",
     "PartyRefused",
     "PartyRun",

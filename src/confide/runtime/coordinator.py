@@ -16,6 +16,7 @@ party alone. There is no transport, clock or thread inside:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ from confide.runtime import saved
 from confide.runtime.events import (
     AttemptFailed,
     Event,
+    FalseSharesFound,
     PartyRefused,
     ResultReleased,
     RoundSkipped,
@@ -68,6 +70,7 @@ from confide.runtime.wire import (
     RESULT,
     SKIP,
     Refusal,
+    frame,
     framed,
     kind_of,
     result_fields,
@@ -221,12 +224,18 @@ class CoordinatorRun:
             if kind == REFUSAL:
                 self._take_refusal(message)
             elif self._session is not None:
-                self._session.receive(message)
-                self._record(message)
+                return self._take(message, self._session)
         except ProtocolError:
             # The session is as before: whoever sent this has not answered.
             self._refuse(_sender_of(message), Refusal.PROTOCOL)
         return []
+
+    def _take(self, message: bytes, session: CoordinatorSession) -> list[bytes]:
+        """Takes an answer of the round's protocol; what is asked of that party next."""
+        asked = {name: framed(self._round, said) for name, said in session.receive(message).items()}
+        self._record(message)
+        self._sent.update(asked)
+        return list(asked.values())
 
     def advance(self) -> Outbox:
         """Closes the step, leaving behind whoever has not answered.
@@ -239,7 +248,7 @@ class CoordinatorRun:
             DropoutError: If too few parties are left; nothing is released, and the run is over.
         """
         if self._held is not None:
-            return self._release(self._held)
+            return self._release()
         if self._session is None:
             return {}
         try:
@@ -255,10 +264,12 @@ class CoordinatorRun:
         self._note_opening(self._session)
         if outbox:
             return self._send(outbox)
+        if found := self._session.false_shares:
+            self._on_event(FalseSharesFound(self.number, self._round.attempt, found))
         for name in self._round_members():
             self._reached[name] = max(self._reached[name], self.number)
-        result, self._session = self._session.result, None  # Its sums go on, its vectors do not.
-        return self._release(result)
+        self._held, self._session = self._session.result, None  # Only its sums go on.
+        return self._release()
 
     def pass_exchange(self) -> Outbox:
         """Goes on after an exchange: the first messages of the next stage."""
@@ -355,18 +366,18 @@ class CoordinatorRun:
 
     # --- results ---------------------------------------------------------------------------------
 
-    def _release(self, result: RoundResult) -> Outbox:
-        """Releases a round's sum, now or when its time has come, and goes on."""
+    def _release(self) -> Outbox:
+        """Releases the sum at hand, now or when its time has come, and goes on."""
         part = self._round.part
         earliest = part.release.earliest
         if earliest is not None and (self._clock is None or self._clock() < earliest):
-            self._held = result
             return {}
-        self._held = None
-        noisy = release(part, result, self._random)
-        fields = result_fields(self._round, noisy)
-        message = framed(self._round, self._round.announce(self._key, RESULT, **fields))
+        assert self._held is not None  # noqa: S101 - what is called for
+        noisy, self._held = release(part, self._held, self._random), None
+        message = self._announced(noisy)
         consents = self._consents(noisy)
+        # What parties check a sum by is as long as the sum, and has served.
+        noisy = replace(noisy, opening=None, consents=None)
         self._log[self.number] = [*consents, message]
         state = next_state(self._stages.computation(self.number), self.state, noisy.totals)
         receivers = [name for name in self._reached if part.release.reaches(name)]
@@ -377,6 +388,10 @@ class CoordinatorRun:
         return self._start(
             {name: [message] if name in saw else [*consents, message] for name in receivers}
         )
+
+    def _announced(self, result: RoundResult) -> bytes:
+        fields = result_fields(self._round, result)
+        return self._round.announce_behind(frame(self._round), self._key, RESULT, fields)
 
     def _consents(self, result: RoundResult) -> list[bytes]:
         """What shows a verified sum to parties that did not see it opened."""
@@ -490,7 +505,7 @@ class CoordinatorRun:
             if event is None:
                 self._send(self._session.advance())
             else:
-                self._session.receive(event)
+                self._take(event, self._session)
         self._inputs = inputs
 
 

@@ -1,16 +1,19 @@
-"""What happens in a run, as the coordinator sees it: for progress, history and the console."""
+"""What happens in a run, as each side sees it: for progress, history and the console."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confide.aggregation import RoundResult
+from confide.aggregation import FalseShare, RoundResult
 from confide.plan import Opening
 from confide.runtime.wire import Refusal
 
 __all__ = [
     "AttemptFailed",
+    "ContributionCounted",
     "Event",
+    "FalseSharesFound",
     "PartyRefused",
     "ResultReleased",
     "RoundSkipped",
@@ -63,6 +66,21 @@ class SurvivorsAnnounced:
 
 
 @dataclass(frozen=True)
+class FalseSharesFound:
+    """Parties opened false shares. The sum is right without them, and somebody lies.
+
+    Attributes:
+        number: The round.
+        attempt: The attempt.
+        shares: Whose secret each should be of, where that is known, and who opened it.
+    """
+
+    number: int
+    attempt: int
+    shares: tuple[FalseShare, ...]
+
+
+@dataclass(frozen=True)
 class AttemptFailed:
     """An attempt ended without a result.
 
@@ -103,6 +121,33 @@ class RoundSkipped:
     number: int
 
 
+@dataclass(frozen=True)
+class ContributionCounted:
+    """What became of a party's rows in its contribution to a round.
+
+    For the party alone: it follows from its data, and nothing of it is sent. A party whose units
+    are mostly clipped contributes something else than it thinks.
+
+    Attributes:
+        number: The round.
+        rows: How many rows were read.
+        clipped: For each sum, how many of the units that it counts were longer than its bound.
+        beyond_capacity: For each sum, how many units it had no room for.
+    """
+
+    number: int
+    rows: int
+    clipped: Mapping[str, int]
+    beyond_capacity: Mapping[str, int]
+
+
 Event = (
-    RoundStarted | PartyRefused | SurvivorsAnnounced | AttemptFailed | ResultReleased | RoundSkipped
+    RoundStarted
+    | PartyRefused
+    | SurvivorsAnnounced
+    | FalseSharesFound
+    | AttemptFailed
+    | ResultReleased
+    | RoundSkipped
 )
+"""What a coordinator sees."""

@@ -22,7 +22,7 @@ _SAME_FOR_ALL: Final[Mapping[str, tuple[str, ...]]] = {
     "neighbours": ("present",),
     "deliver": ("sharers",),
     "survivors": ("survivors",),
-    RESULT: ("survivors", "totals", "receipt"),
+    RESULT: ("survivors", "totals", "receipt", "opening"),
 }
 """What an announcement of each kind says to all parties alike; the rest is for one of them."""
 

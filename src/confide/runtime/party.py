@@ -17,11 +17,11 @@ from confide.aggregation import (
     LedgerRegister,
     PartySession,
     Round,
-    RoundResult,
     party_session,
 )
 from confide.aggregation.envelope import fields_of
 from confide.aggregation.masked.verified import check_announced
+from confide.aggregation.session import totals_of
 from confide.computation import (
     Account,
     Checkpoint,
@@ -36,6 +36,7 @@ from confide.errors import OpeningError, ProtocolError, VerificationError
 from confide.plan import Plan, Sums
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
+from confide.runtime.events import ContributionCounted
 from confide.runtime.saved import Recording, ReplayedRegister
 from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import (
@@ -44,6 +45,7 @@ from confide.runtime.wire import (
     REFUSAL,
     RESULT,
     SKIP,
+    Announced,
     Refusal,
     kind_of,
     result_limit,
@@ -51,12 +53,32 @@ from confide.runtime.wire import (
     unframed,
 )
 
-__all__ = ["PartyRun", "Step", "step_of"]
+__all__ = ["PartyRun", "Steps"]
 
 _SKIP_BYTES = 1024
 
 
-Step = Callable[[Round, bytes, Computation, State], tuple[RoundResult, State]]
+class Steps:
+    """How a party reads a result, and takes the step that everybody takes from it."""
+
+    def read(self, round_: Round, announcement: memoryview) -> Announced:
+        """Reads an announced result.
+
+        Raises:
+            ProtocolError: If it is malformed.
+            VerificationError: If the coordinator did not sign it, or honest parties cannot reach
+                it.
+        """
+        said = round_.read_announcement(announcement, RESULT, result_limit(round_))
+        return result_of(round_, said)
+
+    def take(self, computation: Computation, state: State, totals: Integers) -> State:
+        """The next state.
+
+        Raises:
+            DataError: If the computation diverges.
+        """
+        return next_state(computation, state, totals)
 
 
 def _sums_of(plan: Plan) -> Iterator[tuple[int, Plan]]:
@@ -64,20 +86,6 @@ def _sums_of(plan: Plan) -> Iterator[tuple[int, Plan]]:
     for place, (stage, part) in enumerate(zip(plan.stages, plan.stage_plans, strict=True)):
         if isinstance(stage, Sums):
             yield place, part
-
-
-def step_of(
-    round_: Round, announcement: bytes, computation: Computation, state: State
-) -> tuple[RoundResult, State]:
-    """Checks an announced result, and takes the step that everybody takes from it.
-
-    Raises:
-        ProtocolError: If it is malformed.
-        VerificationError: If the coordinator did not sign it, or honest parties cannot reach it.
-        DataError: If the computation diverges.
-    """
-    result = result_of(round_, round_.read_announcement(announcement, RESULT, result_limit(round_)))
-    return result, next_state(computation, state, result.totals)
 
 
 class PartyRun:
@@ -91,8 +99,10 @@ class PartyRun:
         account: Where it writes down what the plan's sums tell about its rows, the rounds that it
             takes part in and the sums that it helps to open. With an account, that ledger is the
             register, and `identity.register` is not used.
-        step: From a round and a result's announcement to the result, checked, and the next state.
-            If omitted, the party computes it; a simulation does so once for all of its parties.
+        on_event: Called with what became of the party's rows, for the party alone: nothing of it
+            is sent.
+        steps: How results are read, and steps taken from them; a simulation does both once for all
+            of its parties.
         stages: The plan's stages with `computations`, if the parties of a simulation share them.
         records: Whether it keeps the contribution and the messages of the attempt under way, so
             that `save` holds them and a repeated announcement gets its answer again. It holds two
@@ -113,7 +123,8 @@ class PartyRun:
         data: DataSource,
         account: Account | None = None,
         *,
-        step: Step | None = None,
+        on_event: Callable[[ContributionCounted], None] | None = None,
+        steps: Steps | None = None,
         stages: StagesOfRun | None = None,
         records: bool = True,
     ) -> None:
@@ -127,7 +138,8 @@ class PartyRun:
             place: Participant(part, computation, identity, data, account, whole=plan)
             for (place, part), computation in zip(_sums_of(plan), computations, strict=True)
         }
-        self._step, self._records = step or step_of, records
+        self._on_event = on_event or (lambda _: None)
+        self._steps, self._records = steps or Steps(), records
         self.state: State = self._stages.entered(0, {})
         self.number = 0
         self.own = self._first_own()
@@ -234,18 +246,18 @@ class PartyRun:
             return self._say(round_, READY, next=self.number)
         if number < self.number:
             return None  # Of a round that is over: what it says is known.
+        if kind == RESULT:
+            self._accept(round_, announcement)
+            return None
         if kind == CONSENTS:
             said = round_.read_announcement(announcement, CONSENTS, len(announcement))
             self._consents = fields_of(said, consents=bytes)[0]
-            return None
-        if kind == RESULT:
-            self._accept(round_, announcement)
             return None
         if kind == SKIP:
             fields_of(round_.read_announcement(announcement, SKIP, _SKIP_BYTES))
             self._move_on(self.state, committed=False)
             return None
-        return self._answer(round_, announcement)
+        return self._answer(round_, bytes(announcement))
 
     def _answer(self, round_: Round, announcement: bytes) -> bytes:
         """Answers an announcement of the round's protocol; a repeated one as before."""
@@ -292,7 +304,13 @@ class PartyRun:
         def contribution() -> Integers:
             made, own = recording.contribution, recording.own
             if made is None:
-                made, own = stage.contribute(round_.number, self.state, self.own, secrets)
+                counted = stage.contribute(round_.number, self.state, self.own, secrets)
+                made, own = counted.integers, counted.own
+                self._on_event(
+                    ContributionCounted(
+                        round_.number, counted.rows, counted.clipped, counted.beyond_capacity
+                    )
+                )
             if self._records:
                 recording.contribution, recording.own = made, own
             self._next_own = own
@@ -301,27 +319,30 @@ class PartyRun:
         seeded = replace(identity, random=secrets)
         return party_session(round_, seeded, state_hash(self.state), contribution)
 
-    def _accept(self, round_: Round, announcement: bytes) -> None:
+    def _accept(self, round_: Round, announcement: memoryview) -> None:
         """Checks a result, and takes the step that everybody takes from it."""
         computation = self._stages.computation(round_.number)
-        result, state = self._step(round_, announcement, computation, self.state)
         mine = self._attempt == round_ and self._session is not None
-        self._check_consent(round_, result)
-        self._check(round_, replace(result, consents=self._consents))
-        self._move_on(state, committed=mine and self.name in result.survivors)
+        survivors, totals = self._checked(round_, announcement)
+        state = self._steps.take(computation, self.state, totals)
+        self._move_on(state, committed=mine and self.name in survivors)
 
-    def _check(self, round_: Round, result: RoundResult) -> None:
-        """Checks a result as far as the protection lets a party that was there, or was not."""
-        if self._session is not None and self._attempt == round_:
-            if self._plan.verified or self.name in result.survivors:
-                self._session.accept(result)
-        elif self._plan.verified:
-            check_announced(round_, state_hash(self.state), result)
+    def _checked(self, round_: Round, announcement: memoryview) -> tuple[tuple[str, ...], Integers]:
+        """Survivors and sums, checked as far as a party can that was there, or was not."""
+        result = self._steps.read(round_, announcement)
+        self._check_consent(round_, result.survivors)
+        result = replace(result, consents=self._consents)
+        there = self._session if self._attempt == round_ else None
+        if there is not None and (self._plan.verified or self.name in result.survivors):
+            return result.survivors, there.accept(result)
+        if self._plan.verified:
+            return result.survivors, check_announced(round_, state_hash(self.state), result)
+        return result.survivors, totals_of(result)
 
-    def _check_consent(self, round_: Round, result: RoundResult) -> None:
+    def _check_consent(self, round_: Round, survivors: tuple[str, ...]) -> None:
         for opening in self._identity.register.openings:
             if (opening.number, opening.attempt) == (round_.number, round_.attempt) and (
-                opening.survivors not in ((), result.survivors)
+                opening.survivors not in ((), survivors)
             ):
                 raise VerificationError(
                     f"a result of {round_} over other parties than {self.name!r} consented to"

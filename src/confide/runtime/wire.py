@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -39,8 +40,10 @@ __all__ = [
     "REFUSAL",
     "RESULT",
     "SKIP",
+    "Announced",
     "Refusal",
     "check_reach",
+    "frame",
     "framed",
     "kind_of",
     "result_fields",
@@ -93,13 +96,18 @@ _REASONS: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
 )
 
 
+def frame(round_: Round) -> bytes:
+    """What stands before an announcement: the round and the attempt that it is of."""
+    return _FRAME.pack(round_.number, round_.attempt)
+
+
 def framed(round_: Round, announcement: bytes) -> bytes:
     """An announcement behind the round and attempt that it is of."""
-    return _FRAME.pack(round_.number, round_.attempt) + announcement
+    return frame(round_) + announcement
 
 
-def unframed(message: bytes) -> tuple[int, int, bytes]:
-    """What `framed` put together: round, attempt and announcement.
+def unframed(message: bytes) -> tuple[int, int, memoryview]:
+    """What `framed` put together: round, attempt and announcement, which is not copied.
 
     Raises:
         ProtocolError: If it is too short.
@@ -107,26 +115,20 @@ def unframed(message: bytes) -> tuple[int, int, bytes]:
     if len(message) < _FRAME.size:
         raise ProtocolError(f"an announcement of {len(message)} bytes")
     number, attempt = _FRAME.unpack_from(message)
-    return number, attempt, message[_FRAME.size :]
+    return number, attempt, memoryview(message)[_FRAME.size :]
 
 
-def kind_of(message: bytes) -> str:
+def kind_of(message: bytes | memoryview) -> str:
     """The kind that an announcement or envelope begins with, or nothing; it is not verified."""
     length = message[1] - _TEXT if len(message) > 1 else -1
     if not 0 < length < 24:
         return ""
-    return message[2 : 2 + length].decode("ascii", "replace")
+    return bytes(message[2 : 2 + length]).decode("ascii", "replace")
 
 
 @lru_cache(maxsize=32)
 def _layout(part: Plan) -> Layout:
-    """The bits of each sum as it is released: of all parties, and of the noise in it."""
-    noisy = not isinstance(part.noise, NoNoise)
-    bits = tuple(
-        s.lattice.bits(len(part.parties), noise_tail(part, s) if noisy else 0)
-        for s in part.sums.sums
-    )
-    return Layout(tuple(s.size for s in part.sums.sums), bits)
+    return Layout.of_release(part)
 
 
 def result_limit(round_: Round) -> int:
@@ -162,21 +164,34 @@ def check_reach(round_: Round, totals: Integers) -> None:
 def result_fields(round_: Round, result: RoundResult) -> dict[str, bytes]:
     """A result as the fields of an announcement.
 
+    What parties compute from an opening is not announced beside it.
+
     Raises:
         VerificationError: If a sum lies beyond what honest parties can reach.
     """
     names = [p.name for p in round_.plan.parties]
     check_reach(round_, result.totals)
-    layout = _layout(round_.part)
+    totals = b"" if result.opening else _layout(round_.part).pack(result.totals)
     return {
         "survivors": members_to_bytes(np.isin(names, result.survivors)),
-        "totals": layout.pack(layout.to_words(result.totals)),
+        "totals": totals,
         "receipt": result.receipt or b"",
         "opening": result.opening or b"",
     }
 
 
-def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
+@dataclass(frozen=True)
+class Announced:
+    """A result as it was announced: see `confide.aggregation.session.Released`."""
+
+    survivors: tuple[str, ...]
+    totals: Integers | None = field(repr=False)
+    receipt: bytes | None = field(default=None, repr=False)
+    opening: bytes | None = field(default=None, repr=False)
+    consents: bytes | None = field(default=None, repr=False)
+
+
+def result_of(round_: Round, values: Mapping[str, Any]) -> Announced:
     """The result that an announcement carries.
 
     Raises:
@@ -192,8 +207,10 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> RoundResult:
         raise VerificationError(
             f"a result over {members.sum()} parties; {round_} takes at least {plan.min_survivors}"
         )
-    layout = _layout(part)
-    integers = layout.to_integers(layout.unpack(totals))
-    check_reach(round_, integers)
     names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
-    return RoundResult(names, integers, receipt or None, opening or None)
+    integers = None
+    if totals or not plan.verified:
+        layout = _layout(part)
+        integers = layout.to_integers(layout.unpack(totals))
+        check_reach(round_, integers)
+    return Announced(names, integers, receipt or None, opening or None)

@@ -1,21 +1,26 @@
 """Tables: what their columns are, how files are read, and constants found by sums."""
 
-from confide.tables.check import TableCheck, check_table
-from confide.tables.columns import (
-    Boolean,
-    Category,
-    Column,
-    Date,
-    Label,
-    Missing,
-    Number,
-    Scale,
-    Target,
-)
-from confide.tables.files import read_table
-from confide.tables.found import rounds_of, summaries
-from confide.tables.schema import Schema
-from confide.tables.words import vocabularies
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.tables.check import TableCheck, check_table
+    from confide.tables.columns import (
+        Boolean,
+        Category,
+        Column,
+        Date,
+        Label,
+        Missing,
+        Number,
+        Scale,
+        Target,
+    )
+    from confide.tables.files import read_table
+    from confide.tables.found import rounds_of, summaries
+    from confide.tables.schema import Schema
+    from confide.tables.words import vocabularies
 
 __all__ = [
     "Boolean",
@@ -35,3 +40,32 @@ __all__ = [
     "summaries",
     "vocabularies",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.tables.check": (
+                "TableCheck",
+                "check_table",
+            ),
+            "confide.tables.columns": (
+                "Boolean",
+                "Category",
+                "Column",
+                "Date",
+                "Label",
+                "Missing",
+                "Number",
+                "Scale",
+                "Target",
+            ),
+            "confide.tables.files": ("read_table",),
+            "confide.tables.found": (
+                "rounds_of",
+                "summaries",
+            ),
+            "confide.tables.schema": ("Schema",),
+            "confide.tables.words": ("vocabularies",),
+        },
+    )

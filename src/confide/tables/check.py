@@ -7,15 +7,17 @@ rows, so they go to the owner's screen and to nobody else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from confide.errors import DataError
 from confide.plan.codec import nearest
 from confide.tables.columns import Category, Missing
 from confide.tables.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ColumnCheck", "TableCheck", "check_table"]
 
@@ -72,6 +74,7 @@ def check_table(table: pd.DataFrame, schema: Schema, *, capacity: int | None = N
         capacity: The most rows that a party counts; None for any number.
 
     Example:
+        >>> import pandas as pd
         >>> from confide.tables import Boolean, Number
         >>> features = {"age": Number(bounds=(0, 120)), "smoker": Boolean()}
         >>> schema = Schema(features=features, label="ill")

@@ -1,11 +1,11 @@
 """Bounds, means, deviations and quantiles that nobody declared, found by two rounds of sums.
 
 In each round a row counts once for each column: in the first in a bin for its magnitude (a power of
-two), in the second in one of equal bins over the range that the first round suggests. So one row
-moves the sum by √k for k columns, and all constants of all columns follow from the counts. Where a
-plan adds noise the counts have it, and the constants with them; coordinates in which nobody counts
-show how large it is, so that noise is not taken for data. A column with declared bounds has its
-second grid from the first round on.
+two), in the second in one of equal bins over the range that the first round suggests. It counts
+once more for itself. So one row moves the sum by √(k + 1) for k columns, and all constants of all
+columns follow from the counts. Where a plan adds noise the counts have it, and the constants with
+them; coordinates in which nobody counts show how large it is, so that noise is not taken for data.
+A column with declared bounds has its second grid from the first round on.
 
 References:
     R. J. Wilson et al., "Differentially Private SQL with Bounded User Contribution", PoPETs 2020,
@@ -35,7 +35,7 @@ from confide.tables.grid import (
     fine_bin,
     noise_level,
 )
-from confide.tables.schema import CONSTANTS, QUANTILES, Schema
+from confide.tables.schema import CONSTANTS, QUANTILES, ROWS, Schema
 from confide.tables.written import SchemaSettings, schema_settings
 
 __all__ = ["rounds_of", "summaries", "summaries_from_settings"]
@@ -63,7 +63,7 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
         capacity: The most rows that a party counts; public, never the number of its rows.
 
     Returns:
-        A computation of two rounds over records. Its state has `CONSTANTS` and `QUANTILES`.
+        A computation of two rounds over records. Its state has `CONSTANTS`, `QUANTILES` and `ROWS`.
 
     Raises:
         PlanError: If the schema declares all its constants.
@@ -72,16 +72,19 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
     if not names:
         raise PlanError("the schema declares all its constants; leave the stage of summaries out")
     counts = Sum(
-        name="counts", shape=(len(names), CELLS), unit_bound=math.sqrt(len(names)), norm=Norm.L2,
-        capacity=capacity, meaning="how many values of each column lie in each of some bins",
+        name="counts", shape=(len(names) * CELLS + 1,), unit_bound=math.sqrt(len(names) + 1),
+        norm=Norm.L2, capacity=capacity,
+        meaning="how many values of each column lie in each of some bins, and how many rows",
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Any]:
         places = _places(schema, data, state[_RANGES])
+        places = np.column_stack([places, np.full(len(places), len(names) * CELLS)])
         return {"counts": Placed(places, np.ones(places.shape))}
 
     def update(state: State, totals: Totals) -> State:
-        counted, ranges = totals["counts"], np.array(state[_RANGES])
+        counted, ranges = totals["counts"][:-1].reshape(-1, CELLS), np.array(state[_RANGES])
+        rows = np.array(max(float(totals["counts"][-1]), 1.0))
         noise = noise_level(counted[:, BINS + 1 :])
         known = ranges[:, 0] < ranges[:, 1]
         if not known.all():
@@ -92,7 +95,7 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
         constants = [_moments(c, *r) for c, r in zip(clean, ranges, strict=True)]
         quantiles = np.array([_quantiles(c, *r) for c, r in zip(clean, ranges, strict=True)])
         found = np.column_stack([_bounds(schema, ranges, quantiles), constants])
-        return {**state, CONSTANTS: found, QUANTILES: quantiles}
+        return {**state, CONSTANTS: found, QUANTILES: quantiles, ROWS: rows}
 
     return Computation(
         task=Task.of("table-summaries", table=schema_settings(schema), capacity=capacity),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,11 @@ from confide.tables.columns import (
     Target,
     of_names,
 )
-from confide.tables.values import Cells, booleans, codes, dates, numbers, words
 
-__all__ = ["Cells", "Schema", "word_code"]
+if TYPE_CHECKING:
+    from confide.tables.values import Cells
+
+__all__ = ["Schema", "word_code"]
 
 Reals = NDArray[np.float64]
 Numeric = Mapping[str, NDArray[Any]]
@@ -136,16 +138,14 @@ class Schema:
         given = dict(read)
         if label:
             given[self.label] = self._complete(cells, self.label)
-        lengths = {len(column) for column in given.values()}
-        if len(lengths) > 1:
-            raise DataError(
-                "columns of different lengths: "
-                + ", ".join(f"{name} {len(column):,}" for name, column in given.items())
-            )
+        same_length(given)
         values = np.column_stack(list(read.values()))
         missing = np.isnan(values)
         found = {"values": np.where(missing, 0.0, values), "missing": missing}
         return found | ({"targets": given[self.label]} if label else {})
+
+    rows = read
+    """The same, under the name that tables of public constants have for it too."""
 
     def inputs(self, rows: Numeric, state: Numeric) -> Reals:
         """Numbers to a model's inputs, shape `(rows, len(names))`.
@@ -227,12 +227,16 @@ class Schema:
         if name == self.label:
             return self._label_cells(cells)
         column = self.features[name]
+        from confide.tables.values import booleans, dates, numbers  # They need pandas.
+
         if isinstance(column, Category):
             return _codes(cells, name, column)
         read = {Number: numbers, Date: dates, Boolean: booleans}[type(column)]
         return read(cells, name)
 
     def _label_cells(self, cells: Cells) -> Reals:
+        from confide.tables.values import codes, numbers
+
         if isinstance(self.target, Target):
             return numbers(cells, self.label)
         found = codes(cells, self.label, self.target.classes)
@@ -246,9 +250,9 @@ class Schema:
 
     def _complete(self, cells: Any, name: str) -> Reals:
         """A column's numbers, if none is missing that the schema refuses to miss."""
-        found = self.cells_of(name, _present(cells, name))
+        found = self.cells_of(name, present(cells, name))
         if name == self.label or self.features[name].missing is Missing.REFUSE:
-            _check_present(found, name)
+            check_present(found, name)
         return found
 
     def _input(self, name: str, rows: Numeric, state: Numeric) -> Reals:
@@ -310,6 +314,10 @@ QUANTILES: Final = "schema quantiles"
 """In a state: equally spaced quantiles of each found number, shape `(k, levels)`."""
 
 
+ROWS: Final = "schema rows"
+"""In a state: how many rows all parties have together, as found with the constants."""
+
+
 def vocabulary_name(column: str) -> str:
     """Where a state has the values found for a column: UTF-8 bytes, shape `(most, 64)`."""
     return f"schema values of {column}"
@@ -355,6 +363,8 @@ def _one_hot(
 
 def _codes(cells: Cells, name: str, column: Category) -> Reals:
     """A category's cells as places in its vocabulary, or as codes of words where it is found."""
+    from confide.tables.values import codes, words
+
     if column.values is not None:
         return codes(cells, name, column.values)
     texts, missing = words(cells, name)
@@ -365,14 +375,40 @@ def _log1p(values: Reals) -> Reals:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
 
 
-def _present(cells: Mapping[str, Cells], name: str) -> Cells:
+def complete(columns: Mapping[str, Reals]) -> dict[str, Reals]:
+    """Columns of numbers, if all have one length and no value is missing.
+
+    Raises:
+        DataError: Naming the column.
+    """
+    same_length(columns)
+    for name, values in columns.items():
+        check_present(values, name)
+    return dict(columns)
+
+
+def same_length(columns: Mapping[str, Reals]) -> None:
+    """Refuses columns of different lengths."""
+    if len({len(column) for column in columns.values()}) > 1:
+        raise DataError(
+            "columns of different lengths: "
+            + ", ".join(f"{name} {len(column):,}" for name, column in columns.items())
+        )
+
+
+def present(cells: Mapping[str, Cells], name: str) -> Cells:
+    """A column's cells.
+
+    Raises:
+        DataError: If there is no such column.
+    """
     names = [str(column) for column in cells]
     if name not in names:
         raise DataError(f"no column {name!r}; {nearest(name, names)}")
     return cells[name]
 
 
-def _check_present(values: Reals, name: str) -> None:
+def check_present(values: Reals, name: str) -> None:
     absent = np.isnan(values)
     if absent.any():
         raise DataError(

@@ -15,18 +15,12 @@ if TYPE_CHECKING:
     from confide.tee.claims import Claims
     from confide.tee.collateral import Collateral
     from confide.tee.evidence import Evidence
+    from confide.tee.inspection import inspect, warnings
     from confide.tee.policy import Policy
     from confide.tee.policyfile import read_policy
     from confide.tee.release import Reference, Release, SignedRelease
     from confide.tee.roots import Roots
-    from confide.tee.verification import (
-        AttestedPeer,
-        Expected,
-        inspect,
-        verify,
-        verify_peer,
-        warnings,
-    )
+    from confide.tee.verification import AttestedPeer, Expected, verify, verify_peer
 
 __all__ = [
     "Assurance",
@@ -62,17 +56,11 @@ if not TYPE_CHECKING:
             "confide.tee.claims": ("Claims",),
             "confide.tee.collateral": ("Collateral",),
             "confide.tee.evidence": ("Evidence",),
+            "confide.tee.inspection": ("inspect", "warnings"),
             "confide.tee.policy": ("Policy",),
             "confide.tee.policyfile": ("read_policy",),
             "confide.tee.release": ("Reference", "Release", "SignedRelease"),
             "confide.tee.roots": ("Roots",),
-            "confide.tee.verification": (
-                "AttestedPeer",
-                "Expected",
-                "inspect",
-                "verify",
-                "verify_peer",
-                "warnings",
-            ),
+            "confide.tee.verification": ("AttestedPeer", "Expected", "verify", "verify_peer"),
         },
     )

@@ -80,6 +80,8 @@ class Attestation:
         assurance: Whether hardware stands behind it.
         measurements: What runs, by the vendor's names: see `REQUIRED_MEASUREMENTS`, and what else
             the evidence states (signer, product, host data).
+        numbers: Versions and fields of bits that the evidence states: see
+            `confide.tee.requirements.FIELDS`.
         binding: What the workload put in.
         node: Identifier of the machine, or None if the evidence hides it.
         tcb: How new its firmware is.
@@ -91,6 +93,7 @@ class Attestation:
     platform: Platform
     assurance: Assurance
     measurements: Mapping[str, bytes]
+    numbers: Mapping[str, int]
     binding: Binding
     node: str | None
     tcb: Tcb

@@ -28,7 +28,7 @@ __all__ = [
     "check_chain",
     "check_dates",
     "check_list_dates",
-    "heed",
+    "check_revocation",
     "is_issued_by",
     "is_list_of",
     "load_certificate",
@@ -156,8 +156,10 @@ def check_dates(certificates: Iterable[Certificate], at: datetime) -> None:
             )
 
 
-def heed(revoked: RevocationList, issuer: Certificate, chain: Iterable[Certificate]) -> bool:
-    """Heeds what a revocation list says of a chain, if the issuer signed it.
+def check_revocation(
+    revoked: RevocationList, issuer: Certificate, chain: Iterable[Certificate]
+) -> bool:
+    """Checks a chain against a revocation list, if the issuer signed the list.
 
     Returns:
         Whether the issuer signed it; nothing is believed of any other.

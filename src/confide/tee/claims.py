@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 from confide import canonical
 from confide.errors import AttestationError, ProtocolError, Step
 
-__all__ = ["MAX_CLAIMS_BYTES", "NONCE_BYTES", "Claims"]
+__all__ = ["LONGEST_LIFETIME", "MAX_CLAIMS_BYTES", "NONCE_BYTES", "Claims"]
 
 MAX_CLAIMS_BYTES: Final = 4096
 NONCE_BYTES: Final = 32
+LONGEST_LIFETIME: Final = timedelta(hours=24)
+"""How far ahead claims may end: a workload whose clock is wrong would claim for years."""
 _HASH_BYTES: Final = 32
 _MAX_TEXT: Final = 200
 _DOMAIN: Final = b"confide attested claims 1\0"

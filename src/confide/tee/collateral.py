@@ -26,6 +26,7 @@ __all__ = ["MAX_COLLATERAL_BYTES", "Collateral", "IntelCollateral"]
 
 MAX_COLLATERAL_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 256
+_SHOWN: Final = 3
 _BEGIN: Final = b"-----BEGIN "
 
 _INTEL_KEYS: Final = frozenset(
@@ -112,11 +113,18 @@ class Collateral:
         certificates: Of chips and their issuers, in any order.
         revocation_lists: Signed by these issuers.
         intel: Intel's documents, for any number of platforms.
+        skipped: Files in folders that are not collateral, with the reason, in words.
     """
 
     certificates: tuple[Certificate, ...] = ()
     revocation_lists: tuple[RevocationList, ...] = ()
     intel: tuple[IntelCollateral, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> str:
+        """The end of a message about what is missing: what was skipped; empty if nothing was."""
+        return f" (skipped: {'; '.join(self.skipped[:_SHOWN])})" if self.skipped else ""
 
     @classmethod
     def of(cls, items: Iterable[bytes]) -> Self:
@@ -132,19 +140,29 @@ class Collateral:
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Self:
-        """Reads files, and all files in folders.
+        """Reads files, and all files in folders; what is not collateral in a folder is skipped.
 
         Raises:
-            AttestationError: Naming the file that cannot be read; or if there are too many.
+            AttestationError: If a file that is named itself is not collateral, or a folder cannot
+                be read; or if there are too many files.
         """
-        files: list[Path] = []
+        named: list[tuple[Path, bool]] = []
         for path in paths:
-            files += _files(path)
-        if len(files) > _MAX_FILES:
+            named += [(file, path.is_dir()) for file in _files(path)]
+        if len(named) > _MAX_FILES:
             raise AttestationError(
-                Step.PARSE, f"{len(files)} files of collateral; at most {_MAX_FILES} are read"
+                Step.PARSE, f"{len(named)} files of collateral; at most {_MAX_FILES} are read"
             )
-        return cls._joined(cls._of_file(file) for file in files)
+        return cls._joined(
+            cls._of_stray(file) if in_folder else cls._of_file(file) for file, in_folder in named
+        )
+
+    @classmethod
+    def _of_stray(cls, path: Path) -> Self:
+        try:
+            return cls._of_file(path)
+        except AttestationError as error:
+            return cls(skipped=(str(error),))
 
     @classmethod
     def _of_file(cls, path: Path) -> Self:
@@ -172,6 +190,7 @@ class Collateral:
             tuple(c for part in every for c in part.certificates),
             tuple(r for part in every for r in part.revocation_lists),
             tuple(i for part in every for i in part.intel),
+            tuple(s for part in every for s in part.skipped),
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from confide.errors import AttestationError, Step
-from confide.tee import statements
+from confide.tee import certificates, intel
 from confide.tee.attestation import Assurance, Attestation, Binding, Tcb
 from confide.tee.certificates import Certificate, name_of
 from confide.tee.collateral import IntelCollateral
@@ -33,6 +33,9 @@ _NOT_SEALED: Final = (
     "MR service TD",
 )
 """Words of the library's refusals of quotes that are genuine, of workloads open to others."""
+
+_TCB: Final = ("No matching TCB level", "TCB status is invalid", "TDX module TCB level check")
+"""Words of its refusals of genuine quotes by what Intel says of the platform's TCB."""
 
 _OURS: Final = {
     "mrenclave": "mr_enclave",
@@ -69,21 +72,22 @@ def authenticate(
             them for thirty days, in which a revocation could be hidden by giving an older one.
 
     Raises:
-        AttestationError: At the steps `root`, `freshness` and `debug`. What is open to debugging
-            ends here, so nothing is said of its TCB status.
+        AttestationError: At the steps `root`, `freshness`, `tcb` (a platform for which Intel
+            states no TCB level, or which it revoked) and `debug`. What is open to debugging ends
+            here, so nothing is said of its TCB status.
     """
     root, assurance = _root_of(quote, roots)
-    document = statements.document_for(quote, collateral, root)
-    statements.check_chains(quote, document, root)
-    statements.check_not_revoked(quote, collateral)
+    document = intel.document_for(quote, collateral, root)
+    intel.check_chains(quote, document, root)
+    intel.check_not_revoked(quote, collateral)
     try:
         claims = _verified(evidence, document, root, at)
     except AttestationError as error:
-        if error.step is Step.DEBUG:  # which the library looks at last: all else is verified
-            statements.check_age(document, at, max_age)
+        if error.step in (Step.DEBUG, Step.TCB):  # which the library looks at last
+            intel.check_age(document, at, max_age)
         raise
     _check_parsers_agree(quote, claims)
-    statements.check_age(document, at, max_age)
+    intel.check_age(document, at, max_age)
     pck = claims["platform"]["pck"]
     node = pck["platform_instance_id"] or pck["ppid"]
     tcb = claims["tcb"]
@@ -91,6 +95,7 @@ def authenticate(
         platform=quote.platform,
         assurance=assurance,
         measurements=quote.measurements,
+        numbers=quote.numbers,
         binding=Binding(quote.report_data),
         node=bytes(node).hex() if node else None,
         tcb=Tcb(
@@ -126,28 +131,50 @@ def _verified(
         return _claims(evidence, document, root, at)
     except ValueError as error:
         raise AttestationError(
-            _step_of(error, evidence, document, root),
+            _step_of(error, evidence, document, root, at),
             f"the quote does not verify at {at:%Y-%m-%d %H:%M} UTC: {_reason(error)}",
         ) from error
 
 
 def _step_of(
-    error: ValueError, evidence: bytes, document: IntelCollateral, root: Certificate
+    error: ValueError,
+    evidence: bytes,
+    document: IntelCollateral,
+    root: Certificate,
+    at: datetime,
 ) -> Step:
-    if _is_not_sealed(error):
-        return Step.DEBUG
+    if (step := _step_in_words(error)) is not None:
+        return step
+    chain = parse(evidence).chain
+    # A key that is certified for another time: its chain holds, and its dates do not.
+    if _is_certified(chain, root) and not _is_dated(chain, at):
+        return Step.FRESHNESS
     # The same evidence when the statements were made: if it holds, only time has passed.
     try:
-        chain = parse(evidence).chain
         began = max(certificate.not_valid_before_utc for certificate in chain)
-        _claims(evidence, document, root, max(began, statements.issued(document)))
+        _claims(evidence, document, root, max(began, intel.issued(document)))
     except ValueError as then:
-        return Step.FRESHNESS if _is_not_sealed(then) else Step.ROOT
+        return Step.ROOT if _step_in_words(then) is None else Step.FRESHNESS
     return Step.FRESHNESS
 
 
-def _is_not_sealed(error: ValueError) -> bool:
-    return any(words in str(error) for words in _NOT_SEALED)
+def _step_in_words(error: ValueError) -> Step | None:
+    """The step that the library's words tell; None of signatures, chains and dates."""
+    if any(words in str(error) for words in _NOT_SEALED):
+        return Step.DEBUG
+    return Step.TCB if any(words in str(error) for words in _TCB) else None
+
+
+def _is_certified(chain: Sequence[Certificate], root: Certificate) -> bool:
+    try:
+        certificates.check_chain(chain[:-1], root)
+    except AttestationError:
+        return False
+    return True
+
+
+def _is_dated(chain: Sequence[Certificate], at: datetime) -> bool:
+    return all(c.not_valid_before_utc <= at <= c.not_valid_after_utc for c in chain)
 
 
 def _reason(error: ValueError) -> str:

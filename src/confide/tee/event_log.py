@@ -3,7 +3,9 @@
 A run-time register holds SHA-384(register ‖ digest), extended event by event (Intel, *TDX Module
 Base Architecture*, §13.2.3), so a log that replays to the registers in a verified quote is the
 whole truth in its order. A digest binds an event's name and contents only where it is known how it
-was made: for the events of applications, SHA-384(type ‖ ':' ‖ name ‖ ':' ‖ contents), as in dstack.
+was made: for the events of applications, SHA-384(type ‖ ':' ‖ name ‖ ':' ‖ contents), as in dstack;
+in its second version SHA-384 of canonical JSON (RFC 8785) of the three. Newer logs of dstack leave
+the digests of these events out, and whoever reads them computes them.
 """
 
 from __future__ import annotations
@@ -27,27 +29,43 @@ _DIGEST_BYTES: Final = 48
 _MAX_BYTES: Final = 1 << 20
 _MAX_EVENTS: Final = 4096
 _KEYS: Final = {"imr": int, "event_type": int, "digest": str, "event": str, "event_payload": str}
+_OPTIONAL_KEYS: Final = {"version": int, "preimage": str}
+_VERSIONS: Final = (1, 2)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One entry: the register it extended, and what it says of itself."""
+    """One entry: the register it extended, and what it says of itself.
+
+    Attributes:
+        version: How the digest of an application's event is made.
+    """
 
     register: int
     kind: int
     digest: bytes
     name: str
     contents: bytes
+    version: int = 1
 
 
-def application_digest(kind: int, name: str, contents: bytes) -> bytes:
+def application_digest(kind: int, name: str, contents: bytes, version: int = 1) -> bytes:
     """What an application's event extends its register with, 48 bytes."""
-    parts = (kind.to_bytes(4, "little"), name.encode(), contents)
-    return hashlib.sha384(b":".join(parts)).digest()
+    if version == 1:
+        parts = (kind.to_bytes(4, "little"), name.encode(), contents)
+        return hashlib.sha384(b":".join(parts)).digest()
+    # RFC 8785: keys in order, no spaces, and characters written out unless JSON must escape them,
+    # which is how Python writes texts and whole numbers too.
+    stated = {"name": name, "payload": contents.hex(), "type": kind}
+    text = json.dumps(stated, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha384(text.encode()).digest()
 
 
 def parse(data: bytes) -> list[Event]:
     """Reads a log: a JSON list of maps with imr, event_type, digest, event and event_payload.
+
+    Of an application's event the digest may be empty: then it is computed from the others. It may
+    have a `version`, 1 or 2, and a `preimage`, which is not read: it repeats the others.
 
     Raises:
         AttestationError: If it is anything else, at the step `parse`.
@@ -92,17 +110,22 @@ def replay(events: list[Event], registers: Mapping[str, bytes]) -> dict[str, byt
 
 
 def _binds_contents(event: Event) -> bool:
-    if event.kind != APPLICATION_EVENT or ":" in event.name:
+    if event.kind != APPLICATION_EVENT or (":" in event.name and event.version == 1):
         return False
-    return event.digest == application_digest(event.kind, event.name, event.contents)
+    made = application_digest(event.kind, event.name, event.contents, event.version)
+    return event.digest == made
 
 
 def _event(entry: Any) -> Event:
-    if not isinstance(entry, dict) or entry.keys() != _KEYS.keys():
-        raise _error(f"has an entry that is no map of {', '.join(_KEYS)}")
-    for key, kind in _KEYS.items():
-        if type(entry[key]) is not kind:
+    every = {**_KEYS, **_OPTIONAL_KEYS}
+    if not isinstance(entry, dict) or not _KEYS.keys() <= entry.keys() <= every.keys():
+        raise _error(f"has an entry that is not a map of {', '.join(_KEYS)}")
+    for key, value in entry.items():
+        if type(value) is not every[key]:
             raise _error(f"has an entry whose {key} is of another type")
+    version = entry.get("version", 1)
+    if version not in _VERSIONS:
+        raise _error(f"has an entry of version {version}; 1 and 2 are read")
     try:
         digest, contents = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["event_payload"])
     except ValueError as error:
@@ -110,9 +133,11 @@ def _event(entry: Any) -> Event:
     if not canonical.has_encoding(entry["event"]):
         raise _error("has an entry whose name is no text")
     register, kind = entry["imr"], entry["event_type"]
+    if not digest and kind == APPLICATION_EVENT:
+        digest = application_digest(kind, entry["event"], contents, version)
     if not 0 <= register < _REGISTERS or not 0 <= kind < 1 << 32 or len(digest) != _DIGEST_BYTES:
         raise _error("has an entry of no register, no kind or a digest that is not SHA-384")
-    return Event(register, kind, digest, entry["event"], contents)
+    return Event(register, kind, digest, entry["event"], contents, version)
 
 
 def _error(problem: str) -> AttestationError:

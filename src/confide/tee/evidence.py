@@ -48,6 +48,7 @@ class Evidence:
             others.certificates + own.certificates,
             others.revocation_lists + own.revocation_lists,
             others.intel + own.intel,
+            others.skipped,
         )
 
     def to_bytes(self) -> bytes:

@@ -77,6 +77,11 @@ class NitroDocument:
     binding: Binding
 
     @property
+    def node(self) -> str:
+        """The identifier of the machine that the enclave runs on."""
+        return self.module.partition("-enc")[0]
+
+    @property
     def zeros(self) -> list[str]:
         """The measurements of code that are zero, or missing."""
         return [name for name in _CODE_PCRS if not any(self.pcrs.get(name, b""))]
@@ -163,8 +168,9 @@ def authenticate(
         platform=Platform.NITRO,
         assurance=assurance,
         measurements=document.pcrs,
+        numbers={},
         binding=document.binding,
-        node=document.module.partition("-enc")[0],
+        node=document.node,
         tcb=Tcb(),
         debug=f"{zeros} are zero, as in debug mode" if zeros else "",
         migratable=False,

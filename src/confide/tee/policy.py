@@ -13,6 +13,7 @@ from confide import canonical
 from confide.errors import PlanError
 from confide.tee.attestation import Platform
 from confide.tee.release import Reference
+from confide.tee.requirements import Requirement
 from confide.tee.roots import COMPONENTS, PRODUCTS, Roots
 
 __all__ = ["INTEL_STATUSES", "Policy"]
@@ -47,10 +48,15 @@ class Policy:
         advisories: Names of Intel's advisories that are accepted.
         minimum_evaluation: The least number of Intel's evaluation of TCB levels.
         minimum_levels: AMD's least security patch levels, by product, and in it of each component.
+        requirements: Least versions, and bits that must be set or clear, of numbers that evidence
+            states: the guest policy of SEV-SNP, attributes of TDX and SGX, and more.
         max_collateral_age: How old Intel's signed statements may be, and its list of platforms'
             revoked keys.
         max_evidence_age: How old a Nitro document may be; the others carry no time.
         revocation_lists: Whether AMD's chains need a revocation list.
+        allow_paravisor: Whether reports of Azure's paravisor are accepted, whose measurement
+            identifies no code of the virtual machine behind it: for whoever verifies that by other
+            means.
         allow_simulated: Whether evidence of a simulator is accepted, which protects nothing.
         roots: The roots of simulators; empty unless they are allowed.
 
@@ -64,9 +70,11 @@ class Policy:
     advisories: frozenset[str] = frozenset()
     minimum_evaluation: int = 0
     minimum_levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    requirements: tuple[Requirement, ...] = ()
     max_collateral_age: timedelta = timedelta(days=7)
     max_evidence_age: timedelta = timedelta(minutes=5)
     revocation_lists: bool = True
+    allow_paravisor: bool = False
     allow_simulated: bool = False
     roots: Roots = field(default_factory=Roots)
 
@@ -95,6 +103,18 @@ class Policy:
                 "root named; the policy has one of them"
             )
         self._check_levels()
+        self._check_requirements()
+
+    def _check_requirements(self) -> None:
+        named = [(r.platform, r.name) for r in self.requirements]
+        for platform, name in named:
+            if named.count((platform, name)) > 1:
+                raise PlanError(f"{platform.value}.{name} is asked for twice; ask for it once")
+            if platform not in self.platforms:
+                raise PlanError(
+                    f"the policy asks something of {platform.value}.{name}, and accepts no "
+                    f"{platform.value}: leave it out, or name measurements of {platform.value}"
+                )
 
     def _check_levels(self) -> None:
         if unknown := self.minimum_levels.keys() - set(PRODUCTS):
@@ -122,7 +142,7 @@ class Policy:
         """
         return canonical.sha256(
             {
-                "format": "confide policy 1",
+                "format": "confide policy 2",
                 "references": sorted(
                     canonical.encode([r.platform.value, dict(r.measurements), r.workload])
                     for r in self.references
@@ -132,9 +152,14 @@ class Policy:
                 "advisories": sorted(self.advisories),
                 "minimum_evaluation": self.minimum_evaluation,
                 "minimum_levels": {name: dict(m) for name, m in self.minimum_levels.items()},
+                "requirements": sorted(
+                    canonical.encode([r.platform.value, r.name, r.least, *_masks(r)])
+                    for r in self.requirements
+                ),
                 "max_collateral_age": self.max_collateral_age // _MICROSECOND,
                 "max_evidence_age": self.max_evidence_age // _MICROSECOND,
                 "revocation_lists": self.revocation_lists,
+                "paravisor": self.allow_paravisor,
                 "simulated": {
                     platform.value: root.fingerprint(SHA256())
                     for platform, root in self.roots.simulated.items()
@@ -147,3 +172,8 @@ class Policy:
         """The platforms whose verifiers are used, in a fixed order."""
         named = {reference.platform for reference in self.references}
         return tuple(platform for platform in Platform if platform in named)
+
+
+def _masks(requirement: Requirement) -> tuple[str, str]:
+    """In hexadecimal: they may have more bits than a number of CBOR."""
+    return f"{requirement.set:x}", f"{requirement.clear:x}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +16,10 @@ from confide.tee.attestation import Platform
 from confide.tee.certificates import Certificate, load_certificate, pem_blocks
 from confide.tee.policy import Policy
 from confide.tee.release import Reference, SignedRelease
+from confide.tee.requirements import FIELDS, VERSIONS, Requirement, mask_of, version_number
 from confide.tee.roots import Roots
 
-__all__ = ["read_policy"]
+__all__ = ["read_certificate", "read_policy"]
 
 _MAX_BYTES: Final = 1 << 20
 _KEY_BYTES: Final = 32
@@ -36,14 +38,26 @@ class _Tcb(Literal):
     snp: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
+class _Bits(Literal):
+    set: list[str | int] = Field(default_factory=list)
+    clear: list[str | int] = Field(default_factory=list)
+
+
+_Asked = dict[str, int | str | _Bits]
+
+
 class _Policy(Literal):
     nodes: list[str] | str
     releases: _Releases | None = None
     measurements: dict[str, dict[str, str]] = Field(default_factory=dict)
     tcb: _Tcb = Field(default_factory=_Tcb)
+    sgx: _Asked = Field(default_factory=dict)
+    tdx: _Asked = Field(default_factory=dict)
+    snp: _Asked = Field(default_factory=dict)
     max_collateral_age_days: float = Field(default=7, gt=0, le=3650)
     max_evidence_age_minutes: float = Field(default=5, gt=0, le=60 * 24)
     revocation_lists: bool = True
+    allow_paravisor: bool = False
     allow_simulated: bool = False
     simulated_roots: dict[str, str] = Field(default_factory=dict)
 
@@ -67,9 +81,11 @@ def read_policy(path: Path) -> Policy:
         advisories=frozenset(given.tcb.advisories),
         minimum_evaluation=given.tcb.minimum_evaluation,
         minimum_levels=given.tcb.snp,
+        requirements=tuple(_requirements(given)),
         max_collateral_age=timedelta(days=given.max_collateral_age_days),
         max_evidence_age=timedelta(minutes=given.max_evidence_age_minutes),
         revocation_lists=given.revocation_lists,
+        allow_paravisor=given.allow_paravisor,
         allow_simulated=given.allow_simulated,
         roots=_roots(given.simulated_roots, path),
     )
@@ -112,11 +128,29 @@ def _pinned(measurements: dict[str, dict[str, str]], path: Path) -> list[Referen
         raise PlanError(str(error)) from error
 
 
+def _requirements(given: _Policy) -> Iterator[Requirement]:
+    asked = {Platform.SGX: given.sgx, Platform.TDX: given.tdx, Platform.SNP: given.snp}
+    for platform, fields in asked.items():
+        for name, value in fields.items():
+            where = f"{platform.value}.{name}"
+            if isinstance(value, _Bits):
+                known = FIELDS[platform].get(name)
+                bits = known.bits if known else {}
+                masks = (mask_of(part, bits, where) for part in (value.set, value.clear))
+                yield Requirement(platform, name, None, *masks)
+            elif name in VERSIONS:
+                yield Requirement(platform, name, version_number(str(value), where))
+            elif isinstance(value, str):
+                raise PlanError(f"{where} is {value[:20]!r}; it is a number")
+            else:
+                yield Requirement(platform, name, value)
+
+
 def _roots(named: dict[str, str], path: Path) -> Roots:
     try:
         return Roots(
             {
-                _platform(name, path): _certificate(path.parent / file)
+                _platform(name, path): read_certificate(path.parent / file)
                 for name, file in named.items()
             }
         )
@@ -150,7 +184,13 @@ def _hex(text: str, size: int | None, where: str) -> bytes:
     return value
 
 
-def _certificate(path: Path) -> Certificate:
+def read_certificate(path: Path) -> Certificate:
+    """Reads a file of one certificate.
+
+    Raises:
+        PlanError: If it cannot be read, or holds something else.
+        AttestationError: If the certificate is not valid X.509.
+    """
     data = _read(path)
     blocks: list[Any] = list(pem_blocks(data)) or [("CERTIFICATE", data)]
     if len(blocks) != 1 or blocks[0][0] != "CERTIFICATE":

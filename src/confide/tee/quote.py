@@ -39,6 +39,7 @@ class Quote:
         measurements: The vendor's fields that say what runs.
         report_data: What the workload put in, 64 bytes.
         attributes: Of the enclave or the domain, as Intel defines them.
+        numbers: What a policy may ask least values or bits of.
         chain: Certificates of the platform's key, from the leaf to the root.
     """
 
@@ -46,6 +47,7 @@ class Quote:
     measurements: Mapping[str, bytes]
     report_data: bytes
     attributes: int
+    numbers: Mapping[str, int]
     chain: tuple[Certificate, ...]
 
     @property
@@ -76,12 +78,13 @@ def parse(evidence: bytes) -> Quote:
     platform, size = _body(reader, version, tee_type)
     body = Reader(reader.take(size), "the quote's body")
     found = _sgx(body) if platform is Platform.SGX else _tdx(body)
-    measurements, report_data, attributes = found
+    measurements, numbers, report_data, attributes = found
     signature = Reader(reader.take(reader.number(4)), "the quote's signature")
     # Linux hands out quotes of domains in a buffer of fixed size, filled up with zeros.
     reader.end(padded=platform is Platform.TDX)
     chain = _signature(signature, nested=version > 3)
-    return Quote(platform, measurements, report_data, attributes, chain)
+    numbers = {**numbers, "attributes": attributes}
+    return Quote(platform, measurements, report_data, attributes, numbers, chain)
 
 
 def _body(reader: Reader, version: int, tee_type: int) -> tuple[Platform, int]:
@@ -100,7 +103,11 @@ def _body(reader: Reader, version: int, tee_type: int) -> tuple[Platform, int]:
     )
 
 
-def _sgx(body: Reader) -> tuple[dict[str, bytes], bytes, int]:
+_Found = tuple[dict[str, bytes], dict[str, int], bytes, int]
+"""Measurements, numbers, report data and attributes."""
+
+
+def _sgx(body: Reader) -> _Found:
     """The report of an enclave, 384 bytes."""
     body.take(16 + 4 + 28)  # CPUSVN, MISCSELECT and reserved bytes
     attributes = body.number(16)
@@ -118,12 +125,14 @@ def _sgx(body: Reader) -> tuple[dict[str, bytes], bytes, int]:
         "isv_prod_id": product[::-1],
         "isv_svn": version[::-1],
     }
-    return measurements, report_data, attributes
+    return measurements, {"isv_svn": int.from_bytes(version, "little")}, report_data, attributes
 
 
-def _tdx(body: Reader) -> tuple[dict[str, bytes], bytes, int]:
+def _tdx(body: Reader) -> _Found:
     """The report of a trust domain, 584 bytes, or 648 with what version 1.5 adds."""
-    body.take(16)  # TEE_TCB_SVN, which the TCB levels speak for
+    # TEE_TCB_SVN: the module's minor version and its major one, the rest for the TCB levels.
+    minor, major = body.number(1), body.number(1)
+    body.take(14)
     measurements = {"mrseam": body.take(48), "mrsignerseam": body.take(48)}
     body.take(8)
     attributes = body.number(8)
@@ -137,7 +146,11 @@ def _tdx(body: Reader) -> tuple[dict[str, bytes], bytes, int]:
         body.take(16)
         measurements["mrservicetd"] = body.take(48)
     body.end()
-    return measurements, report_data, attributes
+    numbers = {
+        "module_svn": major << 8 | minor,
+        "xfam": int.from_bytes(measurements["xfam"], "big"),
+    }
+    return measurements, numbers, report_data, attributes
 
 
 def _signature(data: Reader, *, nested: bool) -> tuple[Certificate, ...]:

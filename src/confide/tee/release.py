@@ -34,7 +34,7 @@ class Reference:
         name: What they are of, for messages.
 
     Raises:
-        AttestationError: If one that identifies the code is missing.
+        AttestationError: If one that identifies the code is missing or zero.
     """
 
     platform: Platform
@@ -48,6 +48,13 @@ class Reference:
                 Step.MEASUREMENT,
                 f"{self.name} lacks {', '.join(sorted(missing))} for {self.platform.value}: "
                 "without it any code would do",
+            )
+        required = sorted(REQUIRED_MEASUREMENTS[self.platform])
+        if zeros := [name for name in required if not any(self.measurements[name])]:
+            raise AttestationError(
+                Step.MEASUREMENT,
+                f"{self.name} has {', '.join(zeros)} = 0 for {self.platform.value}: nothing was "
+                "measured into a register of zeros, so it identifies no code",
             )
 
     def differs(self, measured: Mapping[str, bytes]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The side that asks: one policy, what is at hand of the vendors, and a clock."""
+"""The relying party (RFC 9334): one policy, the collateral at hand, and a clock."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """State that outlives an enclave, and cannot be set back.
 
 Sealed state is encrypted under a secret that only the same enclave gets again: derived by the
-processor for its measurement or its signer, or given by a key service to who shows evidence. The
-host keeps the file and may give back an older one; so each state carries the value of a monotonic
-counter, and opens only if the counter still has it (Matetic et al. 2017, ROTE; Strackx and Piessens
-2016, Ariadne). Gramine's encrypted files have no such protection (gramineproject/gramine#1835).
+processor for its measurement or its signer. The host keeps the file and may give back an older one;
+so each state carries the value of a monotonic counter, and opens only if the counter still has it
+(Matetic et al. 2017, ROTE; Strackx and Piessens 2016, Ariadne). Gramine's encrypted files have no
+such protection (gramineproject/gramine#1835).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Sealer:
     """Encrypts state under a secret of the enclave's.
 
     Args:
-        secret: At least 16 bytes, from the processor or a key service.
+        secret: At least 16 bytes, from the processor.
         bound_to: What the secret is bound to, in a word; another word gives another key.
         random: Where nonces come from.
 

@@ -25,7 +25,7 @@ from confide.tee.attestation import Assurance, Attestation, Binding, Platform, T
 from confide.tee.certificates import Certificate, RevocationList, name_of
 from confide.tee.reader import Reader
 
-__all__ = ["LEVELS", "REPORT_BYTES", "SnpReport", "authenticate", "parse"]
+__all__ = ["LEVELS", "REPORT_BYTES", "SnpReport", "authenticate", "leaf_of", "parse"]
 
 REPORT_BYTES: Final = 1184
 _SIGNED_BYTES: Final = 0x2A0
@@ -35,6 +35,31 @@ _ECDSA_P384_SHA384: Final = 1
 _PRIVILEGE_LEVELS: Final = range(4)
 _SIGNERS: Final = {0: "VCEK", 1: "VLEK"}
 _ONE_BIT, _MIGRATION_BIT, _DEBUG_BIT, _POLICY_BITS = 17, 18, 19, 26
+_ABI_MASK: Final = 0xFFFF
+_FIRST_WITH_MODEL: Final = 3
+
+_MODELS: Final = {
+    (0x19, 0x0): "Milan",
+    (0x19, 0x1): "Genoa",
+    (0x19, 0xA): "Genoa",
+    (0x1A, 0x0): "Turin",
+    (0x1A, 0x1): "Turin",
+}
+"""By family and upper half of the model, whose chip it is (AMD, 57230, §3.1)."""
+
+_PARAVISOR_KEYS: Final = {
+    bytes.fromhex(
+        "0356215882a825279a85b300b0b742931d113bf7e32dde2e50ffde7ec743ca49"
+        "1ecdd7f336dc28a6e0b2bb57af7a44a3"
+    ),
+    bytes.fromhex(
+        "942fd93ebde6ea7a96efadeafc60f1c6b3d10e703b1dafd7555b92f7f3d32d0e"
+        "006767648cba5b102af3d65756af4177"
+    ),
+}
+"""ID_KEY_DIGEST of the keys that Microsoft signs Azure's paravisor with."""
+
+_PARAVISOR_IMAGE: Final = b"\2" + bytes(15)
 
 LEVELS: Final = {
     "Milan": {"bootloader": 0, "tee": 1, "snp": 6, "microcode": 7},
@@ -72,6 +97,7 @@ class SnpReport:
         report_data: What the guest put in, 64 bytes.
         chip: CHIP_ID, 64 bytes; zero if the host hides it.
         tcbs: The TCB_VERSIONs: reported, current, committed and at launch, 8 bytes each.
+        processor: The processor's family and model; None in reports of version 2.
     """
 
     signed: bytes
@@ -83,6 +109,36 @@ class SnpReport:
     report_data: bytes
     chip: bytes
     tcbs: tuple[bytes, bytes, bytes, bytes]
+    processor: tuple[int, int] | None
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """What a policy may ask least values or bits of."""
+        return {
+            "guest_svn": int.from_bytes(self.fields["guest_svn"], "big"),
+            "guest_abi": self.policy & _ABI_MASK,
+            "guest_policy": self.policy & ~_ABI_MASK & ~(1 << _ONE_BIT),
+            "platform_info": int.from_bytes(self.fields["platform_info"], "big"),
+        }
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """What it may be of: one product line, several where it does not say, none if unknown."""
+        if self.processor is None:
+            return tuple(product for product in LEVELS if product != "Turin")
+        family, model = self.processor
+        product = _MODELS.get((family, model >> 4))
+        return () if product is None else (product,)
+
+    @property
+    def paravisor(self) -> bool:
+        """Whether Azure's paravisor asked for it, and not the virtual machine that it serves.
+
+        It is known by Microsoft's keys; or by its image, which puts only a hash of 32 bytes in.
+        """
+        if self.fields["id_key_digest"] in _PARAVISOR_KEYS:
+            return True
+        return self.fields["image_id"] == _PARAVISOR_IMAGE and not any(self.report_data[32:])
 
     @property
     def debug(self) -> bool:
@@ -114,7 +170,7 @@ def parse(evidence: bytes) -> SnpReport:
     id_key, author_key = reader.take(48), reader.take(48)
     reader.take(64)  # REPORT_ID and REPORT_ID_MA, which only name this guest
     reported = reader.take(8)
-    reader.take(24)  # the processor's family and model from version 3 on, reserved before
+    processor = reader.take(24)  # its family, model and stepping from version 3 on
     chip, committed = reader.take(64), reader.take(8)
     reader.take(8)  # the firmware's builds, which the levels speak for
     launch = reader.take(8)
@@ -153,6 +209,7 @@ def parse(evidence: bytes) -> SnpReport:
         report_data=report_data,
         chip=chip,
         tcbs=(reported, current, committed, launch),
+        processor=(processor[0], processor[1]) if version >= _FIRST_WITH_MODEL else None,
     )
 
 
@@ -179,7 +236,7 @@ def authenticate(
         AttestationError: At the steps `root` and `freshness`.
     """
     given = tuple(certificates_)
-    leaf, product = _leaf_of(report, given)
+    leaf, product = leaf_of(report, given)
     if product not in roots:
         raise AttestationError(
             Step.ROOT, f"no root is pinned for AMD's product {product!r}: {', '.join(roots)} are"
@@ -189,7 +246,7 @@ def authenticate(
     certificates.check_chain(chain, root)
     dated = [leaf, chain[1], root]
     expires = min(c.not_valid_after_utc for c in dated)
-    latest = _heed(lists, chain, root)
+    latest = _check_revocation(lists, chain, root)
     if revocation:
         if latest is None:
             raise AttestationError(
@@ -202,6 +259,7 @@ def authenticate(
         platform=Platform.SNP,
         assurance=assurance,
         measurements={**report.fields, "product": product.encode()},
+        numbers=report.numbers,
         binding=Binding(report.report_data),
         node=report.chip.hex() if any(report.chip) else None,
         tcb=Tcb(levels=_least_levels(report, product)),
@@ -211,10 +269,13 @@ def authenticate(
     )
 
 
-def _leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certificate, str]:
+def leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certificate, str]:
     """The certificate of the key that signed, and the product it is of.
 
     Providers' keys of one level are told apart by nothing but what they signed.
+
+    Raises:
+        AttestationError: If none of those given signed, at the step `root`.
     """
     signers = [c for c in given if name_of(c) == f"'SEV-{report.signer}'"]
     fitting = [
@@ -242,10 +303,13 @@ def _is_of(certificate: Certificate, product: str, report: SnpReport) -> bool:
     for component, place in LEVELS[product].items():
         if _integer(certificate, _LEVEL[component]) != reported[place]:
             return False
+    # A host may hide CHIP_ID (MASK_CHIP_ID). Then only the signature tells whose report it is, and
+    # only a policy that takes any machine accepts it.
     if report.signer == "VLEK":
         return True
     chip = _extension(certificate, _CHIP)
-    return bool(chip) and any(chip) and report.chip == chip.ljust(len(report.chip), b"\0")
+    hidden = not any(report.chip)
+    return any(chip) and (hidden or report.chip == chip.ljust(len(report.chip), b"\0"))
 
 
 def _issuer_of(
@@ -284,17 +348,17 @@ def _root_of(
     )
 
 
-def _heed(
+def _check_revocation(
     lists: Iterable[RevocationList], chain: Sequence[Certificate], root: Certificate
 ) -> RevocationList | None:
-    """Heeds all lists that the chain's issuers signed; returns the root's latest.
+    """Checks the chain against all lists that its issuers signed; returns the root's latest list.
 
     Whoever is verified may pass on an older one, which does not undo what a newer one revokes.
     """
     latest = None
     for revoked in lists:
         for issuer in (chain[1], root):
-            if certificates.heed(revoked, issuer, chain) and issuer is root:
+            if certificates.check_revocation(revoked, issuer, chain) and issuer is root:
                 newer = latest is None or revoked.last_update_utc > latest.last_update_utc
                 latest = revoked if newer else latest
     return latest

@@ -1,23 +1,24 @@
-"""Verifying a peer before anything is sent to it, in a fixed order that ends at the first doubt."""
+"""Verifies a peer before anything is sent to it: fixed steps, stopped at the first failed check."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from confide.errors import AttestationError, Step
-from confide.tee import dcap, event_log, nitro, quote, snp
+from confide.tee import dcap, documents, event_log, nitro, quote, snp
 from confide.tee.attestation import Assurance, Attestation, Binding, Platform
-from confide.tee.claims import Claims
+from confide.tee.claims import LONGEST_LIFETIME, Claims
 from confide.tee.collateral import Collateral
 from confide.tee.evidence import Evidence
 from confide.tee.policy import Policy
 from confide.tee.release import Reference
+from confide.tee.roots import Roots
 
-__all__ = ["AttestedPeer", "Expected", "Passed", "inspect", "verify", "verify_peer", "warnings"]
+__all__ = ["AttestedPeer", "Expected", "Passed", "authenticate", "verify", "verify_peer"]
 
 Passed = Callable[[Step, str], None]
 """Is told of each step that held, and what was found."""
@@ -142,91 +143,50 @@ def verify_peer(
     return AttestedPeer(claims, attestation, at, evidence.hash, _MADE_HERE)
 
 
-def inspect(document: bytes) -> tuple[Platform, dict[str, str]]:
-    """What a vendor's document says, unverified: for people to look at, and for nothing else.
-
-    Raises:
-        AttestationError: If no reader knows it.
-    """
-    platform, parsed = _parse(document, tuple(Platform))
-    said: dict[str, bytes]
-    match parsed:
-        case quote.Quote():
-            said = {**parsed.measurements, "report_data": parsed.report_data}
-        case snp.SnpReport():
-            said = {**parsed.fields, "chip": parsed.chip, "report_data": parsed.report_data}
-        case nitro.NitroDocument():
-            own = {"nonce": parsed.binding.nonce, "public_key": parsed.binding.public_key}
-            given = {name: value for name, value in own.items() if value is not None}
-            said = {**parsed.pcrs, **given, "user_data": parsed.binding.report_data}
-    return platform, {name: value.hex() for name, value in said.items()}
-
-
-def warnings(document: bytes) -> list[str]:
-    """What must not be overlooked in a document, unverified: that its workload is open to others.
-
-    Raises:
-        AttestationError: If no reader knows it.
-    """
-    _, parsed = _parse(document, tuple(Platform))
-    found = []
-    if parsed.debug:
-        found.append("DEBUG: whoever runs the machine can read what it computes")
-    if not isinstance(parsed, nitro.NitroDocument) and parsed.migratable:
-        found.append("MIGRATION: an agent that the evidence does not show may move it")
-    return found
-
-
-_Parsed = quote.Quote | snp.SnpReport | nitro.NitroDocument
-
-
 def _appraise(
     evidence: Evidence, policy: Policy, collateral: Collateral, at: datetime, passed: Passed
 ) -> tuple[Attestation, Reference]:
     if at.tzinfo is None:
         raise AttestationError(Step.FRESHNESS, f"the time {at} has no time zone; say which")
-    platform, parsed = _parse(evidence.document, policy.platforms)
+    platform, parsed = documents.read(evidence.document, policy.platforms)
     events = event_log.parse(evidence.event_log) if evidence.event_log is not None else None
     given = evidence.with_collateral(collateral)
     passed(Step.PARSE, f"{platform.value}, {len(evidence.document):,} bytes")
     try:
-        attestation = _authenticate(evidence.document, parsed, policy, given, at)
+        attestation = authenticate(
+            parsed,
+            evidence.document,
+            given,
+            policy.roots,
+            at,
+            max_collateral_age=policy.max_collateral_age,
+            max_evidence_age=policy.max_evidence_age,
+            revocation_lists=policy.revocation_lists,
+        )
     except AttestationError as error:
-        if error.step is not Step.ROOT:
-            passed(Step.ROOT, "ends at a pinned root")
+        if error.step is Step.ROOT:
+            raise AttestationError(Step.ROOT, f"{error}{given.left_out}") from error
+        passed(Step.ROOT, "ends at a pinned root")
         raise
     _check_simulation(attestation, policy)
     passed(Step.ROOT, f"ends at {_ROOTS[attestation.assurance]}")
     passed(Step.FRESHNESS, f"at {_time(at)}, until {_time(attestation.expires)}")
     _check_tcb(attestation, policy)
+    _check_numbers(Step.TCB, attestation, policy)
     passed(Step.TCB, _tcb_in_words(attestation))
     _check_sealed(attestation)
+    _check_numbers(Step.DEBUG, attestation, policy)
     passed(Step.DEBUG, "no debugging, no migration")
+    _check_paravisor(parsed, policy)
     if events is not None and attestation.platform is Platform.TDX:
         replayed = event_log.replay(events, attestation.measurements)
         attestation = _with_events(attestation, replayed)
     reference = _match(attestation, policy)
+    _check_numbers(Step.MEASUREMENT, attestation, policy)
     passed(Step.MEASUREMENT, f"runs {reference.name}")
     _check_node(attestation, policy)
     passed(Step.NODE, _node_in_words(attestation, policy))
     return attestation, reference
-
-
-def _parse(document: bytes, platforms: tuple[Platform, ...]) -> tuple[Platform, _Parsed]:
-    """Reads the document by the verifiers that may be used; their formats exclude each other."""
-    problems = []
-    for platform in platforms:
-        try:
-            parsed = _PARSERS[platform](document)
-        except AttestationError as error:
-            problems.append(f"{platform.value}: {error}")
-            continue
-        if not isinstance(parsed, quote.Quote) or parsed.platform is platform:
-            return platform, parsed
-        problems.append(f"{platform.value}: the quote is of {parsed.platform.value}")
-    raise AttestationError(
-        Step.PARSE, f"no verifier that the policy allows reads the evidence: {'; '.join(problems)}"
-    )
 
 
 _ROOTS: Final = {
@@ -234,34 +194,50 @@ _ROOTS: Final = {
     Assurance.SIMULATED: "a SIMULATOR's root, named in the policy",
 }
 
-_PARSERS: Final[Mapping[Platform, Callable[[bytes], _Parsed]]] = {
-    Platform.SGX: quote.parse,
-    Platform.TDX: quote.parse,
-    Platform.SNP: snp.parse,
-    Platform.NITRO: nitro.parse,
-}
 
-
-def _authenticate(
-    document: bytes, parsed: _Parsed, policy: Policy, given: Collateral, at: datetime
+def authenticate(
+    parsed: documents.Document,
+    document: bytes,
+    given: Collateral,
+    roots: Roots,
+    at: datetime,
+    *,
+    max_collateral_age: timedelta,
+    max_evidence_age: timedelta,
+    revocation_lists: bool,
 ) -> Attestation:
+    """Verifies signatures, chain and dates, and judges nothing: a policy does that.
+
+    Args:
+        parsed: What a reader made of the document.
+        document: The vendor's bytes.
+        given: What is at hand of the vendors.
+        roots: The roots that it may end at.
+        at: The time of the verification, with a time zone.
+        max_collateral_age: How old Intel's signed statements may be.
+        max_evidence_age: How old a Nitro document may be.
+        revocation_lists: Whether AMD's chains need a revocation list.
+
+    Raises:
+        AttestationError: At the steps `root`, `freshness`, `tcb` and `debug`.
+    """
     match parsed:
         case quote.Quote():
-            roots = policy.roots.of(parsed.platform)["intel"]
-            age = policy.max_collateral_age
-            return dcap.authenticate(document, parsed, given.intel, roots, at=at, max_age=age)
+            pinned = roots.of(parsed.platform)["intel"]
+            return dcap.authenticate(
+                document, parsed, given.intel, pinned, at=at, max_age=max_collateral_age
+            )
         case snp.SnpReport():
             return snp.authenticate(
                 parsed,
                 given.certificates,
                 given.revocation_lists,
-                policy.roots.of(Platform.SNP),
+                roots.of(Platform.SNP),
                 at,
-                revocation=policy.revocation_lists,
+                revocation=revocation_lists,
             )
         case nitro.NitroDocument():
-            roots = policy.roots.of(Platform.NITRO)["aws"]
-            return nitro.authenticate(parsed, roots, at, policy.max_evidence_age)
+            return nitro.authenticate(parsed, roots.of(Platform.NITRO)["aws"], at, max_evidence_age)
 
 
 def _check_simulation(attestation: Attestation, policy: Policy) -> None:
@@ -322,6 +298,23 @@ def _check_sealed(attestation: Attestation) -> None:
         )
 
 
+def _check_numbers(step: Step, attestation: Attestation, policy: Policy) -> None:
+    """What the policy asks of versions and bits, at the step where each belongs."""
+    for requirement in policy.requirements:
+        if requirement.platform is attestation.platform and requirement.step is step:
+            requirement.check(attestation.numbers)
+
+
+def _check_paravisor(parsed: documents.Document, policy: Policy) -> None:
+    """Azure's reports are the paravisor's: they say nothing of the machine that it serves."""
+    if isinstance(parsed, snp.SnpReport) and parsed.paravisor and not policy.allow_paravisor:
+        raise AttestationError(
+            Step.MEASUREMENT,
+            "the report is of Azure's paravisor: its measurement identifies Microsoft's firmware, "
+            "and no code of the virtual machine behind it, whose virtual TPM is not read here",
+        )
+
+
 def _with_events(attestation: Attestation, events: dict[str, bytes]) -> Attestation:
     measurements = {**attestation.measurements, **events}
     return Attestation(**{**vars(attestation), "measurements": measurements})
@@ -364,6 +357,7 @@ def _check_binding(attestation: Attestation, carried: Binding) -> None:
 
 
 def _check_claims(claims: Claims, expected: Expected, reference: Reference, at: datetime) -> None:
+    last = at + LONGEST_LIFETIME
     wrong = [
         what
         for what, holds in {
@@ -373,6 +367,8 @@ def _check_claims(claims: Claims, expected: Expected, reference: Reference, at: 
             f"the task {claims.task!r}": claims.task == expected.task,
             "the workload, not the release's": reference.workload in (None, claims.workload),
             f"the time, over since {_time(claims.expires_at)}": at <= claims.expires_at,
+            f"to hold until {_time(claims.expires_at)}, more than {LONGEST_LIFETIME} ahead (is "
+            "the machine's clock right?)": claims.expires_at <= last,
         }.items()
         if not holds
     ]
@@ -384,7 +380,7 @@ def _check_claims(claims: Claims, expected: Expected, reference: Reference, at: 
 
 def _node_in_words(attestation: Attestation, policy: Policy) -> str:
     allowed = "any machine will do" if policy.nodes is None else f"one of {len(policy.nodes)}"
-    return f"{(attestation.node or 'not told')[:32]} ({allowed})"
+    return f"{attestation.node or 'not told'} ({allowed})"
 
 
 def _tcb_in_words(attestation: Attestation) -> str:

@@ -9,10 +9,10 @@ from typing import Final, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from confide.errors import AttestationError, Step
+from confide.errors import AttestationError, PlanError, Step
 from confide.randomness import SecureRandom
 from confide.tee.channel import open_sealed
-from confide.tee.claims import NONCE_BYTES, Claims
+from confide.tee.claims import LONGEST_LIFETIME, NONCE_BYTES, Claims
 from confide.tee.evidence import Evidence
 
 __all__ = ["Attester", "Quoted", "Workload", "WorkloadKeys"]
@@ -93,6 +93,9 @@ class Workload:
         epoch: Number of the keys.
         lifetime: How long claims are good for, and so how often parties ask again.
         tls_key: SHA-256 of the public key (SPKI) of its TLS certificate, zeros without TLS.
+
+    Raises:
+        PlanError: If its claims would be good for longer than verifiers accept.
     """
 
     attester: Attester
@@ -105,6 +108,13 @@ class Workload:
     epoch: int
     lifetime: timedelta
     tls_key: bytes = _NO_TLS
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) < self.lifetime <= LONGEST_LIFETIME:
+            raise PlanError(
+                f"claims for {self.lifetime}; they are good for more than nothing, and for at most "
+                f"{LONGEST_LIFETIME}"
+            )
 
     def answer(self, nonce: bytes, at: datetime) -> Evidence:
         """Evidence for who asks with a nonce.

@@ -54,7 +54,7 @@ class Entry:
 
     Attributes:
         number: How many came before.
-        time: Seconds since 1970, by the clock of who keeps the log; it never goes back.
+        time: Seconds since 1970, by the clock of the log operator; it never goes back.
         previous: Hash of the one before, zeros for the first.
         body: What it says.
     """
@@ -81,7 +81,7 @@ class Entry:
             ):
                 return cls(number, time, previous, body)
             case _:
-                raise ProtocolError("an entry of a log that is none")
+                raise ProtocolError("not a valid log entry")
 
     @property
     def hash(self) -> bytes:
@@ -98,7 +98,7 @@ class LogHead:
         root: Of the tree over them.
         last: Hash of the last one.
         time: When it was signed, seconds since 1970.
-        key: Public key of who keeps the log, 32 bytes.
+        key: Public key of the log operator, 32 bytes.
         signature: By that key, over the rest.
     """
 
@@ -117,7 +117,7 @@ class LogHead:
         """Checks who signed it.
 
         Args:
-            key: Public key of who keeps the log, known from elsewhere.
+            key: Public key of the log operator, known from elsewhere.
 
         Raises:
             VerificationError: If it is another's.
@@ -146,7 +146,7 @@ class LogHead:
             ):
                 return cls(size, root, last, time, key, signature)
             case _:
-                raise ProtocolError("a head of a log that is none")
+                raise ProtocolError("not a valid log head")
 
     def _fields(self) -> list[int | bytes]:
         return [self.size, self.root, self.last, self.time, self.key]
@@ -173,7 +173,7 @@ class Inclusion:
         """Checks that the log of a key has the entry.
 
         Args:
-            key: Public key of who keeps the log, known from elsewhere.
+            key: Public key of the log operator, known from elsewhere.
 
         Raises:
             VerificationError: If this does not show it.
@@ -198,7 +198,7 @@ class Inclusion:
             case [bytes(entry), list(path), bytes(head)] if all(_is_hash(step) for step in path):
                 return cls(Entry.from_bytes(entry), tuple(path), LogHead.from_bytes(head))
             case _:
-                raise ProtocolError("a proof of inclusion that is none")
+                raise ProtocolError("not a valid proof of inclusion")
 
 
 class TransparencyLog:
@@ -339,7 +339,7 @@ class TransparencyLog:
 
         Args:
             head: Kept from before, elsewhere.
-            key: Public key of who keeps the log.
+            key: Public key of the log operator.
 
         Raises:
             VerificationError: If it has not.

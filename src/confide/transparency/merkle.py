@@ -27,7 +27,9 @@ _EMPTY: Final = hashlib.sha256(b"").digest()
 
 def leaf_hash(item: bytes) -> bytes:
     """The hash that stands for an item, 32 bytes."""
-    return hashlib.sha256(_LEAF + item).digest()
+    digest = hashlib.sha256(_LEAF)
+    digest.update(item)  # An item may be as long as a model: it is not copied.
+    return digest.digest()
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

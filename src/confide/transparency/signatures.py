@@ -1,4 +1,4 @@
-"""Signatures of members, keepers and enclaves: Ed25519, verified in one place."""
+"""Signatures of members, log operators and enclaves: Ed25519, verified in one place."""
 
 from __future__ import annotations
 

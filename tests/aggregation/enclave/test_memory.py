@@ -65,6 +65,33 @@ def test_of_two_started_from_one_state_only_one_releases(state):
     released(first, 1)
 
 
+def answers(federation, attempt, kind):
+    """What each party answers to what it was sent, and the coordinator has not read yet."""
+    attempt.until(kind)
+    return [attempt.answer(name) for name in sorted(attempt.outbox)]
+
+
+def test_a_restart_opens_no_message_of_the_attempt_before(state):
+    """The host keeps what parties sealed, stops the enclave and starts it from its sealed state."""
+    federation = Federation(PLAN)
+    federation.aggregator = started(state)
+    attempt = federation.attempt(0)
+    kept = answers(federation, attempt, "contribution")
+    assert kept
+    again = started(copy_of(state))
+    with pytest.raises(ProtocolError, match="a replay"):
+        EnclaveCoordinator(Round(PLAN, 0, 0), STATE, tuple(federation.names), again)
+    later = EnclaveCoordinator(Round(PLAN, 0, 1), STATE, tuple(federation.names), again)
+    later.open()
+    for message in kept:
+        with pytest.raises(ProtocolError):
+            later.receive(message)
+    for message in kept:
+        attempt.coordinator.receive(message)
+    with pytest.raises(VerificationError, match="another instance raised it"):
+        attempt.advance()
+
+
 def test_an_instance_that_was_restarted_beside_itself_is_stopped(state):
     first = started(state)
     released(first, 0)
@@ -105,16 +132,26 @@ def test_begins_anew_with_fresh_keys_and_another_epoch(state):
     assert started(state).workload.instance == second.workload.instance
 
 
-def test_releases_nothing_that_it_cannot_remember(state, monkeypatch):
-    aggregator = started(state)
-
-    def unreachable(_):
+def unreachable(monkeypatch):
+    def advance(self, to):
         raise ProtocolError("the counter does not answer")
 
-    monkeypatch.setattr(FileCounter, "advance", lambda _self, to: unreachable(to))
+    monkeypatch.setattr(FileCounter, "advance", advance)
+
+
+def test_takes_no_attempt_that_it_cannot_remember(state, monkeypatch):
     federation = Federation(PLAN)
-    federation.aggregator = aggregator
+    federation.aggregator = started(state)
+    unreachable(monkeypatch)
+    with pytest.raises(ProtocolError, match="does not answer"):
+        federation.attempt()
+
+
+def test_releases_nothing_that_it_cannot_remember(state, monkeypatch):
+    federation = Federation(PLAN)
+    federation.aggregator = started(state)
     attempt = federation.attempt()
+    unreachable(monkeypatch)
     with pytest.raises(ProtocolError, match="does not answer"):
         attempt.finish()
     with pytest.raises(ProtocolError, match="not finished"):

@@ -48,6 +48,18 @@ class TestRounds:
         with pytest.raises(VerificationError, match="two of them run"):
             finish(federation, 2)
 
+    def test_of_two_enclaves_in_turns_are_refused_without_any_receipt(self, federation):
+        """The host withholds all receipts, and shows A, B, A: nothing is sealed to A again."""
+        first, second = federation.aggregator, federation.launch(random=None)
+        federation.attempt(0).finish()
+        federation.aggregator = second
+        federation.attempt(1).finish()
+        federation.aggregator = first
+        attempt = federation.attempt(2)
+        attempt.until("contribution")
+        with pytest.raises(VerificationError, match="two of them run"):
+            attempt.answer(VICTIM)
+
     def test_of_an_enclave_that_forgot_a_round_are_refused(self, federation):
         """The same instance and keys, without what it released: a copy, or state set back."""
         finish(federation, 0)
@@ -59,6 +71,27 @@ class TestRounds:
         finish(federation, 0)
         federation.attempt(1).finish()
         finish(federation, 2)
+
+
+class TestInstances:
+    def test_that_are_met_again_may_go_on(self):
+        witness = Witness()
+        for instance in (A, A, B, B):
+            witness.met(instance)
+
+    def test_that_were_left_do_not_come_back(self):
+        witness = Witness()
+        witness.met(A)
+        witness.met(B)
+        with pytest.raises(VerificationError, match="answers again after another instance did"):
+            witness.met(A)
+
+    def test_that_were_left_release_nothing(self):
+        witness = Witness()
+        witness.met(A)
+        witness.met(B)
+        with pytest.raises(VerificationError, match="two of them run"):
+            witness.saw(chain(A, 1)[0])
 
 
 class TestLinks:

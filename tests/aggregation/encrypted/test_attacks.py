@@ -17,7 +17,7 @@ from tests.aggregation.encrypted.loot import Loot, centred, weighted
 from tests.aggregation.support import CURIOUS, STATE, Federation, plan_of, sum_of
 
 from confide import canonical
-from confide.aggregation import Round, RoundRegister
+from confide.aggregation import FalseShare, Round, RoundRegister
 from confide.aggregation.encrypted import EncryptedCoordinator, EncryptedParty
 from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.parameters import DEGREE, ROW
@@ -458,7 +458,7 @@ class TestFalseShares:
         attempt.advance()
         totals = attempt.coordinator.result.totals.tolist()
         assert totals == contribution_of(Federation(encrypted_plan()), *attempt.parties)
-        assert attempt.coordinator.false_openers == ("p001",)
+        assert attempt.coordinator.false_shares == (FalseShare(None, "p001"),)
 
     def test_open_no_short_key_where_there_are_just_as_many(self):
         attempt = self.opened(replaced, silent=("p005", "p006"))
@@ -487,7 +487,7 @@ class TestFalseShares:
     def test_that_make_another_short_key_are_found_out_by_a_spare_one(self):
         attempt = self.opened(self.add_one_to_the_key, silent=("p006",))
         attempt.advance()
-        assert attempt.coordinator.false_openers == ("p001",)
+        assert attempt.coordinator.false_shares == (FalseShare(None, "p001"),)
 
     def test_of_one_party_with_another_state_leave_the_round_to_the_others(self):
         """Nobody has consented by then, so the round is not spent and nothing counts as opened."""

@@ -6,8 +6,8 @@ from tests.aggregation.adversary import coordinator_of, payload_of
 from tests.aggregation.support import Federation, plan_of, sparse_plan, sum_of
 
 from confide import canonical
+from confide.aggregation import FalseShare
 from confide.aggregation.masked import reconstruction, shamir
-from confide.aggregation.masked.reconstruction import FalseShare
 from confide.aggregation.masked.shares import SEALED_BYTES
 from confide.errors import DropoutError, ProtocolError, VerificationError
 from confide.plan import Masked

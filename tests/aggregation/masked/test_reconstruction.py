@@ -5,9 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
+from confide.aggregation import FalseShare
 from confide.aggregation.masked import decoding, shamir
 from confide.aggregation.masked import reconstruction as module
-from confide.aggregation.masked.reconstruction import FalseShare, Reconstruction
+from confide.aggregation.masked.reconstruction import Reconstruction
 from confide.errors import DropoutError, VerificationError
 from confide.randomness import InsecureReplayableRandom
 

@@ -11,9 +11,11 @@ from tests.aggregation.relays.protection import Relays
 
 from confide import canonical
 from confide.aggregation.clear import ClearCoordinator
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered, register
 from confide.aggregation.modular import Layout, Words
+from confide.aggregation.session import Released, totals_of
 from confide.aggregation.sharing.keys import TAG_BYTES, decrypt, encrypt, pairwise_key
 from confide.errors import DropoutError, ProtocolError
 from confide.plan import Plan
@@ -82,8 +84,8 @@ class RelaysParty:
         payload = canonical.encode({"key": key.public_key().public_bytes_raw(), **sealed})
         return self._round.seal(self._identity.key, self._identity.name, "split", payload)
 
-    def accept(self, result) -> None:
-        del result
+    def accept(self, result: Released) -> Integers:
+        return totals_of(result)
 
 
 class RelaysCoordinator(ClearCoordinator):
@@ -93,13 +95,14 @@ class RelaysCoordinator(ClearCoordinator):
         super().__init__(*given)
         self._sealed: dict[str, tuple[bytes, bytes, bytes]] = {}
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         envelope = self._round.open(message, "split", _most_bytes(self._round))
         if envelope.sender in self._sealed or envelope.sender not in self._invited:
             raise ProtocolError(f"a second or uninvited message of {envelope.sender!r}")
         values = canonical.decode(envelope.payload, len(envelope.payload))
         fields = fields_of(values, key=bytes, share0=bytes, share1=bytes)
         self._sealed[envelope.sender] = (fields[0], fields[1], fields[2])
+        return {}
 
     def advance(self) -> Mapping[str, bytes]:
         if len(self._sealed) < self._round.plan.min_survivors:

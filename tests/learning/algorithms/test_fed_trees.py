@@ -17,6 +17,7 @@ from confide.privacy.guarantee import plan_with
 from confide.tables import (
     Boolean,
     Category,
+    Column,
     Label,
     Missing,
     Number,
@@ -27,7 +28,7 @@ from confide.tables import (
 )
 
 HONEST = cf.Threat(confidentiality=cf.Adversary(coordinator=cf.Corruption.HONEST))
-FEATURES = {
+FEATURES: dict[str, Column] = {
     "x": Number(missing=Missing.INDICATOR),
     "z": Number(),
     "city": Category(values=tuple("ABCDEF")),

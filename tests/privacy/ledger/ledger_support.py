@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from confide.plan import Relation, Unit
+from confide.privacy.accounting.gaussian import epsilon_of_mu
 from confide.privacy.ledger import Cap, Filter, Ledger
 
 NAMES = frozenset({"bank"})
@@ -56,6 +57,24 @@ class Fake:
             epsilon = float(Fraction(event.epsilon))
             return [min(epsilon, order * epsilon**2 / 2) for order in orders]
         return [event.slope * o if o <= event.highest else math.inf for o in orders]
+
+    def rho(self, event):
+        match event:
+            case Gauss():
+                return event.mu**2 / 2
+            case Pure():
+                return float(Fraction(event.epsilon)) ** 2 / 2
+            case _:
+                return None
+
+    def epsilon(self, event, delta, relation, *, count, distance):
+        match event:
+            case Gauss():
+                return epsilon_of_mu(event.mu * distance * math.sqrt(count), delta)
+            case Pure():
+                return float(Fraction(event.epsilon)) * distance * count
+            case _:
+                return math.inf
 
     def mu_of(self, epsilon, delta):
         return mu_of(epsilon, delta)

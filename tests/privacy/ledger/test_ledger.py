@@ -42,7 +42,7 @@ class TestTwoPhases:
         with opened(where) as again:
             assert spent(again) == 0.75
             assert again.spent("loans").open == 1
-            with pytest.raises(PrivacyBudgetError, match=r"0\.25 of 1 nats are left.*takes 0\.5"):
+            with pytest.raises(PrivacyBudgetError, match=r"needs ε = 0\.5; 0\.25 of 1 are left"):
                 pure(again)
             assert spent(again) == 0.75
 
@@ -189,7 +189,7 @@ class TestCaps:
             with pytest.raises(PrivacyBudgetError):
                 pure(ledger, "0.001")
 
-    def test_of_different_filters_bind_together(self, where):
+    def test_of_another_filter_replace_those_on_the_same(self, where):
         with with_cap(where, gaussian_cap(1.0)) as ledger:
             ledger.reserve("loans", Gauss(0.6), observers=NAMES)
             ledger.reserve("loans", Gauss(0.79), observers=NAMES)
@@ -197,14 +197,39 @@ class TestCaps:
                 PrivacyBudgetError, match=r"left of μ², and this charge takes 0\.04"
             ):
                 ledger.reserve("loans", Gauss(0.2), observers=NAMES)
-            ledger.cap("loans", Cap(epsilon=100, delta=1e-6))
             with pytest.raises(PrivacyBudgetError, match="counts exactly Gaussian events only"):
                 pure(ledger, "0.001")
+            ledger.cap("loans", Cap(epsilon=100, delta=1e-6))
+            assert [cap.filter for cap in ledger.caps("loans")] == [Filter.RENYI]
+            kinds = [entry.kind for entry in ledger.entries()]
+            assert kinds[-2:] == ["uncapped", "limited"]
+            pure(ledger, "0.001")
+        with opened(where) as again:
+            assert [cap.epsilon for cap in again.caps("loans")] == [100]
+            again.verify()
+
+    def test_that_are_removed_bind_no_more_and_what_was_charged_stays(self, where):
+        with with_cap(where) as ledger:
+            ledger.cap("loans", Cap(epsilon=0.5, delta=0, period=Period.YEAR))
+            pure(ledger)
+            ledger.uncap("loans", period=Period.YEAR)
+            pure(ledger, "0.25")
+            ledger.uncap("loans")
+            with pytest.raises(PrivacyBudgetError, match="no cap of dataset 'loans' counts"):
+                pure(ledger, "0.1")
+            with pytest.raises(DataError, match=r"no cap on these observers.*it has: none"):
+                ledger.uncap("loans")
+            ledger.cap("loans", Cap(epsilon=1, delta=0))
+            with pytest.raises(PrivacyBudgetError, match=r"needs ε = 0\.5; 0\.25 of 1 are left"):
+                pure(ledger)
+        with opened(where) as again:
+            assert spent(again) == 0.75
+            again.verify()
 
     def test_gaussian_after_something_else_was_charged_are_refused(self, where):
         with with_cap(where) as ledger:
             pure(ledger)
-            with pytest.raises(PlanError, match="charged for events that are not Gaussian"):
+            with pytest.raises(PlanError, match="charged for events that it cannot count"):
                 ledger.cap("loans", gaussian_cap(1.0))
 
     def test_set_delta_aside_for_events_that_have_one(self, where):
@@ -212,14 +237,14 @@ class TestCaps:
         with with_cap(where, cap) as ledger:
             pure(ledger, delta=6e-8)
             with pytest.raises(
-                PrivacyBudgetError, match="4e-08 left for events with a δ of their own"
+                PrivacyBudgetError, match="needs a δ of its own of 6e-08, and 4e-08 are left"
             ):
                 pure(ledger, delta=6e-8)
             assert ledger.spent("loans").approximate_delta == 6e-8
 
     def test_what_no_filter_counts_is_refused(self, where):
         with with_cap(where, Cap(epsilon=100, delta=1e-6)) as ledger:
-            with pytest.raises(PrivacyBudgetError, match="no bound at any of its orders"):
+            with pytest.raises(PrivacyBudgetError, match="no ε bounds this release"):
                 ledger.reserve("loans", Curve(0.1, highest=0), observers=NAMES)
             assert ledger.spent("loans").charges == 0
 

@@ -140,3 +140,21 @@ def test_events_without_a_bound_are_refused(ledger, event):
     with pytest.raises((PlanError, PrivacyBudgetError)):
         reserve(ledger, event)
     assert ledger.charges() == ()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SelfComposedDpEvent(GaussianDpEvent(1.0), -3),
+        SelfComposedDpEvent(GaussianDpEvent(1.0), 2.5),
+        GaussianDpEvent(-1.0),
+        GaussianDpEvent(math.nan),
+    ],
+)
+def test_events_that_make_no_sense_are_one_clear_error(event, tmp_path):
+    with Ledger.open(str(tmp_path / "l.db")) as ledger:
+        ledger.open_dataset("loans")
+        ledger.cap("loans", Cap(epsilon=3, delta=1e-6))
+        with pytest.raises(PlanError, match=r"at least 0|out of range|finite"):
+            ledger.reserve("loans", event, observers={"bank"}, meaning="a mean")
+        assert ledger.spent("loans").mu == 0

@@ -195,13 +195,13 @@ def test_a_damaged_file_is_a_clear_error(tmp_path):
 def test_another_format_is_a_clear_error(tmp_path):
     where = tmp_path / "ledger.db"
     opened(where).close()
-    fact = Opened(format=3, ledger=bytes(16), owner=b"", orders=order_texts())
-    entry = chained(1, FIRST_PREVIOUS, 0, fact)
+    fact = Opened(format=4, ledger=bytes(16), owner=b"", orders=order_texts())
+    entry = chained(1, FIRST_PREVIOUS, 1_790_000_000, fact)
     with sqlite3.connect(where) as other:
         other.execute("UPDATE confide_ledger_entries SET data = ?, hash = ?",
                       (entry.data, entry.hash))  # fmt: skip
     other.close()
-    with pytest.raises(LedgerError, match=r"is of format 3 .* this release reads formats 1 to 2"):
+    with pytest.raises(LedgerError, match=r"is of format 4 .* this release reads formats 1 to 3"):
         opened(where)
 
 

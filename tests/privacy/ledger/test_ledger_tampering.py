@@ -19,7 +19,7 @@ from confide.errors import (
     VerificationError,
 )
 from confide.privacy.ledger import Cap, Ledger
-from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Capped, chained, read_entry
+from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Limited, chained, read_entry
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 OWNER = KEY.public_key().public_bytes_raw()
@@ -232,7 +232,7 @@ class TestForgedEntries:
     def test_costs_that_are_negative_or_missing(self, where):
         fill(where)
         self.append(where, lambda r, _: replace(r, reservation=b"x" * 16, costs=r.costs[:-1]))
-        with pytest.raises(VerificationError, match=r"entry 10 .*units"):
+        with pytest.raises(VerificationError, match=r"entry 10 .*numbers"):
             opened(where)
 
     def test_a_second_founding(self, where):
@@ -245,7 +245,7 @@ class TestForgedEntries:
         fill(where)
 
         def larger(_, entries):
-            fact = next(e.fact for e in entries if isinstance(e.fact, Capped))
+            fact = next(e.fact for e in entries if isinstance(e.fact, Limited))
             return replace(fact, budget=tuple(9 * units for units in fact.budget))
 
         self.append(where, larger)

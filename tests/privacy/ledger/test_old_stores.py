@@ -1,19 +1,28 @@
 """Stores of the release before ledgers kept rounds: what was spent is spent."""
 
 import json
+import math
+import re
 import shutil
 import sqlite3
 
+import dp_accounting as dp
 import pytest
 from tests.privacy.ledger.ledger_support import NAMES, Pure, opened
-from tests.privacy.ledger.old_stores import OLD, PLAN_HASH, spent_words
+from tests.privacy.ledger.old_stores import OLD, PLAN_HASH, spent_numbers, spent_words
 from tests.privacy.ledger.test_rounds import FIVE, consent
 
+from confide.canonical import decode
 from confide.errors import DataError, LedgerError, OpeningError, PrivacyBudgetError, ProtocolError
+from confide.plan import Relation
+from confide.privacy.accounting import event_from_plain, rdp_curve
+from confide.privacy.ledger import Cap, Ledger
+from confide.privacy.ledger.costs import ORDERS, UNIT
 from confide.privacy.ledger.entries import Claimed, chained
 from confide.privacy.ledger.old_register import read_register
 
 SAID = json.loads((OLD / "said.json").read_text())
+SECOND = json.loads((OLD / "second.json").read_text())
 REGISTERS = {bytes.fromhex(plan): said for plan, said in SAID["register"].items()}
 
 
@@ -26,7 +35,14 @@ def folder(tmp_path):
 
 
 def said(ledger):
-    return {dataset.name: spent_words(ledger, dataset.name) for dataset in ledger.datasets()}
+    """What that release said, in its words: without the numbers that it did not know."""
+    words = {dataset.name: spent_words(ledger, dataset.name) for dataset in ledger.datasets()}
+    return {name: [NEW.sub("", each) for each in found] for name, found in words.items()}
+
+
+NEW = re.compile(
+    r"whole_epsilon=[^,]*, whole_delta=[^,]*, |, rho=0\.0|(?<=, )epsilon=[^,]*, (?=order)"
+)
 
 
 class TestAnOldLedger:
@@ -36,11 +52,19 @@ class TestAnOldLedger:
             assert [e.hash.hex() for e in ledger.entries()] == SAID["ledger"]["hashes"]
             ledger.verify(bytes.fromhex(SAID["ledger"]["head"]))
 
-    def test_keeps_its_format_while_it_is_only_charged(self, folder):
-        """So the release that wrote it can read it still."""
+    def test_is_migrated_by_its_first_charge_and_loses_nothing(self, folder):
         with opened(folder / "ledger.db") as ledger:
-            ledger.reserve("loans", Pure("0.01"), observers=NAMES).commit()
-            assert "migrated" not in {entry.kind for entry in ledger.entries()}
+            before = {d.name: ledger.spent(d.name) for d in ledger.datasets()}
+            with pytest.raises(PrivacyBudgetError):
+                ledger.reserve("loans", Pure("0.36"), observers=NAMES)
+            assert len(ledger.entries()) == len(SAID["ledger"]["hashes"])
+            ledger.reserve("copy", Pure("0.01"), observers=NAMES).commit()
+        with opened(folder / "ledger.db") as ledger:
+            kinds = [entry.kind for entry in ledger.entries()]
+            assert kinds[len(SAID["ledger"]["hashes"]) :] == ["migrated", "reserved", "committed"]
+            for name, spent in before.items():
+                assert ledger.spent(name).pure_epsilon == pytest.approx(spent.pure_epsilon + 0.01)
+            ledger.verify(bytes.fromhex(SAID["ledger"]["head"]))
 
     def test_is_migrated_by_its_first_round_and_loses_nothing(self, folder):
         with opened(folder / "ledger.db") as ledger:
@@ -70,6 +94,87 @@ class TestAnOldLedger:
         other.close()
         with pytest.raises(ProtocolError, match="format 1 has no entries about rounds"):
             opened(folder / "ledger.db")
+
+
+class TestALedgerOfTheSecondFormat:
+    @pytest.fixture
+    def where(self, tmp_path):
+        shutil.copy(OLD / "second.db", tmp_path / "second.db")
+        return tmp_path / "second.db"
+
+    @staticmethod
+    def check(ledger):
+        """Nothing that was spent is less than that release said, at any δ."""
+        for name, rows in SECOND["ledger"]["spent"].items():
+            for row, now in zip(rows, spent_numbers(ledger, name), strict=True):
+                for number, before in row.items():
+                    assert float(now[number]) >= float(before)
+
+    def test_says_the_same_numbers(self, where):
+        with Ledger.open(where, create=False) as ledger:
+            found = {d.name: spent_numbers(ledger, d.name) for d in ledger.datasets()}
+            assert found == SECOND["ledger"]["spent"]
+            assert [e.hash.hex() for e in ledger.entries()] == SECOND["ledger"]["hashes"]
+            ledger.verify(bytes.fromhex(SECOND["ledger"]["head"]))
+
+    def test_goes_on_and_loses_nothing(self, where):
+        with Ledger.open(where) as ledger:
+            ledger.reserve("people", dp.GaussianDpEvent(50.0), observers=NAMES).commit()
+            self.check(ledger)
+            assert [e.kind for e in ledger.entries()][-3:] == ["migrated", "reserved", "committed"]
+        with Ledger.open(where) as ledger:
+            self.check(ledger)
+            assert [len(ledger.caps(d.name)) for d in ledger.datasets()] == [3, 2, 0]
+            ledger.cap("moved", Cap(epsilon=4.0, delta=1e-5))
+            assert len(ledger.caps("moved")) == 1
+            self.check(ledger)
+            ledger.verify(bytes.fromhex(SECOND["ledger"]["head"]))
+
+    def test_keeps_its_caps_as_they_were_until_they_are_set_anew(self, where):
+        """Their split of δ was fixed; one that a later charge decides would be another."""
+        with Ledger.open(where) as ledger:
+            for limit in ledger._journal.read(lambda state, _: state.caps["people"]).values():
+                assert limit.terms.whole_delta == -1
+            with pytest.raises(PrivacyBudgetError, match="Rényi order 8"):
+                ledger.reserve("people", dp.GaussianDpEvent(1.5), observers=NAMES)
+
+    def test_costs_between_its_orders_are_bounded_from_above(self, where):
+        with Ledger.open(where) as ledger:
+            for charge in ledger.charges():
+                event = event_from_plain(decode(charge.fact.event, 1 << 20))
+                relation = Relation(charge.fact.relation)
+                true = rdp_curve(event, ORDERS[:-1], relation)
+                for said, least in zip(charge.prices[1].once.renyi, true, strict=False):
+                    assert math.isinf(least) or said >= least * UNIT * (1 - 1e-9)
+
+
+class TestALedgerWithATimeThatIsNone:
+    @pytest.fixture
+    def where(self, tmp_path):
+        shutil.copy(OLD / "clock.db", tmp_path / "clock.db")
+        return tmp_path / "clock.db"
+
+    def test_says_so_in_one_error_and_writes_nothing(self, where):
+        before = where.read_bytes()
+        for _ in range(2):
+            with pytest.raises(LedgerError, match=r"entry 6 .*confide ledger repair LEDGER"):
+                opened(where, create=False)
+        assert where.read_bytes() == before
+
+    def test_goes_on_after_a_repair_that_loses_nothing(self, where):
+        with opened(where, repair=True) as ledger:
+            entries = ledger.entries()
+            old = SECOND["clock"]["hashes"]
+            assert [e.hash.hex() for e in entries[: len(old)]] == old
+            assert [e.kind for e in entries[len(old) :]] == ["retimed", "migrated"]
+            assert ledger.spent("loans").pure_epsilon == 0.25
+            ledger.reserve("loans", Pure("0.5"), observers=NAMES)
+            with pytest.raises(PrivacyBudgetError):
+                ledger.reserve("loans", Pure("1.3"), observers=NAMES)
+            ledger.verify()
+        with opened(where, repair=True) as again:
+            assert [e.kind for e in again.entries()].count("retimed") == 1
+            again.verify()
 
 
 class TestAnOldRegister:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from confide import canonical
+from confide.aggregation.chunks import pieces_of, sizes_of
 from confide.aggregation.clear.session import ClearCoordinator, ClearParty
 from confide.aggregation.envelope import Round
-from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered
+from confide.aggregation.machinery import (
+    Machinery,
+    Sent,
+    Work,
+    announced,
+    answered,
+    without_aggregator,
+)
 from confide.aggregation.modular import Layout
 from confide.plan.plan import Plan
 
@@ -16,12 +24,15 @@ _ROOM: int = 4096
 
 
 def _sent(plan: Plan, name: str) -> Sent:
-    vector = bytes(Layout.of_contribution(plan).wire_bytes)
-    payload = canonical.encode({"state": bytes(32), "vector": vector})
-    return Sent(
-        answers=(answered(name, "contribution", payload),),
-        told=(announced("open", state=bytes(32)),),
-    )
+    layout, state = Layout.of_contribution(plan), bytes(32)
+    told = announced("open", state=state)
+    pieces = pieces_of(layout, plan)
+    if len(pieces) == 1:
+        payload = canonical.encode({"state": state, "vector": bytes(layout.wire_bytes)})
+        return Sent(answers=(answered(name, "contribution", payload),), told=(told,))
+    sizes = [piece.wire_bytes for _, piece in pieces]
+    contribution, asked = sizes_of(name, len(state), sizes)
+    return Sent(answers=tuple(contribution), told=(told, *asked))
 
 
 def _most_bytes(round_: Round) -> int:
@@ -40,9 +51,7 @@ def _work(plan: Plan) -> Work:
 
 CLEAR = Machinery(
     party=ClearParty,
-    coordinator=lambda round_, state, invited, announcer, _: ClearCoordinator(
-        round_, state, invited, announcer
-    ),
+    coordinator=without_aggregator(ClearCoordinator),
     kinds_of=lambda _: ("contribution",),
     sent=_sent,
     most_bytes=_most_bytes,

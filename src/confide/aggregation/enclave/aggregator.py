@@ -27,7 +27,7 @@ from confide.errors import OpeningError, PlanError, ProtocolError
 from confide.plan.openings import Opening
 from confide.plan.plan import Plan
 from confide.plan.protection import CentralNoise, Enclave, NoNoise
-from confide.privacy.federation import draw_noise
+from confide.privacy.federation import add_noise
 from confide.randomness import SecureRandom, SystemRandom
 from confide.tee.sealing import SealedState
 from confide.tee.workload import Attester, Workload, WorkloadKeys
@@ -119,6 +119,9 @@ class Aggregator:
             round_ = Round(self.plan, opening.number, opening.attempt)
             register.claim(round_)
             register.consent(round_, opening.survivors)
+        last = (self._memory.number, self._memory.attempt)
+        if last > register.latest:
+            register.claim(Round(self.plan, *last))
         return register
 
     def __repr__(self) -> str:
@@ -162,6 +165,20 @@ class Aggregator:
                 )
         return tuple(together)
 
+    def begin(self, round_: Round) -> None:
+        """Takes an attempt, before a message of it is opened.
+
+        It is sealed at once: an enclave that starts again from its state would otherwise open the
+        messages of the attempt a second time, and release another sum of them.
+
+        Raises:
+            ProtocolError: If it, or a later one, was taken before, or the round is spent.
+            VerificationError: If another instance goes on from the same state.
+        """
+        self.register.claim(round_)
+        self._memory.number, self._memory.attempt = round_.number, round_.attempt
+        self._save()
+
     def open(self, round_: Round, history: tuple[Opening, ...], opening: Opening) -> None:
         """Counts a sum as opened, before anybody is told of its survivors.
 
@@ -201,7 +218,7 @@ class Aggregator:
         self._unreleased = None
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
-            totals = totals + draw_noise(round_.part, self._random)
+            add_noise(round_.part, totals, self._random)
         memory = self._memory
         # Of all rounds up to this one, whoever released them: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)

@@ -34,8 +34,17 @@ import numpy as np
 
 from confide.aggregation.clear import ClearCoordinator, contribution_payload
 from confide.aggregation.enclave.wire import opening_bytes
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round, fields_of
-from confide.aggregation.session import Announcer, Contribution, Identity, RoundResult
+from confide.aggregation.session import (
+    Announcer,
+    Contribution,
+    FalseShare,
+    Identity,
+    Released,
+    RoundResult,
+    totals_of,
+)
 from confide.aggregation.sharing import wire
 from confide.errors import DropoutError, ProtocolError, VerificationError
 from confide.plan.crowds import check_openings
@@ -104,9 +113,9 @@ class ConsentingParty:
         kind, payload = step(message)
         return self._round.seal(self._identity.key, self._identity.name, kind, payload)
 
-    def accept(self, result: RoundResult) -> None:
+    def accept(self, result: Released) -> Integers:
         """The receipt is checked by the session around this one."""
-        del result
+        return totals_of(result)
 
     def _contribute(self, message: bytes) -> tuple[str, bytes]:
         said = self._round.read_announcement(message, "open", self._limit)
@@ -171,14 +180,14 @@ class ConsentCoordinator:
             self._invited, self._round.announce(self._announcer.key, "open", **said)
         )
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         """Takes a contribution, and later a consent."""
         if self._over:
             raise ProtocolError(f"a message after the end of {self._round}")
         if self._inner.opening is None:
-            self._inner.receive(message)
-        else:
-            self._take_consent(message, self._inner.opening)
+            return self._inner.receive(message)
+        self._take_consent(message, self._inner.opening)
+        return {}
 
     def advance(self) -> Mapping[str, bytes]:
         """Fixes the survivors and asks them; then ends the round."""
@@ -206,6 +215,11 @@ class ConsentCoordinator:
     def opening(self) -> Opening | None:
         """The survivors, once all contributions are in."""
         return self._inner.opening
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """None: nothing is shared."""
+        return ()
 
     @property
     def result(self) -> RoundResult:

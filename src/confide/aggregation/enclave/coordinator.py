@@ -13,7 +13,7 @@ from confide.aggregation.enclave.robust import RobustCoordinator
 from confide.aggregation.enclave.wire import CHALLENGE_BYTES, MET, header, split
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.inner import inner_bytes, inner_coordinator
-from confide.aggregation.session import Announcer, CoordinatorSession, RoundResult
+from confide.aggregation.session import Announcer, CoordinatorSession, FalseShare, RoundResult
 from confide.errors import DropoutError, PlanError, ProtocolError, VerificationError
 from confide.plan.openings import Opening
 from confide.plan.protection import Rule
@@ -29,7 +29,7 @@ class EnclaveCoordinator:
     """See `confide.aggregation.session.CoordinatorSession`.
 
     Args:
-        round_: The attempt; it is claimed from the aggregator's register at once.
+        round_: The attempt; the aggregator takes it at once.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
         aggregator: What lives in the enclave.
@@ -54,7 +54,7 @@ class EnclaveCoordinator:
                 f"{round_.plan.short_hash}: launch another one"
             )
         known = aggregator.history(history)
-        aggregator.register.claim(round_)
+        aggregator.begin(round_)
         self._round, self._state_hash, self._invited = round_, state_hash, invited
         self._aggregator, self._history = aggregator, known
         self._claims: dict[str, Claims] = {}
@@ -72,7 +72,7 @@ class EnclaveCoordinator:
         """Lets every invited party ask."""
         return dict.fromkeys(self._invited, self._round.announce(None, "ask"))
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Mapping[str, bytes]:
         """Takes a party's question, and later what it sealed."""
         if self._over:
             raise ProtocolError(f"a message after the end of {self._round}")
@@ -80,6 +80,7 @@ class EnclaveCoordinator:
             self._answer(message)
         else:
             self._take(message, self._inner)
+        return {}
 
     def advance(self) -> Mapping[str, bytes]:
         """Closes the step."""
@@ -104,6 +105,11 @@ class EnclaveCoordinator:
     def opening(self) -> Opening | None:
         """The survivors of this attempt, once the aggregator has opened their sum."""
         return self._opening
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """Those that the protection beneath found."""
+        return self._inner.false_shares if self._inner is not None else ()
 
     @property
     def result(self) -> RoundResult:

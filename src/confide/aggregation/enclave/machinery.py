@@ -12,6 +12,7 @@ from confide.aggregation.enclave.aggregator import Aggregator
 from confide.aggregation.enclave.consent import SESSION_BYTES, consents_needed
 from confide.aggregation.enclave.coordinator import EnclaveCoordinator
 from confide.aggregation.enclave.party import EnclaveParty
+from confide.aggregation.enclave.receipts import Receipt
 from confide.aggregation.enclave.wire import header, join
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round
 from confide.aggregation.machinery import (
@@ -64,6 +65,31 @@ def _sent(plan: Plan, name: str) -> Sent:
         answers=(answered(name, _CHALLENGE, challenge), *sealed),
         told=(*beneath.told, asked + EVIDENCE_BYTES),
         history=beneath.history,
+        receipt=_receipt_bytes(plan),
+    )
+
+
+def _receipt_bytes(plan: Plan) -> int:
+    """Bytes of a receipt over all parties."""
+    return len(
+        Receipt(
+            plan=bytes(32),
+            number=plan.rounds,
+            attempt=0,
+            instance=bytes(32),
+            epoch=1,
+            sequence=plan.rounds,
+            previous=bytes(32),
+            survivors=tuple(party.name for party in plan.parties),
+            met=(bytes(SIGNATURE_BYTES),) * len(plan.parties),
+            inputs=bytes(32),
+            totals=bytes(32),
+            evidence=bytes(32),
+            epsilon="0.123456",
+            delta="1.2e-06",
+            assurance="simulated",
+            signature=bytes(SIGNATURE_BYTES),
+        ).to_bytes()
     )
 
 

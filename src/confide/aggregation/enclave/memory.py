@@ -26,6 +26,9 @@ class Memory:
         epoch: Number of the keys: how many states were sealed before they were made.
         history: The openings so far, as announced (`confide.aggregation.sharing.wire`). A set of
             survivors stands here before anybody is told of it.
+        number: The round of the last attempt that it took; -1 before the first. It stands here
+            before a message of the attempt is opened, so that a restart opens none again.
+        attempt: The last attempt at that round.
         receipts: How many receipts were signed.
         last: Hash of the last one, zeros before the first.
     """
@@ -35,6 +38,8 @@ class Memory:
     instance: bytes
     epoch: int
     history: bytes = b""
+    number: int = -1
+    attempt: int = 0
     receipts: int = 0
     last: bytes = bytes(32)
 

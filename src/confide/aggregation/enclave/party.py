@@ -8,9 +8,16 @@ from confide import canonical
 from confide.aggregation.enclave.consent import ConsentingParty, consents_needed
 from confide.aggregation.enclave.receipts import Receipt
 from confide.aggregation.enclave.wire import MET, expected_of, header, join, opening_bytes
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round, fields_of
 from confide.aggregation.inner import inner_party
-from confide.aggregation.session import Contribution, Identity, PartySession, RoundResult
+from confide.aggregation.session import (
+    Contribution,
+    Identity,
+    PartySession,
+    Released,
+    totals_of,
+)
 from confide.errors import PlanError, ProtocolError, VerificationError
 from confide.plan.protection import Enclave
 from confide.tee.channel import seal
@@ -72,7 +79,7 @@ class EnclaveParty:
             self._over = True
             raise
 
-    def accept(self, result: RoundResult) -> None:
+    def accept(self, result: Released) -> Integers:
         """Verifies the enclave's receipt, of these sums, and after those that were seen before."""
         if self._peer is None or result.receipt is None:
             raise VerificationError(f"{self._round} comes without a receipt of the enclave")
@@ -84,8 +91,10 @@ class EnclaveParty:
             )
         if receipt.survivors != result.survivors or self._identity.name not in receipt.survivors:
             raise VerificationError("the receipt is of a sum over other parties")
-        receipt.check_totals(result.totals)
+        totals = totals_of(result)
+        receipt.check_totals(totals)
         self._identity.witness.saw(receipt.link)
+        return totals
 
     def _challenge(self, message: bytes) -> bytes:
         """Asks the enclave with a nonce."""
@@ -100,6 +109,7 @@ class EnclaveParty:
         said = self._round.read_announcement(message, "attested", most, signed=False)
         evidence, opening = fields_of(said, evidence=bytes, message=bytes)
         self._peer = self._relying.verify(evidence, expected_of(self._round.plan, self._nonce))
+        self._identity.witness.met(self._peer.claims.instance)
         # From here on the enclave announces, with the key that its evidence vouches for.
         inner = replace(self._round, announcer=self._peer.claims.signing_key)
         consents = consents_needed(inner.plan, inner.plan.min_survivors) > 0

@@ -7,9 +7,15 @@ import numpy as np
 from confide import canonical
 from confide.aggregation.encoding import Integers
 from confide.aggregation.encrypted.opening import combine, decrypts, open_sum
-from confide.aggregation.encrypted.parameters import DEGREE, ROW, Residues, parameters_of
+from confide.aggregation.encrypted.parameters import (
+    DEGREE,
+    ROW,
+    Residues,
+    chunks_of,
+    parameters_of,
+)
 from confide.aggregation.envelope import Round, fields_of
-from confide.aggregation.session import Announcer
+from confide.aggregation.session import Announcer, FalseShare
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
 from confide.aggregation.sharing.keys import TAG_BYTES, check_public_key
@@ -38,26 +44,19 @@ class EncryptedCoordinator(SharingCoordinator):
         announcer: Announcer | None = None,
     ) -> None:
         self._parameters = parameters_of(round_.part)
+        self._chunks = chunks_of(self._parameters, round_.plan)
+        size = self._parameters.polynomial_bytes
         super().__init__(
             round_,
             state_hash,
             invited,
             announcer,
-            sealed_bytes=self._parameters.polynomial_bytes + TAG_BYTES,
-            vector_bytes=self._parameters.vector_bytes,
+            sealed_bytes=size + TAG_BYTES,
+            chunks=[(part.stop - part.start) * size for part in self._chunks],
         )
         _ = self._parameters.ring  # Without the kernels, say so before anybody is asked.
         self._ciphertext = np.zeros((self._parameters.blocks, 1, DEGREE), np.uint64)
         self._opened: dict[int, Residues] = {}
-        self._false_openers: tuple[str, ...] = ()
-
-    @property
-    def false_openers(self) -> tuple[str, ...]:
-        """Survivors whose share is not of the sum of keys; the sum is right without theirs.
-
-        Each lies, or was given a false share by a party whose key is in the sum.
-        """
-        return self._false_openers
 
     def _take_advert(self, index: int, payload: bytes, message: bytes) -> None:
         (share_key,) = fields_of(canonical.decode(payload, wire.ADVERT_BYTES), share_key=bytes)
@@ -72,9 +71,11 @@ class EncryptedCoordinator(SharingCoordinator):
     def _neighbours_of(self, index: int) -> list[int]:
         return [i for i in range(self._masking.parties) if i != index]
 
-    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
-        del index, message
-        vector = self._parameters.from_bytes(payload, self._parameters.blocks)
+    def _take_vector(self, index: int, beside: bytes, chunks: list[bytes]) -> None:
+        del index, beside
+        vector = np.empty_like(self._ciphertext)
+        for part in reversed(self._chunks):
+            self._parameters.read(vector[part], chunks.pop())
         self._parameters.ring.add(self._ciphertext, self._ciphertext, vector, ROW)
 
     def _take_opened(self, index: int, payload: bytes, message: bytes) -> None:
@@ -89,5 +90,6 @@ class EncryptedCoordinator(SharingCoordinator):
             self._masking.threshold,
             lambda key: decrypts(parameters, self._ciphertext, key, shared),
         )
-        self._false_openers = tuple(self._names[i] for i in found.false)
-        return open_sum(parameters, self._ciphertext, found.key, shared)
+        self._false_shares = tuple(FalseShare(None, self._names[i]) for i in found.false)
+        ciphertext, self._ciphertext = self._ciphertext, np.zeros((0, 1, DEGREE), np.uint64)
+        return open_sum(parameters, ciphertext, found.key, shared)

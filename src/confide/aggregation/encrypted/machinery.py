@@ -13,10 +13,16 @@ from confide.aggregation.encrypted.coordinator import EncryptedCoordinator
 from confide.aggregation.encrypted.gaussian import cumulative_table
 from confide.aggregation.encrypted.opening import open_sum
 from confide.aggregation.encrypted.packing import CHECKED, Packing
-from confide.aggregation.encrypted.parameters import DEGREE, ROW, SumParameters, parameters_of
+from confide.aggregation.encrypted.parameters import (
+    DEGREE,
+    ROW,
+    SumParameters,
+    chunks_of,
+    parameters_of,
+)
 from confide.aggregation.encrypted.party import EncryptedParty
 from confide.aggregation.envelope import Round
-from confide.aggregation.machinery import Machinery, Sent, Work, timed
+from confide.aggregation.machinery import Machinery, Sent, Work, timed, without_aggregator
 from confide.aggregation.modular import Layout
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import TAG_BYTES
@@ -38,7 +44,10 @@ def _sent(plan: Plan, name: str) -> Sent:
         name,
         advert=canonical.encode({"share_key": bytes(wire.KEY_BYTES)}),
         sealed=parameters.polynomial_bytes + TAG_BYTES,
-        vector=parameters.vector_bytes,
+        chunks=[
+            (part.stop - part.start) * parameters.polynomial_bytes
+            for part in chunks_of(parameters, plan)
+        ],
         opened=parameters.polynomial_bytes,
         opening="decrypt",
     )
@@ -108,9 +117,7 @@ def _block_seconds(modulus: int) -> Mapping[str, float]:
 
 ENCRYPTED = Machinery(
     party=EncryptedParty,
-    coordinator=lambda round_, state, invited, announcer, _: EncryptedCoordinator(
-        round_, state, invited, announcer
-    ),
+    coordinator=without_aggregator(EncryptedCoordinator),
     kinds_of=kinds_of,
     sent=_sent,
     most_bytes=_most_bytes,

@@ -123,19 +123,21 @@ def open_sum(parameters: SumParameters, total: Residues, key: Residues, shared: 
 def _decrypted(
     parameters: SumParameters, blocks: Residues, key: Residues, shared: bytes, first: int
 ) -> NDArray[np.int64]:
-    """The coefficients of some blocks, of which the first has this number; overwrites them."""
+    """The coefficients of some blocks, of which the first has this number, in their place."""
     ring, transformed = parameters.ring, key.copy()
     ring.forward(transformed, ROW)
-    found = np.empty((len(blocks), DEGREE), np.int64)
+    found, numbers = blocks.view(np.int64), np.empty(DEGREE, np.int64)
     mask = np.empty((1, 1, DEGREE), np.uint64)
+    low = np.int64((1 << parameters.packing.bits) - 1)
     for k in range(len(blocks)):
         block = blocks[k : k + 1]
         ring.uniform(mask, ROW, shared, first + k)
         ring.multiply(mask, mask, transformed, ROW)
         ring.inverse(mask, ROW)
         ring.subtract(block, block, mask, ROW)
-        ring.to_residues(found[k], block, ROW, 1 << parameters.packing.bits)
-    return found.reshape(-1) & np.int64((1 << parameters.packing.bits) - 1)
+        ring.to_residues(numbers, block, ROW, 1 << parameters.packing.bits)
+        np.bitwise_and(numbers, low, out=found[k, 0])
+    return found.reshape(-1)
 
 
 def _choices(opened: list[int], threshold: int) -> Iterator[tuple[int, ...]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.aggregation.chunks import chunk_bytes
 from confide.aggregation.encrypted.gaussian import LARGEST
 from confide.aggregation.encrypted.packing import Packing
 from confide.aggregation.modular import Layout
@@ -25,7 +26,7 @@ from confide.plan.plan import Plan
 if TYPE_CHECKING:
     from confide_native import Ring
 
-__all__ = ["DEGREE", "ROW", "Residues", "SumParameters", "parameters_of"]
+__all__ = ["DEGREE", "ROW", "Residues", "SumParameters", "chunks_of", "parameters_of"]
 
 DEGREE: Final = 4096
 """N. The security table allows a modulus of 106 bits in this ring, and sums take at most 50."""
@@ -59,6 +60,11 @@ class SumParameters:
         """Bytes of one polynomial: a share of a key, or a block of a contribution."""
         return DEGREE * self.modulus.bit_length() // 8
 
+    def chunks(self, most_bytes: int) -> list[slice]:
+        """A contribution's blocks in consecutive parts of at most so many bytes, or one block."""
+        step = max(1, most_bytes // self.polynomial_bytes)
+        return [slice(k, min(k + step, self.blocks)) for k in range(0, self.blocks, step)]
+
     @property
     def vector_bytes(self) -> int:
         """Bytes of a contribution."""
@@ -83,16 +89,30 @@ class SumParameters:
         Raises:
             ProtocolError: If there are not just so many polynomials, or a number is not below q.
         """
-        if len(data) != count * self.polynomial_bytes:
-            raise ProtocolError(
-                f"{len(data):,} bytes where {count} polynomials of {self.polynomial_bytes:,} belong"
-            )
         out = np.empty((count, 1, DEGREE), np.uint64)
+        self.read(out, data)
+        return out
+
+    def read(self, out: Residues, data: bytes) -> None:
+        """Reads what `to_bytes` wrote of as many polynomials as `out` holds.
+
+        Raises:
+            ProtocolError: If there are not just so many polynomials, or a number is not below q.
+        """
+        if len(data) != len(out) * self.polynomial_bytes:
+            raise ProtocolError(
+                f"{len(data):,} bytes where {len(out)} polynomials of {self.polynomial_bytes:,} "
+                "belong"
+            )
         try:
             self.ring.unpack(out, data, ROW)
         except ValueError as error:
             raise ProtocolError(f"a polynomial with a number that is no residue: {error}") from None
-        return out
+
+
+def chunks_of(parameters: SumParameters, plan: Plan) -> list[slice]:
+    """Blocks that travel as one chunk. What is sealed for an enclave stays whole."""
+    return parameters.chunks(chunk_bytes(plan, parameters.vector_bytes))
 
 
 @lru_cache(maxsize=64)

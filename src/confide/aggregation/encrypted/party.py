@@ -15,6 +15,7 @@ from confide.aggregation.encrypted.parameters import (
     ROW,
     Residues,
     SumParameters,
+    chunks_of,
     parameters_of,
 )
 from confide.aggregation.envelope import Round, fields_of
@@ -106,8 +107,9 @@ class EncryptedParty(SharingParty[_Secrets]):
             wire.chain(self._transcript, "a"),
             parameters.packing.bits,
         )
-        self._await_survivors()
-        return "contribution", parameters.to_bytes(out)
+        del numbers
+        parts = chunks_of(parameters, self._round.plan)
+        return self._contribute(b"", [parameters.to_bytes(out[part]) for part in parts])
 
     def _accept_survivors(self, data: bytes) -> None:
         """Adds up its shares of the survivors' keys."""

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.chunks import pieces_of
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import PAYLOAD_ITEMS, SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph
 from confide.aggregation.masked.commitments import COMMITMENT_BYTES
-from confide.aggregation.masked.reconstruction import FalseShare, Reconstruction
+from confide.aggregation.masked.reconstruction import Reconstruction
+from confide.aggregation.masked.ring_hash import RingHash
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_of_list
 from confide.aggregation.masked.unmask import Masks, Opened, Secrets, reconstruct, take_masks_off
-from confide.aggregation.modular import Layout
+from confide.aggregation.modular import Layout, Words
 from confide.aggregation.session import Announcer
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.coordinator import Outbox, SharingCoordinator
@@ -45,13 +47,16 @@ class MaskedCoordinator(SharingCoordinator):
         announcer: Announcer | None = None,
     ) -> None:
         self._layout = Layout.of_sum(round_.part)
+        self._pieces = pieces_of(self._layout, round_.plan)
         super().__init__(
             round_,
             state_hash,
             invited,
             announcer,
             sealed_bytes=SEALED_BYTES,
-            vector_bytes=self._layout.wire_bytes,
+            chunks=[piece.wire_bytes for _, piece in self._pieces],
+            beside=(SIGNATURE_BYTES if round_.plan.masking.quorum else 0)
+            + RingHash.bytes_of(round_.part),
         )
         self._words = np.zeros(self._layout.size, self._layout.dtype)
         self._mask_keys: dict[int, bytes] = {}
@@ -61,12 +66,6 @@ class MaskedCoordinator(SharingCoordinator):
         self._coin_shares: dict[int, bytes] = {}
         self._confirmations: dict[int, bytes] = {}
         self._opened: dict[int, Opened] = {}
-        self._false_shares: tuple[FalseShare, ...] = ()
-
-    @property
-    def false_shares(self) -> tuple[FalseShare, ...]:
-        """Shares that were found to be false, and who opened them; the sum is right without."""
-        return self._false_shares
 
     # --- the steps: what is taken, and what closing it sends -------------------------------------
 
@@ -136,14 +135,18 @@ class MaskedCoordinator(SharingCoordinator):
         """The transcript that masks are derived under."""
         return self._transcript
 
-    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
-        del message
-        signed = SIGNATURE_BYTES if self._masking.quorum else 0
-        confirmation, words = payload[:signed], self._layout.unpack(payload[signed:])
-        if signed:
-            self._round.verify(self._names[index], "masked", self._transcript, confirmation)
-            self._confirmations[index] = confirmation
+    def _take_vector(self, index: int, beside: bytes, chunks: list[bytes]) -> None:
+        if self._masking.quorum:
+            self._round.verify(self._names[index], "masked", self._transcript, beside)
+        words, self._confirmations[index] = self._unpacked(chunks), beside
         np.add(self._words, words, out=self._words)
+
+    def _unpacked(self, chunks: list[bytes]) -> Words:
+        """A vector from its chunks, which are let go of on the way."""
+        words = np.empty(self._layout.size, self._layout.dtype)
+        for where, piece in reversed(self._pieces):
+            piece.unpack_into(words[where], chunks.pop())
+        return words
 
     def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
         """What a party's surviving neighbours signed that they masked under."""
@@ -164,7 +167,8 @@ class MaskedCoordinator(SharingCoordinator):
     def _open_total(self) -> Integers:
         masks = self._masks()
         take_masks_off(self._words, masks, self._open_secrets(masks))
-        return self._layout.to_integers(self._words)
+        words, self._words = self._words, np.empty(0, self._layout.dtype)
+        return self._layout.to_integers(words)
 
     def _open_secrets(self, masks: Masks) -> Secrets:
         reconstruction = Reconstruction(self._masking.threshold, self._names)

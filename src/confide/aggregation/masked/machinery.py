@@ -8,8 +8,16 @@ from typing import Final
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.chunks import pieces_of
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round
-from confide.aggregation.machinery import Machinery, Sent, Work, announced, answered
+from confide.aggregation.machinery import (
+    Machinery,
+    Sent,
+    Work,
+    announced,
+    answered,
+    without_aggregator,
+)
 from confide.aggregation.masked.commitments import COMMITMENT_BYTES
 from confide.aggregation.masked.graph import COIN_BYTES
 from confide.aggregation.masked.opening import Opening
@@ -45,7 +53,7 @@ def _sent(plan: Plan, name: str) -> Sent:
         "seeds": shares_to_list(shares, masking.parties),
     }
     confirmation = SIGNATURE_BYTES if masking.quorum else 0
-    hashed = _hash_bytes(plan)
+    hashed, layout = RingHash.bytes_of(plan), Layout.of_sum(plan)
     beside = {"confirmations": confirmation * masking.degree} if masking.quorum else {}
     if hashed:
         beside["hashes"] = hashed * masking.degree
@@ -54,7 +62,8 @@ def _sent(plan: Plan, name: str) -> Sent:
         name,
         advert=advert,
         sealed=SEALED_BYTES,
-        vector=confirmation + hashed + Layout.of_sum(plan).wire_bytes,
+        chunks=[piece.wire_bytes for _, piece in pieces_of(layout, plan)],
+        before=confirmation + hashed,
         opened=len(canonical.encode(opened)),
         opening="unmask",
         beside=beside,
@@ -64,11 +73,6 @@ def _sent(plan: Plan, name: str) -> Sent:
     revealed = answered(name, "reveal", bytes(COIN_BYTES))
     roster = announced("roster", present=bitmap(plan), commitments=bytes(32))
     return Sent((*sent.answers, revealed), (*sent.told, roster), sent.history)
-
-
-def _hash_bytes(plan: Plan) -> int:
-    """Bytes of the hash of a vector that parties verify; 0 if they verify none."""
-    return RingHash.of_plan(plan).parameters.wire_bytes if plan.verified else 0
 
 
 def _opening_bytes(plan: Plan) -> int:
@@ -116,9 +120,7 @@ def _work(plan: Plan) -> Work:
 
 MASKED = Machinery(
     party=masked_party,
-    coordinator=lambda round_, state, invited, announcer, _: masked_coordinator(
-        round_, state, invited, announcer
-    ),
+    coordinator=without_aggregator(masked_coordinator),
     kinds_of=kinds_of,
     sent=_sent,
     most_bytes=_most_bytes,

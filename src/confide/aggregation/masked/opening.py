@@ -11,7 +11,7 @@ from confide import canonical
 from confide.aggregation.envelope import fields_of
 from confide.aggregation.masked.ring_hash import Carries
 from confide.aggregation.masked.unmask import Masks, Secrets
-from confide.aggregation.modular import Layout, Words, pack, packed_bytes, unpack
+from confide.aggregation.modular import Layout, Words, pack, packed_bytes, unpack_into
 from confide.aggregation.sharing import wire
 from confide.errors import ProtocolError, VerificationError
 from confide.randomness import SEED_BYTES
@@ -20,6 +20,8 @@ __all__ = ["Opening", "accumulate", "opening_bytes", "reduce_words"]
 
 _OVERHEAD: Final = 256
 _ITEMS: Final = 16
+_BLOCK: Final = 1 << 15
+"""Numbers that are added at a time, as many as a cache holds."""
 
 
 def accumulate(layout: Layout, low: Words, carries: Carries, words: Words) -> None:
@@ -31,16 +33,22 @@ def accumulate(layout: Layout, low: Words, carries: Carries, words: Words) -> No
         carries: Multiples of 2^w beside it; up to 2^8 vectors fit.
         words: The vector, numbers in [0, 2^w).
     """
+    start = 0
+    for size, width in zip(layout.sizes, layout.bits, strict=True):
+        for first in range(start, start + size, _BLOCK):
+            # A block at a time, so that nothing as long as the vector is made beside it.
+            block = slice(first, min(first + _BLOCK, start + size))
+            _accumulate(low[block], carries[block], words[block], width)
+        start += size
+
+
+def _accumulate(low: Words, carries: Carries, words: Words, width: int) -> None:
     np.add(low, words, out=low)
     # Where a word has just w bits, a sum that wrapped around is below what was added.
     carries += low < words
-    start = 0
-    for size, width in zip(layout.sizes, layout.bits, strict=True):
-        if width < 8 * low.itemsize:
-            above = low[start : start + size] >> low.dtype.type(width)
-            carries[start : start + size] += above.astype(np.uint8)
-        start += size
-    reduce_words(layout, low)
+    if width < 8 * low.itemsize:
+        carries += (low >> low.dtype.type(width)).astype(np.uint8)
+        low &= low.dtype.type((1 << width) - 1)
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,8 @@ def _read_carries(data: bytes, size: int, survivors: int) -> Carries:
         raise ProtocolError(
             f"carries of {len(data):,} bytes; this round's have {packed_bytes(size, width):,}"
         )
-    carries = unpack(data, size, width).astype(np.uint8)
+    carries = np.empty(size, np.uint8)
+    unpack_into(carries, data, width)
     # The sum of n numbers below 2^w is below n·2^w.
     if (carries >= survivors).any():
         raise VerificationError(

@@ -9,6 +9,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide import canonical
+from confide.aggregation.chunks import pieces_of
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph, shamir
 from confide.aggregation.masked.commitments import commit_to_seed
@@ -139,8 +140,9 @@ class MaskedParty(SharingParty[_Secrets]):
                 secrets.mask_key, self._mask_keys[other], b"mask", self._transcript, pair
             )
             masks.apply(words, key, add=self._me < other)
-        self._await_survivors()
-        return "contribution", self._confirmation(words) + layout.pack(words)
+        pieces = pieces_of(layout, self._round.plan)
+        chunks = [piece.pack(words[where]) for where, piece in pieces]
+        return self._contribute(self._confirmation(words), chunks)
 
     def _confirmation(self, words: Words) -> bytes:
         """A signature on what this party masked under, which its neighbours want to see."""

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 
 from confide.aggregation.masked import decoding, shamir
+from confide.aggregation.session import FalseShare
 from confide.errors import DropoutError, VerificationError
 from confide.randomness import SystemRandom
 
-__all__ = ["MOST_SETS", "FalseShare", "Reconstruction"]
+__all__ = ["MOST_SETS", "Reconstruction"]
 
 MOST_SETS: Final = 4096
 """Sets of shares that are tried where decoding does not help: a few seconds at most."""
@@ -36,19 +36,6 @@ _AT_ONCE: Final = 32
 
 Shares = Mapping[int, bytes]
 """Shares of one secret, by holder."""
-
-
-@dataclass(frozen=True)
-class FalseShare:
-    """A share that is not of the secret it was opened for.
-
-    Attributes:
-        owner: Whose secret it should be of.
-        holder: Who opened it. It lies, or the owner gave it a false share.
-    """
-
-    owner: str
-    holder: str
 
 
 class Reconstruction:

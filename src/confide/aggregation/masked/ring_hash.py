@@ -69,6 +69,11 @@ class RingHash:
         parameters = hash_parameters(len(plan.parties), max(layout.bits))
         return cls(parameters, canonical.sha256(["confide ring hash 1", plan.hash]), layout)
 
+    @staticmethod
+    def bytes_of(plan: Plan) -> int:
+        """Bytes of the hash of a vector that parties verify; 0 if they verify none."""
+        return RingHash.of_plan(plan).parameters.wire_bytes if plan.verified else 0
+
     def __call__(self, low: Words, carries: Carries | None = None) -> Residues:
         """The hash of a vector.
 
@@ -94,13 +99,14 @@ class RingHash:
             total = (total + x[:count].sum(axis=0)) % moduli
         return total
 
-    def total(self, hashes: Iterable[Residues]) -> Residues:
-        """The sum of hashes, which is the hash of the sum."""
-        moduli = _column(self.parameters.primes)
-        total = np.zeros((len(moduli), self.parameters.degree), np.uint64)
-        for one in hashes:
-            total = (total + one) % moduli
-        return total
+    def total(self, hashes: Iterable[bytes]) -> Residues:
+        """The sum of hashes as they travel, which is the hash of the sum; of up to 2^14.
+
+        Raises:
+            ProtocolError: As `from_bytes`.
+        """
+        together: Residues = self._read(list(hashes)).sum(axis=0) % _column(self.parameters.primes)
+        return together
 
     def to_bytes(self, value: Residues) -> bytes:
         """A hash as it travels: `parameters.wire_bytes` bytes."""
@@ -113,18 +119,30 @@ class RingHash:
         Raises:
             ProtocolError: If it is of another length, or a residue is not below its prime.
         """
-        if len(data) != self.parameters.wire_bytes:
-            raise ProtocolError(
-                f"a hash of {len(data):,} bytes; this round's have {self.parameters.wire_bytes:,}"
+        one: Residues = self._read([data])[0]
+        return one
+
+    def _read(self, hashes: Sequence[bytes]) -> Residues:
+        """Many hashes at once, shape `(hashes, primes, N)`, in as many steps as one."""
+        size, degree = self.parameters.wire_bytes, self.parameters.degree
+        for data in hashes:
+            if len(data) != size:
+                raise ProtocolError(f"a hash of {len(data):,} bytes; this round's have {size:,}")
+        every = np.frombuffer(b"".join(hashes), "<u8").reshape(len(hashes), size // 8)
+        out, start = np.empty((len(hashes), len(self.parameters.primes), degree), np.uint64), 0
+        for row, prime in enumerate(self.parameters.primes):
+            width = prime.bit_length()
+            end = start + packed_bytes(degree, width) // 8
+            # Side by side, the hashes' columns are those of one long vector.
+            columns = every[:, start:end].reshape(len(hashes), width, -1).swapaxes(0, 1)
+            lanes = unpack(columns.tobytes(), len(hashes) * degree, width)
+            out[:, row] = (
+                lanes.reshape(-1, len(hashes), columns.shape[2]).swapaxes(0, 1).reshape(-1, degree)
             )
-        rows, start = [], 0
-        for prime in self.parameters.primes:
-            end = start + packed_bytes(self.parameters.degree, prime.bit_length())
-            rows.append(unpack(data[start:end], self.parameters.degree, prime.bit_length()))
             start = end
-            if (rows[-1] >= prime).any():
+            if (out[:, row] >= prime).any():
                 raise ProtocolError("a hash with a residue that is not below its prime")
-        return np.array(rows)
+        return out
 
     @property
     def _blocks(self) -> int:

@@ -35,7 +35,7 @@ from confide.aggregation.masked.opening import Opening
 from confide.aggregation.masked.ring_hash import Residues, RingHash
 from confide.aggregation.masked.unmask import Masks, Secrets, take_masks_off
 from confide.aggregation.modular import Layout
-from confide.aggregation.session import RoundResult
+from confide.aggregation.session import Released
 from confide.aggregation.sharing import wire
 from confide.errors import DropoutError, VerificationError
 from confide.plan.masking import MAX_ATTEMPTS
@@ -96,9 +96,9 @@ def fixed_transcript(
 
 
 def check_announced(
-    round_: Round, state_hash: bytes, result: RoundResult, agreed: Agreed | None = None
-) -> None:
-    """Checks an announced result.
+    round_: Round, state_hash: bytes, result: Released, agreed: Agreed | None = None
+) -> Integers:
+    """Checks an announced result, and computes its sum.
 
     Who did not see a quorum sign the survivors' hashes, because it dropped out or gave up, checks
     the quorum's signatures first.
@@ -108,6 +108,9 @@ def check_announced(
         state_hash: Hash of the state that the verifier itself computed.
         result: What the coordinator announces.
         agreed: What the verifier saw a quorum sign; None if it did not.
+
+    Returns:
+        The sum, shape `(layout.size,)`.
 
     Raises:
         VerificationError: If the sum is not the one that a quorum of the survivors signed.
@@ -126,11 +129,13 @@ def check_announced(
         agreed = Consents.from_bytes(result.consents, round_).agreed(round_, state_hash)
     totals = verify_sum(round_, agreed, result.opening)
     survivors = tuple(round_.plan.parties[i].name for i in agreed.masks.alive)
-    if result.survivors != survivors or not np.array_equal(result.totals, totals):
+    said = result.totals
+    if result.survivors != survivors or (said is not None and not np.array_equal(said, totals)):
         raise VerificationError(
             f"the sum that the coordinator announces of {round_} is another than the one that it "
             "opens: a false sum, which this party does not take"
         )
+    return totals
 
 
 def verify_sum(round_: Round, agreed: Agreed, opening: bytes) -> Integers:
@@ -281,7 +286,7 @@ class Consents:
             mask_keys=mask_keys,
             commitments=commitments,
         )
-        total = ring_hash.total(ring_hash.from_bytes(h) for h in hashes.values())
+        total = ring_hash.total(hashes.values())
         return Agreed(masks=masks, hash=total)
 
     def _verify(self, round_: Round, payload: bytes, survivors: wire.Members) -> None:

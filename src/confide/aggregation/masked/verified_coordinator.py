@@ -47,16 +47,13 @@ class VerifiedCoordinator(MaskedCoordinator):
     ) -> None:
         super().__init__(round_, state_hash, invited, announcer)
         self._hash = RingHash.of_plan(round_.part)
-        self._limit += self._hash.parameters.wire_bytes
         self._carries = np.zeros(self._layout.size, np.uint8)
         self._hashes: dict[int, bytes] = {}
 
-    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
+    def _take_vector(self, index: int, beside: bytes, chunks: list[bytes]) -> None:
         """Takes a vector whose hash is the one that its party signed, and no other."""
-        del message
-        start = SIGNATURE_BYTES + self._hash.parameters.wire_bytes
-        signature, said = payload[:SIGNATURE_BYTES], payload[SIGNATURE_BYTES:start]
-        words, name = self._layout.unpack(payload[start:]), self._names[index]
+        signature, said = beside[:SIGNATURE_BYTES], beside[SIGNATURE_BYTES:]
+        words, name = self._unpacked(chunks), self._names[index]
         self._round.verify(name, "masked", confirmation(self._transcript, said), signature)
         if not self._is_hash_of(words, said):
             raise VerificationError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked.commitments import COMMITMENT_BYTES, commit_to_seed
 from confide.aggregation.masked.opening import reduce_words
@@ -20,7 +21,7 @@ from confide.aggregation.masked.verified import (
     fixed_transcript,
 )
 from confide.aggregation.modular import Layout, Words
-from confide.aggregation.session import Contribution, Identity, RoundResult
+from confide.aggregation.session import Contribution, Identity, Released
 from confide.aggregation.sharing import wire
 from confide.errors import VerificationError
 
@@ -45,9 +46,9 @@ class VerifiedParty(MaskedParty):
         self._limit += self._masking.parties * self._hash.parameters.wire_bytes
         self._agreed: Agreed | None = None
 
-    def accept(self, result: RoundResult) -> None:
-        """Checks the announced sum; see `check_announced`."""
-        check_announced(self._round, self._state_hash, result, self._agreed)
+    def accept(self, result: Released) -> Integers:
+        """Computes and checks the announced sum; see `check_announced`."""
+        return check_announced(self._round, self._state_hash, result, self._agreed)
 
     # --- the steps -------------------------------------------------------------------------------
 
@@ -99,7 +100,7 @@ class VerifiedParty(MaskedParty):
             mask_keys={i: keys[i] for i in sharers},
             commitments={i: commitments[i] for i in sharers},
         )
-        total = self._hash.total(map(self._hash.from_bytes, hashes.values()))
+        total = self._hash.total(hashes.values())
         self._consented = Agreed(masks=masks, hash=total)
         self._transcript = fixed_transcript(
             self._transcript, masks.mask_keys, masks.commitments, hashes

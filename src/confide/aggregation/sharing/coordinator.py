@@ -1,18 +1,19 @@
 """The coordinator's side of a round in which secrets are shared and survivors signed.
 
 It relays, counts who is left, and adds up vectors as they arrive. It holds one vector, whatever the
-number of parties.
+number of parties, and the chunks of contributions that are on their way.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from confide import canonical
+from confide.aggregation.chunks import Incoming, is_chunk
 from confide.aggregation.complaints import (
     COMPLAINT,
     Complaint,
@@ -23,7 +24,7 @@ from confide.aggregation.complaints import (
 )
 from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import Round
-from confide.aggregation.session import Announcer, RoundResult
+from confide.aggregation.session import Announcer, FalseShare, RoundResult
 from confide.aggregation.sharing import wire
 from confide.errors import ComplaintError, DropoutError, ProtocolError
 from confide.plan.openings import Opening
@@ -42,7 +43,8 @@ class SharingCoordinator(ABC):
         invited: Names of the parties to ask.
         announcer: Who signs announcements, with the openings so far.
         sealed_bytes: Bytes of a party's encrypted shares for one neighbour.
-        vector_bytes: Bytes of a contribution.
+        chunks: Bytes of each chunk of a contribution; of a short one there is one.
+        beside: Bytes that stand before a contribution.
     """
 
     protocol: ClassVar[str]
@@ -59,7 +61,8 @@ class SharingCoordinator(ABC):
         announcer: Announcer | None,
         *,
         sealed_bytes: int,
-        vector_bytes: int,
+        chunks: Sequence[int],
+        beside: int = 0,
     ) -> None:
         self._round, self._masking = round_, round_.plan.masking
         self._names = [p.name for p in round_.plan.parties]
@@ -70,11 +73,13 @@ class SharingCoordinator(ABC):
         self._start = wire.chain(start, "history", self._history)
         self._transcript = self._start
         self._sealed_bytes = sealed_bytes
-        self._limit = wire.message_limit(round_, sealed_bytes, vector_bytes)
+        self._limit = wire.message_limit(round_, sealed_bytes, beside + max(chunks))
+        self._beside, self._incoming = beside, Incoming(round_, chunks, beside, self._announcer.key)
         self._adverts: dict[int, bytes] = {}
         self._sealed_shares: dict[int, bytes] = {}
         self._consents: dict[int, bytes] = {}
         self._complaints: dict[str, Complaint] = {}
+        self._false_shares: tuple[FalseShare, ...] = ()
         self._opening: Opening | None = None
         self._result: RoundResult | None = None
         self._members = np.isin(self._names, invited)
@@ -84,22 +89,27 @@ class SharingCoordinator(ABC):
         """Asks the invited parties to advertise their keys."""
         return self._to_all("open", history=self._history)
 
-    def receive(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> Outbox:
         """Takes one answer of this step."""
         if not self._kind:
             raise ProtocolError(f"a message after the end of {self._round}")
+        if self._kind == "contribution" and is_chunk(message):
+            return self._take_chunk(message)
         complains = self._kind == "contribution" and is_complaint(message)
         kind = COMPLAINT if complains else self._kind
         envelope = self._round.open(message, kind, self._limit)
         index = self._index[envelope.sender]
         answered = self._answered[index] or envelope.sender in self._complaints
-        if not self._members[index] or answered:
+        if not self._members[index] or answered or envelope.sender in self._incoming:
             raise ProtocolError(f"a second or unasked {kind!r} message of {envelope.sender!r}")
         if complains:
             self._take_complaint(index, envelope.payload)
-            return
+            return {}
+        if self._kind == "contribution" and self._incoming.chunked:
+            return {envelope.sender: self._incoming.begin(envelope.sender, envelope.payload)}
         self._take(index, envelope.payload, message)
         self._answered[index] = True
+        return {}
 
     def advance(self) -> Outbox:
         """Closes the step."""
@@ -114,6 +124,7 @@ class SharingCoordinator(ABC):
                 f"{self._round}; the plan bears {self._masking.dropouts} "
                 "dropouts. No sum is released"
             )
+        self._incoming.drop()
         before, self._members = self._members, self._answered
         return self._close(before)
 
@@ -126,6 +137,11 @@ class SharingCoordinator(ABC):
     def opening(self) -> Opening | None:
         """The survivors that were announced in this attempt, or None before."""
         return self._opening
+
+    @property
+    def false_shares(self) -> tuple[FalseShare, ...]:
+        """Shares that were found to be false, and who opened them; the sum is right without."""
+        return self._false_shares
 
     @property
     def complaints(self) -> Mapping[str, Complaint]:
@@ -154,8 +170,14 @@ class SharingCoordinator(ABC):
         """Who holds shares of a party's secrets."""
 
     @abstractmethod
-    def _take_vector(self, index: int, payload: bytes, message: bytes) -> None:
-        """Adds a contribution."""
+    def _take_vector(self, index: int, beside: bytes, chunks: list[bytes]) -> None:
+        """Adds a contribution, of which nothing is added if it is refused.
+
+        Args:
+            index: Whose.
+            beside: What stands before it.
+            chunks: Its chunks, which may be let go of one by one.
+        """
 
     def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
         """What a party is told beside the survivors before it consents."""
@@ -183,6 +205,10 @@ class SharingCoordinator(ABC):
             int(i): [j for j in self._neighbours_of(int(i)) if self._present[j]]
             for i in np.flatnonzero(self._present)
         }
+        self._places = {
+            i: {other: place for place, other in enumerate(around)}
+            for i, around in self._neighbours.items()
+        }
         self._await("shares", self._take_shares, self._close_shares)
         return self._to(
             self._members,
@@ -199,7 +225,7 @@ class SharingCoordinator(ABC):
         self._sharers = self._members
         sharers = wire.members_to_bytes(self._sharers)
         self._transcript = wire.chain(self._transcript, "sharers", sharers)
-        self._await("contribution", self._take_vector, self._close_vectors)
+        self._await("contribution", self._take_whole, self._close_vectors)
         outbox = self._to(
             self._members,
             lambda i: self._announce("deliver", sharers=sharers, ciphertexts=self._shares_for(i)),
@@ -212,9 +238,20 @@ class SharingCoordinator(ABC):
         pieces, size = [], self._sealed_bytes
         for sender in self._neighbours[index]:
             if self._sharers[sender]:
-                start = self._neighbours[sender].index(index) * size
+                start = self._places[sender][index] * size
                 pieces.append(self._sealed_shares[sender][start : start + size])
         return b"".join(pieces)
+
+    def _take_whole(self, index: int, payload: bytes, _: bytes) -> None:
+        self._take_vector(index, payload[: self._beside], [payload[self._beside :]])
+
+    def _take_chunk(self, message: bytes) -> Outbox:
+        sender, given = self._incoming.take(message)
+        if isinstance(given, bytes):
+            return {sender: given}
+        self._take_vector(self._index[sender], given.beside, given.chunks)
+        self._answered[self._index[sender]] = True
+        return {}
 
     def _take_complaint(self, index: int, payload: bytes) -> None:
         sharers = {self._names[i] for i in self._neighbours[index] if self._sharers[i]}
@@ -269,6 +306,7 @@ class SharingCoordinator(ABC):
 
     def _close_opened(self, _: wire.Members) -> Outbox:
         self._kind = ""
+        del self._take, self._close  # They refer to this session, which would outlive its use.
         assert self._opening is not None  # noqa: S101 - announced two steps before
         self._result = RoundResult(self._opening.survivors, self._open_total())
         return {}

@@ -15,8 +15,10 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from confide import canonical
+from confide.aggregation.chunks import CHUNK, Outgoing
+from confide.aggregation.encoding import Integers
 from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
-from confide.aggregation.session import Contribution, Identity, RoundResult
+from confide.aggregation.session import Contribution, Identity, Released, totals_of
 from confide.aggregation.sharing import wire
 from confide.aggregation.sharing.keys import agree, derive, encrypt
 from confide.errors import DropoutError, ProtocolError, VerificationError
@@ -104,11 +106,13 @@ class SharingParty(ABC, Generic[SecretsT]):
             self._secrets = None
             self._awaited = None
             raise
+        if reply == CHUNK:  # The root above it is signed.
+            return payload
         return self._round.seal(self._identity.key, self._identity.name, reply, payload)
 
-    def accept(self, result: RoundResult) -> None:
+    def accept(self, result: Released) -> Integers:
         """Nothing here tells a false sum from a true one."""
-        del result
+        return totals_of(result)
 
     @abstractmethod
     def _advertise(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -194,6 +198,25 @@ class SharingParty(ABC, Generic[SecretsT]):
         pieces = wire.split(ciphertexts, self._sealed_bytes, len(self._partners))
         self._ciphertexts = dict(zip(self._partners, pieces, strict=True))
         self._transcript = wire.chain(self._transcript, "sharers", sharers)
+
+    def _contribute(self, beside: bytes, chunks: list[bytes]) -> tuple[str, bytes]:
+        """Gives away the vector, in chunks if it has several."""
+        if len(chunks) == 1:
+            self._await_survivors()
+            return "contribution", beside + chunks[0]
+        self._outgoing = Outgoing(chunks)
+        self._awaited = (CHUNK, self._give_chunk)
+        return "contribution", self._outgoing.head(beside)
+
+    def _give_chunk(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
+        (index,) = fields_of(said, index=int)
+        message = self._outgoing.give(index, self._identity.name)
+        if self._outgoing.over:
+            del self._outgoing
+            self._await_survivors()
+        else:
+            self._awaited = (CHUNK, self._give_chunk)
+        return CHUNK, message
 
     def _await_survivors(self) -> None:
         self._awaited = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from confide import canonical
+from confide.aggregation.chunks import sizes_of
 from confide.aggregation.envelope import SIGNATURE_BYTES
 from confide.aggregation.machinery import Sent, announced, answered
 from confide.aggregation.masked.graph import COIN_BYTES
@@ -34,7 +35,8 @@ def shared_sizes(
     *,
     advert: bytes,
     sealed: int,
-    vector: int,
+    chunks: Sequence[int],
+    before: int = 0,
     opened: int,
     opening: str,
     beside: Mapping[str, int] = MappingProxyType({}),
@@ -46,7 +48,8 @@ def shared_sizes(
         name: The party's name.
         advert: What it advertises.
         sealed: Bytes of one neighbour's encrypted shares.
-        vector: Bytes of its contribution.
+        chunks: Bytes of each chunk of its contribution.
+        before: Bytes that stand before a contribution.
         opened: Bytes of what it opens.
         opening: The kind of the message that asks it to.
         beside: Bytes of what it is told beside the survivors before it consents, by field.
@@ -57,9 +60,10 @@ def shared_sizes(
     answers = [
         answered(name, "advertise", advert),
         answered(name, "shares", shares),
-        answered(name, "contribution", bytes(vector)),
         answered(name, "opened", bytes(opened)),
     ]
+    contribution, asked = sizes_of(name, before, chunks)
+    answers += contribution
     met = (
         {"present": members}
         if masking.complete
@@ -69,6 +73,7 @@ def shared_sizes(
         announced("open", history=b""),
         announced("neighbours", adverts=[advertised] * masking.degree, **met),
         announced("deliver", sharers=members, ciphertexts=shares),
+        *asked,
     ]
     each = wire.opening_bytes(len(plan.parties))
 

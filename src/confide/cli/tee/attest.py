@@ -1,4 +1,4 @@
-"""`confide tee attest`: evidence of this machine, for who asks with a nonce."""
+"""`confide tee attest` and `heartbeat`: this machine's evidence, and that it still runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from confide.cli.tee.evidence import hexadecimal
 from confide.errors import DataError
 
 if TYPE_CHECKING:
+    from confide.tee.instance import Instance
     from confide.tee.workload import Attester
 
-__all__ = ["attest"]
+__all__ = ["attest", "heartbeat"]
 
 
 class Source(Enum):
@@ -25,14 +26,16 @@ class Source(Enum):
     CONFIGFS = "configfs"
     GRAMINE = "gramine"
     NITRO = "nitro"
+    SIMULATOR = "simulator"
 
 
 def attest(
     *,
     source: Annotated[
-        Source, typer.Option("--from", help="configfs (SEV-SNP, TDX), gramine (SGX) or nitro.")
+        Source,
+        typer.Option("--from", help="configfs (SEV-SNP, TDX), gramine (SGX), nitro; or simulator."),
     ],
-    nonce: Annotated[str, typer.Option(help="What the asker chose, 32 bytes in hex.")],
+    nonce: Annotated[str, typer.Option(help="What the relying party chose, 32 bytes in hex.")],
     purpose: Annotated[str, typer.Option(help="What for: enrol, for a registry.")],
     plan: Annotated[str, typer.Option(help="The plan's hash, or the registry's number, in hex.")],
     task: Annotated[str, typer.Option(help="The plan's task, or the machine's name.")],
@@ -42,21 +45,27 @@ def attest(
         Path | None, typer.Option(help="Another place of the operating system's interface.")
     ] = None,
     event_log: Annotated[Path | None, typer.Option(help="Of a TDX domain, as JSON.")] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where this instance's keys are kept, for heartbeats: memory of the enclave, as "
+            "/run is, and never a disk. Made if absent; without it, keys are forgotten at once."
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="How long the claims count.")] = 10.0,
 ) -> None:
-    """Ask this machine's hardware for evidence; the keys in its claims are forgotten at once."""
-    from confide.randomness import SystemRandom
-    from confide.tee.workload import Workload, WorkloadKeys
+    """Ask this machine's hardware for evidence of what runs, bound to the keys of this instance."""
+    from confide.tee.workload import Workload
 
-    random = SystemRandom()
+    instance = _instance(keys)
     workload = Workload(
         attester=_attester(source, device, event_log),
-        keys=WorkloadKeys.generate(random),
+        keys=instance.keys,
         purpose=purpose,
         build=hexadecimal(build, "--build"),
         plan=hexadecimal(plan, "--plan"),
         task=task,
-        instance=random.bytes(32),
+        instance=instance.identifier,
         epoch=0,
         lifetime=timedelta(minutes=minutes),
     )
@@ -68,8 +77,43 @@ def attest(
     errors.print(f"wrote {out}, {len(evidence.document):,} bytes of evidence", markup=False)
 
 
+def heartbeat(
+    *,
+    keys: Annotated[Path, typer.Option(help="Of this instance, as `attest --keys` made them.")],
+    registry: Annotated[str, typer.Option(help="The registry's number, in hex.")],
+    node: Annotated[str, typer.Option(help="The machine's name there.")],
+    out: Annotated[Path, typer.Option(help="The file for the heartbeat.")],
+) -> None:
+    """Sign that the instance that was attested still runs, for the registry."""
+    from confide.tee.heartbeat import Heartbeat
+    from confide.tee.instance import Instance
+
+    if not keys.exists():
+        raise DataError(f"no keys at {keys}: make them with `confide tee attest --keys {keys}`")
+    beat = Heartbeat.of(
+        hexadecimal(registry, "--registry"),
+        node,
+        datetime.now(UTC),
+        Instance.read(keys).keys.signing,
+    )
+    try:
+        out.write_bytes(beat.to_bytes())
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error}") from error
+    errors.print(f"wrote {out}", markup=False)
+
+
+def _instance(keys: Path | None) -> Instance:
+    from confide.randomness import SystemRandom
+    from confide.tee.instance import Instance
+
+    if keys is None:
+        return Instance.fresh(SystemRandom())
+    return Instance.read(keys) if keys.exists() else Instance.fresh(SystemRandom()).write(keys)
+
+
 def _attester(source: Source, device: Path | None, event_log: Path | None) -> Attester:
-    from confide.tee.providers import ConfigfsTsm, Gramine, NitroNsm
+    from confide.tee.providers import ConfigfsTsm, Gramine, NitroNsm, SimulatorSocket
 
     if event_log is not None and source is not Source.CONFIGFS:
         raise DataError("--event-log is of a TDX domain, whose evidence is --from configfs")
@@ -81,3 +125,7 @@ def _attester(source: Source, device: Path | None, event_log: Path | None) -> At
             return Gramine() if device is None else Gramine(device)
         case Source.NITRO:
             return NitroNsm() if device is None else NitroNsm(device)
+        case Source.SIMULATOR:
+            if device is None:
+                raise DataError("--from simulator takes --device, the folder of `confide-sim`")
+            return SimulatorSocket(device)

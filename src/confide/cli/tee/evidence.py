@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from confide.cli.console import errors, plain
 from confide.errors import DataError
 
-__all__ = ["SIMULATED", "hexadecimal", "read_evidence", "time_of"]
+if TYPE_CHECKING:
+    from confide.tee import Collateral, Evidence
+
+__all__ = [
+    "SIMULATED",
+    "hexadecimal",
+    "read_collateral",
+    "read_evidence",
+    "time_of",
+    "with_event_log",
+]
 
 SIMULATED: Final = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
 
@@ -29,18 +42,46 @@ def hexadecimal(text: str, what: str) -> bytes:
 
 
 def read_evidence(path: Path) -> bytes:
-    """Reads a file of evidence, no more of it than is ever looked at.
+    """Reads a file of evidence, no more of it than is ever looked at; as bytes or as text.
 
     Raises:
         DataError: If it cannot be read.
     """
     from confide.tee.evidence import MAX_EVIDENCE_BYTES
+    from confide.tee.textual import from_text
 
     try:
         with path.open("rb") as file:
-            return file.read(MAX_EVIDENCE_BYTES + 1)
+            return from_text(file.read(MAX_EVIDENCE_BYTES + 1))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from error
+
+
+def read_collateral(paths: Iterable[Path] | None) -> Collateral:
+    """Reads files and folders of collateral, and says which files in folders were skipped.
+
+    Raises:
+        AttestationError: If a file that is named itself is not collateral.
+    """
+    from confide.tee import Collateral
+
+    read = Collateral.read(paths or [])
+    for skipped in read.skipped:
+        errors.print(f"skipped {plain(skipped)}", style="yellow", soft_wrap=True)
+    return read
+
+
+def with_event_log(evidence: Evidence, path: Path | None) -> Evidence:
+    """Evidence with an event log that lies in a file of its own.
+
+    Raises:
+        DataError: If it cannot be read, or the evidence has one already.
+    """
+    if path is None:
+        return evidence
+    if evidence.event_log is not None:
+        raise DataError("the evidence comes with an event log: leave --event-log out")
+    return replace(evidence, event_log=read_evidence(path))
 
 
 def time_of(text: str | None) -> datetime:

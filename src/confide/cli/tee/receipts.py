@@ -9,7 +9,7 @@ import typer
 
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_plan
-from confide.cli.tee.evidence import SIMULATED, read_evidence, time_of
+from confide.cli.tee.evidence import SIMULATED, read_collateral, read_evidence, time_of
 from confide.errors import DataError
 
 __all__ = ["receipts"]
@@ -39,7 +39,7 @@ def receipts(
 ) -> None:
     """Verify a chain of receipts offline; the exit code is 0 only if all of it holds."""
     from confide.aggregation import Receipt, verify_receipts
-    from confide.tee import Collateral, Evidence, read_policy
+    from confide.tee import Evidence, read_policy
 
     if len(files) > _MAX_RECEIPTS:
         raise DataError(f"{len(files):,} receipts; at most {_MAX_RECEIPTS:,} are read at once")
@@ -56,7 +56,7 @@ def receipts(
             for file, time in zip(evidence, at, strict=True)
         ],
         asked,
-        collateral=Collateral.read(collateral or []),
+        collateral=read_collateral(collateral),
     )
     for receipt in chain:
         output.print(

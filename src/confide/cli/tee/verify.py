@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confide.cli.console import errors, output, plain
-from confide.cli.tee.evidence import SIMULATED, hexadecimal, read_evidence, time_of
+from confide.cli.tee.evidence import (
+    SIMULATED,
+    hexadecimal,
+    read_collateral,
+    read_evidence,
+    time_of,
+    with_event_log,
+)
 from confide.errors import AttestationError, DataError, Step
 
 if TYPE_CHECKING:
-    from confide.tee import Attestation, Binding, Expected
+    from datetime import datetime
+
+    from confide.tee import Attestation, Binding, Evidence, Expected
 
 __all__ = ["inspect", "show_policy", "verify"]
 
@@ -32,6 +41,9 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     at: Annotated[
         str | None, typer.Option(help="The time to verify at (ISO 8601, or seconds); now.")
     ] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="Of a TDX domain, as JSON, where it comes by itself.")
+    ] = None,
     report_data: Annotated[
         str | None, typer.Option(help="What a document without claims must carry, in hex.")
     ] = None,
@@ -42,7 +54,7 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Verify evidence offline; the exit code is 0 only if every step holds."""
-    from confide.tee import Collateral, Evidence, read_policy, verify, verify_peer
+    from confide.tee import Evidence, read_policy, verify, verify_peer
 
     held: dict[Step, str] = {}
     attestation: Attestation | None = None
@@ -50,7 +62,8 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     policy = read_policy(policy_file)
     try:
         evidence = Evidence.from_bytes(read_evidence(evidence_file))
-        given = Collateral.read(collateral or [])
+        evidence = with_event_log(evidence, event_log)
+        given = read_collateral(collateral)
         time = time_of(at)
         if evidence.claims is None:
             carried = _carried(report_data, nonce)
@@ -74,14 +87,34 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
         raise typer.Exit(failure.exit_code)
 
 
-def inspect(
+def inspect(  # noqa: PLR0917 - options, which are named where they are used
     evidence_file: EvidenceFile,
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
+    as_policy: Annotated[
+        bool,
+        typer.Option("--as-policy", help="Verify it, and print a policy that accepts it."),
+    ] = False,
+    collateral: Annotated[
+        list[Path] | None, typer.Option(help="For --as-policy, as `verify` takes it; repeatable.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="For --as-policy: the time (ISO 8601, or seconds); now.")
+    ] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="For --as-policy: of a TDX domain, as JSON.")
+    ] = None,
+    simulated_root: Annotated[
+        Path | None, typer.Option(help="For --as-policy: a simulator's root, which you accept.")
+    ] = None,
 ) -> None:
-    """Say what evidence states, without verifying any of it."""
+    """Say what evidence states, without verifying any of it; or make a policy of it."""
     from confide.tee import Evidence, inspect, warnings
 
     evidence = Evidence.from_bytes(read_evidence(evidence_file))
+    if as_policy:
+        evidence = with_event_log(evidence, event_log)
+        _print_policy(evidence, collateral, time_of(at), simulated_root)
+        return
     platform, said = inspect(evidence.document)
     loud = warnings(evidence.document)
     claims = {
@@ -95,11 +128,28 @@ def inspect(
     errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
     for warning in loud:
         errors.print(warning, style="bold white on red")
-    output.print(f"platform        {platform.value}", markup=False)
+    output.print(f"platform           {platform.value}", markup=False)
     for name, value in said.items():
-        output.print(f"{name:<15} {value}", markup=False, soft_wrap=True)
+        output.print(f"{name:<18} {plain(value)}", soft_wrap=True)
     for name, claim in claims.items():
         output.print(f"claims.{name:<15} {plain(str(claim))}", soft_wrap=True)
+
+
+def _print_policy(
+    evidence: Evidence, collateral: list[Path] | None, at: datetime, root: Path | None
+) -> None:
+    from confide.tee import Roots, inspect
+    from confide.tee.policyfile import read_certificate
+    from confide.tee.starting_policy import starting_policy
+
+    simulator = None
+    if root is not None:
+        platform, _ = inspect(evidence.document)
+        simulator = str(root), Roots({platform: read_certificate(root)})
+        errors.print(SIMULATED, style="bold white on red")
+    typer.echo(
+        starting_policy(evidence, read_collateral(collateral), at, simulator=simulator), nl=False
+    )
 
 
 def show_policy(

@@ -31,6 +31,7 @@ from confide.learning.settings import (
     table_settings,
 )
 from confide.plan import Norm, Sum, SumGroup, Task, Unit
+from confide.tables.schema import ROWS
 
 __all__ = ["fed_sgd"]
 
@@ -43,6 +44,7 @@ def fed_sgd(
     clip_norm_l2: float,
     learning_rate: float = 0.5,
     expected_units: float | None = None,
+    rows_found: bool = False,
     person_column: str | None = None,
 ) -> Computation:
     """Makes federated SGD of a model.
@@ -55,6 +57,8 @@ def fed_sgd(
         learning_rate: η.
         expected_units: About how many rows, or persons, contribute to a round at all parties:
             public, and never taken from the data. Given, it is m, and no count is released.
+        rows_found: Whether m is what the stage of summaries before found; then no count is released
+            either.
         person_column: The column that says who a row is about, if persons are protected.
 
     Raises:
@@ -65,6 +69,9 @@ def fed_sgd(
         raise PlanError(f"learning_rate is {learning_rate}; it is positive")
     if expected_units is not None and not 1 <= expected_units < math.inf:
         raise PlanError(f"expected_units is {expected_units}; at least 1 unit, or leave it out")
+    if rows_found and (expected_units is not None or person_column):
+        raise PlanError("rows_found beside expected_units or a person_column; m is one of them")
+    agreed = expected_units is not None or rows_found
     unit = Unit.PERSON if person_column else Unit.RECORD
     gradient = Sum(
         name="gradient", shape=(model.n_parameters,), unit=unit, unit_bound=clip_norm_l2,
@@ -78,11 +85,21 @@ def fed_sgd(
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
         x, y = inputs_and_targets(model, table, data, state)
         given = {"gradient": model.per_record_gradients(state["parameters"], x, y)}
-        return given if expected_units else given | {counted.name: np.ones(len(x))}
+        return given if agreed else given | {counted.name: np.ones(len(x))}
+
+    def units_of(state: State, totals: Totals) -> float:
+        if not rows_found:
+            return expected_units or float(totals[counted.name])
+        if ROWS not in state:
+            raise PlanError(
+                "the number of rows is to be found by sums, and the state has none: run "
+                "`summaries(schema)` as the stage before, or leave rows_found out"
+            )
+        return float(state[ROWS])
 
     def step(state: State, totals: Totals) -> State:
         parameters = state["parameters"]
-        units = expected_units or float(totals[counted.name])
+        units = units_of(state, totals)
         if units < 1:  # Noise may leave less than nothing of a count.
             return state
         mean = totals["gradient"] / units + model.penalty_gradient(parameters)
@@ -97,9 +114,10 @@ def fed_sgd(
             clip_norm_l2=clip_norm_l2,
             learning_rate=learning_rate,
             expected_units=None if expected_units is None else float(expected_units),
+            rows_found=rows_found,
             person_column=person_column,
         ),
-        sums=SumGroup((gradient,) if expected_units else (gradient, counted)),
+        sums=SumGroup((gradient,) if agreed else (gradient, counted)),
         columns=table.columns,
         read=table.read,
         init=lambda: {"parameters": model.init()},

@@ -38,6 +38,8 @@ from confide.tables.written import SchemaSettings, schema_settings
 __all__ = [
     "TreeSettings",
     "binned",
+    "cells_of",
+    "family_of",
     "fed_trees",
     "fed_trees_from_settings",
     "for_trees",
@@ -110,7 +112,7 @@ def fed_trees(
     """
     how = settings or TreeSettings()
     _check(schema, how)
-    family, bins = _family(schema), _cells(schema, how)
+    family, bins = family_of(schema), cells_of(schema, how)
     outputs, columns = family.n_outputs, len(schema.features)
     shape = (outputs, 2 ** (how.depth - 1), columns, bins, 2)
     size = math.prod(shape)
@@ -187,7 +189,7 @@ _MOST_LOSS: Final = 8.0
 
 def binned(schema: Schema, rows: Mapping[str, Any], state: State, how: TreeSettings) -> Bins:
     """Each value's bin, shape `(rows, columns)`; the last bin is for missing values."""
-    last = _cells(schema, how) - 1
+    last = cells_of(schema, how) - 1
     found = np.empty(rows["values"].shape, np.intp)
     for place, (name, column) in enumerate(schema.features.items()):
         values, missing = rows["values"][:, place], rows["missing"][:, place]
@@ -296,14 +298,15 @@ def _aside(rows: Bins, how: TreeSettings) -> NDArray[np.bool_]:
     return drawn < how.kept_aside * 2**32
 
 
-def _family(schema: Schema) -> Family:
+def family_of(schema: Schema) -> Family:
+    """The distribution that trees of a table assume of its label."""
     if not isinstance(schema.target, Label):
         return Gaussian()
     classes = len(schema.target.classes)
     return Bernoulli() if classes == 2 else Categorical(n_classes=classes)
 
 
-def _cells(schema: Schema, how: TreeSettings) -> int:
+def cells_of(schema: Schema, how: TreeSettings) -> int:
     """Bins of a column in the histograms: the most that any needs, and one for missing values."""
     sizes = [c.size + 1 for c in schema.features.values() if isinstance(c, Category)]
     return max([how.bins, *sizes]) + 1

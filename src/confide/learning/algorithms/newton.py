@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from confide.aggregation import Summed
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import DataError, PlanError
+from confide.learning.algorithms.digits import joined, second_digit, split
 from confide.learning.models import GeneralisedLinearModel
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian
 from confide.learning.settings import (
     Inputs,
     check_features,
@@ -84,19 +86,19 @@ def fed_newton(
         raise PlanError(f"l1 is {l1}; it is finite and at least 0")
     if not input_bound > 0:
         raise PlanError(f"input_bound is {input_bound}; it is positive")
-    # An input is at most this long, and a residual at most that large; see `Family`.
-    length = math.sqrt(model.n_features * input_bound**2 + 1)
-    residual = math.sqrt(model.family.n_outputs) * input_bound
-    parts = (
-        ("gradient", (size,), length * residual, "gradients of all rows"),
-        ("hessian", (size * (size + 1) // 2,), length**2 * input_bound, "curvatures of all rows"),
-        ("rows", (), 1.0, "number of rows of all parties"),
-    )
-    sums = tuple(
-        Sum(name=name, shape=shape, unit_bound=bound, norm=Norm.L2, capacity=capacity,
+    # Bounds of each coordinate: exact sums need no bound of a row's length.
+    residual, curvature = _largest(model.family, input_bound)
+    gradients, hessians, rows_of_all = (
+        Sum(name=name, shape=shape, unit_bound=bound, norm=Norm.LINF, capacity=capacity,
             meaning=meaning)
-        for name, shape, bound, meaning in parts
+        for name, shape, bound, meaning in (
+            ("gradient", (size,), input_bound * residual, "gradients of all rows"),
+            ("hessian", (size * (size + 1) // 2,), input_bound**2 * curvature,
+             "curvatures of all rows"),
+            ("rows", (), 1.0, "number of rows of all parties"),
+        )
     )  # fmt: skip
+    sums = (gradients, second_digit(gradients), hessians, second_digit(hessians), rows_of_all)
     upper = np.triu_indices(size)
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Summed]:
@@ -105,8 +107,8 @@ def fed_newton(
         gradient = model.gradient(w, x, y) - model.penalty_gradient(w)
         hessian = model.hessian(w, x) - np.diag(_ridge(model))
         return {
-            "gradient": Summed(rows * gradient, rows),
-            "hessian": Summed(rows * hessian[upper], rows),
+            **split(gradients, rows * gradient, rows),
+            **split(hessians, rows * hessian[upper], rows),
             "rows": Summed(np.array(float(rows)), rows),
         }
 
@@ -115,11 +117,11 @@ def fed_newton(
         if rows < 1:
             raise DataError("the sums hold no row; nothing is learned from them")
         hessian = np.zeros((size, size))
-        hessian[upper] = totals["hessian"] / rows
+        hessian[upper] = joined(hessians, totals) / rows
         hessian += np.triu(hessian, 1).T
         target = _minimise(
             hessian,
-            totals["gradient"] / rows - hessian @ w,
+            joined(gradients, totals) / rows - hessian @ w,
             _ridge(model),
             l1 * _penalised(model),
             w,
@@ -144,6 +146,13 @@ def fed_newton(
         contribute=contribute,
         update=update,
     )
+
+
+def _largest(family: Family, input_bound: float) -> tuple[float, float]:
+    """The largest residual and variance of a row, in magnitude."""
+    if isinstance(family, Bernoulli | Categorical):
+        return 1.0, 0.25
+    return input_bound, 1.0 if isinstance(family, Gaussian) else input_bound
 
 
 def _penalised(model: GeneralisedLinearModel) -> Reals:

@@ -40,6 +40,7 @@ class _FedSgdSettings(Literal):
     clip_norm_l2: float
     learning_rate: float = 0.5
     expected_units: float | None = None
+    rows_found: bool = False
     person_column: str | None = None
 
 

@@ -13,11 +13,12 @@ from confide.errors import PlanError
 from confide.plan import Relation, Unit
 from confide.privacy.accounting.gaussian import check_delta, gaussian_mu
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
+from confide.privacy.rounding import rounded_up
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
-__all__ = ["FALSE_ALARMS", "PrivacyStatement", "rounded_up"]
+__all__ = ["FALSE_ALARMS", "PrivacyStatement"]
 
 FALSE_ALARMS: Final = (0.001, 0.01, 0.1)
 """Rates of false alarms at which a statement says how many members an attacker finds."""
@@ -128,12 +129,3 @@ def _fit(profile: PrivacyProfile) -> tuple[float, float]:
     found = np.minimum(np.array([profile.tpr(float(rate)) for rate in _RATES]), 1 - 1e-15)
     mu = max(0.0, float(np.max(scipy.special.ndtri(found) - scipy.special.ndtri(_RATES))))
     return mu, float(np.max(scipy.special.ndtr(scipy.special.ndtri(_RATES) + mu) - found))
-
-
-def rounded_up(value: float, digits: int = 3) -> str:
-    """A few digits, rounded up: a bound that is rounded down is none."""
-    if value == 0:
-        return "0"
-    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
-    rounded = math.ceil(value / unit - 1e-6) * unit
-    return f"{rounded:#.{digits}g}" if rounded < 10 ** (digits - 1) else f"{rounded:.0f}"

@@ -51,6 +51,50 @@ class DpAccountant:
             total += once * count
         return total
 
+    def rho(self, event: DpEvent) -> float | None:
+        """ρ of Gaussians, of what is ε-DP (ε²/2) and of events stated so, added up."""
+        from dp_accounting import dp_event
+
+        from confide.privacy.accounting.gaussian import gaussian_mu
+        from confide.privacy.accounting.runs import parts_of
+
+        total = 0.0
+        for part, count in parts_of(event):
+            mu, pure = gaussian_mu(part), _pure_epsilon(part)
+            match part:
+                case dp_event.ZCDpEvent(rho=rho, xi=0) if rho >= 0:
+                    once = float(rho)
+                case _ if mu is not None:
+                    once = mu**2 / 2
+                case _ if pure is not None:
+                    once = float(pure**2 / 2)
+                case _:
+                    return None
+            total += count * once
+        return total
+
+    def epsilon(
+        self, event: DpEvent, delta: float, relation: Relation, *, count: int, distance: int
+    ) -> float:
+        """ε of the event's own privacy profile, composed `count` times.
+
+        Between distant data sets a Gaussian is a larger one; of others the profile is scaled, which
+        holds for whatever lies between them.
+        """
+        from dp_accounting import SelfComposedDpEvent
+
+        from confide.privacy.accounting.gaussian import epsilon_of_mu, gaussian_mu
+        from confide.privacy.accounting.groups import group_epsilon
+        from confide.privacy.accounting.profile import profile_of
+
+        whole = event if count == 1 else SelfComposedDpEvent(event, count)
+        mu = gaussian_mu(whole)
+        if mu is not None:
+            return epsilon_of_mu(distance * mu, delta)
+        if distance == 1:
+            return profile_of(whole, relation).epsilon(delta)
+        return group_epsilon(whole, distance, delta, relation)
+
     def mu_of(self, epsilon: float, delta: float) -> float:
         """The largest μ such that μ-Gaussian-DP implies (ε, δ)-DP."""
         from confide.privacy.accounting.gaussian import mu_of

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from confide.privacy.ledger.caps import Cap, Period
 from confide.privacy.ledger.costs import (
     CLOSENESS_UNIT,
     DELTA_UNIT,
+    FIRST_ORDERS,
     ORDERS,
     UNBOUNDED,
     UNIT,
     Cost,
 )
-from confide.privacy.ledger.filters import Cap, Period, divergence_budget
+from confide.privacy.ledger.filters import Budget, divergence_budget
 from confide.privacy.ledger.refusal import nearest_order
-from confide.privacy.ledger.state import SetCap
 
 __all__ = ["Remaining", "Spent", "remaining_of", "spent_of"]
 
@@ -34,8 +36,11 @@ class Spent:
         delta: δ of the ε below, without `approximate_delta`.
         mu: All charges together are μ-Gaussian-DP; ∞ if one is not Gaussian.
         pure_epsilon: All together are ε-DP; ∞ if one is not.
-        renyi_epsilon: ε at δ from the best Rényi order, chosen at δ ÷ (number of orders).
+        renyi_epsilon: ε at δ from the best of `FIRST_ORDERS`, chosen at δ ÷ (number of orders).
         approximate_delta: Σ of the charges' own δ.
+        whole_epsilon: Σ ε of what each charge keeps as a whole, at `whole_delta`; ∞ if one has no
+            such ε.
+        whole_delta: Σ δ of the same.
         closeness: Σ of the charges' distances from the mechanisms that these numbers are about.
         charges: How many reservations count.
         open: How many of them are open.
@@ -49,6 +54,8 @@ class Spent:
     pure_epsilon: float
     renyi_epsilon: float
     approximate_delta: float
+    whole_epsilon: float
+    whole_delta: float
     closeness: float
     charges: int
     open: int
@@ -60,13 +67,16 @@ class Remaining:
 
     Attributes:
         cap: The cap.
-        fraction: What is left of its budget, from 0 to 1: of μ², or of the order that has most.
-        order: That order; None for a Gaussian cap.
+        fraction: What is left of its budget, from 0 to 1: of μ², ρ, ε or the order that has most.
+        epsilon: What is left of ε for one more plan at that order, or for one that is charged as a
+            whole; 0 for a cap of ρ.
+        order: The order; None if the budget is one of μ², ρ or whole plans.
         mu: The largest μ of one more Gaussian event that it admits.
     """
 
     cap: Cap
     fraction: float
+    epsilon: float
     order: float | None
     mu: float
 
@@ -91,37 +101,74 @@ def spent_of(
         pure_epsilon=_nats(total.renyi[-1]),
         renyi_epsilon=_renyi_epsilon(total, delta),
         approximate_delta=total.delta / DELTA_UNIT,
+        whole_epsilon=_nats(total.whole_epsilon),
+        whole_delta=total.whole_delta / DELTA_UNIT,
         closeness=total.closeness / CLOSENESS_UNIT,
         charges=charges,
         open=still_open,
     )
 
 
-def remaining_of(limit: SetCap, total: Cost) -> Remaining:
-    """What a cap leaves after a total."""
-    cap, budget = limit
-    if budget.squared_mu >= 0:
-        left = max(0, budget.squared_mu - total.squared_mu)
-        used_up = total.closeness > budget.closeness or total.delta > budget.delta
-        left = 0 if used_up else left
-        fraction = left / budget.squared_mu if budget.squared_mu else 0.0
-        return Remaining(cap=cap, fraction=fraction, order=None, mu=math.sqrt(left / UNIT))
-    best = nearest_order(budget, total)
+def remaining_of(
+    cap: Cap, budget: Budget, total: Cost, mu_of: Callable[[float, float], float]
+) -> Remaining:
+    """What a cap leaves after a total.
+
+    Args:
+        cap: The cap.
+        budget: Its budget, as the first charge splits it.
+        total: What is spent.
+        mu_of: The largest μ with δ_μ(ε) ≤ δ.
+    """
+    if budget.is_whole:
+        return _whole(cap, budget, total, mu_of)
+    if budget.rho >= 0 or budget.squared_mu >= 0:
+        return _gaussian(cap, budget, total)
+    order = nearest_order(budget, total)
     lefts = [
         max(0, most - spent) if total.delta <= budget.delta else 0
         for spent, most in zip(total.renyi, budget.renyi, strict=True)
     ]
     squared = [
-        2 * left / order / UNIT
-        for left, order in zip(lefts, ORDERS, strict=True)
-        if order < math.inf
+        2 * left / alpha / UNIT
+        for left, alpha in zip(lefts, ORDERS, strict=True)
+        if alpha < math.inf
     ]
-    return Remaining(
-        cap=cap,
-        fraction=lefts[best] / budget.renyi[best],
-        order=ORDERS[best],
-        mu=math.sqrt(max(squared)),
-    )
+    mu = math.sqrt(max(squared))
+    if not total and cap.orders is None and cap.delta:
+        mu = max(mu, mu_of(cap.epsilon, cap.delta))
+    left = lefts[order] / UNIT if total else cap.epsilon
+    fraction = lefts[order] / budget.renyi[order]
+    return Remaining(cap=cap, fraction=fraction, epsilon=left, order=ORDERS[order], mu=mu)
+
+
+def _gaussian(cap: Cap, budget: Budget, total: Cost) -> Remaining:
+    if budget.rho >= 0:
+        left, most = budget.rho - total.rho, budget.rho
+        used_up, squared = total.delta + total.closeness > budget.delta, 2
+    else:
+        left, most = budget.squared_mu - total.squared_mu, budget.squared_mu
+        used_up, squared = total.closeness > budget.closeness or total.delta > budget.delta, 1
+    left = 0 if used_up else max(0, left)
+    fraction = left / most if most else 0.0
+    epsilon = cap.epsilon * fraction
+    mu = math.sqrt(squared * left / UNIT)
+    return Remaining(cap=cap, fraction=fraction, epsilon=epsilon, order=None, mu=mu)
+
+
+def _whole(
+    cap: Cap, budget: Budget, total: Cost, mu_of: Callable[[float, float], float]
+) -> Remaining:
+    left = max(0, budget.whole_epsilon - total.whole_epsilon)
+    delta = max(0, budget.whole_delta - total.whole_delta)
+    epsilon = left / UNIT
+    mu = mu_of(epsilon, delta / DELTA_UNIT) if epsilon > _LEAST and delta else 0.0
+    fraction = left / budget.whole_epsilon
+    return Remaining(cap=cap, fraction=fraction, epsilon=epsilon, order=None, mu=mu)
+
+
+_LEAST = 1e-8
+"""What is left of ε after a plan that fits exactly: the last digits, which hold no other."""
 
 
 def _nats(units: int) -> float:
@@ -129,9 +176,7 @@ def _nats(units: int) -> float:
 
 
 def _renyi_epsilon(total: Cost, delta: float) -> float:
-    share = delta / (len(ORDERS) - 1)
-    found = [
-        _nats(spent) - divergence_budget(order, 0.0, share)
-        for order, spent in zip(ORDERS, total.renyi, strict=True)
-    ]
+    share = delta / (len(FIRST_ORDERS) - 1)
+    known = dict(zip(ORDERS, total.renyi, strict=True))
+    found = [_nats(known[order]) - divergence_budget(order, 0.0, share) for order in FIRST_ORDERS]
     return max(0.0, min(found))

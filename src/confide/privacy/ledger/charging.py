@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confide.canonical import encode
-from confide.errors import DataError
+from confide.errors import DataError, PrivacyBudgetError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.checks import check_request, observer_names
-from confide.privacy.ledger.costs import Accountant, cost_of
-from confide.privacy.ledger.entries import Committed, Reserved
+from confide.privacy.ledger.costs import UNBOUNDED, Accountant, cost_of, pair_of
+from confide.privacy.ledger.entries import FORMAT, Committed, Fact, Reserved
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.lineage import steps
+from confide.privacy.ledger.prices import Pair, Price, prices_of, stored
 from confide.privacy.ledger.question import Question
 from confide.privacy.ledger.reservation import Reservation
 from confide.privacy.ledger.round_ledger import RoundLedger
+from confide.privacy.ledger.state import State
 from confide.randomness import SecureRandom
 
 if TYPE_CHECKING:
@@ -175,7 +178,7 @@ class ChargeLedger(RoundLedger):
             delta=delta,
             closeness=closeness,
         )
-        self._journal.append(lambda _state, _rows: fact)
+        self._append(fact, event)
         return Reservation(self._journal, fact.reservation, fresh=True)
 
     def resume(self, identity: bytes) -> Reservation:
@@ -199,7 +202,7 @@ class ChargeLedger(RoundLedger):
     ) -> Question:
         """What makes a question the same as another: see `Question`."""
         return Question(
-            dataset=dataset,
+            dataset=self._journal.read(lambda state, _: state.dataset(dataset).name),
             data_digest=data_digest,
             plan_hash=plan_hash,
             round_number=round_number,
@@ -219,9 +222,10 @@ class ChargeLedger(RoundLedger):
         self, dataset: str, mechanism: Mechanism, observers: Iterable[str], meaning: str
     ) -> None:
         """Writes a charge of one run and that it was used, in one transaction."""
+        event = mechanism.event
         fact = self._priced(
             dataset,
-            mechanism.event,
+            event,
             observers=observers,
             meaning=meaning,
             relation=mechanism.relation,
@@ -229,7 +233,42 @@ class ChargeLedger(RoundLedger):
             closeness=mechanism.closeness,
         )
         used = Committed(reservation=fact.reservation, used=1, release=b"", question=b"")
-        self._journal.append(lambda _state, _rows: (fact, used))
+        self._append(fact, event, used)
+
+    def _append(self, fact: Reserved, event: DpEvent, *after: Fact) -> None:
+        """Writes a charge, and what happens to it in the same transaction.
+
+        If a cap has no room for it by its curve, its exact ε, at half or all of the δ that is left
+        for whole plans, may fit: see `confide.privacy.ledger.filters`.
+        """
+        refused = self._refused(fact, after)
+        if refused is None:
+            return
+        shares = self._journal.read(lambda state, _: _shares(state, fact, self._journal.now()))
+        for share in shares:
+            refused = self._refused(self._with_pair(fact, event, share), after)
+            if refused is None:
+                return
+        raise refused
+
+    def _refused(self, fact: Reserved, after: tuple[Fact, ...]) -> PrivacyBudgetError | None:
+        """Writes a charge, or says why not."""
+        try:
+            self._journal.append(lambda _state, _rows: (fact, *after))
+        except PrivacyBudgetError as error:
+            return error
+        return None
+
+    def _with_pair(self, fact: Reserved, event: DpEvent, share: int) -> Reserved:
+        """A charge with the ε that all its runs have together at a δ."""
+        prices = {}
+        for distance, price in prices_of(fact.distances, fact.costs, FORMAT).items():
+            epsilon = pair_of(self._accountant, event, Relation(fact.relation), share,
+                              count=fact.count, distance=distance, delta=float(fact.delta),
+                              closeness=float(fact.closeness))  # fmt: skip
+            pair = Pair(share, epsilon) if epsilon < UNBOUNDED else None
+            prices[distance] = Price(price.once, pair)
+        return replace(fact, costs=tuple(stored(prices)))
 
     def _priced(
         self,
@@ -252,14 +291,16 @@ class ChargeLedger(RoundLedger):
         lineage = self._journal.read(lambda state, _: tuple(state.lineage(dataset)))
         unit, relation = unit or lineage[0].unit, relation or lineage[0].relation
         distances = sorted({steps(protected, unit, relation) for protected in lineage})
-        costs = [
-            cost_of(self._accountant, event, relation, distance=distance, delta=delta,
-                    closeness=closeness)
+        prices = {
+            distance: Price(
+                cost_of(self._accountant, event, relation, distance=distance, delta=delta,
+                        closeness=closeness)
+            )
             for distance in distances
-        ]  # fmt: skip
+        }  # fmt: skip
         return Reserved(
             reservation=self._random.bytes(16),
-            dataset=dataset,
+            dataset=lineage[0].name,
             unit=unit.value,
             relation=relation.value,
             observers=names,
@@ -270,8 +311,22 @@ class ChargeLedger(RoundLedger):
             plan_hash=plan_hash,
             meaning=meaning,
             distances=tuple(distances),
-            costs=tuple(number for cost in costs for number in cost.units()),
+            costs=tuple(stored(prices)),
         )
+
+
+def _shares(state: State, fact: Reserved, now: int) -> list[int]:
+    """The δ, in whole units, at which an exact ε of a charge may fit: half of what is left, or all.
+
+    Caps that count Rényi orders have refused the charge already, or have room for it.
+    """
+    lefts = []
+    for protected, limit in state.binding(fact.dataset, fact.observers):
+        budget, total = state.standing(protected, limit, now)
+        if limit.terms.whole_delta > 0 and (budget.is_whole or not total):
+            lefts.append(limit.terms.whole_delta - total.whole_delta)
+    least = min(lefts, default=0)
+    return [share for share in (least // 2, least) if share > 0]
 
 
 def _not_a(mechanism: object, wanted: str, other: str) -> DataError:

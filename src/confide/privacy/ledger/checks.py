@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from confide.errors import DataError
-from confide.privacy.ledger.lineage import check_name
+from confide.privacy.ledger.names import check_name
 
 __all__ = ["check_attempt", "check_crowd", "check_request", "check_survivors", "observer_names"]
 

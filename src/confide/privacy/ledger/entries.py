@@ -23,6 +23,7 @@ __all__ = [
     "FIRST_PREVIOUS",
     "FORMAT",
     "MAX_ENTRY_BYTES",
+    "ROUNDS_FORMAT",
     "Answered",
     "Cancelled",
     "Capped",
@@ -33,23 +34,32 @@ __all__ = [
     "Fact",
     "Gathered",
     "Imported",
+    "Limited",
     "Migrated",
     "Opened",
     "Partitioned",
     "Registered",
     "Reserved",
+    "Retimed",
     "RoundFact",
+    "Uncapped",
     "Used",
     "chained",
+    "fact_of",
+    "plain_fact",
     "read_entry",
 ]
 
-FORMAT: Final = 2
-"""The format of ledgers that this release writes: charges, rounds and openings."""
+FORMAT: Final = 3
+"""The format of ledgers that this release writes: charges at more Rényi orders and with a pair for
+all their runs, caps whose split of δ the first charge decides, rounds and openings."""
+
+ROUNDS_FORMAT: Final = 2
+"""The first format that has rounds and openings."""
 
 FIRST_FORMAT: Final = 1
-"""The oldest format that this release reads, of charges alone. Such a ledger gets an entry
-`Migrated` before its first entry about a round, and keeps all that it has."""
+"""The oldest format that this release reads, of charges alone. A ledger of an older format gets an
+entry `Migrated` before its first entry that the format does not have, and keeps all that it has."""
 
 FIRST_PREVIOUS: Final = bytes(32)
 """What the first entry names as the hash before it."""
@@ -94,8 +104,67 @@ class Partitioned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capped:
+class Limited:
     """A cap, replacing one with the same dataset, filter, observers and period.
+
+    Attributes:
+        dataset: The dataset.
+        epsilon: ε, as text; so are the other real numbers. "0.0" for a cap of ρ.
+        rho: ρ; "0.0" for a cap of ε.
+        delta: δ.
+        approximate_delta: The part of δ set aside.
+        filter: The filter's name.
+        observers: The coalition, sorted; empty for all.
+        period: The period's name; "" for none.
+        orders: Rényi orders asked for; empty for a split that the first charge decides.
+        budget: The whole units that it stands for.
+    """
+
+    dataset: str
+    epsilon: str
+    rho: str
+    delta: str
+    approximate_delta: str
+    filter: str
+    observers: tuple[str, ...]
+    period: str
+    orders: tuple[str, ...]
+    budget: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncapped:
+    """A cap of a dataset no longer binds. What was charged under it stays.
+
+    Attributes:
+        dataset: The dataset.
+        filter: The cap's filter.
+        observers: Its coalition, sorted; empty for all.
+        period: Its period; "" for none.
+    """
+
+    dataset: str
+    filter: str
+    observers: tuple[str, ...]
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retimed:
+    """The clock of earlier entries was wrong: time starts anew with this entry.
+
+    What was charged at such a time counts in every period.
+
+    Attributes:
+        entry: The last entry with a time that is none.
+    """
+
+    entry: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capped:
+    """A cap as the first two formats set it, with a split of δ over orders fixed beforehand.
 
     Attributes:
         dataset: The dataset.
@@ -137,7 +206,8 @@ class Reserved:
         plan_hash: The plan that asks.
         meaning: What it is for, in words.
         distances: At how many neighbours' distance it was costed.
-        costs: One run's cost at each of these distances, one after the other.
+        costs: One run's cost at each of these distances, one after the other; its pair is that of
+            all runs together (see `confide.privacy.ledger.prices`).
     """
 
     reservation: bytes
@@ -284,6 +354,9 @@ Fact = (
     Opened
     | Registered
     | Partitioned
+    | Limited
+    | Uncapped
+    | Retimed
     | Capped
     | Reserved
     | Used
@@ -334,13 +407,13 @@ def chained(number: int, previous: bytes, time: int, fact: Fact) -> Entry:
     return Entry(number, previous, time, fact, encode(body | frame))
 
 
-def read_entry(data: bytes, number: int, previous: bytes) -> Entry:
+def read_entry(data: bytes, number: int, previous: bytes | None) -> Entry:
     """Reads an entry, strictly.
 
     Args:
         data: Its bytes.
         number: The number that it must have.
-        previous: The hash that it must follow.
+        previous: The hash that it must follow; None if that is not to be checked.
 
     Raises:
         VerificationError: If it is malformed, or not the one that stands here.
@@ -351,12 +424,28 @@ def read_entry(data: bytes, number: int, previous: bytes) -> Entry:
         raise VerificationError(f"entry {number} of the ledger is unreadable: {error}") from error
     if not isinstance(body, dict) or not body.keys() >= _FRAME:
         raise VerificationError(f"entry {number} of the ledger is no entry")
-    if body["number"] != number or body["previous"] != previous:
+    before = body["previous"] if previous is None else previous
+    if body["number"] != number or body["previous"] != before or not isinstance(before, bytes):
         raise VerificationError(
             f"entry {number} of the ledger does not follow the one before: entries were changed, "
             "left out or put in between"
         )
-    return Entry(number, previous, _time(body["time"], number), _fact(body, number), data)
+    return Entry(number, before, _time(body["time"], number), _fact(body, number), data)
+
+
+def plain_fact(fact: Fact) -> dict[str, Any]:
+    """A fact as what deterministic CBOR holds."""
+    body = {name: getattr(fact, name) for name in _FIELDS[type(fact)]}
+    return body | {"kind": type(fact).__name__.lower()}
+
+
+def fact_of(body: Mapping[str, Any]) -> Fact:
+    """Reads back `plain_fact`.
+
+    Raises:
+        VerificationError: If it is malformed.
+    """
+    return _fact(dict(body), 0)
 
 
 def _time(value: object, number: int) -> int:

@@ -1,37 +1,71 @@
-r"""Caps, and the filters that enforce them: theorems for charges chosen in view of earlier answers.
+r"""The filters that enforce caps: theorems for charges chosen in view of earlier answers.
 
 **Gaussian filter.** While Σ μ_i² ≤ μ², whatever was answered is μ-GDP together, even if each
 mechanism is chosen after the answers of those before it, and so (ε, δ)-DP where the trade-off of a
 Gaussian says so (Smith and Thakurta 2022; Koskela, Tobaben and Honkela 2023).
 
-**Rényi filter.** At one order α: while Σ ρ_i(α) ≤ B(α), the answers are (α, B(α))-RDP together
-(Feldman and Zrnic 2021, §4; Lécuyer 2021). Here answers go on while *some* of K orders holds. Let
-B(α) be such that (α, B(α))-RDP implies (ε, δ/K)-DP (Canonne, Kamath and Steinke 2020, Prop. 12):
+**Zero-concentrated filter.** While Σ ρ_i ≤ ρ and Σ δ_i ≤ δ, the answers are δ-approximately ρ-zCDP
+together (Whitehouse et al. 2023, Theorem 1).
 
-    B(α) = ε − [ln(K/δ) + (α − 1)·ln(1 − 1/α) − ln α] / (α − 1).
+**Approximate Rényi filter.** Whitehouse et al. treat approximate zCDP, Feldman and Zrnic (2021, §4)
+and Lécuyer (2021) Rényi curves without a δ. This is the argument for curves with one, for several
+orders, and for a split of δ that the first charge decides.
 
-*Claim: the interaction M is (ε, δ)-DP.* Assign each complete transcript to the first order whose
-budget holds at its end; S_α are the transcripts of order α in an event S. Let M_α be M stopped
-before the first charge beyond B(α). Costs only grow, so along a transcript in S_α it never stops:
-M and M_α give it the same probability, on both of two neighbours D and D'. M_α is (α, B(α))-RDP by
-the filter of one order, so
+*Charges.* Of two neighbours D and D', mechanism i answers by P_i and Q_i, chosen in view of what
+was answered before. It was charged for (δ_i, R_i): there are distributions with P_i = (1 −
+δ_i)·P'_i + δ_i·P''_i, Q_i = (1 − δ_i)·Q'_i + δ_i·Q''_i and D_α(P'_i ‖ Q'_i) ≤ R_i(α) for all α >
+1, in both directions. It was charged for a pair (d_i, e_i) besides: it is (e_i, d_i)-DP, so there
+are such distributions with d_i in place of δ_i and P'_i ≤ e^(e_i)·Q'_i everywhere, which is a
+bound at order ∞ (Kairouz, Oh and Viswanath 2015, Theorem 3.2; Murtagh and Vadhan 2016, Lemma 2.2).
 
-    P[M(D) ∈ S] − e^ε·P[M(D') ∈ S] = Σ_α P[M_α(D) ∈ S_α] − e^ε·P[M_α(D') ∈ S_α] ≤ Σ_α δ/K = δ. ∎
+*One order.* Let N be the interaction that stops before the first charge with which Σ δ_i > Δ or Σ
+R_i(α) > B. Let p(x) = Π (1 − δ_i)·P'_i(x_i | x_<i) of a transcript x, and q(x) likewise.
+(1) P[x] ≥ p(x), and what p lacks is the probability that one of the answers came from a P''_i.
+Along every transcript Σ δ_i ≤ Δ, so that is at most Δ (add up the coins, one after the other).
+(2) Σ_x p^α·q^(1−α) ≤ e^((α−1)·B): from the last charge backwards, an answer of mechanism i
+multiplies the bound by (1 − δ_i)·e^((α−1)·R_i(α)) ≤ e^((α−1)·R_i(α)), whatever was answered
+before, and these add up to at most B along every transcript.
+(3) For all p, q ≥ 0: p − e^ε·q ≤ c·p^α·q^(1−α) with c = e^(−(α−1)ε)·(1 − 1/α)^(α−1)/α, which is
+the largest value of (1 − e^ε·u)·u^(α−1) over u = q/p (Canonne, Kamath and Steinke 2020, Prop. 12).
+With (2): Σ_S p − e^ε·q ≤ δ_α for each set S of transcripts, if B is at most
 
-Order ∞ is pure ε and adds up without any δ, so it takes no share. A refusal tells nothing: it
-follows from costs, which are public, and from the transcript.
+    B_α(ε, δ_α) = ε − [ln(1/δ_α) + (α − 1)·ln(1 − 1/α) − ln α] / (α − 1).
 
-**What the theorems leave out.** If bound i holds but with probability δ_i (both distributions are
-mixtures, with weight 1 − δ_i on a pair that the bound is about), give each transcript the weight
-w = Π(1 − δ_i): the weighted measures are dominated as above, and what they lack has probability at
-most Σ δ_i; `approximate_delta` is the part of δ set aside for it. If the likelihoods of mechanism i
-lie within e^±τ_i of a Gaussian's, those of a transcript lie within e^±Στ_i, so with τ = Στ_i
-δ(ε) ≤ e^τ·δ_μ(ε − 2τ): the Gaussian filter sets `CLOSENESS` aside for τ, the Rényi filter has it in
-its costs.
+At order ∞, p ≤ e^ε·q while Σ e_i ≤ ε, and nothing of δ is taken but the Δ of (1).
+
+*Several orders, any of which may admit.* Assign a transcript to the first order that still holds
+at its end. Costs only grow, so along it that order's N never stopped, and (1) to (3) hold for the
+transcripts of that order. The charges of all finite orders have the same P''_i, and so does order
+∞ if it counts pure ε_i; then what they lack is the same event and counts once. So with
+δ = Δ + Σ_α δ_α
+
+    P[S] − e^ε·Q[S] ≤ Δ + Σ_α Σ_(S_α) (p − e^ε·q) ≤ Δ + Σ_α δ_α = δ. ∎
+
+*The split that the first charge decides.* Before the first charge nothing was answered (what costs
+nothing answers alike on D and D'), so that charge, and whatever is a function of it, has one
+distribution on both. Given that function the claim holds for the split that it names, and so it
+holds on average. The split is one of:
+  * **orders**: a tenth of δ for Δ (or what the cap sets aside), eight ninths of the rest (`_MAIN`)
+    for the order at which the first charge uses the least part of its budget, and the remainder
+    for five orders around the best for Gaussian noise, and order ∞ with pure ε;
+  * **whole**, if no order holds the first charge: order ∞ alone, with Δ = δ and the pairs. There a
+    plan that is fixed beforehand and exactly (ε₀, δ₀)-DP, however it was composed, costs (δ₀, ε₀);
+    a plan that is calibrated for (ε, δ) fits a cap of (ε, δ), once.
+Which charge was first is not changed by later ones. It is forgotten only when everything that was
+charged to the whole family of datasets was cancelled, so that nothing was ever answered. A cap on
+a coalition or a period is about what it counts, given everything else.
+
+A refusal tells nothing: it follows from costs, which are public, and from the transcript.
+
+**Close to what is charged.** If the likelihoods of mechanism i lie within e^±τ_i of a Gaussian's,
+those of a transcript lie within e^±Στ_i, so with τ = Στ_i δ(ε) ≤ e^τ·δ_μ(ε − 2τ): the Gaussian
+filter sets `CLOSENESS` aside for τ, the Rényi filter has it in its costs, and that of ρ counts it
+as a δ_i: P_i ≥ e^−τ·P, so P_i is a mixture with weight e^−τ on P.
 
 **Rounds in between each other.** An event of many rounds may be open while others are charged. Each
 round is a mechanism of its own whose cost was fixed when its event was reserved, so this is the
-same adaptive sequence (for interactive mechanisms: Haney et al. 2023).
+same adaptive sequence; a pair for the whole event composes so too, as interactive mechanisms that
+run at the same time do (Haney et al. 2023).
 
 References:
     Feldman, Zrnic, "Individual privacy accounting via a Rényi filter" (NeurIPS 2021).
@@ -39,6 +73,8 @@ References:
     Smith, Thakurta, "Fully adaptive composition for Gaussian DP" (2022).
     Koskela, Tobaben, Honkela, "Individual privacy accounting with Gaussian DP" (ICLR 2023).
     Whitehouse, Ramdas, Rogers, Wu, "Fully adaptive composition in DP" (ICML 2023).
+    Kairouz, Oh, Viswanath, "The composition theorem for differential privacy" (ICML 2015).
+    Murtagh, Vadhan, "The complexity of computing the optimal composition of DP" (TCC 2016).
     Haney et al., "Concurrent composition for interactive DP with adaptive privacy-loss parameters"
     (CCS 2023).
 """
@@ -46,187 +82,171 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from confide.errors import PlanError
+from confide.errors import DataError, PlanError
+from confide.privacy.ledger.caps import Cap, Filter
 from confide.privacy.ledger.costs import (
     CLOSENESS_UNIT,
     DELTA_UNIT,
+    FIRST_ORDERS,
     ORDERS,
     UNBOUNDED,
     UNIT,
     Cost,
     limit,
 )
-from confide.privacy.ledger.lineage import check_name
 
-__all__ = ["CLOSENESS", "Budget", "Cap", "Filter", "Period", "budget_of", "divergence_budget"]
+__all__ = ["CLOSENESS", "Budget", "Terms", "divergence_budget", "first_terms_of", "terms_of"]
 
-CLOSENESS: Final = 1e-6
+CLOSENESS: Final = 1e-12
 """Nats of the likelihood ratio that a Gaussian cap sets aside for mechanisms close to Gaussian."""
 
 _LAST_DIGITS: Final = 1 + Fraction(1, 10**9)
-"""Pure ε may pass a cap by this much, so that three thirds and ten tenths fit a cap of 1: no float
-is a tenth, and each charge is rounded up (opendp/opendp#2131)."""
+"""What is known in closed form may pass a cap by this much, so that three thirds and ten tenths
+fit a cap of 1, and what was calibrated for a cap fits it: no float is a tenth, and each charge is
+rounded up (opendp/opendp#2131)."""
+
+_MAIN: Final = Fraction(8, 9)
+"""Of the δ that Rényi orders share: what the order gets that suits the first charge best."""
+
 _WINDOW: Final = 2
-"""Orders on either side of the best one for Gaussian noise that a cap uses unless told."""
+"""Orders of `FIRST_ORDERS` on either side of the best for Gaussian noise that share the rest."""
 
+_FIRST_CLOSENESS: Final = 1e-6
+"""What Gaussian caps of the first two formats set aside."""
 
-class Filter(Enum):
-    """The theorem that a cap rests on."""
-
-    GAUSSIAN = "gaussian"
-    RENYI = "renyi"
-
-
-class Period(Enum):
-    """How often a cap starts anew: with the calendar, in UTC, at the time of the reservation."""
-
-    MONTH = "month"
-    YEAR = "year"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cap:
-    """The most that a dataset may lose.
-
-    Attributes:
-        epsilon: ε, above 0.
-        delta: δ in all, below 1. Zero takes pure ε only, with the Rényi filter.
-        filter: GAUSSIAN counts exactly Gaussian events only, and loses nothing on them. RENYI
-            counts everything that has a Rényi curve.
-        observers: The coalition that it is about: it counts what any of them observes. None
-            counts everything, as if all observers pooled what they see.
-        period: None counts for ever. A month or a year starts anew, and so guarantees each period
-            for itself: what an observer of several periods learns adds up.
-        approximate_delta: The part of δ that is set aside for events with a δ of their own.
-        orders: Rényi orders of `ORDERS` that share δ; a single one keeps all of it. None takes five
-            around the best one for Gaussian noise. Order ∞ is always there and shares nothing.
-
-    Raises:
-        PlanError: If there can be no such cap.
-    """
-
-    epsilon: float
-    delta: float
-    filter: Filter = Filter.RENYI
-    observers: frozenset[str] | None = None
-    period: Period | None = None
-    approximate_delta: float = 0.0
-    orders: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        _set(self, "filter", _one_of(Filter, self.filter))
-        _set(self, "period", None if self.period is None else _one_of(Period, self.period))
-        for name in ("epsilon", "delta", "approximate_delta"):
-            _set(self, name, _real(getattr(self, name), name))
-        if not 0 < self.epsilon < UNBOUNDED / UNIT:
-            raise PlanError(
-                f"a cap of epsilon {self.epsilon}; it is above 0 and below {UNBOUNDED // UNIT:,}"
-            )
-        if not 0 <= self.delta < 1:
-            raise PlanError(f"a cap of delta {self.delta}; it is at least 0 and below 1")
-        if (
-            not 0 <= self.approximate_delta <= self.delta
-            or self.approximate_delta == self.delta > 0
-        ):
-            raise PlanError(
-                f"a cap with approximate_delta {self.approximate_delta} of delta {self.delta}; it "
-                "is a part of delta: leave some for the filter"
-            )
-        if self.filter is Filter.GAUSSIAN and (self.delta == 0 or self.orders is not None):
-            raise PlanError("a Gaussian cap takes a delta above 0 and no Rényi orders")
-        _set(self, "observers", _coalition(self.observers))
-        _set(self, "orders", _checked_orders(self.orders))
-
-    @property
-    def for_filter(self) -> Fraction:
-        """What of δ the filter may use."""
-        return Fraction(repr(self.delta)) - Fraction(repr(self.approximate_delta))
-
-    def binds(self, observers: Iterable[str]) -> bool:
-        """Whether it counts what these observers see."""
-        return self.observers is None or not self.observers.isdisjoint(observers)
-
-    def __str__(self) -> str:
-        seen = "all observers" if self.observers is None else ", ".join(sorted(self.observers))
-        per = f", each {self.period.value}" if self.period else ""
-        return f"ε = {self.epsilon:g}, δ = {self.delta:g} ({self.filter.value}; {seen}{per})"
-
-
-def _set(cap: Cap, name: str, value: object) -> None:
-    object.__setattr__(cap, name, value)
-
-
-def _real(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PlanError(f"a cap with {name} {value!r}; it takes a finite number")
-    return float(value) + 0.0
-
-
-def _one_of(kind: type[Enum], value: object) -> Enum:
-    try:
-        return kind(value)
-    except ValueError as error:
-        known = ", ".join(repr(member.value) for member in kind)
-        raise PlanError(f"a cap with {kind.__name__.lower()} {value!r}; known: {known}") from error
-
-
-def _coalition(observers: Iterable[str] | None) -> frozenset[str] | None:
-    if observers is None:
-        return None
-    if isinstance(observers, str) or not (coalition := frozenset(observers)):
-        raise PlanError(
-            f"a cap on the observers {observers!r}; name at least one in a set, or leave observers "
-            "out to count all of them together"
-        )
-    return frozenset(check_name(name, "an observer") for name in coalition)
-
-
-def _checked_orders(orders: Iterable[float] | None) -> tuple[float, ...] | None:
-    if orders is None:
-        return None
-    chosen = tuple(sorted({float(order) for order in orders}))
-    if not chosen or not set(chosen) <= set(ORDERS):
-        known = ", ".join(f"{order:g}" for order in ORDERS)
-        raise PlanError(f"a cap on the Rényi orders {chosen}; choose from {known}")
-    return chosen
+_NONE: Final = (-1,) * len(ORDERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A cap in whole units, rounded down; −1 stands for what it does not use.
+    """What totals are compared with, rounded down; −1 stands for what is not used.
 
     Attributes:
         squared_mu: Limit of Σ μ².
         closeness: Limit of Σ τ, for the Gaussian filter.
+        rho: Limit of Σ ρ.
         delta: Limit of Σ δ_i.
         renyi: Limit at each of `ORDERS`.
+        whole_delta: Limit of Σ d_i of the pairs.
+        whole_epsilon: Limit of Σ e_i of the pairs.
     """
 
-    squared_mu: int
-    closeness: int
-    delta: int
-    renyi: tuple[int, ...]
+    squared_mu: int = -1
+    closeness: int = -1
+    rho: int = -1
+    delta: int = 0
+    renyi: tuple[int, ...] = _NONE
+    whole_delta: int = -1
+    whole_epsilon: int = -1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether pairs alone count."""
+        return self.whole_epsilon >= 0
 
     def admits(self, total: Cost) -> bool:
-        """Whether a total keeps within the budget: its δ, and either μ or some order."""
+        """Whether a total keeps within the budget: its δ, and either μ, ρ, a pair or some order."""
+        if self.is_whole:
+            fits = total.whole_delta <= self.whole_delta
+            return fits and total.whole_epsilon <= self.whole_epsilon
+        if self.rho >= 0:
+            return total.rho <= self.rho and total.delta + total.closeness <= self.delta
         if total.delta > self.delta:
             return False
         if total.squared_mu <= self.squared_mu and total.closeness <= self.closeness:
             return True
         return any(spent <= most for spent, most in zip(total.renyi, self.renyi, strict=True))
 
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A cap in whole units, rounded down, as an entry stores it; −1 stands for what is not used.
+
+    Attributes:
+        squared_mu: Limit of Σ μ².
+        closeness: Limit of Σ τ, for the Gaussian filter.
+        rho: Limit of Σ ρ.
+        delta: Limit of Σ δ_i beside Rényi orders, μ or ρ.
+        whole_delta: δ in all; −1 if the split is fixed.
+        pure: Limit of Σ ε_i.
+        main: Limit at each order, if the first charge makes it the main one.
+        others: Limit at each order beside the main one.
+    """
+
+    squared_mu: int = -1
+    closeness: int = -1
+    rho: int = -1
+    delta: int = 0
+    whole_delta: int = -1
+    pure: int = -1
+    main: tuple[int, ...] = _NONE
+    others: tuple[int, ...] = _NONE
+
+    def budget(self, first: Cost | None) -> Budget:
+        """The budget, split as the first charge decides.
+
+        Args:
+            first: What the first charge cost; None if there is none, for a look at what is left.
+        """
+        fixed = Budget(self.squared_mu, self.closeness, self.rho, self.delta,
+                       (*self.others[:-1], self.pure))  # fmt: skip
+        if self.whole_delta < 0:
+            return fixed
+        if first is None:
+            return replace(fixed, renyi=(*self.main[:-1], self.pure))
+        best = self._best(first)
+        if first.delta > self.delta or best is None or first.renyi[best] > self.main[best]:
+            return Budget(whole_delta=self.whole_delta, whole_epsilon=self.pure)
+        renyi = list(fixed.renyi)
+        renyi[best] = self.main[best]
+        return replace(fixed, renyi=tuple(renyi))
+
     def units(self) -> tuple[int, ...]:
         """All numbers in a row, as an entry stores them."""
-        return (self.squared_mu, self.closeness, self.delta, *self.renyi)
+        first = self.squared_mu, self.closeness, self.rho, self.delta, self.whole_delta, self.pure
+        return (*first, *self.main, *self.others)
+
+    @classmethod
+    def of_units(cls, units: Sequence[int]) -> Terms:
+        """Reads back `units`.
+
+        Raises:
+            DataError: If there are more or fewer.
+        """
+        if len(units) != 6 + 2 * len(ORDERS):
+            raise DataError(f"a budget of {len(units)} numbers; it takes {6 + 2 * len(ORDERS)}")
+        squared_mu, closeness, rho, delta, whole_delta, pure, *orders = units
+        main, others = tuple(orders[: len(ORDERS)]), tuple(orders[len(ORDERS) :])
+        return cls(squared_mu, closeness, rho, delta, whole_delta, pure, main, others)
+
+    @classmethod
+    def of_first_units(cls, units: Sequence[int]) -> Terms:
+        """Reads what the first two formats wrote: a split that was fixed when the cap was set.
+
+        Raises:
+            DataError: If there are more or fewer.
+        """
+        if len(units) != 3 + len(FIRST_ORDERS):
+            raise DataError(f"a budget of {len(units)} numbers; it takes {3 + len(FIRST_ORDERS)}")
+        squared_mu, closeness, delta, *renyi = units
+        known = dict(zip(FIRST_ORDERS[:-1], renyi, strict=False))
+        return cls(
+            squared_mu, closeness, delta=delta, pure=renyi[-1],
+            others=tuple(known.get(order, -1) for order in ORDERS),
+        )  # fmt: skip
+
+    def _best(self, first: Cost) -> int | None:
+        """The order at which a charge uses the least part of the main budget."""
+        usable = [i for i, most in enumerate(self.main) if most > 0]
+        return min(usable, key=lambda i: Fraction(first.renyi[i], self.main[i]), default=None)
 
 
-def budget_of(cap: Cap, mu_of: Callable[[float, float], float]) -> Budget:
+def terms_of(cap: Cap, mu_of: Callable[[float, float], float]) -> Terms:
     """The whole units that a cap stands for.
 
     Args:
@@ -236,17 +256,51 @@ def budget_of(cap: Cap, mu_of: Callable[[float, float], float]) -> Budget:
     Raises:
         PlanError: If nothing at all fits.
     """
-    delta = math.floor(Fraction(repr(cap.approximate_delta)) * DELTA_UNIT)
-    if cap.filter is Filter.RENYI:
-        return Budget(-1, -1, delta, _renyi_limits(cap))
+    own = _delta_units(cap.own_delta)
+    if cap.filter is Filter.ZCDP:
+        return Terms(rho=_digits_down(cap.rho), delta=_delta_units(cap.delta))
+    if cap.filter is Filter.GAUSSIAN:
+        return Terms(_squared_mu(cap, mu_of), _closeness_units(), delta=own)
+    pure = _digits_down(cap.epsilon)
+    if cap.orders is not None:
+        others = _shares(cap, [o for o in cap.orders if not math.isinf(o)], cap.for_filter)
+        return Terms(delta=own, pure=pure, others=others)
+    main, rest = cap.for_filter * _MAIN, cap.for_filter * (1 - _MAIN)
+    return Terms(
+        delta=own,
+        whole_delta=_delta_units(cap.delta),
+        pure=pure,
+        main=(*(_limit(cap, order, float(main)) for order in ORDERS[:-1]), -1),
+        others=_shares(cap, _best_orders(cap, rest), rest),
+    )
+
+
+def first_terms_of(cap: Cap, mu_of: Callable[[float, float], float]) -> Terms:
+    """What a cap stood for in the first two formats: orders around the best for Gaussian noise.
+
+    Raises:
+        PlanError: If nothing at all fits.
+    """
+    own = _delta_units(cap.own_delta)
+    if cap.filter is Filter.GAUSSIAN:
+        mu = mu_of(cap.epsilon - 2 * _FIRST_CLOSENESS,
+                   float(cap.for_filter) * (1 - 2 * _FIRST_CLOSENESS))  # fmt: skip
+        closeness = math.floor(Fraction(repr(_FIRST_CLOSENESS)) * CLOSENESS_UNIT)
+        return Terms(limit(mu**2), closeness, delta=own)
+    finite = [o for o in cap.orders or _best_orders(cap, cap.for_filter) if not math.isinf(o)]
+    others = _shares(cap, finite, cap.for_filter)
+    return Terms(delta=own, pure=_digits_down(cap.epsilon), others=others)
+
+
+def _squared_mu(cap: Cap, mu_of: Callable[[float, float], float]) -> int:
     epsilon = cap.epsilon - 2 * CLOSENESS
     if epsilon <= 0:
         raise PlanError(
             f"a Gaussian cap of epsilon {cap.epsilon}; it takes more than {2 * CLOSENESS:g}"
         )
     mu = mu_of(epsilon, float(cap.for_filter) * (1 - 2 * CLOSENESS))
-    closeness = math.floor(Fraction(repr(CLOSENESS)) * CLOSENESS_UNIT)
-    return Budget(limit(mu**2), closeness, delta, (-1,) * len(ORDERS))
+    # One unit for the charge, which is rounded up.
+    return min(math.floor(Fraction(mu) ** 2 * _LAST_DIGITS * UNIT) + 1, UNBOUNDED - 1)
 
 
 def divergence_budget(order: float, epsilon: float, delta: float) -> float:
@@ -267,38 +321,46 @@ def _conversion(order: float, delta: float) -> float:
     return (math.log(1 / delta) + gain) / (order - 1)
 
 
-def _renyi_limits(cap: Cap) -> tuple[int, ...]:
-    finite = [order for order in cap.orders or _best_orders(cap) if not math.isinf(order)]
-    limits = {math.inf: math.floor(Fraction(repr(cap.epsilon)) * _LAST_DIGITS * UNIT)}
-    finite = _sharing(finite, cap)
-    for order in finite:
-        share = float(cap.for_filter) / len(finite)
-        terms = cap.epsilon + abs(math.log(share)) + math.log(order) + order
-        limits[order] = limit(divergence_budget(order, cap.epsilon, share), terms=terms)
-    if max(limits.values()) <= 0:
-        raise PlanError(f"a cap of {cap} holds nothing; raise epsilon or delta")
-    return tuple(limits.get(order, -1) for order in ORDERS)
+def _limit(cap: Cap, order: float, share: float) -> int:
+    """The whole units at an order that has a share of δ."""
+    if share <= 0:
+        return -1
+    terms = cap.epsilon + abs(math.log(share)) + math.log(order) + order
+    return limit(divergence_budget(order, cap.epsilon, share), terms=terms)
 
 
-def _sharing(orders: list[float], cap: Cap) -> list[float]:
-    """The orders that have a budget. Dropping one that has none only raises the others' shares."""
+def _shares(cap: Cap, orders: Sequence[float], delta: Fraction) -> tuple[int, ...]:
+    """The whole units at orders that share a δ alike.
+
+    Dropping one that has no budget only raises the others' shares.
+    """
+    kept = list(orders)
     while True:
-        delta = cap.for_filter
-        kept = [
-            order
-            for order in orders
-            if divergence_budget(order, cap.epsilon, float(delta / len(orders))) > 0
-        ]
-        if len(kept) == len(orders):
-            return kept
-        orders = kept
+        share = float(delta / len(kept)) if kept else 0.0
+        holding = [order for order in kept if divergence_budget(order, cap.epsilon, share) > 0]
+        if len(holding) == len(kept):
+            break
+        kept = holding
+    return tuple(_limit(cap, order, share) if order in kept else -1 for order in ORDERS)
 
 
-def _best_orders(cap: Cap) -> tuple[float, ...]:
+def _best_orders(cap: Cap, delta: Fraction) -> tuple[float, ...]:
     """The order with the largest μ² = 2·B(α)/α, and its neighbours: a rule that sees no data."""
-    if cap.for_filter <= 0:
+    if delta <= 0:
         return ()
-    finite, share = ORDERS[:-1], float(cap.for_filter) / (2 * _WINDOW + 1)
+    finite, share = FIRST_ORDERS[:-1], float(delta) / (2 * _WINDOW + 1)
     squared = [divergence_budget(order, cap.epsilon, share) / order for order in finite]
     best = squared.index(max(squared))
     return finite[max(0, best - _WINDOW) : best + _WINDOW + 1]
+
+
+def _delta_units(delta: float) -> int:
+    return math.floor(Fraction(repr(delta)) * DELTA_UNIT)
+
+
+def _closeness_units() -> int:
+    return math.floor(Fraction(repr(CLOSENESS)) * CLOSENESS_UNIT)
+
+
+def _digits_down(value: float) -> int:
+    return min(math.floor(Fraction(repr(value)) * _LAST_DIGITS * UNIT), UNBOUNDED - 1)

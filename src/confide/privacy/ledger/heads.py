@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from confide.canonical import decode, encode
 from confide.errors import VerificationError
+from confide.transparency.signatures import check_signature
 
 __all__ = ["SignedHead", "public_key"]
 
@@ -68,10 +68,8 @@ class SignedHead:
             return
         if self.owner != owner or not self.signature:
             raise VerificationError("the head is not signed by the ledger's owner")
-        try:
-            Ed25519PublicKey.from_public_bytes(owner).verify(self.signature, self.payload())
-        except (InvalidSignature, ValueError) as error:
-            raise VerificationError("the head's signature is wrong: it was forged") from error
+        otherwise = "the head's signature is wrong: it was forged"
+        check_signature(owner, self.signature, self.payload(), otherwise)
 
     def to_bytes(self) -> bytes:
         """Its deterministic CBOR."""

@@ -7,42 +7,52 @@ commits. The state in memory moves only after the commit, and only by entries th
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import types
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache, partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from confide.canonical import decode
 from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation
-from confide.privacy.ledger.costs import Accountant, cost_of
+from confide.privacy.ledger import checkpoints
+from confide.privacy.ledger.costs import Accountant, Cost, cost_of, pair_of
 from confide.privacy.ledger.entries import (
-    FIRST_FORMAT,
     FIRST_PREVIOUS,
     FORMAT,
     MAX_ENTRY_BYTES,
+    ROUNDS_FORMAT,
     Capped,
     Entry,
     Fact,
+    Limited,
     Migrated,
     Opened,
     Reserved,
+    Retimed,
     RoundFact,
+    Uncapped,
     chained,
     read_entry,
 )
-from confide.privacy.ledger.filters import budget_of
+from confide.privacy.ledger.filters import first_terms_of, terms_of
 from confide.privacy.ledger.heads import SignedHead
-from confide.privacy.ledger.state import State, cap_of, order_texts
+from confide.privacy.ledger.prices import Pair, prices_of, written
+from confide.privacy.ledger.state import State, cap_of, order_texts, terms_of_entry
 from confide.privacy.ledger.store import Rows, Store
+from confide.privacy.ledger.tally import is_time
 from confide.process_bound import ProcessBound
 from confide.randomness import SecureRandom
 
 __all__ = ["Journal"]
 
 _ROUNDING: Final = 10**6
+
+CHECKPOINT_EVERY: Final = 1000
+"""Entries after which a new checkpoint is written."""
 
 Seen = TypeVar("Seen")
 
@@ -59,6 +69,9 @@ class Journal(
         timeout: How long to wait for others that write, in seconds.
         clock: Seconds since 1970 UTC.
         random: Makes the ledger's name.
+        repair: Whether to drop checkpoints, read every entry, and start time anew after one with a
+            time that is none.
+        sign: The owner's signature, of checkpoints.
 
     Raises:
         LedgerError: If it cannot be opened.
@@ -74,12 +87,19 @@ class Journal(
         timeout: float,
         clock: Callable[[], float],
         random: SecureRandom,
+        repair: bool = False,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._store = Store(where, create=create, timeout=timeout)
         self._clock = clock
         self._lock = threading.RLock()
         self._state = State()
+        self._sign, self._checkpoint = sign, 0
         try:
+            self._repairing = repair
+            if repair:
+                self._repair()
+                self._repairing = False
             if create:
                 self._found(owner, random)
             opened = self.read(lambda state, _: state.opened)
@@ -99,8 +119,42 @@ class Journal(
         self._store.close()
 
     def now(self) -> int:
-        """The time of the next entry: a clock that was set back refills no period."""
-        return max(int(self._clock()), self._state.time)
+        """The time of the next entry: a clock that was set back refills no period.
+
+        Raises:
+            LedgerError: If the clock's time is none.
+        """
+        return max(self._clock_time(), self._state.time)
+
+    def _clock_time(self) -> int:
+        said = self._clock()
+        if not (math.isfinite(said) and is_time(said)):
+            raise LedgerError(
+                f"the clock says {said!r}, which is no time between 2000 and 2200 in seconds since "
+                "1970 UTC; set the clock, or give seconds. Nothing was written"
+            )
+        return int(said)
+
+    def _repair(self) -> None:
+        """Says that the clock of earlier entries was wrong; everything that they say stays."""
+        with self._lock:
+            entries: list[Entry] = []
+            with self._current(write=True, mistimed=True) as rows:
+                state, now = self._state, self._clock_time()
+                rows.drop_checkpoints()
+                if not state.mistimed:
+                    return
+                facts: list[Fact] = [Retimed(entry=state.mistimed)]
+                if state.format < FORMAT:
+                    facts.append(Migrated(format=FORMAT))
+                number, head = state.number, state.head
+                for fact in facts:
+                    entry = chained(number + 1, head, now, fact)
+                    number, head = entry.number, entry.hash
+                    rows.append(number, entry.data, head)
+                    entries.append(entry)
+            for entry in entries:
+                self._take_in(entry)
 
     def read(self, look: Callable[[State, Rows], Seen]) -> Seen:
         """Looks at the newest state.
@@ -132,16 +186,54 @@ class Journal(
             with self._current(write=True) as rows:
                 state = self._state
                 number, head, now = state.number, state.head, self.now()
+                format_ = state.format
                 for fact in _in_order(decide(state, rows), state):
                     entry = chained(number + 1, head, now, fact)
                     number, head = entry.number, entry.hash
+                    if isinstance(fact, Migrated):
+                        format_ = fact.format
                     if isinstance(fact, Reserved):
-                        state.admit(entry)
+                        state.admit(entry, format_)
                     rows.append(number, entry.data, head)
                     entries.append(entry)
             for entry in entries:
                 self._take_in(entry)
+            self._keep_checkpoint()
             return self._state
+
+    def find(self, rows: Rows, number: int) -> Reserved:
+        """What an entry reserved, as the database has it.
+
+        Raises:
+            VerificationError: If it is none.
+        """
+        fact = _single(rows, number).fact
+        if not isinstance(fact, Reserved):
+            raise VerificationError(f"entry {number} of the ledger is no charge")
+        return fact
+
+    def _keep_checkpoint(self) -> None:
+        """Writes a checkpoint every so many entries, if the owner can sign it; nothing needs it."""
+        opened, state = self._state.opened, self._state
+        may_sign = opened is not None and bool(opened.owner) == (self._sign is not None)
+        if not may_sign or state.number - self._checkpoint < CHECKPOINT_EVERY:
+            return
+        with suppress(LedgerError), self._current(write=True) as rows:
+            found = checkpoints.written(self._state, self._sign)
+            rows.keep_checkpoint(*found)
+            self._checkpoint = found.number
+
+    def _restore(self, rows: Rows) -> None:
+        """Starts from the latest checkpoint, if there is one."""
+        row = rows.checkpoint()
+        if row is None:
+            return
+        found = checkpoints.Checkpoint(*row)
+        first, last = _single(rows, 1), _single(rows, found.number)
+        if not isinstance(first.fact, Opened):
+            raise VerificationError("the first entry of the ledger does not open it")
+        self._state = checkpoints.restored(found, (first.fact, first.hash), last.hash)
+        self._checkpoint = found.number
 
     def verify(self, head: SignedHead | None, owner: bytes, accountant: Accountant) -> State:
         """Recomputes everything from the database's rows.
@@ -159,17 +251,22 @@ class Journal(
             LedgerError: If the database is damaged.
         """
         self._store.check_integrity()
-        state, at_head, true_costs = State(), FIRST_PREVIOUS, cache(partial(_costs, accountant))
+        state, at_head, costs = State(), FIRST_PREVIOUS, _Costs(accountant)
         with self._store.transaction() as rows:
+            kept = rows.checkpoint()
             for entry in _chain(rows, state):
                 state.apply(entry, strict=True)
-                if isinstance(entry.fact, Capped):
+                if kept is not None and entry.number == kept[0]:
+                    _check_checkpoint(state, checkpoints.Checkpoint(*kept))
+                if isinstance(entry.fact, Capped | Limited):
                     _check_budget(entry.number, entry.fact, accountant.mu_of)
                 if isinstance(entry.fact, Reserved):
-                    _check_costs(entry.number, entry.fact, true_costs)
+                    _check_costs(entry.number, entry.fact, state.format, costs)
                 if head is not None and entry.number == head.number:
                     at_head = state.head
             _check_answers(rows, state)
+        if state.mistimed:
+            raise _mistimed(state)
         opened = state.opened
         if opened is None:
             raise VerificationError(f"{self} has lost all its entries")
@@ -198,15 +295,19 @@ class Journal(
         self.append(decide)
 
     @contextmanager
-    def _current(self, *, write: bool) -> Iterator[Rows]:
+    def _current(self, *, write: bool, mistimed: bool = False) -> Iterator[Rows]:
         self.check_process()
         with self._lock, self._store.transaction(write=write) as rows:
             self._catch_up(rows)
+            if self._state.mistimed and not mistimed:
+                raise _mistimed(self._state)
             yield rows
 
     def _catch_up(self, rows: Rows) -> None:
         """Takes in what others wrote, and sees that what was known is still there."""
         try:
+            if not self._state.number and not self._repairing:
+                self._restore(rows)
             for entry in _chain(rows, self._state):
                 self._state.apply(entry)
         except BaseException:
@@ -221,12 +322,44 @@ class Journal(
             raise
 
 
+def _single(rows: Rows, number: int) -> Entry:
+    """One entry, without the one before it."""
+    found = rows.entry(number)
+    if found is None:
+        raise VerificationError(f"entry {number} of the ledger is missing")
+    data, digest = found
+    if hashlib.sha256(data).digest() != digest:
+        raise VerificationError(f"entry {number} of the ledger was changed: its hash is wrong")
+    return read_entry(data, number, None)
+
+
+def _check_checkpoint(state: State, found: checkpoints.Checkpoint) -> None:
+    if checkpoints.written(state, None).data != found.data:
+        raise VerificationError(
+            f"the checkpoint at entry {found.number} is not what the entries before it come to: "
+            "it was forged, or entries were changed"
+        )
+
+
+def _mistimed(state: State) -> LedgerError:
+    return LedgerError(
+        f"entry {state.mistimed} of the ledger has the time {state.time}, which is none between "
+        "2000 and 2200 in seconds since 1970: the clock that wrote it was wrong, or gave "
+        "milliseconds. Nothing can be charged until you say so: confide ledger repair LEDGER "
+        "(Ledger.open with repair=True); all entries stay, and what was charged at a wrong time "
+        "counts in every month and year"
+    )
+
+
 def _in_order(decided: Fact | Iterable[Fact] | None, state: State) -> list[Fact]:
-    """What was decided as entries, after the migration that the first one about rounds asks for."""
+    """What was decided as entries, after the migration that the first new kind of one asks for."""
     if decided is None:
         return []
     facts = [decided] if isinstance(decided, Fact) else list(decided)
-    if state.format == FIRST_FORMAT and any(isinstance(fact, RoundFact) for fact in facts):
+    new: type | types.UnionType = Reserved | Limited | Uncapped
+    if state.format < ROUNDS_FORMAT:
+        new = new | RoundFact
+    if 0 < state.format < FORMAT and any(isinstance(fact, new) for fact in facts):
         return [Migrated(format=FORMAT), *facts]
     return facts
 
@@ -253,41 +386,77 @@ def _chain(rows: Rows, state: State) -> Iterator[Entry]:
         yield entry
 
 
-def _costs(
-    accountant: Accountant, priced: tuple[bytes, str, tuple[int, ...], str, str]
-) -> tuple[int, ...]:
-    """What one run costs at each distance, one after the other."""
-    event, relation, distances, delta, closeness = priced
-    known = accountant.event(decode(event, MAX_ENTRY_BYTES))
-    costs = [
-        cost_of(accountant, known, Relation(relation), distance=distance, delta=float(delta),
-                closeness=float(closeness))
-        for distance in distances
-    ]  # fmt: skip
-    return tuple(number for cost in costs for number in cost.units())
+def _cost(accountant: Accountant, fact: Reserved, distance: int) -> Cost:
+    """What one run costs at a distance."""
+    event = accountant.event(decode(fact.event, MAX_ENTRY_BYTES))
+    near = float(fact.delta), float(fact.closeness)
+    return cost_of(
+        accountant, event, Relation(fact.relation), distance=distance, delta=near[0],
+        closeness=near[1],
+    )  # fmt: skip
 
 
-def _check_costs(number: int, fact: Reserved, true_costs: Callable[..., tuple[int, ...]]) -> None:
+def _check_costs(number: int, fact: Reserved, format_: int, costs: _Costs) -> None:
     """Sees that a charge is no less than its event costs."""
     try:
-        true = true_costs((fact.event, fact.relation, fact.distances, fact.delta, fact.closeness))
+        for distance, price in prices_of(fact.distances, fact.costs, format_).items():
+            said, true = (
+                written(cost, format_) for cost in (price.once, costs.once(fact, distance))
+            )
+            less = any(
+                units < least - least // _ROUNDING for units, least in zip(said, true, strict=True)
+            )
+            if less or (
+                price.pair and price.pair.epsilon < costs.whole(fact, price.pair, distance)
+            ):
+                raise VerificationError(
+                    f"entry {number} of the ledger charges less than its event costs"
+                )
     except (DataError, PlanError) as error:
         raise VerificationError(
             f"entry {number} of the ledger charges an event that is not understood: {error}"
         ) from error
-    if len(true) != len(fact.costs) or any(
-        units < least - least // _ROUNDING for units, least in zip(fact.costs, true, strict=True)
-    ):
-        raise VerificationError(f"entry {number} of the ledger charges less than its event costs")
 
 
-def _check_budget(number: int, fact: Capped, mu_of: Callable[[float, float], float]) -> None:
-    """Sees that a cap's whole units are no more than its ε and δ stand for."""
-    true = budget_of(cap_of(fact), mu_of).units()
+class _Costs:
+    """What events cost, computed once for each kind of charge."""
+
+    def __init__(self, accountant: Accountant) -> None:
+        self._accountant = accountant
+        self._known: dict[object, Cost | int] = {}
+
+    def once(self, fact: Reserved, distance: int) -> Cost:
+        """One run."""
+        key = fact.event, fact.relation, distance, fact.delta, fact.closeness
+        if key not in self._known:
+            self._known[key] = _cost(self._accountant, fact, distance)
+        found = self._known[key]
+        assert isinstance(found, Cost)  # noqa: S101 - of the key
+        return found
+
+    def whole(self, fact: Reserved, pair: Pair, distance: int) -> int:
+        """The least ε, but for its last digits, that all runs have at a pair's δ."""
+        near = fact.delta, fact.closeness
+        key = fact.event, fact.relation, distance, *near, fact.count, pair.delta
+        if key not in self._known:
+            event = self._accountant.event(decode(fact.event, MAX_ENTRY_BYTES))
+            self._known[key] = pair_of(
+                self._accountant, event, Relation(fact.relation), pair.delta, count=fact.count,
+                distance=distance, delta=float(fact.delta), closeness=float(fact.closeness),
+            )  # fmt: skip
+        true = self._known[key]
+        assert isinstance(true, int)  # noqa: S101 - of the key
+        return true - true // _ROUNDING
+
+
+def _check_budget(
+    number: int, fact: Capped | Limited, mu_of: Callable[[float, float], float]
+) -> None:
+    """Sees that a cap's whole units are no more than its ε, ρ and δ stand for."""
+    true_terms = first_terms_of if isinstance(fact, Capped) else terms_of
+    true, said = true_terms(cap_of(fact), mu_of).units(), terms_of_entry(fact).units()
     # Another release may round the last digits another way.
-    if any(
-        units > most + abs(most) // _ROUNDING for units, most in zip(fact.budget, true, strict=True)
-    ):
+    if any(units > most + abs(most) // _ROUNDING for units, most in zip(said, true, strict=True)):
         raise VerificationError(
             f"entry {number} of the ledger sets a cap with another budget than its ε and δ"
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,15 +16,19 @@ from confide.errors import DataError, LedgerError, PlanError, VerificationError
 from confide.plan import Relation, Unit
 from confide.privacy.ledger.accountant import DpAccountant
 from confide.privacy.ledger.balance import Remaining, Spent, remaining_of, spent_of
+from confide.privacy.ledger.caps import Cap, Filter, Period
 from confide.privacy.ledger.charging import ChargeLedger
 from confide.privacy.ledger.checks import observer_names
 from confide.privacy.ledger.costs import UNBOUNDED, Accountant
-from confide.privacy.ledger.entries import Capped, Entry, Fact, Partitioned, Registered
-from confide.privacy.ledger.filters import Cap, Filter, Period, budget_of
+from confide.privacy.ledger.entries import Entry, Fact, Limited, Partitioned, Registered, Uncapped
+from confide.privacy.ledger.filters import terms_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
-from confide.privacy.ledger.lineage import Dataset, check_name
-from confide.privacy.ledger.state import Charge, State
+from confide.privacy.ledger.lineage import Dataset
+from confide.privacy.ledger.names import check_name, look_alike, normal
+from confide.privacy.ledger.state import State
+from confide.privacy.ledger.store import Rows
+from confide.privacy.ledger.tally import Charge
 from confide.randomness import SecureRandom, SystemRandom
 
 __all__ = ["Ledger"]
@@ -69,6 +75,7 @@ class Ledger(ChargeLedger):
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         random: SecureRandom | None = None,
+        repair: bool = False,
     ) -> Self:
         """Opens a ledger, and checks its chain from the first entry to the last.
 
@@ -80,6 +87,7 @@ class Ledger(ChargeLedger):
             timeout: How long to wait for others that write, in seconds.
             clock: Seconds since 1970 UTC.
             random: Names the ledger and its reservations.
+            repair: Whether to start time anew after an entry with a time that is none.
 
         Raises:
             LedgerError: If it cannot be opened, or the key is another's.
@@ -87,8 +95,9 @@ class Ledger(ChargeLedger):
         """
         random = random or SystemRandom()
         journal = Journal(
-            where, create=create, owner=public_key(key), timeout=timeout, clock=clock, random=random
-        )
+            where, create=create, owner=public_key(key), timeout=timeout, clock=clock,
+            random=random, repair=repair, sign=None if key is None else key.sign,
+        )  # fmt: skip
         return cls(journal, key, accountant or DpAccountant(), random)
 
     def __enter__(self) -> Self:
@@ -117,6 +126,7 @@ class Ledger(ChargeLedger):
         relation: Relation = Relation.ADD_OR_REMOVE_ONE,
         parent: str | None = None,
         fresh: bool = False,
+        distinct: bool = False,
     ) -> Dataset:
         """Declares a dataset. Declaring it again the same way changes nothing, its losses included.
 
@@ -128,36 +138,45 @@ class Ledger(ChargeLedger):
                 this: a copy, a selection, other columns. Charges count there too.
             fresh: That nothing in it is in another dataset of this ledger. A second dataset must
                 say so or name its parent.
+            distinct: That it is another dataset than one whose name looks the same.
 
         Raises:
-            DataError: If the name is taken by another dataset, or neither is said.
+            DataError: If the name is taken by another dataset or looks like one that is there, or
+                neither is said.
         """
+        name = check_name(name)
         wanted = Dataset(
-            name=check_name(name), unit=Unit(unit), relation=Relation(relation), parent=parent or ""
+            name=name, unit=Unit(unit), relation=Relation(relation), parent=parent or ""
         )
         if parent and fresh:
             raise DataError(f"dataset {name!r} is fresh and has a parent; it is one of them")
 
         def decide(state: State, _: object) -> Fact | None:
-            if name in state.datasets:
-                _same(state.datasets[name], wanted)
+            known = state.find(name)
+            if known is not None:
+                _same(known, wanted)
                 return None
+            like = look_alike(name, state.datasets)
+            if like is not None and not distinct:
+                raise DataError(
+                    f"dataset {name!r} ({_spelt(name)}) is new and looks like {like!r} "
+                    f"({_spelt(like)}), which is there: use that name, or say that it is another "
+                    "dataset (distinct=True, --distinct)"
+                )
             if state.datasets and not parent and not fresh:
                 raise DataError(
                     f"dataset {name!r} is new; name the parent that it was made from "
                     f"({', '.join(sorted(state.datasets))}), or say that it is fresh: that no unit "
                     "in it is in one of these"
                 )
-            if parent:
-                state.dataset(parent)
             return Registered(
                 dataset=name,
                 unit=wanted.unit.value,
                 relation=wanted.relation.value,
-                parent=wanted.parent,
+                parent=state.dataset(parent).name if parent else "",
             )
 
-        return self._journal.append(decide).datasets[name]
+        return self._journal.append(decide).dataset(name)
 
     def partition(self, dataset: str, key: str, cells: Sequence[str]) -> tuple[str, ...]:
         """Cuts a dataset into cells that cost the highest of them, not their sum.
@@ -176,22 +195,22 @@ class Ledger(ChargeLedger):
         Raises:
             DataError: If it cannot be cut so, or was cut by this column otherwise.
         """
-        check_name(key, "a column")
-        for cell in cells:
-            check_name(cell, "a cell")
-        wanted = tuple(f"{dataset}/{key}={cell}" for cell in cells)
+        key = check_name(key, "a column")
+        named = tuple(check_name(cell, "a cell") for cell in cells)
 
         def decide(state: State, _: object) -> Fact | None:
             parent = state.dataset(dataset)
-            if state.partitions[dataset].get(key) == wanted:
+            wanted = tuple(f"{parent.name}/{key}={cell}" for cell in named)
+            if state.partitions[parent.name].get(key) == wanted:
                 return None
             state.check_partition(parent, key, wanted)
-            return Partitioned(dataset=dataset, key=key, cells=tuple(cells))
+            return Partitioned(dataset=parent.name, key=key, cells=named)
 
-        return self._journal.append(decide).partitions[dataset][key]
+        state = self._journal.append(decide)
+        return state.partitions[state.dataset(dataset).name][key]
 
     def cap(self, dataset: str, cap: Cap) -> None:
-        """Sets a cap, in place of one with the same filter, observers and period.
+        """Sets a cap, in place of one on the same observers and period, whatever its filter.
 
         A cap is the owner's decision, made without looking at answers. Raising one is written down
         like everything else.
@@ -200,27 +219,68 @@ class Ledger(ChargeLedger):
             DataError: If the dataset is unknown.
             PlanError: If the cap holds nothing, or cannot count what was charged already.
         """
-        budget = budget_of(cap, self._accountant.mu_of)
-        fact = Capped(
-            dataset=dataset,
-            epsilon=repr(cap.epsilon),
-            delta=repr(cap.delta),
-            approximate_delta=repr(cap.approximate_delta),
-            filter=cap.filter.value,
-            observers=tuple(sorted(cap.observers or ())),
-            period=cap.period.value if cap.period else "",
-            orders=tuple(map(repr, cap.orders or ())),
-            budget=budget.units(),
-        )
+        budget = terms_of(cap, self._accountant.mu_of).units()
 
-        def decide(state: State, _: object) -> Fact:
-            total = state.total(dataset, cap.observers)
-            if cap.filter is Filter.GAUSSIAN and total.squared_mu >= UNBOUNDED:
+        def decide(state: State, _: object) -> Iterable[Fact]:
+            name = state.dataset(dataset).name
+            total = state.total(name, cap.observers)
+            lost = {Filter.GAUSSIAN: total.squared_mu, Filter.ZCDP: total.rho}.get(cap.filter, 0)
+            if lost >= UNBOUNDED:
                 raise PlanError(
-                    f"a Gaussian cap on dataset {dataset!r}, which was charged for events that are "
-                    "not Gaussian; set one with the filter 'renyi'"
+                    f"a cap with the filter {cap.filter.value!r} on dataset {dataset!r}, which was "
+                    "charged for events that it cannot count; set one with the filter 'renyi'"
                 )
-            return fact
+            for known in state.caps[name].values():
+                if known.key[1:] == (cap.observers, cap.period) and known.key[0] != cap.filter:
+                    yield _uncapped(name, known.cap)
+            yield Limited(
+                dataset=name,
+                epsilon=repr(cap.epsilon),
+                rho=repr(cap.rho),
+                delta=repr(cap.delta),
+                approximate_delta=repr(cap.own_delta),
+                filter=cap.filter.value,
+                observers=tuple(sorted(cap.observers or ())),
+                period=cap.period.value if cap.period else "",
+                orders=tuple(map(repr, cap.orders or ())),
+                budget=budget,
+            )
+
+        self._journal.append(decide)
+
+    def uncap(
+        self,
+        dataset: str,
+        *,
+        observers: Iterable[str] | None = None,
+        period: Period | None = None,
+    ) -> None:
+        """Removes the caps on these observers in this period; what was charged stays charged.
+
+        Without any cap that counts it a charge is refused.
+
+        Args:
+            dataset: The dataset.
+            observers: The coalition that the caps are about; None for those that count everybody.
+            period: Their period; None for those that count for ever.
+
+        Raises:
+            DataError: If there is no such cap.
+        """
+        coalition = None if observers is None else frozenset(observer_names(observers))
+        wanted = coalition, None if period is None else Period(period)
+
+        def decide(state: State, _: object) -> list[Fact]:
+            name = state.dataset(dataset).name
+            caps = state.caps[name].values()
+            facts: list[Fact] = [_uncapped(name, c.cap) for c in caps if c.key[1:] == wanted]
+            if not facts:
+                known = "; ".join(str(limit.cap) for limit in caps) or "none"
+                raise DataError(
+                    f"dataset {name!r} has no cap on these observers in this period; it has: "
+                    f"{known}"
+                )
+            return facts
 
         self._journal.append(decide)
 
@@ -232,19 +292,26 @@ class Ledger(ChargeLedger):
             )
         )
 
+    def has_dataset(self, name: str) -> bool:
+        """Whether there is a dataset of a name."""
+        return self._journal.read(lambda state, _: state.find(name) is not None)
+
     def datasets(self) -> tuple[Dataset, ...]:
         """All datasets, in the order in which they were declared."""
         return self._journal.read(lambda state, _: tuple(state.datasets.values()))
 
     def charges(self, dataset: str | None = None) -> tuple[Charge, ...]:
         """All reservations, of one dataset or of all."""
-        return self._journal.read(
-            lambda state, _: tuple(
-                charge
-                for charge in state.charges.values()
-                if dataset is None or charge.fact.dataset == dataset
+
+        def look(state: State, rows: Rows) -> tuple[Charge, ...]:
+            name = None if dataset is None else state.dataset(dataset).name
+            closed = state.archive.charges(partial(self._journal.find, rows))
+            found = {charge.number: charge for charge in (*closed, *state.charges.values())}
+            return tuple(
+                charge for _, charge in sorted(found.items()) if name in (None, charge.fact.dataset)
             )
-        )
+
+        return self._journal.read(look)
 
     def entries(self) -> list[Entry]:
         """All entries."""
@@ -272,15 +339,15 @@ class Ledger(ChargeLedger):
 
         def look(state: State, _: object) -> Spent:
             total = state.total(dataset, coalition, period, self._journal.now())
-            counted = [charge for charge in state.below(dataset) if charge.charged]
+            charges, still_open = state.counted(dataset)
             return spent_of(
                 total,
                 dataset=dataset,
                 observers=coalition,
                 period=period,
                 delta=delta,
-                charges=len(counted),
-                still_open=sum(not charge.closed for charge in counted),
+                charges=charges,
+                still_open=still_open,
             )
 
         return self._journal.read(look)
@@ -289,12 +356,12 @@ class Ledger(ChargeLedger):
         """What each cap of a dataset leaves, now."""
 
         def look(state: State, _: object) -> tuple[Remaining, ...]:
-            now = self._journal.now()
+            protected, now = state.dataset(dataset), self._journal.now()
             return tuple(
                 remaining_of(
-                    limit, state.total(dataset, limit.cap.observers, limit.cap.period, now)
+                    limit.cap, *state.standing(protected, limit, now), self._accountant.mu_of
                 )
-                for limit in state.caps[state.dataset(dataset).name].values()
+                for limit in state.caps[protected.name].values()
             )
 
         return self._journal.read(look)
@@ -335,6 +402,21 @@ class Ledger(ChargeLedger):
         if isinstance(head, bytes):
             head = SignedHead.from_bytes(head)
         return _position(self._journal.verify(head, owner, self._accountant))
+
+
+def _spelt(name: str) -> str:
+    """The characters of a name beyond ASCII, by their Unicode names; or that there are none."""
+    found = {c: unicodedata.name(c, f"U+{ord(c):04X}") for c in normal(name) if not c.isascii()}
+    return f"with {', '.join(found.values())}" if found else "in ASCII"
+
+
+def _uncapped(dataset: str, cap: Cap) -> Uncapped:
+    return Uncapped(
+        dataset=dataset,
+        filter=cap.filter.value,
+        observers=tuple(sorted(cap.observers or ())),
+        period=cap.period.value if cap.period else "",
+    )
 
 
 def _position(state: State) -> SignedHead:

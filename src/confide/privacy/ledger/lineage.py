@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from confide.errors import DataError
 from confide.plan import Relation, Unit
 
-__all__ = ["Dataset", "check_name", "may_share_rows", "steps"]
-
-_LONGEST_NAME: Final = 200
+__all__ = ["Dataset", "may_share_rows", "steps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +28,6 @@ class Dataset:
     relation: Relation
     parent: str = ""
     key: str = ""
-
-
-def check_name(name: str, what: str = "a dataset") -> str:
-    """The name, if it can be told apart from others on a page.
-
-    Raises:
-        DataError: If it is empty, long, has blanks at its ends or characters that do not print.
-    """
-    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
-        raise DataError(
-            f"{what} named {name!r}; a name has 1 to {_LONGEST_NAME} printable characters and no "
-            "blanks at its ends"
-        )
-    return name
 
 
 def may_share_rows(one: Sequence[Dataset], other: Sequence[Dataset]) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Final
 
 from confide.errors import DataError, LedgerError
 from confide.privacy.ledger.entries import Cancelled, Committed, Fact, Used
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.question import Question
-from confide.privacy.ledger.state import Charge, State
+from confide.privacy.ledger.state import State
 from confide.privacy.ledger.store import Rows
+from confide.privacy.ledger.tally import Charge
 from confide.process_bound import ProcessBound
 
 __all__ = ["MAX_ANSWER_BYTES", "Reservation"]
@@ -58,7 +60,18 @@ class Reservation(
     @property
     def charge(self) -> Charge:
         """What the ledger says of it."""
-        return self._journal.read(lambda state, _: state.charges[self._identity])
+
+        def look(state: State, rows: Rows) -> Charge:
+            charge = self._find(state, rows)
+            if charge is None:
+                raise DataError(f"reservation {self._identity.hex()} is unknown; reserve again")
+            return charge
+
+        return self._journal.read(look)
+
+    def _find(self, state: State, rows: Rows) -> Charge | None:
+        known = state.charges.get(self._identity)
+        return known or state.archive.charge(self._identity, partial(self._journal.find, rows))
 
     @property
     def left(self) -> int:
@@ -111,7 +124,7 @@ class Reservation(
         digest = _digest(release_digest, answer, question)
 
         def decide(state: State, rows: Rows) -> Fact | None:
-            if _closed_so(state.charges.get(self._identity), digest):
+            if _closed_so(self._find(state, rows), digest):
                 return None
             charge = state.open_charge(self._identity)
             key = b""

@@ -135,27 +135,26 @@ class RoundLedger(
         check_attempt(plan_hash, number, attempt)
         check_crowd(crowd)
         check_survivors(survivors, crowd)
-        names = tuple(sorted(set(datasets)))
-        kept = crowd if exact and names else frozenset[str]()
-        fact = Consented(
-            plan_hash=plan_hash,
-            round_number=number,
-            attempt=attempt,
-            survivors=survivors,
-            crowd=crowd_digest(kept),
-            exact=exact,
-            datasets=names,
-        )
+        given = frozenset(datasets)
+        kept = crowd if exact and given else frozenset[str]()
 
         def decide(state: State, _: object) -> Iterable[Fact]:
             book = state.book
             book.of(plan_hash).check_consent(
                 Attempt(plan_hash, number, attempt), survivors, exact=exact
             )
-            for name in names:
-                state.dataset(name)
+            names = _names(state, given)
             if exact:
                 state.check_crowds(names, crowd, plan_hash)
+            fact = Consented(
+                plan_hash=plan_hash,
+                round_number=number,
+                attempt=attempt,
+                survivors=survivors,
+                crowd=crowd_digest(kept),
+                exact=exact,
+                datasets=names,
+            )
             return (fact,) if book.knows(fact.crowd) else (*gathered(kept), fact)
 
         self._journal.append(decide)
@@ -194,8 +193,10 @@ class RoundLedger(
             DataError: If a dataset is unknown, or a fingerprint malformed.
         """
         check_crowd(crowd)
-        names = tuple(datasets)
-        self._journal.read(lambda state, _: state.check_crowds(names, crowd, plan_hash))
+        given = frozenset(datasets)
+        self._journal.read(
+            lambda state, _: state.check_crowds(_names(state, given), crowd, plan_hash)
+        )
 
     def import_rounds(
         self,
@@ -215,18 +216,22 @@ class RoundLedger(
         Raises:
             DataError: If a dataset is unknown or a round malformed. Nothing is written.
         """
-        names = tuple(sorted(set(datasets)))
+        given = frozenset(datasets)
         for plan_hash, found in rounds.items():
             for number, attempt, _ in found:
                 check_attempt(plan_hash, number, attempt)
         facts: list[Imported] = []
 
         def decide(state: State, _: object) -> Iterable[Fact]:
-            for name in names:
-                state.dataset(name)
+            names = _names(state, given)
             for plan_hash, found in rounds.items():
                 facts.extend(imported(plan_hash, found, state.book.of(plan_hash), names))
             return facts
 
         self._journal.append(decide)
         return sum(len(fact.numbers) for fact in facts)
+
+
+def _names(state: State, given: Iterable[str]) -> tuple[str, ...]:
+    """Datasets by the names under which the ledger has them, in order."""
+    return tuple(sorted({state.dataset(name).name for name in given}))

@@ -85,12 +85,13 @@ class Rounds(Generic[Survivors]):
     Attributes:
         latest: The latest attempt that was claimed.
         openings: What was consented to, in order.
+        answers: The digest of each step answered in the latest attempt.
     """
 
     latest: tuple[int, int] = (-1, 0)
     openings: list[Opened[Survivors]] = field(default_factory=list)
     _spent: set[int] = field(default_factory=set)
-    _answers: dict[int, bytes] = field(default_factory=dict)
+    answers: dict[int, bytes] = field(default_factory=dict)
 
     def check_claim(self, attempt: Attempt) -> None:
         """Checks that an attempt may begin.
@@ -136,7 +137,7 @@ class Rounds(Generic[Survivors]):
         """
         if attempt.place != self.latest:
             raise ProtocolError(f"{attempt} is not the attempt that this party takes part in")
-        known = self._answers.get(step)
+        known = self.answers.get(step)
         if known not in (None, digest):
             raise ProtocolError(
                 f"step {step} of {attempt} had another announcement or answer: what goes on here "
@@ -147,11 +148,11 @@ class Rounds(Generic[Survivors]):
 
     def claim(self, attempt: Attempt) -> None:
         """Takes in that an attempt began, checked before."""
-        self.latest, self._answers = attempt.place, {}
+        self.latest, self.answers = attempt.place, {}
 
     def answer(self, step: int, digest: bytes) -> None:
         """Takes in what a step of the latest attempt answered, checked before."""
-        self._answers[step] = digest
+        self.answers[step] = digest
 
     @property
     def spent(self) -> frozenset[int]:
@@ -171,7 +172,7 @@ class Rounds(Generic[Survivors]):
         """Takes in what is known from elsewhere: an attempt, and whether its round is spent."""
         if (number, attempt) > self.latest:
             # What was answered here was at an earlier attempt.
-            self.latest, self._answers = (number, attempt), {}
+            self.latest, self.answers = (number, attempt), {}
         if spent and number not in self._spent:
             self._spent.add(number)
             self.openings.append(Opened(number, attempt, survivors))
@@ -214,12 +215,14 @@ class Book:
     Attributes:
         rounds: By plan hash.
         sums: By dataset: how many sums were opened over each crowd.
+        crowd_members: The fingerprints of each crowd, joined.
+        whole_crowds: Crowds of which all members are written down.
     """
 
     rounds: dict[bytes, Rounds[bytes]] = field(default_factory=dict)
     sums: dict[str, dict[OpenedSums, int]] = field(default_factory=dict)
-    _members: dict[bytes, bytes] = field(default_factory=dict)
-    _whole: set[bytes] = field(default_factory=set)
+    crowd_members: dict[bytes, bytes] = field(default_factory=dict)
+    whole_crowds: set[bytes] = field(default_factory=set)
 
     def of(self, plan_hash: bytes) -> Rounds[bytes]:
         """The rounds of a plan; those of an unknown plan are empty, and not kept."""
@@ -227,7 +230,7 @@ class Book:
 
     def knows(self, crowd: bytes) -> bool:
         """Whether the members of a crowd were written down."""
-        return crowd in self._members
+        return crowd in self.crowd_members
 
     def crowds(self, dataset: str) -> Iterator[Crowd]:
         """The crowds of a dataset's exact sums."""
@@ -237,7 +240,7 @@ class Book:
 
     def members(self, crowd: bytes) -> frozenset[str]:
         """The fingerprints of a crowd."""
-        joined = self._members.get(crowd, b"")
+        joined = self.crowd_members.get(crowd, b"")
         starts = range(0, len(joined), _FINGERPRINT_BYTES)
         return frozenset(joined[start : start + _FINGERPRINT_BYTES].hex() for start in starts)
 
@@ -260,9 +263,11 @@ class Book:
                 rounds.check_answer(attempt, fact.step, fact.digest)
                 rounds.answer(fact.step, fact.digest)
             case Gathered():
-                if fact.crowd in self._whole:
+                if fact.crowd in self.whole_crowds:
                     raise DataError("a crowd written down twice")
-                self._members[fact.crowd] = self._members.get(fact.crowd, b"") + fact.members
+                self.crowd_members[fact.crowd] = (
+                    self.crowd_members.get(fact.crowd, b"") + fact.members
+                )
             case Consented():
                 self._consent(fact)
             case Imported():
@@ -280,12 +285,12 @@ class Book:
             self._count(dataset, OpenedSums(fact.plan_hash, fact.crowd, parties, fact.exact))
 
     def _check_members(self, crowd: bytes, parties: int) -> None:
-        members = self._members.get(crowd, b"")
+        members = self.crowd_members.get(crowd, b"")
         if len(members) != parties * _FINGERPRINT_BYTES:
             raise DataError(f"a crowd of other parties than the {parties} survivors")
-        if crowd not in self._whole and hashlib.sha256(members).digest() != crowd:
+        if crowd not in self.whole_crowds and hashlib.sha256(members).digest() != crowd:
             raise DataError("a crowd that is not the one of its digest")
-        self._whole.add(crowd)
+        self.whole_crowds.add(crowd)
 
     def _import(self, fact: Imported) -> None:
         rounds = self.rounds.setdefault(fact.plan_hash, Rounds())

@@ -10,8 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from confide.errors import (
     ConfideError,
@@ -21,10 +20,12 @@ from confide.errors import (
     VerificationError,
 )
 from confide.plan import Relation, Unit
-from confide.privacy.ledger.costs import ORDERS, Cost
+from confide.privacy.ledger.caps import Cap, Filter, Period
+from confide.privacy.ledger.costs import FIRST_ORDERS, ORDERS, Cost
 from confide.privacy.ledger.entries import (
     FIRST_FORMAT,
     FORMAT,
+    ROUNDS_FORMAT,
     Answered,
     Cancelled,
     Capped,
@@ -34,71 +35,45 @@ from confide.privacy.ledger.entries import (
     Entry,
     Gathered,
     Imported,
+    Limited,
     Migrated,
     Opened,
     Partitioned,
     Registered,
     Reserved,
+    Retimed,
     RoundFact,
+    Uncapped,
     Used,
 )
-from confide.privacy.ledger.filters import Budget, Cap, Filter, Period
+from confide.privacy.ledger.filters import Budget, Terms
 from confide.privacy.ledger.lineage import Dataset, may_share_rows, steps
+from confide.privacy.ledger.names import normal
 from confide.privacy.ledger.refusal import refusal
 from confide.privacy.ledger.rounds import Book
+from confide.privacy.ledger.tally import Archive, Bucket, Charge, Tally, calendar, is_time
 
-__all__ = ["Charge", "SetCap", "State", "calendar", "cap_of", "order_texts"]
-
-_N_COSTS: Final = 3 + len(ORDERS)
+__all__ = [
+    "SetCap",
+    "State",
+    "cap_of",
+    "order_texts",
+    "set_cap",
+    "terms_of_entry",
+]
 
 
 class SetCap(NamedTuple):
     """A cap in force, with the whole units that it stands for."""
 
     cap: Cap
-    budget: Budget
-
-
-@dataclass(slots=True)
-class Charge:
-    """A reservation, from its entry on.
-
-    Attributes:
-        fact: What was reserved.
-        number: Its entry.
-        time: When, in seconds since 1970 UTC.
-        used: How many runs have begun.
-        charged: How many runs count.
-        closed: "" while it is open, then "committed" or "cancelled".
-        release: SHA-256 of what was released, if recorded.
-    """
-
-    fact: Reserved
-    number: int
-    time: int
-    used: int = 0
-    charged: int = 0
-    closed: str = ""
-    release: bytes = b""
+    terms: Terms
+    fact: Capped | Limited
 
     @property
-    def costs(self) -> dict[int, Cost]:
-        """One run's cost, by distance."""
-        units = self.fact.costs
-        return {
-            distance: Cost.of_units(units[i * _N_COSTS : (i + 1) * _N_COSTS])
-            for i, distance in enumerate(self.fact.distances)
-        }
-
-
-class _Bucket(NamedTuple):
-    """Charges that every cap either counts or does not."""
-
-    observers: tuple[str, ...]
-    unit: Unit
-    relation: Relation
-    year: int
-    month: int
+    def key(self) -> tuple[Filter, frozenset[str] | None, Period | None]:
+        """What a later cap replaces it by."""
+        return self.cap.filter, self.cap.observers, self.cap.period
 
 
 @dataclass(slots=True)
@@ -116,6 +91,10 @@ class State:
         charges: By reservation.
         answers: The digest of each answer kept, by question.
         book: Rounds and openings.
+        tally: What was charged to each dataset.
+        archive: Charges that were closed before the checkpoint from which the state was read.
+        first_hash: The hash of the first entry.
+        mistimed: The last entry with a time that is none, until it is said so; 0 for none.
     """
 
     opened: Opened | None = None
@@ -128,13 +107,14 @@ class State:
     charges: dict[bytes, Charge] = field(default_factory=dict)
     answers: dict[bytes, bytes] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
+    mistimed: int = 0
     partitions: dict[str, dict[str, tuple[str, ...]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     _derived: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _buckets: dict[str, dict[_Bucket, dict[int, Cost]]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
+    tally: Tally = field(default_factory=Tally)
+    archive: Archive = field(default_factory=Archive)
+    first_hash: bytes = b""
 
     def apply(self, entry: Entry, *, strict: bool = False) -> None:
         """Takes the next entry in.
@@ -162,9 +142,12 @@ class State:
                 f"entry {entry.number} of the ledger could not be written by a ledger: {error}"
             ) from error
         self.number, self.head, self.time = entry.number, entry.hash, entry.time
+        self.first_hash = self.first_hash or entry.hash
+        if not is_time(entry.time):
+            self.mistimed = entry.number
 
     def _check_place(self, entry: Entry) -> None:
-        if entry.time < self.time:
+        if entry.time < self.time and not isinstance(entry.fact, Retimed):
             raise DataError("its time is before the last entry's")
         if (self.opened is None) != isinstance(entry.fact, Opened):
             raise DataError("a ledger opens once, with its first entry")
@@ -177,16 +160,14 @@ class State:
                 self._register(fact)
             case Partitioned():
                 self._partition(fact)
-            case Capped():
+            case Capped() | Limited() | Uncapped():
                 self._cap(fact)
+            case Retimed():
+                self._retime(fact)
             case Reserved():
-                self._reserve(fact, entry)
-            case Used():
-                self._use(fact)
-            case Committed():
-                self._commit(fact)
-            case Cancelled():
-                self._cancel(fact)
+                self._reserve(fact, entry, self.format)
+            case Used() | Committed() | Cancelled():
+                self._go_on(fact)
             case Claimed() | Answered() | Gathered() | Consented() | Imported():
                 self._take_in_round(fact)
 
@@ -196,10 +177,27 @@ class State:
         Raises:
             DataError: If it is unknown.
         """
-        if name not in self.datasets:
+        found = self.find(name)
+        if found is None:
             known = ", ".join(sorted(self.datasets)) or "none"
             raise DataError(f"no dataset {name!r} in this ledger; it has: {known}")
-        return self.datasets[name]
+        return found
+
+    def find(self, name: str) -> Dataset | None:
+        """A dataset by name, however the name is encoded; None if it is unknown.
+
+        Raises:
+            DataError: If several names of an earlier release have this normal form.
+        """
+        if name in self.datasets:
+            return self.datasets[name]
+        alike = [known for known in self.datasets if normal(known) == normal(name)]
+        if len(alike) > 1:
+            raise DataError(
+                f"{len(alike)} datasets of an earlier release are named {name!r} in other "
+                "encodings; give the name as `confide ledger export` shows it"
+            )
+        return self.datasets[alike[0]] if alike else None
 
     def lineage(self, name: str) -> Iterator[Dataset]:
         """A dataset, what it was made from, what that was made from, and so on."""
@@ -217,7 +215,8 @@ class State:
         """
         charge = self.charges.get(reservation)
         if charge is None or charge.closed:
-            state = charge.closed if charge else "unknown"
+            state = "closed" if reservation in self.archive else "unknown"
+            state = charge.closed if charge else state
             raise DataError(f"reservation {reservation.hex()} is {state}; reserve again")
         return charge
 
@@ -238,13 +237,14 @@ class State:
         for name in datasets:
             self.book.check_crowd(name, self.related(name), plan_hash, crowd)
 
-    def below(self, name: str) -> Iterator[Charge]:
-        """The charges of a dataset and of all that was made from it."""
-        of_it = {self.dataset(name).name}
-        for dataset in self.datasets.values():  # a parent stands before its children
-            if dataset.parent in of_it:
-                of_it.add(dataset.name)
-        return (charge for charge in self.charges.values() if charge.fact.dataset in of_it)
+    def counted(self, name: str) -> tuple[int, int]:
+        """How many charges of a dataset, and of all that was made from it, count; and are open."""
+        of_it = frozenset(self.family(name))
+        still_open = (c for c in self.charges.values() if c.charged and not c.closed)
+        return (
+            sum(self.tally.counted[each] for each in of_it),
+            sum(charge.fact.dataset in of_it for charge in still_open),
+        )
 
     def answer(self, question: bytes, find: Callable[[bytes], bytes | None]) -> bytes | None:
         """The answer kept for a question, checked.
@@ -283,25 +283,47 @@ class State:
         """
         now = calendar(self.time if time is None else time)
         coalition = None if observers is None else frozenset(observers)
+        protected = self.dataset(name)
+        return self._lost(
+            protected.name, protected, lambda bucket: bucket.counts(coalition, period, now)
+        )
 
-        def counts(bucket: _Bucket) -> bool:
-            if coalition is not None and coalition.isdisjoint(bucket.observers):
-                return False
-            this_year = period is None or bucket.year == now.year
-            return this_year and (period is not Period.MONTH or bucket.month == now.month)
-
-        return self._lost(name, self.dataset(name), counts)
-
-    def _lost(self, name: str, protected: Dataset, counts: Callable[[_Bucket], bool]) -> Cost:
-        lost = Cost()
-        for bucket, by_distance in self._buckets[name].items():
-            if counts(bucket):
-                lost += by_distance[steps(protected, bucket.unit, bucket.relation)]
+    def _lost(self, name: str, protected: Dataset, counts: Callable[[Bucket], bool]) -> Cost:
+        lost = self.tally.lost(name, protected, counts)
         for child in self._derived[name]:
             lost += self._lost(child, protected, counts)
         for cells in self.partitions[name].values():
             lost += Cost.highest(self._lost(cell, protected, counts) for cell in cells)
         return lost
+
+    def first(self, name: str, limit: SetCap, time: int) -> Cost | None:
+        """What the first charge that a cap of a dataset counts cost, in full; None if none did."""
+        now, cap = calendar(time), limit.cap
+        return self.tally.first(
+            self.family(name),
+            self.dataset(name),
+            lambda bucket: bucket.counts(cap.observers, cap.period, now),
+        )
+
+    def family(self, name: str) -> list[str]:
+        """A dataset and all that was made from it."""
+        names = {self.dataset(name).name: None}
+        for dataset in self.datasets.values():  # a parent stands before its children
+            if dataset.parent in names:
+                names[dataset.name] = None
+        return list(names)
+
+    def binding(self, dataset: str, observers: Iterable[str]) -> Iterator[tuple[Dataset, SetCap]]:
+        """The caps, of a dataset and all that it was made from, that count what observers see."""
+        for protected in self.lineage(dataset):
+            for limit in self.caps[protected.name].values():
+                if limit.cap.binds(observers):
+                    yield protected, limit
+
+    def standing(self, protected: Dataset, limit: SetCap, time: int) -> tuple[Budget, Cost]:
+        """A cap's budget, as its first charge splits it, and what is spent of it."""
+        total = self.total(protected.name, limit.cap.observers, limit.cap.period, time)
+        return limit.terms.budget(self.first(protected.name, limit, time)), total
 
     def check_caps(self, fact: Reserved, time: int) -> None:
         """Checks every cap that a charge counts for, the charge having been taken in.
@@ -310,26 +332,21 @@ class State:
             PrivacyBudgetError: If a cap is exceeded, or none counts the charge.
         """
         bound = False
-        for dataset in self.lineage(fact.dataset):
-            for limit in self.caps[dataset.name].values():
-                if not limit.cap.binds(fact.observers):
-                    continue
-                bound = True
-                total = self.total(dataset.name, limit.cap.observers, limit.cap.period, time)
-                if not limit.budget.admits(total):
-                    charge = self.charges[fact.reservation]
-                    distance = steps(dataset, Unit(fact.unit), Relation(fact.relation))
-                    taken = charge.costs[distance] * fact.count
-                    raise PrivacyBudgetError(
-                        refusal(dataset, limit.cap, limit.budget, total, taken)
-                    )
+        charge = self.charges[fact.reservation]
+        for protected, limit in self.binding(fact.dataset, fact.observers):
+            bound = True
+            budget, total = self.standing(protected, limit, time)
+            if not budget.admits(total):
+                distance = steps(protected, Unit(fact.unit), Relation(fact.relation))
+                taken = charge.prices[distance].of(fact.count)
+                raise PrivacyBudgetError(refusal(protected, limit.cap, budget, total, taken))
         if not bound:
             raise PrivacyBudgetError(
                 f"no cap of dataset {fact.dataset!r} counts what {', '.join(fact.observers)} sees; "
                 "set one first (confide ledger cap)"
             )
 
-    def admit(self, entry: Entry) -> None:
+    def admit(self, entry: Entry, format_: int) -> None:
         """Checks whether a charge may be written, and leaves the state as it was.
 
         Raises:
@@ -338,24 +355,31 @@ class State:
         """
         fact = entry.fact
         assert isinstance(fact, Reserved)  # noqa: S101 - what the journal appends
-        self._reserve(fact, entry)
+        self._reserve(fact, entry, format_)
         try:
             self.check_caps(fact, entry.time)
         finally:
-            self._count(self.charges[fact.reservation], 0)
-            del self.charges[fact.reservation]
+            self.tally.take_back(self.charges.pop(fact.reservation))
 
     def _register(self, fact: Registered) -> None:
         if fact.dataset in self.datasets:
             raise DataError(f"dataset {fact.dataset!r} is there already")
         if fact.parent:
-            self._derived[self.dataset(fact.parent).name].append(fact.dataset)
-        self.datasets[fact.dataset] = Dataset(
-            name=fact.dataset,
-            unit=Unit(fact.unit),
-            relation=Relation(fact.relation),
-            parent=fact.parent,
+            self.dataset(fact.parent)
+        self.add(
+            Dataset(
+                name=fact.dataset,
+                unit=Unit(fact.unit),
+                relation=Relation(fact.relation),
+                parent=fact.parent,
+            )
         )
+
+    def add(self, dataset: Dataset) -> None:
+        """Takes in a dataset; a cell of a partition is counted with the others of it."""
+        if dataset.parent and not dataset.key:
+            self._derived[dataset.parent].append(dataset.name)
+        self.datasets[dataset.name] = dataset
 
     def check_partition(self, parent: Dataset, key: str, names: tuple[str, ...]) -> None:
         """Checks that a dataset can be cut into cells with these names.
@@ -389,26 +413,46 @@ class State:
                 key=fact.key,
             )
 
-    def _cap(self, fact: Capped) -> None:
-        cap = cap_of(fact)
-        if len(fact.budget) != _N_COSTS:
-            raise DataError(f"a budget of {len(fact.budget)} numbers")
-        squared_mu, closeness, delta, *renyi = fact.budget
-        replaced = (cap.filter, cap.observers, cap.period)
-        self.caps[self.dataset(fact.dataset).name][replaced] = SetCap(
-            cap, Budget(squared_mu, closeness, delta, tuple(renyi))
-        )
+    def _cap(self, fact: Capped | Limited | Uncapped) -> None:
+        if isinstance(fact, Uncapped):
+            self._uncap(fact)
+            return
+        if isinstance(fact, Limited) and self.format <= ROUNDS_FORMAT:
+            raise DataError(f"a ledger of format {self.format} has no such caps")
+        self.dataset(fact.dataset)
+        set_cap(self.caps, fact)
 
-    def _reserve(self, fact: Reserved, entry: Entry) -> None:
-        if fact.reservation in self.charges or fact.count < 1 or not fact.observers:
+    def _uncap(self, fact: Uncapped) -> None:
+        observers = frozenset(fact.observers) if fact.observers else None
+        key = Filter(fact.filter), observers, Period(fact.period) if fact.period else None
+        if self.caps[self.dataset(fact.dataset).name].pop(key, None) is None:
+            raise DataError(f"dataset {fact.dataset!r} has no such cap")
+
+    def _retime(self, fact: Retimed) -> None:
+        if not self.mistimed or fact.entry != self.mistimed:
+            raise DataError("no earlier entry has a time that is none")
+        self.mistimed = 0
+
+    def _reserve(self, fact: Reserved, entry: Entry, format_: int) -> None:
+        known = fact.reservation in self.charges or fact.reservation in self.archive
+        if known or fact.count < 1 or not fact.observers:
             raise DataError("a reservation made twice, of no run or seen by nobody")
-        charge = Charge(fact, entry.number, entry.time)
-        unit, relation, costs = Unit(fact.unit), Relation(fact.relation), charge.costs
+        charge = Charge(fact, entry.number, entry.time, format_)
+        unit, relation, prices = Unit(fact.unit), Relation(fact.relation), charge.prices
         for dataset in self.lineage(fact.dataset):
-            if steps(dataset, unit, relation) not in costs:
+            if steps(dataset, unit, relation) not in prices:
                 raise DataError(f"no cost at the distance that dataset {dataset.name!r} asks for")
         self.charges[fact.reservation] = charge
-        self._count(charge, fact.count)
+        self.tally.count(charge, fact.count)
+
+    def _go_on(self, fact: Used | Committed | Cancelled) -> None:
+        match fact:
+            case Used():
+                self._use(fact)
+            case Committed():
+                self._commit(fact)
+            case Cancelled():
+                self._cancel(fact)
 
     def _use(self, fact: Used) -> None:
         charge = self.open_charge(fact.reservation)
@@ -425,14 +469,15 @@ class State:
                 raise DataError("a question answered twice")
             self.answers[fact.question] = fact.release
         charge.closed, charge.release = "committed", fact.release
-        self._count(charge, fact.used)
+        self.tally.count(charge, fact.used)
 
     def _cancel(self, fact: Cancelled) -> None:
         charge = self.open_charge(fact.reservation)
         if charge.used:
             raise DataError("what has begun cannot be cancelled")
         charge.closed = "cancelled"
-        self._count(charge, 0)
+        self.tally.count(charge, 0)
+        self._forget_firsts(fact=charge.fact)
 
     def _take_in_format(self, fact: Opened | Migrated) -> None:
         if isinstance(fact, Opened):
@@ -445,7 +490,7 @@ class State:
         self.format = fact.format
 
     def _take_in_round(self, fact: RoundFact) -> None:
-        if self.format == FIRST_FORMAT:
+        if self.format < ROUNDS_FORMAT:
             raise DataError(f"a ledger of format {FIRST_FORMAT} has no entries about rounds")
         if isinstance(fact, Consented | Imported):
             for name in fact.datasets:
@@ -457,19 +502,36 @@ class State:
             crowd = self.book.members(fact.crowd)
             self.check_crowds(fact.datasets, crowd, fact.plan_hash)
 
-    def _count(self, charge: Charge, runs: int) -> None:
-        """Sets how many runs of a reservation count."""
-        change, charge.charged = runs - charge.charged, runs
-        fact, day = charge.fact, calendar(charge.time)
-        bucket = _Bucket(
-            fact.observers, Unit(fact.unit), Relation(fact.relation), day.year, day.month
-        )
-        totals = self._buckets[fact.dataset].setdefault(bucket, {})
-        for distance, cost in charge.costs.items():
-            totals[distance] = totals.get(distance, Cost()) + cost * change
+    def _forget_firsts(self, fact: Reserved) -> None:
+        """Forgets which charges were first if nothing that was charged to the family counts."""
+        *_, root = self.lineage(fact.dataset)
+        self.tally.forget(self.family(root.name))
 
 
-def cap_of(fact: Capped) -> Cap:
+def terms_of_entry(fact: Capped | Limited) -> Terms:
+    """The whole units that an entry says a cap stands for.
+
+    Raises:
+        DataError: If there are more or fewer.
+    """
+    if isinstance(fact, Capped):
+        return Terms.of_first_units(fact.budget)
+    return Terms.of_units(fact.budget)
+
+
+def set_cap(caps: dict[str, dict[object, SetCap]], fact: object) -> None:
+    """Sets a cap as an entry says.
+
+    Raises:
+        ValueError: If it is no cap.
+    """
+    if not isinstance(fact, Capped | Limited):
+        raise DataError("no cap")
+    limit = SetCap(cap_of(fact), terms_of_entry(fact), fact)
+    caps[fact.dataset][limit.key] = limit
+
+
+def cap_of(fact: Capped | Limited) -> Cap:
     """The cap that an entry sets.
 
     Raises:
@@ -483,24 +545,19 @@ def cap_of(fact: Capped) -> Cap:
         observers=frozenset(fact.observers) if fact.observers else None,
         period=Period(fact.period) if fact.period else None,
         orders=tuple(map(float, fact.orders)) if fact.orders else None,
+        rho=float(fact.rho) if isinstance(fact, Limited) else 0.0,
     )
 
 
-def order_texts() -> tuple[str, ...]:
-    """The Rényi orders of this format, as a ledger's first entry names them."""
-    return tuple(repr(order) for order in ORDERS)
-
-
-def calendar(time: int) -> datetime:
-    """The day of a time, in UTC."""
-    return datetime.fromtimestamp(time, UTC)
+def order_texts(format_: int = FORMAT) -> tuple[str, ...]:
+    """The Rényi orders of a format, as a ledger's first entry names them."""
+    return tuple(repr(order) for order in (FIRST_ORDERS if format_ <= ROUNDS_FORMAT else ORDERS))
 
 
 def _known_format(fact: Opened) -> Opened:
-    if not FIRST_FORMAT <= fact.format <= FORMAT or fact.orders != order_texts():
+    if not FIRST_FORMAT <= fact.format <= FORMAT or fact.orders != order_texts(fact.format):
         raise LedgerError(
             f"the ledger is of format {fact.format} with {len(fact.orders)} Rényi orders; this "
-            f"release reads formats {FIRST_FORMAT} to {FORMAT} with {len(ORDERS)}: use the release "
-            "that wrote it"
+            f"release reads formats {FIRST_FORMAT} to {FORMAT}: use the release that wrote it"
         )
     return fact

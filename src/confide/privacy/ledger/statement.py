@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from confide.canonical import decode
 from confide.privacy.ledger.balance import Remaining, Spent
+from confide.privacy.ledger.caps import Filter, Period
 from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Entry
-from confide.privacy.ledger.filters import Filter, Period
 from confide.privacy.ledger.ledger import Ledger
 from confide.privacy.ledger.rounds import OpenedSums, Rounds
-from confide.privacy.ledger.state import Charge
+from confide.privacy.ledger.tally import Charge, is_time
 
 __all__ = [
     "CapLine",
@@ -46,7 +46,9 @@ class CapLine:
         filter: The filter.
         counts: Whose observations it counts.
         period: How often it starts anew; "" for never.
+        rho: ρ, of a cap of that; else 0.
         left: What is left, from 0 to 1.
+        epsilon_left: What is left of ε for one more plan.
         mu_left: The largest μ of one more Gaussian event.
     """
 
@@ -55,7 +57,9 @@ class CapLine:
     filter: str
     counts: str
     period: str
+    rho: float
     left: float
+    epsilon_left: float
     mu_left: float
 
 
@@ -229,7 +233,9 @@ def _cap(left: Remaining) -> CapLine:
         filter=cap.filter.value,
         counts="everybody" if cap.observers is None else ", ".join(sorted(cap.observers)),
         period=cap.period.value if cap.period else "",
+        rho=cap.rho,
         left=left.fraction,
+        epsilon_left=left.epsilon,
         mu_left=left.mu,
     )
 
@@ -301,6 +307,12 @@ def _epsilon(spent: Spent) -> float:
 def _lost(spent: Spent) -> str:
     if not spent.charges:
         return "nothing was charged"
+    if spent.whole_epsilon < _epsilon(spent) and spent.whole_delta <= spent.delta:
+        still = f", {spent.open} still open and counted in full" if spent.open else ""
+        return (
+            f"ε = {spent.whole_epsilon:.4g} at δ = {spent.whole_delta:.3g}, of {spent.charges} "
+            f"charges, each counted whole{still}"
+        )
     delta = spent.delta + spent.approximate_delta
     epsilon = _epsilon(spent)
     pure = " and δ = 0" if epsilon == spent.pure_epsilon else f" at δ = {delta:.3g}"
@@ -362,4 +374,6 @@ def exported(entry: Entry) -> dict[str, Any]:
 
 
 def _utc(time: int) -> str:
+    if not is_time(time):
+        return f"{time} s (no time)"
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -42,6 +42,15 @@ _ANSWERS: Final = sa.Table(
     sa.Column("answer", sa.LargeBinary, nullable=False),
 )
 
+_CHECKPOINTS: Final = sa.Table(
+    "confide_ledger_checkpoints",
+    _TABLES,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True,
+              autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+
 _MAGIC: Final = b"SQLite format 3\0"
 """How a file of SQLite's begins."""
 
@@ -69,6 +78,31 @@ class Rows:
         query = sa.select(table).where(table.c.number >= start).order_by(table.c.number)
         for number, data, digest in self._connection.execute(query):
             yield number, bytes(data), bytes(digest)
+
+    def entry(self, number: int) -> tuple[bytes, bytes] | None:
+        """Bytes and hash of one entry."""
+        query = sa.select(_ENTRIES.c.data, _ENTRIES.c.hash).where(_ENTRIES.c.number == number)
+        found = self._connection.execute(query).one_or_none()
+        return None if found is None else (bytes(found.data), bytes(found.hash))
+
+    def checkpoint(self) -> tuple[int, bytes, bytes] | None:
+        """Number, data and signature of the latest checkpoint; None if there is none."""
+        if not sa.inspect(self._connection).has_table(_CHECKPOINTS.name):
+            return None
+        query = sa.select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.number.desc()).limit(1)
+        found = self._connection.execute(query).one_or_none()
+        return found and (found.number, bytes(found.data), bytes(found.signature))
+
+    def keep_checkpoint(self, number: int, data: bytes, signature: bytes) -> None:
+        """Keeps a checkpoint in place of earlier ones."""
+        self.drop_checkpoints()
+        row = {"number": number, "data": data, "signature": signature}
+        self._connection.execute(_CHECKPOINTS.insert(), row)
+
+    def drop_checkpoints(self) -> None:
+        """Forgets all checkpoints."""
+        _CHECKPOINTS.create(self._connection, checkfirst=True)
+        self._connection.execute(_CHECKPOINTS.delete())
 
     def append(self, number: int, data: bytes, digest: bytes) -> None:
         """Adds an entry; fails if the number is taken."""

@@ -53,10 +53,10 @@ class CounterPeer:
             case [str(verb), bytes(name), bytes(nonce), int(to)] if canonical.are_integers(to):
                 pass
             case _:
-                raise ProtocolError("a request to a counter that is none")
+                raise ProtocolError("not a valid request to a counter")
         if verb not in ("read", "advance") or name != self.name or len(nonce) != _NONCE_BYTES:
             raise ProtocolError(
-                "a request for another counter, to do something else, or with a nonce that is none"
+                "a request for another counter, with another verb, or with a nonce of another size"
             )
         # What this request raised it to, and not where another one may have raised it since: two
         # instances must not both be told that one value is theirs.
@@ -137,7 +137,7 @@ class QuorumCounter:
             case [int(value), bytes(signature)] if canonical.are_integers(value):
                 pass
             case _:
-                raise ProtocolError("a peer's answer for the counter that is none")
+                raise ProtocolError("not a valid answer of a peer for the counter")
         signed = canonical.encode([verb, self.name, nonce, to, value])
         otherwise = f"peer {public.hex()[:16]}… did not sign what is said of its counter"
         check_signature(public, signature, _DOMAIN + signed, otherwise)

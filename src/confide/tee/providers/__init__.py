@@ -7,5 +7,6 @@ another. A workload is given the one it is meant to run on.
 from confide.tee.providers.configfs import ConfigfsTsm
 from confide.tee.providers.gramine import Gramine
 from confide.tee.providers.nitro_nsm import NitroNsm
+from confide.tee.providers.simulator import SimulatorSocket
 
-__all__ = ["ConfigfsTsm", "Gramine", "NitroNsm"]
+__all__ = ["ConfigfsTsm", "Gramine", "NitroNsm", "SimulatorSocket"]

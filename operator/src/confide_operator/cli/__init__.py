@@ -1,0 +1,1 @@
+"""The operators' commands under `confide tee`."""

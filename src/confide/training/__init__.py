@@ -1,0 +1,26 @@
+"""From owners' tables to a model in one call: the door for those who begin."""
+
+from typing import TYPE_CHECKING
+
+from confide._lazy import attach
+
+if TYPE_CHECKING:
+    from confide.training.kinds import KINDS, Kind
+    from confide.training.owners import OwnerReport
+    from confide.training.plans import Epsilon
+    from confide.training.result import Trained
+    from confide.training.running import train
+
+__all__ = ["KINDS", "Epsilon", "Kind", "OwnerReport", "Trained", "train"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = attach(
+        __name__,
+        {
+            "confide.training.kinds": ("KINDS", "Kind"),
+            "confide.training.owners": ("OwnerReport",),
+            "confide.training.plans": ("Epsilon",),
+            "confide.training.result": ("Trained",),
+            "confide.training.running": ("train",),
+        },
+    )

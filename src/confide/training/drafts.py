@@ -1,0 +1,219 @@
+"""A schema from the names and types of columns, and from nothing else of the data.
+
+A frame says the type of a column. A text file does not, so there its type is how all its cells are
+written: as numbers, as dates, as true and false, or as texts. Which of these it is, and the
+columns' names, become part of the plan and therefore public; no value does. What a type does not
+tell (a category's values, a label's classes) is asked for, or found by sums with noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from confide.errors import DataError, PlanError
+from confide.plan.codec import nearest
+from confide.tables import Boolean, Category, Date, Label, Missing, Number, Schema, Target
+from confide.tables.columns import Column
+from confide.tables.values import booleans, dates, numbers, words
+
+__all__ = ["MOST_WORDS", "Answer", "ColumnType", "column_type", "draft_schema"]
+
+MOST_WORDS: Final = 20
+"""How many values of a text column are found at most; a public default."""
+
+MOST_EVENTS: Final = 100.0
+"""The most events that a row of a count has; a public default."""
+
+
+class ColumnType(Enum):
+    """How a column's cells are written."""
+
+    NUMBERS = "numbers"
+    DATES = "dates"
+    BOOLEANS = "true and false"
+    TEXTS = "texts"
+    EMPTY = "no values"
+
+
+class Answer(Enum):
+    """What a kind of model predicts."""
+
+    TWO_CLASSES = "two classes"
+    CLASSES = "classes"
+    NUMBER = "a number"
+    COUNT = "a count"
+    EITHER = "classes or a number"
+
+
+def column_type(cells: pd.Series) -> ColumnType:
+    """The type of a column: the frame's own, or how all of its cells are written."""
+    kind = cells.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return ColumnType.TEXTS
+    if pd.api.types.is_bool_dtype(kind):
+        return ColumnType.BOOLEANS
+    if pd.api.types.is_numeric_dtype(kind):
+        return ColumnType.NUMBERS
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return ColumnType.DATES
+    return _as_written(pd.Series(cells.unique()))
+
+
+def _as_written(cells: pd.Series) -> ColumnType:
+    _, missing = words(cells, "")
+    if missing.all():
+        return ColumnType.EMPTY
+    for found, read in ((ColumnType.NUMBERS, numbers), (ColumnType.DATES, dates)):
+        try:
+            read(cells, "")
+        except DataError:
+            continue
+        return found
+    try:
+        booleans(cells, "")
+    except DataError:
+        return ColumnType.TEXTS
+    return ColumnType.BOOLEANS
+
+
+def draft_schema(
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    label: str,
+    answer: Answer,
+    features: Sequence[str] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    classes: Sequence[Any] | None = None,
+    noise: bool = False,
+) -> Schema:
+    """A schema for the owners' tables.
+
+    Args:
+        tables: The owners' tables.
+        label: The column to predict.
+        answer: What is predicted.
+        features: The columns to predict from; all others that every owner has, if omitted.
+        columns: What is known better: by name a `Number`, `Date`, `Boolean` or `Category`, and for
+            the label a `Label` or `Target`.
+        classes: The label's values, in order.
+        noise: Whether the plan has noise, so that the values of text columns can be found.
+
+    Raises:
+        DataError, PlanError: If something must be asked; saying what to write.
+    """
+    declared = dict(columns or {})
+    names = _feature_names(tables, label, features)
+    for name in declared:
+        if name not in (*names, label):
+            raise PlanError(f"columns has {name!r}; {nearest(name, (*names, label))}")
+    types = {n: _types_of(tables, n) for n in (*names, label) if n not in declared}
+    asked = [n for n in names if n in types and types[n] is ColumnType.TEXTS and not noise]
+    if asked:
+        raise PlanError(_ask_for_values(asked))
+    target = declared.pop(label, None) or _target(label, answer, classes, types.get(label))
+    if classes is not None and not isinstance(target, Label):
+        raise PlanError(f"classes of {label!r}, which is {answer.value}; leave them out")
+    return Schema(
+        features={n: declared.get(n) or _column(types[n]) for n in names},
+        label=label,
+        target=target,
+    )
+
+
+def _feature_names(
+    tables: Mapping[str, pd.DataFrame], label: str, features: Sequence[str] | None
+) -> list[str]:
+    if isinstance(features, str):
+        raise PlanError(f"features is the text {features!r}; give a list of columns")
+    first = next(iter(tables.values()), None)
+    if first is None:
+        raise DataError("data name no owner; give each owner's table")
+    names = [label, *(features if features is not None else first.columns)]
+    for owner, table in tables.items():
+        for name in names:
+            if name not in table.columns:
+                raise DataError(
+                    f"owner {owner!r} has no column {name!r}; {_near(name, list(table.columns))}. "
+                    "Name the columns that all owners have: features=[…]"
+                )
+    return [name for name in dict.fromkeys(names) if name != label]
+
+
+def _near(name: str, known: list[str]) -> str:
+    """The nearest known name, of long lists the first few."""
+    return nearest(name, known) if len(known) <= 20 else nearest(name, known).split(", ")[0]
+
+
+def _types_of(tables: Mapping[str, pd.DataFrame], name: str) -> ColumnType:
+    """The one type that all owners' columns of a name have."""
+    found = {owner: column_type(table[name]) for owner, table in tables.items()}
+    known = {owner: kind for owner, kind in found.items() if kind is not ColumnType.EMPTY}
+    kinds = set(known.values())
+    if not kinds:
+        raise DataError(f"column {name!r} has no values at any owner; leave it out of features")
+    if len(kinds) > 1:
+        held = ", ".join(f"{kind.value} at {owner!r}" for owner, kind in known.items())
+        raise DataError(
+            f"column {name!r} has {held}: mend the files, or declare what it is, as "
+            f"columns={{{name!r}: cf.Number()}}"
+        )
+    return kinds.pop()
+
+
+def _ask_for_values(names: list[str]) -> str:
+    listed = ", ".join(f"{n!r}: cf.Category(values=(…))" for n in names[:5])
+    others = f" (and {len(names) - 5} more)" if len(names) > 5 else ""
+    return (
+        f"column {names[0]!r}{f' and {len(names) - 1} others' if len(names) > 1 else ''} of texts: "
+        f"write down the values that count, columns={{{listed}}}{others}, or leave the column out "
+        "by features=[…]. To find values privately takes noise: privacy=cf.Epsilon(3.0)"
+    )
+
+
+def _column(kind: ColumnType) -> Column:
+    if kind is ColumnType.TEXTS:
+        return Category(most=MOST_WORDS, missing=Missing.INDICATOR)
+    made: dict[ColumnType, Column] = {
+        ColumnType.NUMBERS: Number(missing=Missing.INDICATOR),
+        ColumnType.DATES: Date(missing=Missing.INDICATOR),
+        ColumnType.BOOLEANS: Boolean(missing=Missing.INDICATOR),
+    }
+    return made[kind]
+
+
+def _target(
+    label: str, answer: Answer, classes: Sequence[Any] | None, kind: ColumnType | None
+) -> Label | Target:
+    if answer in (Answer.NUMBER, Answer.COUNT):
+        if kind is not ColumnType.NUMBERS:
+            raise DataError(
+                f"label {label!r} has {kind.value if kind else 'no numbers'}, and the model "
+                "predicts a number: choose 'logistic' or 'softmax' for classes"
+            )
+        return Target(bounds=(0, MOST_EVENTS), count=True) if answer is Answer.COUNT else Target()
+    if classes is not None:
+        if isinstance(classes, str):
+            raise PlanError(f"classes is the text {classes!r}; give them as ('no', 'yes')")
+        found = Label(classes=tuple(_class(c) for c in classes))
+    elif kind is ColumnType.NUMBERS and answer in (Answer.TWO_CLASSES, Answer.EITHER):
+        found = Label()
+    elif kind is ColumnType.BOOLEANS:
+        found = Label(classes=("false", "true"))
+    else:
+        raise PlanError(
+            f"label {label!r} has {kind.value if kind else 'values'}: name its classes in order, "
+            "of two the one to predict last, as classes=('no', 'yes')"
+        )
+    if answer is Answer.TWO_CLASSES and len(found.classes) != 2:
+        raise PlanError(f"{len(found.classes)} classes of {label!r}; 'softmax' takes more than two")
+    return found
+
+
+def _class(value: Any) -> Any:
+    """A class as a plain value: numpy's numbers print as themselves."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,138 @@
+"""The kinds of models that `train` makes, each once: what it predicts, and which stage trains it.
+
+Everything that a kind sets is a public default: it follows from the kind and the options, never
+from rows, their number or their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from confide.computation import Computation
+from confide.learning import GeneralisedLinearModel
+from confide.learning.algorithms.fed_sgd import fed_sgd
+from confide.learning.algorithms.fed_trees import TreeSettings, fed_trees, for_trees
+from confide.learning.algorithms.newton import fed_newton
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
+from confide.plan.literals import Literal
+from confide.tables import Label, Schema
+from confide.training.drafts import Answer
+
+__all__ = ["KINDS", "Kind", "LinearSettings", "Request"]
+
+
+class LinearSettings(Literal):
+    """What one may set of a generalised linear model.
+
+    Attributes:
+        l2: The weight of the squared penalty.
+        l1: The weight of the absolute penalty; without noise only.
+        rounds: Steps; by default enough Newton steps to converge, and 30 gradient steps with noise.
+        learning_rate: η of the gradient steps, with noise only.
+        clip_norm_l2: Bound on one record's gradient, with noise only.
+    """
+
+    l2: float = 1e-3
+    l1: float = 0.0
+    rounds: int | None = None
+    learning_rate: float | None = None
+    clip_norm_l2: float = 1.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a training stage is made from.
+
+    Attributes:
+        schema: The table, as the kind's `prepare` left it.
+        capacity: The most rows that a party counts.
+        noise: Whether the plan has noise.
+        settings: The kind's settings.
+    """
+
+    schema: Schema
+    capacity: int
+    noise: bool
+    settings: Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model.
+
+    Attributes:
+        meaning: What it is, in a few words.
+        answer: What it predicts.
+        settings: What one may set of it.
+        stage: From a request to the training computation and its number of rounds.
+        prepare: Makes the schema as the kind needs it.
+    """
+
+    meaning: str
+    answer: Answer
+    settings: type[Literal]
+    stage: Callable[[Request], tuple[Computation, int]]
+    prepare: Callable[[Schema], Schema] = lambda schema: schema
+
+
+NEWTON_ROUNDS: Final[Mapping[str, int]] = {
+    "gaussian": 2, "bernoulli": 10, "categorical": 10, "poisson": 12
+}  # fmt: skip
+GRADIENT_ROUNDS: Final = 30
+RATE: Final[Mapping[str, float]] = {
+    "gaussian": 0.3, "bernoulli": 2.0, "categorical": 2.0, "poisson": 0.3
+}  # fmt: skip
+
+
+def _linear(family: Family | None, request: Request) -> tuple[Computation, int]:
+    """Newton's method on exact sums, clipped gradients under noise."""
+    schema, how = request.schema, request.settings
+    if family is None:
+        assert isinstance(schema.target, Label)  # noqa: S101 - classes are what it answers with
+        family = Categorical(n_classes=len(schema.target.classes))
+    model = GeneralisedLinearModel(family=family, n_features=len(schema.names), l2=how.l2)
+    if not request.noise:
+        rounds = how.rounds or NEWTON_ROUNDS[family.name]
+        return fed_newton(model, schema, capacity=request.capacity, l1=how.l1), rounds
+    made = fed_sgd(
+        model,
+        schema,
+        capacity=request.capacity,
+        clip_norm_l2=how.clip_norm_l2,
+        learning_rate=how.learning_rate or RATE[family.name],
+        rows_found=bool(schema.found_numbers),
+    )
+    return made, how.rounds or GRADIENT_ROUNDS
+
+
+def _trees(request: Request) -> tuple[Computation, int]:
+    how = request.settings
+    made = fed_trees(request.schema, capacity=request.capacity, settings=how)
+    return made, how.trees * how.depth
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "linear": Kind(
+        "linear regression of a number", Answer.NUMBER, LinearSettings, partial(_linear, Gaussian())
+    ),
+    "logistic": Kind(
+        "logistic regression of two classes", Answer.TWO_CLASSES, LinearSettings,
+        partial(_linear, Bernoulli()),
+    ),
+    "poisson": Kind(
+        "Poisson regression of a count", Answer.COUNT, LinearSettings, partial(_linear, Poisson())
+    ),
+    "softmax": Kind(
+        "softmax regression of several classes", Answer.CLASSES, LinearSettings,
+        partial(_linear, None),
+    ),
+    "trees": Kind(
+        "gradient-boosted trees of two classes; of several with classes=(…), of a number with "
+        "columns={…: cf.Target()}",
+        Answer.EITHER, TreeSettings, _trees, for_trees,
+    ),
+}  # fmt: skip
+"""Each kind by its name."""

@@ -1,0 +1,154 @@
+"""The plan of a training: stages for what is found, for the model, and for its metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confide.computation import Computation
+from confide.errors import PlanError
+from confide.learning.algorithms.fed_metrics import fed_metrics
+from confide.learning.predictors import PREDICTORS
+from confide.plan import (
+    Adversary,
+    Corruption,
+    FixedCrowd,
+    Masked,
+    Neighbours,
+    NoiseShares,
+    NoNoise,
+    Party,
+    Plan,
+    Sums,
+    Threat,
+    Unit,
+)
+from confide.privacy.guarantee import Calibrated, plan_with
+from confide.tables import Schema, rounds_of, summaries, vocabularies
+from confide.training.kinds import Kind, Request
+
+__all__ = ["CAPACITY", "Epsilon", "Prepared", "prepare"]
+
+DELTA: Final = 1e-6
+"""δ unless given; a public default."""
+
+CAPACITY: Final = 100_000
+"""The most rows that a party counts; a public default, which follows from nobody's table."""
+
+FINDING: Final = 0.1
+"""The share of the noise budget of each stage that finds something."""
+
+MEASURING: Final = 0.05
+"""The share of the noise budget of the metrics."""
+
+
+@dataclass(frozen=True)
+class Epsilon:
+    """How much the released sums may tell of one unit: differential privacy.
+
+    Attributes:
+        epsilon: ε of everything together: what is found, the model and its metrics.
+        per: The unit; 'record' is the only one so far.
+        delta: δ, a public default unless given.
+
+    Raises:
+        PlanError: If a value is out of range.
+
+    Example:
+        >>> Epsilon(3.0)
+        Epsilon(epsilon=3.0, per='record', delta=1e-06)
+    """
+
+    epsilon: float
+    per: str = "record"
+    delta: float = DELTA
+
+    def __post_init__(self) -> None:
+        if not _between(self.epsilon, math.inf):
+            raise PlanError(f"epsilon is {self.epsilon!r}; it is a positive number, as 3.0")
+        if self.per != Unit.RECORD.value:
+            raise PlanError(
+                f"privacy per {self.per!r}; `train` protects each 'record'. Per person or party, "
+                "make the plan yourself: docs/privacy.md"
+            )
+        if not _between(self.delta, 1.0):
+            raise PlanError(f"delta is {self.delta!r}; it is above 0 and below 1, as 1e-6")
+
+
+def _between(value: object, above: float) -> bool:
+    return isinstance(value, int | float) and 0 < value < above
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and the computations of its stages."""
+
+    plan: Plan
+    computations: tuple[Computation, ...]
+
+
+def prepare(
+    kind: Kind,
+    schema: Schema,
+    settings: Any,
+    *,
+    name: str,
+    parties: Sequence[str],
+    privacy: Epsilon | None,
+    capacity: int,
+    metrics: bool,
+) -> Prepared:
+    """Makes the plan of a training.
+
+    The coordinator and the network may lie, and one party may tell them what it sees. So the crowd
+    is fixed and nobody may be missing, sums are masked, and each party adds its share of the noise.
+
+    Raises:
+        PlanError: If it must not be made.
+    """
+    schema = kind.prepare(schema)
+    made = list(_finding(schema, capacity))
+    request = Request(schema, capacity, privacy is not None, settings)
+    computation, rounds = kind.stage(request)
+    made.append(("training", computation, rounds))
+    if metrics:
+        read = computation.task.read()
+        described = next(((k, read[n]) for n, k in PREDICTORS.items() if n in read), None)
+        if described is not None:
+            predictor = described[0].read(described[1], schema)
+            made.append(("metrics", fed_metrics(predictor, schema, capacity=capacity), 1))
+    plan = plan_with(
+        NoNoise() if privacy is None else _noise(privacy),
+        name=name,
+        parties=tuple(map(Party.simulation, parties)),
+        stages=tuple(_budgeted(made)),
+        crowd=FixedCrowd(),
+        aggregation=Masked(),
+        neighbours=Neighbours(unit=Unit.RECORD),
+        threat=Threat(confidentiality=Adversary(parties=Corruption.CURIOUS)),
+    )
+    return Prepared(plan, tuple(computation for _, computation, _ in made))
+
+
+def _noise(privacy: Epsilon) -> Calibrated:
+    return Calibrated(kind=NoiseShares, epsilon=float(privacy.epsilon), delta=privacy.delta)
+
+
+def _finding(schema: Schema, capacity: int) -> list[tuple[str, Computation, int]]:
+    made: list[tuple[str, Computation, int]] = []
+    if schema.found_categories:
+        made.append(("vocabularies", vocabularies(schema, capacity=capacity), 2))
+    if schema.found_numbers:
+        made.append(("summaries", summaries(schema, capacity=capacity), rounds_of(schema)))
+    return made
+
+
+def _budgeted(made: list[tuple[str, Computation, int]]) -> list[Sums]:
+    shares = {"vocabularies": FINDING, "summaries": FINDING, "metrics": MEASURING}
+    rest = 1 - sum(shares.get(name, 0.0) for name, _, _ in made)
+    return [
+        computation.stage(name=name, rounds=rounds, budget=shares.get(name, rest))
+        for name, computation, rounds in made
+    ]

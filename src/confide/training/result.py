@@ -1,0 +1,73 @@
+"""What a training gives: the model, how good it is, and who learned what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any, Final
+
+from confide.engines import Run
+from confide.learning import TableModel
+from confide.plan import Plan
+from confide.report import ViewReport, views
+from confide.report.claims import Sentence
+from confide.training.owners import OwnerReport
+
+__all__ = ["Trained", "Verdicts"]
+
+_SHOWN: Final = ("auc", "accuracy", "base_rate", "r2", "loss")
+
+
+class Verdicts(tuple[Sentence, ...]):
+    """What is guaranteed of each record and each party, as sentences; printed, one a line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(sentence.text for sentence in self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained model and all that belongs to it.
+
+    Attributes:
+        run: The run: plan, state, rounds.
+        model: The model, which takes raw rows.
+        metrics: What the plan's last stage measured on all rows, the ones it was trained on:
+            charged sums, with noise if the plan has noise.
+        owners: What each owner learns about its own rows on its own machine; nothing of it is sent.
+    """
+
+    run: Run = field(repr=False)
+    model: TableModel
+    metrics: Mapping[str, Any]
+    owners: Mapping[str, OwnerReport] = field(repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that ran: an ordinary one, to be shown, saved and signed."""
+        return self.run.plan
+
+    @property
+    def views(self) -> ViewReport:
+        """Who learned what."""
+        return views(self.run.plan)
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """What is guaranteed of each record and each party."""
+        return Verdicts(self.views.first_page.headline)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the model as one file, which `confide.load_model` and `confide predict` read.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        self.model.save(path)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{n} {self.metrics[n]:.3f}" for n in _SHOWN if n in self.metrics)
+        return f"Trained({self.model!r}, {shown})" if shown else f"Trained({self.model!r})"
