@@ -8,6 +8,7 @@ a function that loads it, called when the party contributes.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
 from confide.plan.codec import nearest
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
+from confide.report.signal import noise_warnings
 from confide.runtime import (
     CoordinatorRun,
     Event,
@@ -58,7 +60,11 @@ from confide.tee.workload import Attester
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
+
+
+class NoiseWarning(UserWarning):
+    """A plan whose model would be mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,9 @@ def simulate(
         ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
             computed or charged.
 
+    Warns:
+        NoiseWarning: If the plan's noise is larger than all that it can teach a model.
+
     Returns:
         The run: its final state, its history, and the sums that were released.
 
@@ -243,6 +252,8 @@ def simulate(
         if start is not None:
             party.resume(start)
     aggregator = enclave.launch(plan, drawn_from[COORDINATOR]) if enclave else None
+    for warning in noise_warnings(plan):
+        warnings.warn(warning, NoiseWarning, stacklevel=2)
     simulation = _Simulation(
         plan,
         computations,
