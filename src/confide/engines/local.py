@@ -36,6 +36,7 @@ from confide.computation import (
     State,
     find_computation,
 )
+from confide.engines.given import check_parties, check_types
 from confide.errors import DataError, DropoutError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
@@ -214,16 +215,10 @@ def simulate(
         >>> float(run.state["total"])
         28.0
     """
-    if not isinstance(plan, Plan):
-        raise PlanError(f"plan is of type {type(plan).__name__}; make one by computation.plan(...)")
-    if not isinstance(data, Mapping):
-        raise DataError(
-            f"data is of type {type(data).__name__}; it takes a map of party names to their data, "
-            "as {'alder': frame, 'birch': other}"
-        )
+    check_types(plan, data)
     plan = plan.simulated()
     computations = _computations(plan, computation)
-    _check_parties(plan, data)
+    check_parties(plan, data)
     _check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
     _check_enclave(plan, enclave)
@@ -488,21 +483,6 @@ def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]
             party.reserve(resume=resume)
             settle.callback(party.settle)
         yield
-
-
-def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
-    names = {p.name for p in plan.parties} if plan.sum_stages else set[str]()
-    unknown = sorted(data.keys() - names)
-    if unknown and not plan.sum_stages:
-        raise DataError(
-            f"data for {', '.join(unknown)}, and plan {plan.name!r} has no sums that they would go "
-            "into: what a party brings to an exchange is in exchanges=…"
-        )
-    if missing := sorted(names - data.keys()):
-        odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""
-        raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
-    if unknown:
-        raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
 
 
 def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
