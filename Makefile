@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 step = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help demo setup quick test coverage check fuzz bench readme clean
+.PHONY: help demo setup quick test coverage check wheels fuzz bench readme clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ test: $(READY) ## every test and every example in the documentation of the code
 coverage: $(READY) ## every test, and which lines none of them runs
 	@$(BIN)/pytest -n 2 -q --cov --cov-report=term --cov-report=html
 
-check: $(READY) ## format, lint, types, layers and public names
+check: $(READY) ## format, lint, types, layers, public names, and the kernels' C++
 	$(step) 'Format (ruff)'
 	@$(BIN)/ruff format --check .
 	$(step) 'Lint (ruff)'
@@ -58,6 +58,11 @@ check: $(READY) ## format, lint, types, layers and public names
 	@$(BIN)/lint-imports --no-logo
 	$(step) 'Public names (pytest)'
 	@$(BIN)/pytest -q tests/test_public_names.py
+	@if $(COMPILES); then $(MAKE) -C native check BIN='$(abspath $(BIN))'; \
+	else echo 'No C++20 compiler: the kernels are not checked'; fi
+
+wheels: $(READY) ## the kernels for Python 3.11 to 3.13, tried without a compiler
+	@$(MAKE) -C native wheels BIN='$(abspath $(BIN))'
 
 fuzz: $(READY) ## hostile bytes for what reads ciphertexts, keys and evidence (90 seconds)
 	$(step) 'Fuzzing ciphertexts and keys (atheris)'

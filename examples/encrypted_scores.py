@@ -27,10 +27,10 @@ print(f"{plan.depth} multiplications in a row, {len(plan.needs)} evaluation key"
 # At the bank.
 secret = he.SecretKey(he.Context(plan.parameters))
 keys = plan.evaluation_keys(secret)
-sealed = he.encrypt_columns(secret, customers)
+sealed = plan.encrypt(secret, table=customers)  # refuses what is beyond the declared bound
 
 # At the evaluator, which has `keys` and `sealed`.
-scores = plan.run(keys, table=sealed)
+scores = plan.run(keys, **sealed)
 
 # At the bank again.
 found = he.decrypt_private(secret, scores)

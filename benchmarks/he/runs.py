@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 
 from benchmarks import machine, peers
@@ -11,9 +12,11 @@ from benchmarks.he.limit import floor_seconds, work_of
 from benchmarks.he.subjects import (
     HOISTED,
     Operations,
+    confide_error,
     confide_matrix,
     confide_primitives,
     literal,
+    seal_error,
     seal_matrix,
     seal_primitives,
 )
@@ -39,6 +42,7 @@ def run(options: Options) -> Iterator[Record]:
         subjects = {
             "confide": confide_matrix,
             "confide, 2 threads": lambda: confide_matrix(threads=2),
+            "confide, portable": lambda: confide_matrix(instructions="portable"),
             "seal": seal_matrix,
         }
         yield from _measured(options, "matrix-512", subjects, {"degree": 8192, "primes": 3})
@@ -53,8 +57,14 @@ def _primitives(options: Options, case: str, degree: int, primes: int) -> Iterat
         "confide, 2 threads": lambda: confide_primitives(degree, primes, threads=2),
         "seal": lambda: seal_primitives(degree, primes),
     }
-    if fastest == "avx512":
-        subjects["confide, avx2"] = lambda: confide_primitives(degree, primes, instructions="avx2")
+    for path in {"avx512": ("avx2", "portable"), "avx2": ("portable",)}.get(fastest, ()):
+        subjects[f"confide, {path}"] = partial(
+            confide_primitives,
+            degree,
+            primes,
+            instructions=path,
+            hoisted=path != "portable",
+        )
     params = {"degree": degree, "primes": primes, "instructions": fastest}
     for record in _measured(options, case, subjects, params):
         if record.subject == "confide":
@@ -62,7 +72,11 @@ def _primitives(options: Options, case: str, degree: int, primes: int) -> Iterat
                 f"floor of {name}_s": floor_seconds(work_of(literal(degree, primes), name), fastest)
                 for name in _COUNTED
             }
-            yield Record(**{**vars(record), "measured": {**record.measured, **floors}})
+            error = {"fresh error": confide_error(degree, primes)}
+            yield Record(**{**vars(record), "measured": {**record.measured, **floors, **error}})
+        elif record.subject == "seal":
+            error = {"fresh error": seal_error(degree, primes)}
+            yield Record(**{**vars(record), "measured": {**record.measured, **error}})
         else:
             yield record
     for peer in options.peers:
@@ -95,11 +109,11 @@ def _measured(
     for name, make in subjects.items():
         options.report(f"{case}, keys of {name}")
         ready[name] = make()
-        _once(ready[name])
+        _once(ready[name], time.perf_counter)
     for repeat in range(repeats):
         options.report(f"{case}, {repeat + 1} of {repeats}")
         for name, operations in ready.items():
-            runs[name].append(_once(operations))
+            runs[name].append(_once(operations, _clock(name)))
     for name in subjects:
         yield Record(
             suite="he",
@@ -111,16 +125,21 @@ def _measured(
         )
 
 
-def _once(operations: Operations) -> dict[str, float]:
+def _clock(subject: str) -> Callable[[], float]:
+    """Processor seconds of what has one thread: others on the machine count less. Else the wall."""
+    return time.perf_counter if "threads" in subject else time.process_time
+
+
+def _once(operations: Operations, clock: Callable[[], float]) -> dict[str, float]:
     """Each operation twice, the better counts: the first one fetches what others displaced."""
     found = {}
     for name, operation in operations.items():
-        seconds = min(_timed(operation) for _ in range(2))
+        seconds = min(_timed(operation, clock) for _ in range(2))
         found[f"{name}_s"] = seconds / (HOISTED if name.endswith("hoisted") else 1)
     return found
 
 
-def _timed(operation: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _timed(operation: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
     operation()
-    return time.perf_counter() - start
+    return clock() - start

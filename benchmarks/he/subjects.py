@@ -10,14 +10,16 @@ import tenseal.sealapi as seal
 
 from confide import he
 from confide.he.context import moved_by
-from confide.he.planner import evaluate
+from confide.he.evaluating import evaluate
 
 __all__ = [
     "HOISTED",
     "Operations",
+    "confide_error",
     "confide_matrix",
     "confide_primitives",
     "literal",
+    "seal_error",
     "seal_matrix",
     "seal_primitives",
 ]
@@ -44,22 +46,23 @@ def literal(degree: int, primes: int) -> he.Literal:
 
 
 def confide_primitives(
-    degree: int, primes: int, *, threads: int = 1, instructions: str = ""
+    degree: int, primes: int, *, threads: int = 1, instructions: str = "", hoisted: bool = True
 ) -> Operations:
-    """Every primitive at the top level."""
+    """Every primitive at the top level; hoisted rotations take gigabytes of keys."""
     context = he.Context(
         literal(degree, primes).checked(), threads=threads, instructions=instructions
     )
     secret = he.SecretKey(context)
-    keys = secret.evaluation_keys(products=True, rotations=range(1, HOISTED + 1))
+    keys = secret.evaluation_keys(products=True, rotations=range(1, HOISTED + 1 if hoisted else 2))
     engine, encoding, public = he.NativeEngine(keys), context.encoding, secret.public_key()
     numbers, depth = _numbers(degree // 2), context.parameters.depth
     x, y, plain = secret.encrypt(numbers), secret.encrypt(numbers), engine.plain(numbers)
     engine.weighted([x], [plain])  # encodes it once
     product = engine.products([x], [y])
     small = engine.relinearise(product)
-    return {
+    operations: dict[str, Callable[[], object]] = {
         "encode": lambda: encoding.encode(numbers, depth),
+        "encode one number": lambda: encoding.encode(numbers[:1], depth),
         "encode and encrypt": lambda: public.encrypt(numbers),
         "encode and encrypt, secret key": lambda: secret.encrypt(numbers),
         "decrypt and decode": lambda: secret.decrypt_private(x),
@@ -69,8 +72,26 @@ def confide_primitives(
         "multiply and relinearise": lambda: engine.relinearise(engine.products([x], [y])),
         "rescale": lambda: engine.rescale(small),
         "rotate": lambda: engine.rotate(x, [1]),
-        "rotate, hoisted": lambda: engine.rotate(x, range(1, HOISTED + 1)),
     }
+    if hoisted:
+        operations["rotate, hoisted"] = lambda: engine.rotate(x, range(1, HOISTED + 1))
+    return operations
+
+
+def confide_error(degree: int, primes: int) -> float:
+    """Root mean square error of a fresh encryption under the public key, decrypted at once."""
+    secret = he.SecretKey(he.Context(literal(degree, primes).checked()))
+    numbers = _numbers(degree // 2)
+    found = secret.decrypt_private(secret.public_key().encrypt(numbers))
+    return float(np.sqrt(np.mean((found.real - numbers) ** 2)))
+
+
+def seal_error(degree: int, primes: int) -> float:
+    """The same of SEAL."""
+    them, numbers, opened = _SEAL(degree, primes, [1]), _numbers(degree // 2), seal.Plaintext()
+    them.decryptor.decrypt(them.encrypted(numbers.tolist()), opened)
+    found = np.array(them.encoder.decode_double(opened))
+    return float(np.sqrt(np.mean((found - numbers) ** 2)))
 
 
 class _SEAL:
@@ -131,6 +152,7 @@ def seal_primitives(degree: int, primes: int) -> Operations:
 
     return {
         "encode": lambda: them.encoded(numbers),
+        "encode one number": lambda: them.encoded(numbers[:1]),
         "encode and encrypt": lambda: them.encrypted(numbers),
         "encode and encrypt, secret key": lambda: encryptor.encrypt_symmetric(
             them.encoded(numbers), made
@@ -145,9 +167,9 @@ def seal_primitives(degree: int, primes: int) -> Operations:
     }
 
 
-def confide_matrix(*, threads: int = 1) -> Operations:
+def confide_matrix(*, threads: int = 1, instructions: str = "") -> Operations:
     """A dense matrix by an encrypted vector, at the smallest ring that bears one level."""
-    context = he.Context(literal(8192, 3).checked(), threads=threads)
+    context = he.Context(literal(8192, 3).checked(), threads=threads, instructions=instructions)
     secret, numbers = he.SecretKey(context), _numbers(MATRIX)
     matrix = he.PlainMatrix(_matrix(), context.parameters.slots)
     sealed = he.encrypt(secret, numbers)

@@ -32,7 +32,7 @@ using namespace ring;
 template <class T, int Dimensions>
 using Array = nb::ndarray<T, nb::numpy, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
 
-using Polys = Array<Word, 3>;             // (polynomials, rows, N)
+using Polys = Array<Word, 3>;  // (polynomials, rows, N)
 using ConstPolys = Array<const Word, 3>;
 using Primes = std::vector<std::size_t>;  // which primes the rows are modulo
 
@@ -202,8 +202,8 @@ SwitchingKey checked_key(const Ring& ring, const Polys& out, const ConstPolys& k
 void offset_key(const Ring& self, Polys out, ConstPolys key, const Primes& key_rows,
                 const Primes& rows, const Primes& special, std::size_t width) {
   const Digits digits = checked_width(width);
-  const SwitchingKey checked = checked_key(self, out, key, key_rows, nullptr,
-                                           joined(rows, special), digits.count(rows.size()));
+  const SwitchingKey checked = checked_key(self, out, key, key_rows, nullptr, joined(rows, special),
+                                           digits.count(rows.size()));
   const Unlocked unlocked;
   offset(self, out.data(), checked, rows, special, digits);
 }
@@ -215,16 +215,14 @@ void switch_decomposed(const Ring& self, Polys out, ConstPolys decomposed, Const
   const Primes all = joined(rows, special);
   const std::size_t count = digits.count(rows.size());
   check(self, offset, 2, all.size());
-  const SwitchingKey checked =
-      checked_key(self, out, key, key_rows, offset.data(), all, count);
+  const SwitchingKey checked = checked_key(self, out, key, key_rows, offset.data(), all, count);
   check(self, decomposed, count, all.size());
   const Unlocked unlocked;
   switch_digits(self, out.data(), decomposed.data(), checked, rows, special, digits);
 }
 
-void switch_whole(const Ring& self, Polys out, ConstPolys x, ConstPolys key,
-                  const Primes& key_rows, ConstPolys offset, const Primes& rows,
-                  const Primes& special, std::size_t width) {
+void switch_whole(const Ring& self, Polys out, ConstPolys x, ConstPolys key, const Primes& key_rows,
+                  ConstPolys offset, const Primes& rows, const Primes& special, std::size_t width) {
   const Digits digits = checked_width(width);
   const Primes all = joined(rows, special);
   check(self, offset, 2, all.size());
@@ -275,8 +273,8 @@ void lift_reals(const Ring& self, Array<double, 1> out, ConstPolys x, const Prim
   to_reals(self, {out.data(), out.size()}, x.data(), rows);
 }
 
-void lift_residues(const Ring& self, Array<std::int64_t, 1> out, ConstPolys x,
-                   const Primes& rows, Word t) {
+void lift_residues(const Ring& self, Array<std::int64_t, 1> out, ConstPolys x, const Primes& rows,
+                   Word t) {
   check_rows(self, rows);
   check(self, x, 1, rows.size());
   require(out.shape(0) == self.degree(), "there are N coefficients");
@@ -402,25 +400,23 @@ void expand_key(const Ring& self, Polys key, const Primes& rows, const nb::bytes
 }
 
 void encrypt_under(const Ring& self, Polys out, ConstPolys key, const Primes& key_rows,
-                   const nb::object& message, const Primes& rows, Word t) {
+                   const nb::object& message, const Primes& rows, const Primes& special, Word t) {
   check_rows(self, key_rows);
-  check_rows(self, rows);
+  check_rows(self, joined(rows, special));
   check(self, key, 2, key_rows.size());
   check(self, out, 2, rows.size());
-  require(rows.size() <= key_rows.size() && std::equal(rows.begin(), rows.end(), key_rows.begin()),
-          "the rows are the first of the public key's");
   checked_plain(t);
   const ConstPolys given = checked_message(self, message, rows);
   const Unlocked unlocked;
-  encrypt_publicly(self, out.data(), key.data(), key_rows.size(),
-                   data_of(given), rows, t);
+  encrypt_publicly(self, out.data(), key.data(), key_rows, data_of(given), rows, special, t);
 }
 
 using Entries = std::vector<Word>;
 
 CumulativeTable checked_table(Entries high, Entries low) {
-  require(high.size() == low.size() && !high.empty() && high.size() <= CumulativeTable::kMostEntries,
-          "a table has 1 to 127 entries of two words");
+  require(
+      high.size() == low.size() && !high.empty() && high.size() <= CumulativeTable::kMostEntries,
+      "a table has 1 to 127 entries of two words");
   for (std::size_t k = 0; k < high.size(); ++k) {
     require(high[k] >> 63 == 0 && low[k] >> 63 == 0, "a table's words have 63 bits");
     require(k == 0 || std::pair(high[k - 1], low[k - 1]) <= std::pair(high[k], low[k]),
@@ -429,8 +425,7 @@ CumulativeTable checked_table(Entries high, Entries low) {
   return {std::move(high), std::move(low)};
 }
 
-void new_sum_key(SumKey* self, const Ring& ring, Entries high, Entries low,
-                 const nb::bytes& seed) {
+void new_sum_key(SumKey* self, const Ring& ring, Entries high, Entries low, const nb::bytes& seed) {
   require(ring.size() == 1, "a key for one vector lives in a ring with one prime");
   const SecretSeed checked(checked_seed(seed));
   new (self) SumKey(ring, checked_table(std::move(high), std::move(low)), *checked);
@@ -441,8 +436,7 @@ void encrypt_numbers(SumKey& self, Polys out, Array<const std::int64_t, 2> numbe
   const Ring& ring = self.ring();
   check(ring, out, numbers.shape(0), 1);
   require(numbers.shape(1) == ring.degree(), "there are N numbers in each block");
-  require(1 <= bits && bits <= kMostBits &&
-              (self.largest() + 1) << bits < ring.modulus(0).q,
+  require(1 <= bits && bits <= kMostBits && (self.largest() + 1) << bits < ring.modulus(0).q,
           "numbers of so many bits and an error exceed the prime");
   const Seed checked = checked_seed(shared);
   bool sound = false;
@@ -453,11 +447,11 @@ void encrypt_numbers(SumKey& self, Polys out, Array<const std::int64_t, 2> numbe
   require(sound, "a number does not fit its bits");
 }
 
-void share_key(SumKey& self, Polys out, const std::vector<Word>& points,
-               std::size_t threshold) {
+void share_key(SumKey& self, Polys out, const std::vector<Word>& points, std::size_t threshold) {
   const Ring& ring = self.ring();
   check(ring, out, points.size(), 1);
-  require(1 <= threshold && threshold <= points.size(), "a threshold lies between 1 and the points");
+  require(1 <= threshold && threshold <= points.size(),
+          "a threshold lies between 1 and the points");
   for (const Word point : points)
     require(1 <= point && point < ring.modulus(0).q, "points lie between 1 and the prime");
   const Unlocked unlocked;
@@ -489,13 +483,15 @@ void draw(Array<std::int8_t, 1> out, const nb::bytes& seed) {
 }  // namespace
 
 void define_ring(nb::module_& m) {
-  m.def("paths", [] {
-    std::vector<std::string> names;
-    for (const Kernels* path : available_kernels()) names.emplace_back(path->name);
-    return names;
-  }, "The instruction sets that this processor has kernels for, the fastest first.");
-  m.def("fresh_seed", [] { return as_bytes(fresh_seed()); },
-        "32 bytes from the operating system.");
+  m.def(
+      "paths",
+      [] {
+        std::vector<std::string> names;
+        for (const Kernels* path : available_kernels()) names.emplace_back(path->name);
+        return names;
+      },
+      "The instruction sets that this processor has kernels for, the fastest first.");
+  m.def("fresh_seed", [] { return as_bytes(fresh_seed()); }, "32 bytes from the operating system.");
   m.def("read_stream", &read_stream, "out"_a.noconvert(), "seed"_a, "number"_a,
         "Fills words from a ChaCha20 stream of a seed.");
   m.def("draw_ternary", &draw<ternary>, "out"_a.noconvert(), "seed"_a,
@@ -507,21 +503,30 @@ void define_ring(nb::module_& m) {
         "Fills with discrete Gaussian numbers of a table; for tests of the sampler.");
 
   nb::class_<Ring>(m, "Ring", "Z_Q[X]/(X^N + 1) in residues modulo the primes of Q.")
-      .def("__init__", [](Ring* self, std::size_t degree, const std::vector<Word>& primes,
-                          const std::string& path, std::size_t threads) {
-        new (self) Ring(degree, primes, kernels_called(path), checked_threads(threads));
-      }, "degree"_a, "primes"_a, nb::kw_only(), "path"_a = "", "threads"_a = 1)
+      .def(
+          "__init__",
+          [](Ring* self, std::size_t degree, const std::vector<Word>& primes,
+             const std::string& path, std::size_t threads) {
+            new (self) Ring(degree, primes, kernels_called(path), checked_threads(threads));
+          },
+          "degree"_a, "primes"_a, nb::kw_only(), "path"_a = "", "threads"_a = 1)
       .def_prop_ro("degree", &Ring::degree)
       .def_prop_ro("path", [](const Ring& self) { return self.kernels().name; })
       .def_prop_rw(
           "threads", &Ring::threads,
           [](Ring& self, std::size_t threads) { self.set_threads(checked_threads(threads)); })
-      .def("forward", [](const Ring& self, Polys x, const Primes& rows) {
-        transform_rows(self, std::move(x), rows, true);
-      }, "x"_a.noconvert(), "rows"_a)
-      .def("inverse", [](const Ring& self, Polys x, const Primes& rows) {
-        transform_rows(self, std::move(x), rows, false);
-      }, "x"_a.noconvert(), "rows"_a)
+      .def(
+          "forward",
+          [](const Ring& self, Polys x, const Primes& rows) {
+            transform_rows(self, std::move(x), rows, true);
+          },
+          "x"_a.noconvert(), "rows"_a)
+      .def(
+          "inverse",
+          [](const Ring& self, Polys x, const Primes& rows) {
+            transform_rows(self, std::move(x), rows, false);
+          },
+          "x"_a.noconvert(), "rows"_a)
       .def("add", &combine_rows<Binary::kAdd>, "out"_a.noconvert(), "x"_a.noconvert(),
            "y"_a.noconvert(), "rows"_a)
       .def("subtract", &combine_rows<Binary::kSubtract>, "out"_a.noconvert(), "x"_a.noconvert(),
@@ -538,16 +543,15 @@ void define_ring(nb::module_& m) {
       .def("switch_digits", &switch_decomposed, "out"_a.noconvert(), "digits"_a.noconvert(),
            "key"_a.noconvert(), "key_rows"_a, "offset"_a.noconvert(), "rows"_a, "special"_a,
            "width"_a)
-      .def("switch_key", &switch_whole, "out"_a.noconvert(), "x"_a.noconvert(),
-           "key"_a.noconvert(), "key_rows"_a, "offset"_a.noconvert(), "rows"_a, "special"_a,
-           "width"_a)
+      .def("switch_key", &switch_whole, "out"_a.noconvert(), "x"_a.noconvert(), "key"_a.noconvert(),
+           "key_rows"_a, "offset"_a.noconvert(), "rows"_a, "special"_a, "width"_a)
       .def("lower", &lower_rows, "out"_a.noconvert(), "x"_a.noconvert(), "kept"_a, "dropped"_a,
            "t"_a = 1)
       .def("rotate", &rotate_rows, "out"_a.noconvert(), "x"_a.noconvert(), "g"_a)
       .def("from_integers", &embed_numbers<std::int64_t, from_integers>, "out"_a.noconvert(),
            "x"_a.noconvert(), "rows"_a)
-      .def("from_reals", &embed_numbers<double, from_reals>, "out"_a.noconvert(),
-           "x"_a.noconvert(), "rows"_a)
+      .def("from_reals", &embed_numbers<double, from_reals>, "out"_a.noconvert(), "x"_a.noconvert(),
+           "rows"_a)
       .def("to_reals", &lift_reals, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a)
       .def("to_residues", &lift_residues, "out"_a.noconvert(), "x"_a.noconvert(), "rows"_a, "t"_a)
       .def("pack", &pack_rows, "x"_a.noconvert(), "rows"_a)
@@ -555,26 +559,31 @@ void define_ring(nb::module_& m) {
       .def("uniform", &expand, "out"_a.noconvert(), "rows"_a, "seed"_a, "first"_a = 0)
       .def("expand_key", &expand_key, "key"_a.noconvert(), "rows"_a, "seed"_a)
       .def("encrypt", &encrypt_under, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a,
-           "message"_a.none(), "rows"_a, "t"_a = 1);
+           "message"_a.none(), "rows"_a, "special"_a, "t"_a = 1);
 
   nb::class_<Secret>(m, "Secret", "A ternary secret, wiped when let go of.")
       .def(nb::init<const Ring&>(), "ring"_a, nb::keep_alive<1, 2>())
-      .def("__init__", [](Secret* self, const Ring& ring, Array<const std::int8_t, 1> given) {
-        new (self) Secret(ring, std::span(given.data(), given.size()));
-      }, "ring"_a, "coefficients"_a.noconvert(), nb::keep_alive<1, 2>())
-      .def("coefficients", [](const Secret& self, Array<std::int8_t, 1> out) {
-        const auto own = self.coefficients();
-        require(out.shape(0) == own.size(), "there are N coefficients");
-        std::copy(own.begin(), own.end(), out.data());
-      }, "out"_a.noconvert())
+      .def(
+          "__init__",
+          [](Secret* self, const Ring& ring, Array<const std::int8_t, 1> given) {
+            new (self) Secret(ring, std::span(given.data(), given.size()));
+          },
+          "ring"_a, "coefficients"_a.noconvert(), nb::keep_alive<1, 2>())
+      .def(
+          "coefficients",
+          [](const Secret& self, Array<std::int8_t, 1> out) {
+            const auto own = self.coefficients();
+            require(out.shape(0) == own.size(), "there are N coefficients");
+            std::copy(own.begin(), own.end(), out.data());
+          },
+          "out"_a.noconvert())
       .def("encrypt", &encrypt, "out"_a.noconvert(), "message"_a.none(), "rows"_a, "t"_a = 1)
       .def("phase", &phase, "out"_a.noconvert(), "ciphertext"_a.noconvert(), "rows"_a)
       .def("switching_key", &switching_key, "out"_a.noconvert(), "g"_a, "rows"_a, "special"_a,
            "width"_a, "t"_a = 1);
 
   nb::class_<SumKey>(m, "SumKey", "A short key for one vector, wiped when let go of.")
-      .def("__init__", &new_sum_key, "ring"_a, "high"_a, "low"_a, "seed"_a,
-           nb::keep_alive<1, 2>())
+      .def("__init__", &new_sum_key, "ring"_a, "high"_a, "low"_a, "seed"_a, nb::keep_alive<1, 2>())
       .def("encrypt", &encrypt_numbers, "out"_a.noconvert(), "numbers"_a.noconvert(), "shared"_a,
            "bits"_a)
       .def("share", &share_key, "out"_a.noconvert(), "points"_a, "threshold"_a);

@@ -427,7 +427,7 @@ class TestALyingOwner:
     def test_rows_under_another_key(self):
         table = Table()
         other = he.SecretKey(declared().context)
-        rows = he.write(he.encrypt_columns(other, ROWS), declared().context)
+        rows = he.write(he.encrypt_columns(other, ROWS, bound=declared().bound), declared().context)
         original = table.owner_part.make
         table.owner_part.make = lambda n: rows if n == "rows" else original(n)
         with pytest.raises(EncryptionError, match="under key"):
@@ -435,10 +435,24 @@ class TestALyingOwner:
 
     def test_fewer_rows_than_declared(self):
         table = Table()
-        rows = he.write(he.encrypt_columns(table.owner_part._secret, ROWS[:1]), declared().context)
+        rows = he.write(
+            he.encrypt_columns(table.owner_part._secret, ROWS[:1], bound=declared().bound),
+            declared().context,
+        )
         original = table.owner_part.make
         table.owner_part.make = lambda n: rows if n == "rows" else original(n)
         with pytest.raises(ProtocolError, match=r"rows of shape \(1, 3\)"):
+            table.asked()
+
+    @pytest.mark.parametrize("factor", [None, 2.0])
+    def test_rows_that_were_not_checked_against_the_bound(self, factor):
+        table = Table()
+        bound = None if factor is None else factor * declared().bound
+        sealed = he.encrypt_columns(table.owner_part._secret, ROWS, bound=bound)
+        rows = he.write(sealed, declared().context)
+        original = table.owner_part.make
+        table.owner_part.make = lambda n: rows if n == "rows" else original(n)
+        with pytest.raises(ProtocolError, match="not checked against the declared bound"):
             table.asked()
 
     def test_nothing_is_computed_before_the_rows_are_there(self):

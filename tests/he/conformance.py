@@ -134,7 +134,11 @@ class EngineConformance:
 
         def vector(values):
             block = np.tile(values, engine.slots // len(values))
-            return he.EncryptedVector(evaluator, [encrypt(block)], len(values))
+            return he.EncryptedVector(
+                evaluator,
+                [encrypt(block)],
+                he.Layout(length=len(values), clean=True, complex=False),
+            )
 
         a, b = vector(x), vector(y)
         result = matrix @ (a * b) - 2 * (matrix @ a) + (a @ b)

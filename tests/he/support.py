@@ -69,13 +69,13 @@ class Setting:
 
     def vector(self, values):
         sealed = he.encrypt(self.secret, values)
-        return he.EncryptedVector(self.evaluator, sealed.blocks, len(sealed))
+        return he.EncryptedVector(self.evaluator, sealed.blocks, sealed.layout)
 
     def table(self, values):
         return EncryptedMatrix([self.vector(column) for column in np.asarray(values).T])
 
     def read(self, vector):
-        return he.decrypt_private(self.secret, he.SealedVector(vector.blocks, vector.length))
+        return he.decrypt_private(self.secret, he.SealedVector(vector.blocks, vector.layout))
 
     def assert_close(self, found, expected, tolerance=1e-4):
         found, expected = np.asarray(found), np.asarray(expected)

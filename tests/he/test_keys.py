@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle  # noqa: TID251 -- to see it refused
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +81,7 @@ class TestRefusals:
     @pytest.mark.parametrize("level", [-1, 4, 1.0, "1", True])
     def test_levels_that_are_none(self, here, level):
         for key in (here.secret, here.secret.public_key()):
-            with pytest.raises(EncryptionError, match="levels 0 to 3"):
+            with pytest.raises(EncryptionError, match="a whole number between 0 and 3"):
                 key.encrypt([1.0], level=level)
 
     def test_missing_keys(self, here):
@@ -107,11 +110,11 @@ class TestNumbers:
         [
             ([np.nan], "NaN or infinity"),
             ([np.inf], "NaN or infinity"),
-            (["a"], "real or complex numbers"),
-            ([None], "real or complex numbers"),
+            (["a"], "where numbers are encrypted"),
+            ([None], "a NoneType among the numbers"),
             (np.zeros((2, 3)), r"shape \(2, 3\)"),
             (np.zeros(4097), r"shape \(4097,\)"),
-            ([1e6], "a number of size 1e"),
+            ([1e20], "a number that does not fit"),
         ],
     )
     def test_what_ckks_refuses(self, here, values, message):
@@ -125,9 +128,12 @@ class TestNumbers:
             ([0.5], "whole numbers"),
             ([1j], "whole numbers"),
             ([np.nan], "whole numbers"),
-            ([516097], "which tells numbers up to 516096 apart"),
-            ([-516097], "which tells numbers up to 516096 apart"),
-            ([np.iinfo(np.int64).min], "which tells numbers up to"),
+            ([516097], "a number beyond 516096"),
+            ([-516097], "a number beyond 516096"),
+            ([np.iinfo(np.int64).min], "a number beyond 516096"),
+            ([2.0**70], "a number beyond 516096"),
+            ([2**70], "a number beyond 516096"),
+            ([Fraction(1, 2)], "whole numbers"),
             (np.zeros((3, 4), int), r"shape \(3, 4\)"),
             (np.zeros(4097, int), r"shape \(4097,\)"),
         ],
@@ -246,7 +252,7 @@ class TestSharing:
         for _ in range(3):
             fresh.decrypt_shared(x, noise=1e-8, queries=4)
         assert fresh.spent == Fraction(3, 4)
-        with pytest.raises(EncryptionError, match=r"75.0% is spent and this one takes 50.0%"):
+        with pytest.raises(EncryptionError, match=r"75.0% is spent and 1 of these take 50.0%"):
             fresh.decrypt_shared(x, noise=1e-8, queries=2)
         # Two bits more of security make a result a quarter as dear.
         fresh.decrypt_shared(x, noise=1e-8, queries=1, statistical_bits=32)
@@ -254,6 +260,57 @@ class TestSharing:
         with pytest.raises(EncryptionError, match="Make a new key"):
             fresh.decrypt_shared(x, noise=1e-8, queries=10**6)
         assert fresh.spent == 1
+
+    def test_all_of_several_results_or_none(self, here):
+        """Two queries are left and three are asked for: nothing is spent, nothing is opened."""
+        key = he.SecretKey(here.context)
+        options: Any = {"noise": 1e-8, "queries": 10}
+        one = he.encrypt(key, [1.0, 2.0], level=0)
+        table = he.SealedTable([one] * 4)
+        he.decrypt_shared(key, table, **options)
+        he.decrypt_shared(key, {"a": table}, **options)
+        assert key.spent == Fraction(8, 10)
+        for three in (he.SealedTable([one] * 3), {"x": one, "y": he.SealedTable([one] * 2)}):
+            with pytest.raises(EncryptionError, match=r"80.0% is spent and 3 of these take 30.0%"):
+                he.decrypt_shared(key, three, **options)
+        assert key.spent == Fraction(8, 10)
+        # What does not belong here, last of all, spends nothing either.
+        other = he.encrypt(he.SecretKey(here.context), [1.0, 2.0], level=0)
+        with pytest.raises(EncryptionError, match="under key"):
+            he.decrypt_shared(key, {"x": one, "y": other}, **options)
+        assert key.spent == Fraction(8, 10)
+        opened = he.decrypt_shared(key, {"x": one, "y": {"z": one}}, **options)
+        assert opened["y"]["z"].shape == (2,)
+        assert key.spent == 1
+
+    def test_a_flood_that_fails_spends_nothing(self, fresh, monkeypatch):
+        x = fresh.encrypt([1.0], level=0)
+
+        def fails(*_arguments):
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("confide.he.keys.flood", fails)
+            with pytest.raises(MemoryError):
+                fresh.decrypt_shared(x, noise=1e-8, queries=4)
+        assert fresh.spent == 0
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_a_forked_process_gives_nothing_away(self, fresh):
+        """It has its own count: together both would give away twice what the key may."""
+        x = fresh.encrypt([1.0], level=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            try:
+                fresh.decrypt_shared(x, noise=1e-8, queries=4)
+            except EncryptionError as error:
+                os._exit(0 if "forked process" in str(error) else 2)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        fresh.decrypt_shared(x, noise=Fraction(1, 10**8), queries=np.int64(4))
+        assert fresh.spent == Fraction(1, 4)
 
     def test_threads_share_one_count(self, fresh):
         x = fresh.encrypt([1.0], level=0)
@@ -274,14 +331,18 @@ class TestSharing:
             ({"queries": 0}, "queries is 0"),
             ({"queries": 1.5}, "queries is 1.5"),
             ({"queries": True}, "queries is True"),
-            ({"statistical_bits": 29}, "30 at least"),
-            ({"statistical_bits": 10_000}, "128 at most"),
-            ({"queries": 10**400}, r"from 1 to 2\^40"),
+            ({"statistical_bits": 29}, "between 30 and 128"),
+            ({"statistical_bits": 10_000}, "between 30 and 128"),
+            ({"queries": 10**400}, "queries is 1000"),
             ({"noise": 1e-300}, "at least that of a fresh encryption"),
             ({"noise": 0.0}, "noise is 0.0"),
             ({"noise": float("nan")}, "noise is nan"),
             ({"noise": float("inf")}, "noise is inf"),
             ({"noise": 1.0}, "two base primes"),
+            ({"noise": "1"}, "noise is '1'"),
+            ({"noise": None}, "noise is None"),
+            ({"noise": [1e-8]}, "noise is a list"),
+            ({"noise": True}, "noise is True"),
         ],
     )
     def test_what_is_refused_spends_nothing(self, fresh, arguments, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -303,18 +304,30 @@ class TestKeys:
 
     @pytest.mark.parametrize("t", [1, 257])
     def test_encryption_under_a_public_key(self, ring, secret, t):
-        key = np.empty((2, 3, self.degree), np.uint64)
-        seed = secret.encrypt(key[:1], None, [0, 1, 2], t)
-        ring.uniform(key[1:], [0, 1, 2], seed)
+        """Modulo the special primes too, which are divided out: the rounding is what is left."""
+        all_rows = self.kept + self.special
+        key = np.empty((2, len(all_rows), self.degree), np.uint64)
+        seed = secret.encrypt(key[:1], None, all_rows, t)
+        ring.uniform(key[1:], all_rows, seed)
         rows = [0, 1]
         message = [3, -5, 7] + [0] * (self.degree - 3)
         plain = transformed(ring, whole.residues(message, self.moduli[:2]), rows)
         pair = np.empty((2, 2, self.degree), np.uint64)
-        ring.encrypt(pair, key, [0, 1, 2], plain, rows, t)
-        found = self.opened(ring, secret, pair, rows)
-        errors = [(f - m) // t for f, m in zip(found, message, strict=True)]
-        assert all((f - m) % t == 0 for f, m in zip(found, message, strict=True))
-        assert 5 < np.std(errors) < 200
+        sizes = []
+        choices: list[Sequence[int]] = [[], self.special]
+        for special in choices:
+            ring.encrypt(pair, key, all_rows, plain, rows, special, t)
+            found = self.opened(ring, secret, pair, rows)
+            errors = [(f - m) // t for f, m in zip(found, message, strict=True)]
+            assert all((f - m) % t == 0 for f, m in zip(found, message, strict=True))
+            sizes.append(np.std(errors))
+        n = self.degree
+        assert sizes[0] == pytest.approx(np.sqrt(10.5 * (1 + 4 / 3 * n)), rel=0.5)
+        # Each of the special primes rounds once.
+        rounding = np.sqrt((1 + 2 / 3 * n) / 12)
+        assert 0.5 * rounding < sizes[1] < 1.3 * len(self.special) * rounding
+        with pytest.raises(ValueError, match="a row that the public key has not"):
+            ring.encrypt(pair, key[:, :2].copy(), rows, plain, rows, self.special, t)
 
     @pytest.mark.parametrize("width", [1, 2])
     @pytest.mark.parametrize("t", [1, 257])

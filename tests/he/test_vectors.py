@@ -154,17 +154,23 @@ class TestPolynomials:
         levels = int(np.ceil(np.log2(degree + 1))) + 2
         assert found.level >= here.parameters.depth - levels
 
-    @pytest.mark.parametrize("c", [[], [1], [1, 0], [np.nan, 1], [[1, 2]]])
+    @pytest.mark.parametrize("c", [[], ["1"], 1, [1, 1j], [np.nan, 1], [[1, 2]]])
     def test_what_is_refused(self, c):
         x = setting("CKKS").vector([1.0])
-        with pytest.raises(EncryptionError, match="coefficients"):
+        with pytest.raises(EncryptionError, match=r"coefficients|numbers are encrypted"):
             x.polynomial(c)
-        with pytest.raises(EncryptionError, match="coefficients"):
+        with pytest.raises(EncryptionError, match=r"coefficients|numbers are encrypted"):
             x.chebyshev(c, -1, 1)
 
+    @pytest.mark.parametrize("c", [[5], [5, 0, 0], [0], np.array([2.5])])
+    def test_constants(self, c):
+        x = setting("CKKS").vector([1.0, 2.0, 3.0])
+        for found in (x.polynomial(c), x.chebyshev(c, -4, 4)):
+            setting("CKKS").assert_close(setting("CKKS").read(found), np.full(3, c[0]))
+
     def test_intervals(self):
-        for low, high in ((1, 1), (2, 1), (-np.inf, 0), (0, np.nan)):
-            with pytest.raises(EncryptionError, match="an interval"):
+        for low, high in ((1, 1), (2, 1), (-np.inf, 0), (0, np.nan), ("0", 1), (0, None)):
+            with pytest.raises(EncryptionError, match="interval"):
                 setting("CKKS").vector([1.0]).chebyshev([1, 2], low, high)
 
 
@@ -244,7 +250,10 @@ class TestRefusals:
             with pytest.raises(EncryptionError, match="one dimension"):
                 he.encrypt(here.secret, values)
         with pytest.raises(EncryptionError, match="for 5 numbers"):
-            he.SealedVector(he.encrypt(here.secret, [1]).blocks * 2, 5)
+            he.SealedVector(
+                he.encrypt(here.secret, [1]).blocks * 2,
+                he.Layout(length=5, clean=True, complex=False),
+            )
 
     @pytest.mark.parametrize("exponent", [0, -1, 0.5, True])
     def test_powers(self, here, exponent):
@@ -252,11 +261,16 @@ class TestRefusals:
             here.vector([1]) ** exponent
 
     def test_two_evaluators(self, here):
-        other = he.EncryptedVector(
-            he.Evaluator(he.NativeEngine(here.keys)), here.vector([1]).blocks, 1
-        )
-        with pytest.raises(EncryptionError, match="two evaluators"):
-            here.vector([1]) + other
+        one = here.vector([1])
+        other = he.EncryptedVector(he.Evaluator(he.NativeEngine(here.keys)), one.blocks, one.layout)
+        for operation in (
+            lambda: one + other,
+            lambda: one @ other,
+            lambda: he.concatenate([one, other]),
+            lambda: he.EncryptedMatrix([one]) @ other,
+        ):
+            with pytest.raises(EncryptionError, match="two evaluators"):
+                operation()
 
     def test_repr_shows_parameters_and_level(self, here):
         shown = repr(here.vector([1, 2, 3]))

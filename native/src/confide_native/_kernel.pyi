@@ -103,6 +103,7 @@ class Ring:
         key_rows: _Rows,
         message: _Polys | None,
         rows: _Rows,
+        special: _Rows,
         t: int = 1,
     ) -> None: ...
 

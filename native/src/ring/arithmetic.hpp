@@ -16,22 +16,23 @@ namespace confide::ring {
 using Word = std::uint64_t;
 using Wide = unsigned __int128;
 
-inline constexpr int kMostBits = 50;   // so that four times a residue fits the 52 bits of AVX-512 IFMA
+inline constexpr int kMostBits =
+    50;  // so that four times a residue fits the 52 bits of AVX-512 IFMA
 inline constexpr int kLeastBits = 20;
 inline constexpr int kLimbBits = 52;
 
 // A prime and its constants. Names of the form xNN say at which power of two a quotient is scaled.
 struct Modulus {
   Word q = 0;
-  int bits = 0;         // 2^(bits-1) < q < 2^bits
-  Word barrett52 = 0;   // floor(2^(50 + bits) / q), for products of two residues
-  Word inverse52 = 0;   // floor(2^52 / q), for words below 2^52
-  Word limb = 0;        // 2^52 mod q
-  Word limb52 = 0;      // floor(limb · 2^52 / q)
-  Word barrett64 = 0;   // floor(2^64 / q)
-  Word word = 0;        // 2^64 mod q
-  Word word64 = 0;      // floor(word · 2^64 / q)
-  double real = 0;      // q
+  int bits = 0;           // 2^(bits-1) < q < 2^bits
+  Word barrett52 = 0;     // floor(2^(50 + bits) / q), for products of two residues
+  Word inverse52 = 0;     // floor(2^52 / q), for words below 2^52
+  Word limb = 0;          // 2^52 mod q
+  Word limb52 = 0;        // floor(limb · 2^52 / q)
+  Word barrett64 = 0;     // floor(2^64 / q)
+  Word word = 0;          // 2^64 mod q
+  Word word64 = 0;        // floor(word · 2^64 / q)
+  double real = 0;        // q
   double reciprocal = 0;  // 1 / q, rounded
 
   Modulus() = default;
@@ -39,14 +40,20 @@ struct Modulus {
 };
 
 // x mod q for x < 2q.
-CONFIDE_INLINE constexpr Word reduced_once(Word x, Word q) { return x - (q & (Word{0} - Word{x >= q})); }
+CONFIDE_INLINE constexpr Word reduced_once(Word x, Word q) {
+  return x - (q & (Word{0} - Word{x >= q}));
+}
 
 CONFIDE_INLINE constexpr Word add(Word x, Word y, Word q) { return reduced_once(x + y, q); }
 
-CONFIDE_INLINE constexpr Word subtract(Word x, Word y, Word q) { return reduced_once(x + q - y, q); }
+CONFIDE_INLINE constexpr Word subtract(Word x, Word y, Word q) {
+  return reduced_once(x + q - y, q);
+}
 
 // floor(w · 2^64 / q), for `multiply_by`. Only for public w: division takes variable time.
-CONFIDE_INLINE constexpr Word quotient64(Word w, Word q) { return static_cast<Word>((Wide{w} << 64) / q); }
+CONFIDE_INLINE constexpr Word quotient64(Word w, Word q) {
+  return static_cast<Word>((Wide{w} << 64) / q);
+}
 
 // x · w mod q, up to one q too much, for any x (Shoup's trick; Harvey 2014, Algorithm 2).
 CONFIDE_INLINE constexpr Word multiply_by_lazily(Word x, Word w, Word w64, Word q) {

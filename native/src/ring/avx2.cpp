@@ -226,8 +226,8 @@ void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) 
 // 2^52. Sums stay near while one row after the other is read, in runs that are long enough for the
 // processor to fetch ahead, since keys are larger than any cache.
 template <class Second>
-void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t all, const Modulus& m, bool onto) {
+void sum_products(Word* out, std::span<const Word* const> x, const Second& second, std::size_t all,
+                  const Modulus& m, bool onto) {
   constexpr std::size_t kRun = 2048;
   const Constants c(m);
   alignas(32) double sums[kRun];

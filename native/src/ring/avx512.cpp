@@ -134,8 +134,7 @@ struct Eight {
   }
 
   template <class V, std::size_t kAtOnce>
-  static void forward_tail_of(Word* a, const TransformTable& t, std::size_t r,
-                              const Constants& c) {
+  static void forward_tail_of(Word* a, const TransformTable& t, std::size_t r, const Constants& c) {
     const Word *w = t.roots.data(), *w52 = t.companions.data();
     Reg x[kAtOnce], y[kAtOnce];
     each<kAtOnce>([&](std::size_t k) {
@@ -196,8 +195,8 @@ struct EightOfSmall : Eight {
 
   static Reg accept(Reg x, Reg shift, const Constants&) { return _mm512_add_epi64(x, shift); }
 
-  // Multiplications read the lowest 52 bits of a word alone, so what lies above is left there to the
-  // end: sums and differences carry it along.
+  // Multiplications read the lowest 52 bits of a word alone, so what lies above is left there to
+  // the end: sums and differences carry it along.
   static void forward(Reg& x, Reg& y, Twiddle w, const Constants& c) {
     const Reg zero = _mm512_setzero_si512();
     const Reg quotient = _mm512_madd52hi_epu64(zero, y, w.w52);
@@ -275,7 +274,11 @@ void reduce_rows(Word* out, const Word* x, std::size_t count, const Modulus& m) 
 class Sums {
  public:
   explicit Sums(const Modulus& m)
-      : q_(all(m.q)), twice_(all(2 * m.q)), minus_(minus(m)), limb_(all(m.limb)), limb52_(all(m.limb52)),
+      : q_(all(m.q)),
+        twice_(all(2 * m.q)),
+        minus_(minus(m)),
+        limb_(all(m.limb)),
+        limb52_(all(m.limb52)),
         inverse52_(all(m.inverse52)) {}
 
   static constexpr std::size_t kMost = 15;
@@ -305,8 +308,8 @@ struct Halves {
 
 // Adds the products of some rows from the k-th on, `count` places from i on.
 template <int rows, class Second>
-void add_products(Halves& sums, std::span<const Word* const> x, const Second& second,
-                  std::size_t k, std::size_t i, std::size_t count) {
+void add_products(Halves& sums, std::span<const Word* const> x, const Second& second, std::size_t k,
+                  std::size_t i, std::size_t count) {
   for (std::size_t v = 0; v < count; v += 8) {
     Reg low = load(sums.low + v), high = load(sums.high + v);
     for (int r = 0; r < rows; ++r) {
@@ -320,8 +323,8 @@ void add_products(Halves& sums, std::span<const Word* const> x, const Second& se
 }
 
 template <class Second>
-void sum_products(Word* out, std::span<const Word* const> x, const Second& second,
-                  std::size_t all, const Modulus& m, bool onto) {
+void sum_products(Word* out, std::span<const Word* const> x, const Second& second, std::size_t all,
+                  const Modulus& m, bool onto) {
   const Sums sums(m);
   Halves halves;
   for (std::size_t i = 0; i < all; i += kRun) {
@@ -330,7 +333,8 @@ void sum_products(Word* out, std::span<const Word* const> x, const Second& secon
       const bool first = k == 0 && !onto;
       const std::size_t end = x.size() - k < Sums::kMost ? x.size() : k + Sums::kMost;
       for (std::size_t v = 0; v < count; v += 8)
-        store(halves.low + v, _mm512_setzero_si512()), store(halves.high + v, _mm512_setzero_si512());
+        store(halves.low + v, _mm512_setzero_si512()),
+            store(halves.high + v, _mm512_setzero_si512());
       for (; k + 4 <= end; k += 4) add_products<4>(halves, x, second, k, i, count);
       if (k + 2 <= end) add_products<2>(halves, x, second, k, i, count), k += 2;
       if (k < end) add_products<1>(halves, x, second, k, i, count), k += 1;
@@ -372,9 +376,8 @@ void add_products_twice(Halves& sums, Halves& other_sums, std::span<const Word* 
 }
 
 // Reads the factors that both sums share once.
-void dot_twice(const TwoRows& rows, std::span<const Word* const> x,
-               std::span<const Word* const> y, std::span<const Word* const> other_y,
-               std::size_t all, const Modulus& m) {
+void dot_twice(const TwoRows& rows, std::span<const Word* const> x, std::span<const Word* const> y,
+               std::span<const Word* const> other_y, std::size_t all, const Modulus& m) {
   const Sums sums(m);
   const Reg zero = _mm512_setzero_si512();
   Halves halves, others;
@@ -387,8 +390,10 @@ void dot_twice(const TwoRows& rows, std::span<const Word* const> x,
         store(halves.low + v, zero), store(halves.high + v, zero);
         store(others.low + v, zero), store(others.high + v, zero);
       }
-      for (; k + 4 <= end; k += 4) add_products_twice<4>(halves, others, x, y, other_y, k, i, count);
-      for (; k + 2 <= end; k += 2) add_products_twice<2>(halves, others, x, y, other_y, k, i, count);
+      for (; k + 4 <= end; k += 4)
+        add_products_twice<4>(halves, others, x, y, other_y, k, i, count);
+      for (; k + 2 <= end; k += 2)
+        add_products_twice<2>(halves, others, x, y, other_y, k, i, count);
       for (; k < end; ++k) add_products_twice<1>(halves, others, x, y, other_y, k, i, count);
       for (std::size_t v = 0; v < count; v += 8) {
         const Reg more = sums.reduced(load(halves.low + v), load(halves.high + v));

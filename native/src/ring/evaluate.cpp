@@ -55,8 +55,12 @@ std::vector<Conversion> conversions_of(const Ring& ring, Rows rows, Rows all, Di
 class Decomposition {
  public:
   Decomposition(const Ring& ring, const Word* x, Rows rows, Rows special, Digits digits)
-      : ring_(ring), x_(x), rows_(rows.begin(), rows.end()), all_(joined(rows, special)),
-        digits_(digits), conversions_(conversions_of(ring, rows_, all_, digits)),
+      : ring_(ring),
+        x_(x),
+        rows_(rows.begin(), rows.end()),
+        all_(joined(rows, special)),
+        digits_(digits),
+        conversions_(conversions_of(ring, rows_, all_, digits)),
         prepared_(kept_room(Use::kWhole, rows.size() * ring.degree())) {
     const std::size_t n = ring_.degree();
     ring_.run(rows_.size(), [&](std::size_t i) {
@@ -70,8 +74,8 @@ class Decomposition {
   const std::vector<std::size_t>& primes() const { return all_; }
   std::size_t count() const { return conversions_.size(); }
 
-  // Digit d modulo prime j of `primes()`, transformed: in `room`, or where it stands already. Unless
-  // j is one of its own primes, it is raised by what `offset` takes away again.
+  // Digit d modulo prime j of `primes()`, transformed: in `room`, or where it stands already.
+  // Unless j is one of its own primes, it is raised by what `offset` takes away again.
   const Word* row(Word* room, std::size_t d, std::size_t j) const {
     const std::size_t n = ring_.degree(), first = d * digits_.width;
     if (owns(digits_, d, j, rows_.size())) return x_ + j * n;
@@ -98,17 +102,18 @@ class Decomposition {
 
 // Both halves of a key times the digits from `first` on, modulo one prime, added to what is there,
 // or to the key's offset if they are the first.
-void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits,
-                std::size_t first, const SwitchingKey& key, std::size_t key_row, const Word* offset,
-                std::size_t prime, std::size_t stride) {
+void sum_digits(const Ring& ring, Word* out, std::span<const Word* const> digits, std::size_t first,
+                const SwitchingKey& key, std::size_t key_row, const Word* offset, std::size_t prime,
+                std::size_t stride) {
   const std::size_t n = ring.degree();
   Pointers factors[2];
   for (std::size_t half = 0; half < 2; ++half)
     for (std::size_t d = 0; d < digits.size(); ++d)
-      factors[half].push_back(key.data + ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
+      factors[half].push_back(key.data +
+                              ((2 * (first + d) + half) * key.rows.size() + key_row) * n);
   const Word* const from = first == 0 ? offset : out;
-  ring.kernels().dot_twice({out, out + stride, from, from + stride}, digits, factors[0],
-                           factors[1], n, ring.modulus(prime));
+  ring.kernels().dot_twice({out, out + stride, from, from + stride}, digits, factors[0], factors[1],
+                           n, ring.modulus(prime));
 }
 
 }  // namespace
@@ -173,8 +178,7 @@ void weighted(const Ring& ring, Word* out, std::span<const Word* const> x,
   });
 }
 
-void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows special,
-               Digits digits) {
+void decompose(const Ring& ring, Word* out, const Word* x, Rows rows, Rows special, Digits digits) {
   const Decomposition cut(ring, x, rows, special, digits);
   const std::size_t n = ring.degree(), all = cut.primes().size();
   ring.run(cut.count() * all, [&](std::size_t i) {
@@ -280,6 +284,8 @@ void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows k
   });
 }
 
+void wipe_kept(std::size_t words) { wipe(kept_room(Use::kWhole, words), words * sizeof(Word)); }
+
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g) {
   const auto& places = ring.places(g);
   const std::size_t n = ring.degree();
@@ -311,8 +317,8 @@ Word residue_of(double whole, const Modulus& m) {
     residue = reduce(static_cast<Word>(size), m);
   } else {
     const double high = std::floor(std::ldexp(size, -60));  // below 2^60, and exact
-    const Wide joined = (Wide{static_cast<Word>(high)} << 60) +
-                        static_cast<Word>(size - std::ldexp(high, 60));
+    const Wide joined =
+        (Wide{static_cast<Word>(high)} << 60) + static_cast<Word>(size - std::ldexp(high, 60));
     residue = reduce_wide(joined, m);
   }
   return whole < 0 ? reduced_once(m.q - residue, m.q) : residue;

@@ -1,7 +1,7 @@
 // Operations on public polynomials: products, key switching, dropping primes, rotations.
 //
-// A batch is `polys` polynomials of the same rows, one after another. Every function shares its rows
-// among the ring's workers. Arrays must not overlap unless a comment says that they may.
+// A batch is `polys` polynomials of the same rows, one after another. Every function shares its
+// rows among the ring's workers. Arrays must not overlap unless a comment says that they may.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,8 @@ struct Digits {
 // two polynomials modulo `rows`, transformed; and its offset for the rows that are switched.
 //
 // Digits that lie between 0 and B would have the mean B/2, and so an error that piles up in the few
-// slots near X = 1. They are cut from x + B/2 instead, and the offset, -B/2 times the key, is added.
+// slots near X = 1. They are cut from x + B/2 instead, and the offset, -B/2 times the key, is
+// added.
 struct SwitchingKey {
   const Word* data;
   std::vector<std::size_t> rows;
@@ -76,6 +77,9 @@ void switch_key(const Ring& ring, Word* out, const Word* x, const SwitchingKey& 
 // multiple of t, so that residues modulo t are kept up to the factor B^-1.
 void lower(const Ring& ring, Word* out, const Word* x, std::size_t polys, Rows kept, Rows dropped,
            Word t);
+
+// Wipes the first words of what `lower` keeps between calls in this thread.
+void wipe_kept(std::size_t words);
 
 // X -> X^g of transformed polynomials. out is not x.
 void rotate(const Ring& ring, Word* out, const Batch& x, std::size_t g);

@@ -31,9 +31,7 @@ struct LineAllocator {
   T* allocate(std::size_t count) {
     return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{kLine}));
   }
-  void deallocate(T* memory, std::size_t) {
-    ::operator delete(memory, std::align_val_t{kLine});
-  }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, std::align_val_t{kLine}); }
   bool operator==(const LineAllocator&) const = default;
 };
 

@@ -66,8 +66,8 @@ void wipe(void* memory, std::size_t bytes) {
 Conversion::Conversion(const Ring& ring, Rows from, Rows to)
     : ring_(ring), from_(from.begin(), from.end()), to_(to.begin(), to.end()) {
   const auto product_without = [&](std::size_t i, const Modulus& m) {
-    return multiply(ring.product(Rows(from_).first(i), m), ring.product(Rows(from_).subspan(i + 1), m),
-                    m);
+    return multiply(ring.product(Rows(from_).first(i), m),
+                    ring.product(Rows(from_).subspan(i + 1), m), m);
   };
   // B is odd, so w·B is as odd as w.
   const auto middle = [&](const Modulus& m) {
@@ -82,6 +82,7 @@ Conversion::Conversion(const Ring& ring, Rows from, Rows to)
   for (const std::size_t prime : to_) {
     const Modulus& m = ring.modulus(prime);
     std::vector<Factor> weights;
+    weights.reserve(from_.size());
     for (std::size_t i = 0; i < from_.size(); ++i)
       weights.push_back(ring.factor(product_without(i, m), prime));
     weights_.push_back(std::move(weights));

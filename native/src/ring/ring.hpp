@@ -1,9 +1,9 @@
 // Z_Q[X]/(X^N + 1) in residues: polynomials modulo several primes at once.
 //
-// Rows stand one after another: a polynomial modulo the primes numbered `rows[0], rows[1], ...` of a
-// ring is so many rows of N words. In *transformed* form a row holds the polynomial's values at the
-// odd powers of a root of unity, in bit-reversed order; products are then place by place. There are
-// no schemes and no secrets here: see secret.hpp for what touches keys.
+// Rows stand one after another: a polynomial modulo the primes numbered `rows[0], rows[1], ...` of
+// a ring is so many rows of N words. In *transformed* form a row holds the polynomial's values at
+// the odd powers of a root of unity, in bit-reversed order; products are then place by place. There
+// are no schemes and no secrets here: see secret.hpp for what touches keys.
 #pragma once
 
 #include <cstddef>
@@ -115,18 +115,17 @@ class SmallScratch {
   explicit SmallScratch(std::size_t count)
       : words_((count + sizeof(Word) - 1) / sizeof(Word)), count_(count) {}
 
-  std::span<std::int8_t> span() {
-    return {reinterpret_cast<std::int8_t*>(words_.data()), count_};
-  }
+  std::span<std::int8_t> span() { return {reinterpret_cast<std::int8_t*>(words_.data()), count_}; }
 
  private:
   Scratch words_;
   std::size_t count_;
 };
 
-// From residues modulo w primes, of product B, to others: from [x]_B to a number congruent to x that
-// lies about zero, between -w·B/2 and w·B/2 (Halevi, Polyakov and Shoup 2019, §2.2, without the
-// correction of multiples of B). It is reached by adding w·B/2 first and taking it away at the end.
+// From residues modulo w primes, of product B, to others: from [x]_B to a number congruent to x
+// that lies about zero, between -w·B/2 and w·B/2 (Halevi, Polyakov and Shoup 2019, §2.2, without
+// the correction of multiples of B). It is reached by adding w·B/2 first and taking it away at the
+// end.
 class Conversion {
  public:
   Conversion(const Ring& ring, Rows from, Rows to);
@@ -146,9 +145,9 @@ class Conversion {
  private:
   const Ring& ring_;
   std::vector<std::size_t> from_, to_;
-  std::vector<Factor> inverses_;             // (B/b_i)^-1 mod b_i
+  std::vector<Factor> inverses_;               // (B/b_i)^-1 mod b_i
   std::vector<Word> middle_from_, middle_to_;  // w·B/2, rounded down, modulo each
-  std::vector<std::vector<Factor>> weights_;  // B/b_i mod each target
+  std::vector<std::vector<Factor>> weights_;   // B/b_i mod each target
 };
 
 }  // namespace confide::ring

@@ -83,8 +83,9 @@ void centred_binomial(std::span<std::int8_t> out, Stream& stream) {
     stream.fill(words);
     const std::size_t many = std::min(Stream::kWords, out.size() - start);
     for (std::size_t i = 0; i < many; ++i)
-      out[start + i] = static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
-                                                static_cast<int>(ones((words[i] >> kCoins) & kMask)));
+      out[start + i] =
+          static_cast<std::int8_t>(static_cast<int>(ones(words[i] & kMask)) -
+                                   static_cast<int>(ones((words[i] >> kCoins) & kMask)));
   }
   wipe(words, sizeof(words));
 }
@@ -97,7 +98,8 @@ Secret::Secret(const Ring& ring)
 }
 
 Secret::Secret(const Ring& ring, std::span<const std::int8_t> coefficients)
-    : ring_(ring), coefficients_(coefficients.begin(), coefficients.end()),
+    : ring_(ring),
+      coefficients_(coefficients.begin(), coefficients.end()),
       transformed_(ring.size() * ring.degree()) {
   bool sound = coefficients.size() == ring.degree();
   for (const std::int8_t c : coefficients) sound &= (c >= -1) & (c <= 1);
@@ -221,8 +223,11 @@ void Secret::switching_key(Word* out, const Word* from, const Word* to, Rows row
   });
 }
 
-void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t key_rows,
-                      const Word* message, Rows rows, Word t) {
+namespace {
+
+// (b·v + t·e0, a·v + t·e1) for the rows of `rows`, which stand in the key where `places` says.
+void hide_zero(const Ring& ring, Word* out, const Word* key, std::size_t key_rows, Rows rows,
+               std::span<const std::size_t> places, Word t) {
   const std::size_t n = ring.degree();
   SmallScratch secret(n), first(n), second(n);
   FreshStream stream;
@@ -236,15 +241,37 @@ void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t 
     embed_transformed(ring, once.data(), secret.span(), prime, 1);
     for (std::size_t half = 0; half < 2; ++half) {
       embed_transformed(ring, noise.data(), half == 0 ? first.span() : second.span(), prime, t);
-      ring.kernels().multiply(work.data(), once.data(), key + (half * key_rows + i) * n, n, m);
-      Word* const row = out + (half * rows.size() + i) * n;
-      ring.kernels().add(noise.data(), noise.data(), work.data(), n, m);
-      if (half == 0 && message != nullptr)
-        ring.kernels().add(row, noise.data(), message + i * n, n, m);
-      else
-        std::copy_n(noise.data(), n, row);
+      ring.kernels().multiply(work.data(), once.data(), key + (half * key_rows + places[i]) * n, n,
+                              m);
+      ring.kernels().add(out + (half * rows.size() + i) * n, noise.data(), work.data(), n, m);
     }
   });
+}
+
+}  // namespace
+
+void encrypt_publicly(const Ring& ring, Word* out, const Word* key, Rows key_rows,
+                      const Word* message, Rows rows, Rows special, Word t) {
+  const std::size_t n = ring.degree();
+  const auto all = joined(rows, special);
+  std::vector<std::size_t> places;
+  for (const std::size_t prime : all) {
+    const auto found = std::find(key_rows.begin(), key_rows.end(), prime);
+    if (found == key_rows.end()) throw std::invalid_argument("a row that the public key has not");
+    places.push_back(static_cast<std::size_t>(found - key_rows.begin()));
+  }
+  if (special.empty()) {
+    hide_zero(ring, out, key, key_rows.size(), all, places, t);
+  } else {
+    // What the division leaves out would tell the message, with the ciphertext: it is wiped.
+    Scratch above(2 * all.size() * n);
+    hide_zero(ring, above.data(), key, key_rows.size(), all, places, t);
+    lower(ring, out, above.data(), 2, rows, special, t);
+    wipe_kept(2 * special.size() * n);
+  }
+  if (message != nullptr)
+    combine(ring, Binary::kAdd, out, {out, 1, {rows.begin(), rows.end()}},
+            {const_cast<Word*>(message), 1, {rows.begin(), rows.end()}});
 }
 
 }  // namespace confide::ring

@@ -30,7 +30,8 @@ void centred_binomial(std::span<std::int8_t> out, Stream& stream);
 // Small numbers as residues modulo one prime.
 void embed(const Ring& ring, Word* out, std::span<const std::int8_t> x, std::size_t prime);
 
-// The second polynomials of a switching key, from the seed that made it: key is (digits, 2, rows, N).
+// The second polynomials of a switching key, from the seed that made it: key is (digits, 2, rows,
+// N).
 void expand_switching_key(const Ring& ring, Word* key, std::size_t digits, Rows rows,
                           const Seed& seed);
 
@@ -73,8 +74,10 @@ class Secret {
   Scratch transformed_;  // modulo every prime of the ring
 };
 
-// (b·v + t·e0 + m, a·v + t·e1) for a public key (b, a) of the same rows or more. out is (2, rows, N).
-void encrypt_publicly(const Ring& ring, Word* out, const Word* key, std::size_t key_rows,
-                      const Word* message, Rows rows, Word t);
+// An encryption of m under a public key (b, a): (b·v + t·e0, a·v + t·e1) modulo rows and special,
+// divided by the special primes' product, to which m is added. The division leaves only its own
+// rounding of the errors. The key has all of these rows, and perhaps more; out is (2, rows, N).
+void encrypt_publicly(const Ring& ring, Word* out, const Word* key, Rows key_rows,
+                      const Word* message, Rows rows, Rows special, Word t);
 
 }  // namespace confide::ring

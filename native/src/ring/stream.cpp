@@ -16,8 +16,8 @@
 
 #include <cerrno>
 #else
-#include <unistd.h>
 #include <sys/random.h>
+#include <unistd.h>
 #endif
 
 namespace confide::ring {

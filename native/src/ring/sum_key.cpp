@@ -66,7 +66,11 @@ void discrete_gaussian(std::span<std::int8_t> out, const CumulativeTable& table,
 }
 
 SumKey::SumKey(const Ring& ring, CumulativeTable table, const Seed& seed)
-    : ring_(ring), table_(std::move(table)), seed_(seed), small_(ring.degree()), transformed_(ring.degree()) {
+    : ring_(ring),
+      table_(std::move(table)),
+      seed_(seed),
+      small_(ring.degree()),
+      transformed_(ring.degree()) {
   const std::size_t n = ring.degree();
   SmallScratch coefficients(n);
   Stream stream(*seed_, kKeyStream);
@@ -100,8 +104,7 @@ bool SumKey::encrypt(Word* out, std::span<const std::int64_t> numbers, const See
 }
 
 void SumKey::share(Word* out, std::span<const Word> points, std::size_t threshold) {
-  if (shared_.exchange(true))
-    throw std::invalid_argument("a key for one vector has been shared");
+  if (shared_.exchange(true)) throw std::invalid_argument("a key for one vector has been shared");
   const std::size_t n = ring_.degree();
   const Modulus& m = ring_.modulus(0);
   Scratch coefficients((threshold - 1) * n);
@@ -115,7 +118,8 @@ void SumKey::share(Word* out, std::span<const Word> points, std::size_t threshol
     std::fill_n(row, n, Word{0});
     for (std::size_t k = threshold; k-- > 0;) {
       ring_.kernels().scale(row, row, x, n, m);
-      ring_.kernels().add(row, row, k > 0 ? coefficients.data() + (k - 1) * n : small_.data(), n, m);
+      ring_.kernels().add(row, row, k > 0 ? coefficients.data() + (k - 1) * n : small_.data(), n,
+                          m);
     }
   });
 }

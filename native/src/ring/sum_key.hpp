@@ -13,8 +13,8 @@
 
 namespace confide::ring {
 
-// How likely the values of a discrete Gaussian are: entry k is 2^126·P(|x| <= k), as two words of 63
-// bits. No value exceeds the number of entries.
+// How likely the values of a discrete Gaussian are: entry k is 2^126·P(|x| <= k), as two words of
+// 63 bits. No value exceeds the number of entries.
 struct CumulativeTable {
   std::vector<Word> high, low;
 
@@ -35,9 +35,9 @@ class SumKey {
   const Ring& ring() const { return ring_; }
   std::size_t largest() const { return table_.high.size(); }  // number, in magnitude
 
-  // Blocks a_k·s + 2^bits·e_k + m_k, where a_k is `uniform` of the public seed, stream k, and m is so
-  // many blocks of numbers in [-2^(bits-1), 2^(bits-1)). False, and nothing written, if one is not.
-  // Throws std::invalid_argument if the key has encrypted before, in whichever thread.
+  // Blocks a_k·s + 2^bits·e_k + m_k, where a_k is `uniform` of the public seed, stream k, and m is
+  // so many blocks of numbers in [-2^(bits-1), 2^(bits-1)). False, and nothing written, if one is
+  // not. Throws std::invalid_argument if the key has encrypted before, in whichever thread.
   [[nodiscard]] bool encrypt(Word* out, std::span<const std::int64_t> numbers, const Seed& shared,
                              int bits);
 

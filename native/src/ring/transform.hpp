@@ -5,8 +5,9 @@
 // stages at a time go over memory once, and once a block fits the first cache it is finished before
 // the next one is begun. The last stages, whose pairs lie within a vector, are the vector's own.
 //
-// A vector type V has, besides `lanes` (a power of two), registers `Reg`, and `tails`, how many blocks
-// of 2·lanes elements it finishes side by side, since one alone would wait for its own results:
+// A vector type V has, besides `lanes` (a power of two), registers `Reg`, and `tails`, how many
+// blocks of 2·lanes elements it finishes side by side, since one alone would wait for its own
+// results:
 //   Twiddle, Constants                       what a butterfly needs
 //   load, store, twiddle                     memory; one root for all lanes
 //   enter                                    residues to V's own form
@@ -28,8 +29,9 @@ namespace confide::ring {
 // One step of several blocks, before the next step of any.
 template <std::size_t kAtOnce, class Step>
 [[gnu::always_inline]] inline void each(const Step& step) {
-  [&]<std::size_t... k>(std::index_sequence<k...>) { (step(k), ...); }
-  (std::make_index_sequence<kAtOnce>{});
+  [&]<std::size_t... k>(std::index_sequence<k...>) {
+    (step(k), ...);
+  }(std::make_index_sequence<kAtOnce>{});
 }
 
 template <class V>
@@ -71,7 +73,8 @@ class Transform {
     const auto too_large = [&] {
       return degree_ / groups > kBlock && degree_ / groups >= 8 * V::lanes;
     };
-    // Passes over the whole array, while a block is too large for the cache; the first one takes in.
+    // Passes over the whole array, while a block is too large for the cache; the first one takes
+    // in.
     if (too_large()) {
       forward_twice(a, from, groups, 0, take);
       groups *= 4;

@@ -125,7 +125,9 @@ Workers::Workers(std::size_t threads) : threads_(threads), process_(this_process
 
 Workers::~Workers() {
   // A child process has nothing to join, and would wait for ever for threads that it has not.
-  if (process_ != this_process()) static_cast<void>(helpers_.release());
+  if (process_ == this_process()) return;
+  const Helpers* const left_alone = helpers_.release();
+  static_cast<void>(left_alone);
 }
 
 void Workers::run(std::size_t count, const std::function<void(std::size_t)>& work) {

@@ -7,9 +7,9 @@
 
 namespace confide::ring {
 
-// Runs `work(i)` for all i below a count on at most so many threads, the caller's among them. One operation
-// at a time: a second caller runs its own alone instead of waiting, and so does a child process,
-// which a fork gave none of the threads.
+// Runs `work(i)` for all i below a count on at most so many threads, the caller's among them. One
+// operation at a time: a second caller runs its own alone instead of waiting, and so does a child
+// process, which a fork gave none of the threads.
 class Workers {
  public:
   explicit Workers(std::size_t threads);

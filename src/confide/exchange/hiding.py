@@ -56,4 +56,4 @@ def rerandomised(
         blocks.append(
             he.Ciphertext(parameters=context.parameters, key_id=keys.key_id, data=data, level=0)
         )
-    return he.SealedVector(blocks, len(result))
+    return he.SealedVector(blocks, result.layout)

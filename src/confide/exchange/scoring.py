@@ -68,14 +68,15 @@ class OwnerPart:
     def make(self, message: str) -> bytes:
         """See `Part`."""
         secret = self._secret
-        made: he.PublicKey | he.EvaluationKeys | he.SealedTable
+        made: he.PublicKey | he.EvaluationKeys | he.SealedVector | he.SealedTable
         match message:
             case "public-key":
                 made = secret.public_key()
             case "evaluation-keys":
                 made = self._declared.planned.evaluation_keys(secret)
             case _:
-                made = he.encrypt_columns(secret, self._rows)
+                sealed = self._declared.planned.encrypt(secret, table=self._rows)
+                made = sealed["table"]
         return he.write(made, self._declared.context)
 
     def take(self, message: str, content: bytes) -> None:
@@ -139,6 +140,12 @@ class EvaluatorPart:
                 self._table = he.read_table(content, context, most_shape=shape)
                 if self._table.shape != shape:
                     raise ProtocolError(f"rows of shape {self._table.shape}; declared are {shape}")
+                bound = self._table.bound
+                if bound is None or bound > self._declared.bound:
+                    raise ProtocolError(
+                        "rows that were not checked against the declared bound of"
+                        f" {self._declared.bound:g}"
+                    )
 
     def make(self, message: str) -> bytes:
         """See `Part`: computes on the ciphertexts."""

@@ -38,7 +38,7 @@ def table_bytes(parameters: he.Parameters, rows: int, columns: int) -> int:
 
 def public_key_bytes(parameters: he.Parameters) -> int:
     """A public key."""
-    return _AROUND + _polynomial_bytes(parameters, parameters.rows(parameters.depth))
+    return _AROUND + _polynomial_bytes(parameters, range(len(parameters.primes)))
 
 
 def evaluation_key_bytes(parameters: he.Parameters, needs: Mapping[int, int]) -> int:

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from confide.he.ciphertext import Ciphertext
     from confide.he.context import Context
     from confide.he.engine import Engine, NativeEngine
+    from confide.he.evaluating import evaluate
     from confide.he.evaluator import Evaluator
+    from confide.he.inputs import Input, Shared
     from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+    from confide.he.layout import Layout
     from confide.he.matrix import EncryptedMatrix
     from confide.he.parameters import Literal, Parameters, Scheme
-    from confide.he.planner import Input, Plan, Shared, evaluate, plan
+    from confide.he.planner import Plan, plan
     from confide.he.sealed import (
         SealedTable,
         SealedVector,
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
         write_parameters,
     )
     from confide.he.transform import PlainMatrix
-    from confide.he.vector import EncryptedVector
+    from confide.he.vector import EncryptedVector, concatenate
 
 __all__ = [
     "Ciphertext",
@@ -51,6 +54,7 @@ __all__ = [
     "EvaluationKeys",
     "Evaluator",
     "Input",
+    "Layout",
     "Literal",
     "NativeEngine",
     "Parameters",
@@ -62,6 +66,7 @@ __all__ = [
     "SealedVector",
     "SecretKey",
     "Shared",
+    "concatenate",
     "decrypt_private",
     "decrypt_shared",
     "encrypt",
@@ -87,11 +92,14 @@ if not TYPE_CHECKING:
             "confide.he.ciphertext": ("Ciphertext",),
             "confide.he.context": ("Context",),
             "confide.he.engine": ("Engine", "NativeEngine"),
+            "confide.he.evaluating": ("evaluate",),
             "confide.he.evaluator": ("Evaluator",),
+            "confide.he.inputs": ("Input", "Shared"),
             "confide.he.keys": ("EvaluationKeys", "PublicKey", "SecretKey"),
+            "confide.he.layout": ("Layout",),
             "confide.he.matrix": ("EncryptedMatrix",),
             "confide.he.parameters": ("Literal", "Parameters", "Scheme"),
-            "confide.he.planner": ("Input", "Plan", "Shared", "evaluate", "plan"),
+            "confide.he.planner": ("Plan", "plan"),
             "confide.he.sealed": (
                 "SealedTable",
                 "SealedVector",
@@ -113,6 +121,6 @@ if not TYPE_CHECKING:
                 "write_parameters",
             ),
             "confide.he.transform": ("PlainMatrix",),
-            "confide.he.vector": ("EncryptedVector",),
+            "confide.he.vector": ("EncryptedVector", "concatenate"),
         },
     )

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from confide.errors import EncryptionError
-from confide.he.encoding import Encoding, Numbers, Polys
+from confide.he.encoding import Encoding, Polys
 from confide.he.kernel import make_ring
+from confide.he.numbers import Numbers, numbers_in
 from confide.he.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -50,16 +51,9 @@ class BGVEncoding(Encoding):
             power = power * 5 % (2 * degree)
         return places
 
-    def checked(self, values: ArrayLike) -> Numbers:
+    def checked(self, values: object) -> Numbers:
         """(n,) for both rows alike, or (2, n), with n ≤ N/2; a single number for every slot."""
-        numbers = np.asarray(values)
-        if numbers.dtype.kind == "f" and np.isfinite(numbers).all():
-            whole = np.rint(numbers)
-            numbers = whole if (whole != numbers).any() else whole.astype(np.int64)
-        if numbers.dtype.kind not in "biu":
-            raise EncryptionError(
-                "BGV encrypts whole numbers of 64 bits, and nothing else; round them, or take CKKS"
-            )
+        numbers = numbers_in(values)
         slots, half = self.parameters.slots, self.parameters.plain_modulus // 2
         if (
             numbers.ndim > 2
@@ -70,11 +64,15 @@ class BGVEncoding(Encoding):
                 f"numbers of shape {numbers.shape}; a ciphertext holds (n,) or (2, n) with n up"
                 f" to {slots}. Encrypted vectors (confide.he.encrypt) take any length"
             )
-        if numbers.size and (int(numbers.max()) > half or int(numbers.min()) < -half):
-            worst = max(int(numbers.max()), -int(numbers.min()))
+        kind = numbers.dtype.kind
+        if kind not in "biuf" or (kind == "f" and (np.rint(numbers) != numbers).any()):
             raise EncryptionError(
-                f"a number of size {worst} modulo {self.parameters.plain_modulus}, which tells"
-                f" numbers up to {half} apart: take a larger plain_modulus"
+                "BGV encrypts whole numbers, and nothing else; round them, or take CKKS"
+            )
+        if numbers.size and not (-half <= numbers.min() and numbers.max() <= half):
+            raise EncryptionError(
+                f"a number beyond {half} in size: modulo {self.parameters.plain_modulus} it would"
+                " be taken for another one; take a larger plain_modulus"
             )
         return numbers.astype(np.int64)
 
@@ -96,6 +94,9 @@ class BGVEncoding(Encoding):
         return out
 
     def require_room(self, values: Numbers, level: int) -> None:
+        """See `Encoding`: `checked` has seen to it."""
+
+    def require_opening(self, values: Numbers, level: int) -> None:
         """See `Encoding`: `checked` has seen to it."""
 
     def to_base(self, phase: Polys, level: int) -> Polys:

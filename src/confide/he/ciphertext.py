@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confide.errors import EncryptionError
-from confide.he.encoding import Numbers, Polys
+from confide.he.encoding import Polys
+from confide.he.numbers import Numbers
 from confide.he.parameters import Parameters, Scheme
 
 __all__ = ["KEY_ID_BYTES", "Ciphertext", "Plain", "require_fit"]

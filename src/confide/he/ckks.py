@@ -11,19 +11,26 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from confide.errors import EncryptionError
-from confide.he.encoding import Encoding, Numbers, Polys
+from confide.he.encoding import Encoding, Polys
+from confide.he.numbers import Numbers, numbers_in
 from confide.he.parameters import Parameters
 
 if TYPE_CHECKING:
     from confide_native import Ring
 
-__all__ = ["CKKSEncoding"]
+__all__ = ["MOST_COEFFICIENT_BITS", "CKKSEncoding"]
 
-_MOST_COEFFICIENT_BITS: Final = 119
+MOST_COEFFICIENT_BITS: Final = 119
 """What the kernel turns into residues."""
+
+_ROOM_BITS: Final = 1
+"""Numbers about zero have half the modulus."""
+
+_OPENING_BITS: Final = 2
+"""As much again for the error, where no plan has counted it."""
 
 
 class CKKSEncoding(Encoding):
@@ -38,18 +45,10 @@ class CKKSEncoding(Encoding):
         self._places = (np.array(powers) - 1) // 4
         self._twist = np.exp(1j * np.pi / degree * np.arange(slots))
 
-    def checked(self, values: ArrayLike) -> Numbers:
+    def checked(self, values: object) -> Numbers:
         """Complex numbers if any is complex, else real ones."""
-        try:
-            numbers = np.asarray(values)
-            if numbers.dtype.kind not in "biufc":
-                raise TypeError
-            kind = np.complex128 if numbers.dtype.kind == "c" else np.float64
-            numbers = numbers.astype(kind)
-        except (TypeError, ValueError):
-            raise EncryptionError(
-                "CKKS encrypts real or complex numbers, and nothing else"
-            ) from None
+        numbers = numbers_in(values)
+        numbers = numbers.astype(np.complex128 if numbers.dtype.kind == "c" else np.float64)
         if numbers.ndim > 1 or numbers.size > self.parameters.slots:
             raise EncryptionError(
                 f"numbers of shape {numbers.shape}; a ciphertext holds a line of at most"
@@ -75,13 +74,12 @@ class CKKSEncoding(Encoding):
         return out
 
     def to_base(self, phase: Polys, level: int) -> Polys:
-        """The other primes are left out: the numbers are smaller than the base."""
-        return np.ascontiguousarray(phase[:, : len(self.parameters.rows(0))])
+        """The other primes are left out: the numbers are smaller than these."""
+        return np.ascontiguousarray(phase[:, : len(self._opening(level))])
 
     def decode(self, phase: Polys, level: int) -> NDArray[np.complex128]:
         """All N/2 slots, as complex numbers."""
-        rows = self.parameters.rows(0)
-        phase = phase.copy()
+        rows, phase = self.parameters.rows(level)[: phase.shape[1]], phase.copy()
         self.ring.inverse(phase, rows)
         coefficients = np.empty(self.parameters.degree)
         self.ring.to_reals(coefficients, phase, rows)
@@ -112,13 +110,24 @@ class CKKSEncoding(Encoding):
 
     def require_room(self, values: Numbers, level: int) -> None:
         """See `Encoding`."""
-        scale = self.parameters.scale(level)
+        self._require(values, level, self.parameters.rows(level), _ROOM_BITS)
+
+    def require_opening(self, values: Numbers, level: int) -> None:
+        """See `Encoding`."""
+        self._require(values, level, self._opening(level), _OPENING_BITS)
+
+    def _opening(self, level: int) -> range:
+        """The primes modulo which a ciphertext is opened: the kernel reads from up to two."""
+        rows = self.parameters.rows(level)
+        return rows[: max(len(self.parameters.rows(0)), min(len(rows), 2))]
+
+    def _require(self, values: Numbers, level: int, rows: range, free: int) -> None:
+        scale = math.log2(self.parameters.scale(level))
+        most = min(math.log2(self.parameters.product(rows)) - free, MOST_COEFFICIENT_BITS)
         size = float(np.abs(values).max(initial=0.0))
-        modulus = self.parameters.product(self.parameters.rows(level))
-        most = min(modulus.bit_length() - 2, _MOST_COEFFICIENT_BITS)
-        if size and math.log2(size) + math.log2(scale) >= most:
+        if size and math.log2(size) + scale >= most:
             raise EncryptionError(
-                f"a number of size {size:.3g} at level {level}, where a scale of"
-                f" 2^{math.log2(scale):.0f} leaves room for less than"
-                f" {2.0**most / scale:.3g}: divide the numbers, or take a larger base"
+                f"a number that does not fit: at level {level} a scale of 2^{scale:.0f} leaves room"
+                f" for less than {2.0 ** (most - scale):.3g}; divide the numbers, or take a larger"
+                " base"
             )

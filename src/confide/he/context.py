@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import operator
+from typing import Final, NoReturn, SupportsIndex
 
-from confide.errors import EncryptionError
 from confide.he.bgv import BGVEncoding
 from confide.he.ckks import CKKSEncoding
 from confide.he.encoding import Encoding, Polys
 from confide.he.kernel import make_ring
+from confide.he.numbers import whole_number
 from confide.he.parameters import Parameters, Scheme
 
 __all__ = ["Context", "moved_by"]
@@ -32,12 +33,17 @@ class Context:
     """
 
     def __init__(self, parameters: Parameters, *, threads: int = 1, instructions: str = "") -> None:
-        if type(threads) is not int or not 1 <= threads <= _MOST_THREADS:
-            raise EncryptionError(f"threads is {threads!r}; it lies between 1 and {_MOST_THREADS}")
+        threads = whole_number(threads, "threads", 1, _MOST_THREADS)
         self.parameters: Final = parameters
         self.ring: Final = make_ring(parameters.degree, parameters.primes, threads, instructions)
         scheme = CKKSEncoding if parameters.scheme is Scheme.CKKS else BGVEncoding
         self.encoding: Final[Encoding] = scheme(parameters, self.ring)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            "a Context is not pickled or copied: send the bytes of write_parameters(...), and make"
+            " a Context where they are read"
+        )
 
     def empty(self, polys: int, rows: int) -> Polys:
         """Room for residues: (polys, rows, N)."""
@@ -47,11 +53,11 @@ class Context:
         return f"Context({self.parameters!r}, {self.ring.path}, threads={self.ring.threads})"
 
 
-def moved_by(steps: int, degree: int) -> int:
+def moved_by(steps: SupportsIndex, degree: int) -> int:
     """The power g of X -> X^g that moves slot j + steps to slot j.
 
     Example:
         >>> moved_by(1, 4096), moved_by(-1, 4096) * 5 % 8192
         (5, 1)
     """
-    return pow(5, steps % (degree // 2), 2 * degree)
+    return pow(5, operator.index(steps) % (degree // 2), 2 * degree)

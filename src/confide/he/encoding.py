@@ -8,21 +8,20 @@ that of another level.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from confide.errors import EncryptionError
 from confide.he.kernel import empty_polys
+from confide.he.numbers import Numbers
 from confide.he.parameters import Parameters
 
 if TYPE_CHECKING:
     from confide_native import Ring
 
-__all__ = ["Encoding", "Numbers", "Polys"]
-
-Numbers = NDArray[Any]
-"""What slots hold."""
+__all__ = ["Encoding", "Polys", "require_within"]
 
 Polys = NDArray[np.uint64]
 """Residues, transformed unless said otherwise: (polynomials, rows, N)."""
@@ -41,7 +40,7 @@ class Encoding(ABC):
         self.ring = ring
 
     @abstractmethod
-    def checked(self, values: ArrayLike) -> Numbers:
+    def checked(self, values: object) -> Numbers:
         """The numbers as an array of the scheme's type, of at most as many as there are slots.
 
         Raises:
@@ -56,15 +55,32 @@ class Encoding(ABC):
             EncryptionError: If the numbers are too large for the modulus at this level.
         """
 
-    def message(self, values: ArrayLike, level: int) -> Polys:
-        """Numbers to be encrypted: they must also fit the base, where they are decrypted.
+    def message(self, values: object, level: int, bound: float | None) -> Polys:
+        """Numbers to be encrypted.
+
+        Args:
+            values: The numbers.
+            level: Of the ciphertext.
+            bound: The largest size that a plan declared for them: it has seen to it that whatever
+                is computed fits where it is opened. Without a plan the numbers themselves must.
 
         Raises:
-            EncryptionError: As `checked` and `encode` do.
+            EncryptionError: As `checked` and `encode` do, or if a number exceeds the bound.
         """
         numbers = self.checked(values)
-        self.require_room(numbers, 0)
+        if bound is None:
+            self.require_opening(numbers, level)
+        else:
+            require_within(numbers, bound, "the numbers")
         return self.encode(numbers, level)
+
+    @abstractmethod
+    def require_opening(self, values: Numbers, level: int) -> None:
+        """Refuses numbers that would not come out right if they were decrypted as they are.
+
+        Raises:
+            EncryptionError: If one is too large.
+        """
 
     @abstractmethod
     def require_room(self, values: Numbers, level: int) -> None:
@@ -76,7 +92,7 @@ class Encoding(ABC):
 
     @abstractmethod
     def to_base(self, phase: Polys, level: int) -> Polys:
-        """What a ciphertext of a level held, modulo the base's primes alone; `decode` undoes it."""
+        """What a ciphertext of a level held, modulo its first primes alone; `decode` undoes it."""
 
     @abstractmethod
     def decode(self, phase: Polys, level: int) -> Numbers:
@@ -108,3 +124,27 @@ class Encoding(ABC):
     def empty(self, polys: int, rows: int) -> Polys:
         """Room for residues."""
         return empty_polys(polys, rows, self.parameters.degree)
+
+
+_ROUNDING = 2.0**-50
+"""The size of a complex number is a rounded square root."""
+
+
+def require_within(numbers: Numbers, bound: float, what: str) -> None:
+    """Refuses numbers beyond a declared bound, and such as are none. None of them is shown.
+
+    Raises:
+        EncryptionError: If one is.
+    """
+    most = bound * (1 + _ROUNDING) if numbers.dtype.kind == "c" else bound
+    # The smallest whole number of a type has a size that the type does not hold.
+    low, high = (
+        (numbers.min(), numbers.max())
+        if numbers.dtype.kind in "iu" and numbers.size
+        else (0, np.abs(numbers).max(initial=0))
+    )
+    if not (-most <= low and high <= most):
+        raise EncryptionError(
+            f"{what}: a number is missing or beyond the declared bound of {bound:g}; scale the"
+            " numbers, or plan with a larger bound"
+        )

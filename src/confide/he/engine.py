@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
 from confide.he.arithmetic import changed, lowered, rescaled, scaled
@@ -61,7 +60,7 @@ class Engine(Protocol[C]):
     def lowest(self) -> int:
         """The level at which nothing can be multiplied any more."""
 
-    def plain(self, values: ArrayLike) -> Plain:
+    def plain(self, values: object) -> Plain:
         """Numbers that are going to meet ciphertexts; refuses what the scheme cannot hold."""
 
     def add(self, x: C, y: C) -> C:
@@ -133,7 +132,7 @@ class NativeEngine:
         """See `Engine`."""
         return 0
 
-    def plain(self, values: ArrayLike) -> Plain:
+    def plain(self, values: object) -> Plain:
         """See `Engine`."""
         return Plain(self.context.encoding.checked(values))
 

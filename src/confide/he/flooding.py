@@ -19,6 +19,7 @@ from typing import Final
 from confide.errors import EncryptionError
 from confide.he.context import Context
 from confide.he.encoding import Polys
+from confide.he.numbers import whole_number
 from confide.noise import LARGEST_SCALE, DiscreteGaussian
 from confide.randomness import SystemRandom
 
@@ -28,7 +29,7 @@ __all__ = [
     "flood",
     "flooding_scale",
     "require_room",
-    "require_shareable",
+    "shareable",
 ]
 
 LEAST_STATISTICAL_BITS: Final = 30
@@ -56,22 +57,18 @@ def flooding_scale(noise: float, queries: int, statistical_bits: int) -> float:
     return math.sqrt(12 * queries) * 2 ** (statistical_bits / 2) * noise
 
 
-def require_shareable(queries: object, statistical_bits: object) -> None:
-    """Refuses numbers of queries and bits that are out of range.
+def shareable(queries: object, statistical_bits: object) -> tuple[int, int]:
+    """Both as whole numbers.
 
     Raises:
-        EncryptionError: If one is.
+        EncryptionError: If one is none, or out of its range.
     """
-    if type(queries) is not int or not 1 <= queries <= _MOST_QUERIES:
-        raise EncryptionError(f"queries is {queries!r:.40}; a whole number from 1 to 2^40")
-    if (
-        type(statistical_bits) is not int
-        or not LEAST_STATISTICAL_BITS <= statistical_bits <= _MOST_STATISTICAL_BITS
-    ):
-        raise EncryptionError(
-            f"statistical_bits is {statistical_bits!r:.40}; {LEAST_STATISTICAL_BITS} at least and"
-            f" {_MOST_STATISTICAL_BITS} at most"
-        )
+    return (
+        whole_number(queries, "queries", 1, _MOST_QUERIES),
+        whole_number(
+            statistical_bits, "statistical_bits", LEAST_STATISTICAL_BITS, _MOST_STATISTICAL_BITS
+        ),
+    )
 
 
 def require_room(context: Context, scale: float) -> None:
@@ -97,10 +94,10 @@ def flood(context: Context, phase: Polys, scale: float) -> None:
 
     Args:
         context: Its parameters.
-        phase: Modulo the base's primes, transformed: (1, rows, N).
+        phase: Modulo the first primes, the base's or more, transformed: (1, rows, N).
         scale: The standard deviation, in units of the coefficients.
     """
-    rows = context.parameters.rows(0)
+    rows = range(phase.shape[1])
     out = context.empty(1, len(rows))
     for weight, part in _parts(scale):
         noise = part.sample(context.parameters.degree, SystemRandom())

@@ -5,28 +5,29 @@ Ciphertexts and keys of one secret carry its `key_id`, 16 random bytes that say 
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NoReturn, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
 from confide.he.ciphertext import KEY_ID_BYTES, Ciphertext, require_fit
 from confide.he.context import Context, moved_by
-from confide.he.encoding import Numbers, Polys
+from confide.he.encoding import Polys
 from confide.he.flooding import (
     LEAST_STATISTICAL_BITS,
     flood,
     flooding_scale,
     require_room,
-    require_shareable,
+    shareable,
 )
 from confide.he.kernel import make_secret
 from confide.he.noise import CKKSNoise
+from confide.he.numbers import Numbers, real_number, whole_number
 from confide.he.parameters import Parameters, Scheme
 from confide.randomness import SystemRandom
 
@@ -40,6 +41,7 @@ __all__ = [
     "SecretKey",
     "SwitchingKey",
     "conjugation",
+    "public_rows",
 ]
 
 RELINEARISATION: Final = 0
@@ -102,6 +104,9 @@ class EvaluationKeys:
         """Memory of all of them."""
         return sum(key.data.nbytes for key in self.keys.values())
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(_NOT_PICKLED.format("evaluation keys are", "read_evaluation_keys"))
+
     def find(self, power: int, level: int, what: str) -> SwitchingKey:
         """The key of a power of X.
 
@@ -139,7 +144,7 @@ class PublicKey:
     Attributes:
         context: Of the secret key.
         key_id: Of the secret key.
-        data: An encryption of zero at the top level: (2, rows, N).
+        data: An encryption of zero at the top level, modulo the special primes too: (2, rows, N).
         seed: What its second polynomial was made of.
     """
 
@@ -149,27 +154,40 @@ class PublicKey:
         self.data: Final = data
         self.seed: Final = seed
 
-    def encrypt(self, values: ArrayLike, *, level: int | None = None) -> Ciphertext:
+    def encrypt(
+        self, values: object, *, level: int | None = None, bound: float | None = None
+    ) -> Ciphertext:
         """Encrypts numbers (Lyubashevsky, Peikert and Regev 2013, §8.1, ternary).
+
+        Zero is encrypted modulo QP and divided by the special primes P, before the numbers are
+        added: the error that is left is that of the rounding, about a sixteenth (as in SEAL).
 
         Args:
             values: At most N/2, real or complex for CKKS; whole numbers for BGV, (n,) or (2, n).
             level: How many multiplications are to come; all if None. Lower is smaller and faster.
+            bound: The largest size of a number by the plan of what will be computed.
 
         Raises:
-            EncryptionError: If the numbers do not fit the scheme or the level.
+            EncryptionError: If the numbers do not fit the scheme or the level, or exceed the bound.
         """
         context = self.context
         parameters = context.parameters
         at = _checked_level(level, parameters.depth)
-        message = context.encoding.message(values, at)
+        message = context.encoding.message(values, at, _checked_bound(bound))
         rows = parameters.rows(at)
         out = context.empty(2, len(rows))
         context.ring.encrypt(
-            out, self.data, parameters.rows(parameters.depth), message, rows,
-            parameters.plain_modulus,
-        )  # fmt: skip
+            out, self.data, self.rows, message, rows, parameters.special, parameters.plain_modulus
+        )
         return Ciphertext(parameters=parameters, key_id=self.key_id, data=out, level=at)
+
+    @property
+    def rows(self) -> list[int]:
+        """The primes that `data` is modulo: all of them."""
+        return public_rows(self.context.parameters)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(_NOT_PICKLED.format("a public key is", "read_public_key"))
 
     def __repr__(self) -> str:
         return f"PublicKey({self.context.parameters!r}, key {self.key_id.hex()[:8]})"
@@ -209,26 +227,31 @@ class SecretKey:
         self._secret = secret
         self._spent = Fraction(0)
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
-    def encrypt(self, values: ArrayLike, *, level: int | None = None) -> Ciphertext:
+    def encrypt(
+        self, values: object, *, level: int | None = None, bound: float | None = None
+    ) -> Ciphertext:
         """Encrypts numbers; half the ciphertext is a seed, so that half the bytes travel.
 
         Args:
             values: At most N/2, real or complex for CKKS; whole numbers for BGV, (n,) or (2, n).
             level: How many multiplications are to come; all if None. Lower is smaller and faster.
+            bound: The largest size of a number by the plan of what will be computed.
 
         Raises:
-            EncryptionError: If the numbers do not fit the scheme or the level.
+            EncryptionError: If the numbers do not fit the scheme or the level, or exceed the bound.
         """
-        at = _checked_level(level, self.context.parameters.depth)
-        data, seed = self._encrypted(self.context.encoding.message(values, at), at)
+        parameters = self.context.parameters
+        at = _checked_level(level, parameters.depth)
+        message = self.context.encoding.message(values, at, _checked_bound(bound))
+        data, seed = self._encrypted(message, parameters.rows(at))
         return Ciphertext(
             parameters=self.context.parameters, key_id=self.key_id, data=data, level=at, seed=seed
         )
 
-    def _encrypted(self, message: Polys | None, level: int) -> tuple[Polys, bytes]:
+    def _encrypted(self, message: Polys | None, rows: Sequence[int]) -> tuple[Polys, bytes]:
         parameters, ring = self.context.parameters, self.context.ring
-        rows = parameters.rows(level)
         data = self.context.empty(2, len(rows))
         seed = self._secret.encrypt(data[:1], message, rows, parameters.plain_modulus)
         ring.uniform(data[1:], rows, seed)
@@ -236,7 +259,7 @@ class SecretKey:
 
     def public_key(self) -> PublicKey:
         """A fresh public key of this secret."""
-        data, seed = self._encrypted(None, self.context.parameters.depth)
+        data, seed = self._encrypted(None, public_rows(self.context.parameters))
         return PublicKey(self.context, self.key_id, data, seed)
 
     def evaluation_keys(
@@ -307,7 +330,7 @@ class SecretKey:
     ) -> Numbers:
         """Decrypts a result that others will see, under noise that hides its error (CKKS).
 
-        Each call spends 1/`queries` of the key, and no call is answered beyond the whole. BGV's
+        Each result spends 1/`queries` of the key, and none is opened beyond the whole. BGV's
         results are exact and get no noise, but must be of a planned computation: one that
         overflows tells of the key.
 
@@ -325,21 +348,55 @@ class SecretKey:
             EncryptionError: If the key has given all it may, the base has no room for the noise, an
                 argument is out of range, or the ciphertext is of another key or parameters.
         """
-        require_shareable(queries, statistical_bits)
-        least = self._least_noise()
-        if not least <= noise < float("inf"):
+        return self.open_shared(
+            [ciphertext], noise=noise, queries=queries, statistical_bits=statistical_bits
+        )[0]
+
+    def open_shared(
+        self,
+        ciphertexts: Sequence[Ciphertext],
+        *,
+        noise: object,
+        queries: object,
+        statistical_bits: object = LEAST_STATISTICAL_BITS,
+    ) -> list[Numbers]:
+        """Opens all of several results as `decrypt_shared` does, or none and spends nothing.
+
+        Raises:
+            EncryptionError: As `decrypt_shared` does; also if not all of them may be opened.
+        """
+        most, bits = shareable(queries, statistical_bits)
+        floods = [self._flood_of(x, noise, most, bits) for x in ciphertexts]
+        share = Fraction(1, most << (bits - LEAST_STATISTICAL_BITS))
+        self._require_process()
+        # The results are made before they are paid for, and let go of after: whatever fails in
+        # between spends nothing and shows nothing.
+        with self._lock:
+            self._require_left(share * len(ciphertexts), len(ciphertexts))
+            opened = [self._flooded(x, flood) for x, flood in zip(ciphertexts, floods, strict=True)]
+            self._spent += share * len(ciphertexts)
+        return opened
+
+    def _flood_of(self, x: Ciphertext, noise: object, queries: int, bits: int) -> float:
+        """The standard deviation of what floods a result, in units of its coefficients."""
+        parameters, least = self.context.parameters, self._least_noise()
+        t = real_number(noise, "noise", "the error that the plan predicts")
+        if t < least:
             raise EncryptionError(
-                f"noise is {noise!r}; the error that the plan predicts, and at least that of a"
-                f" fresh encryption, {least:.1e}"
+                f"noise is {t!r}; the error that the plan predicts, and at least that of a fresh"
+                f" encryption, {least:.1e}"
             )
-        phase, level = self._phase(ciphertext)
-        parameters, flooded = self.context.parameters, 0.0
-        if parameters.scheme is Scheme.CKKS:
-            flooded = flooding_scale(noise, queries, statistical_bits) * parameters.scale(level)
-            require_room(self.context, flooded)
-        self._spend(Fraction(1, queries << (statistical_bits - LEAST_STATISTICAL_BITS)))
-        if flooded:
-            flood(self.context, phase, flooded)
+        require_fit(parameters, self.key_id, x)
+        if parameters.scheme is not Scheme.CKKS:
+            return 0.0
+        flooded = flooding_scale(t, queries, bits) * parameters.scale(x.level - x.squared)
+        require_room(self.context, flooded)
+        return flooded
+
+    def _flooded(self, x: Ciphertext, scale: float) -> Numbers:
+        phase, level = self._phase(x)
+        if scale:
+            flood(self.context, phase, scale)
         return self.context.encoding.decode(phase, level)
 
     def _least_noise(self) -> float:
@@ -350,15 +407,21 @@ class SecretKey:
         fresh = CKKSNoise(parameters, secret=True)
         return fresh.fresh(0.0, parameters.depth, public=False)
 
-    def _spend(self, share: Fraction) -> None:
-        with self._lock:
-            if self._spent + share > 1:
-                raise EncryptionError(
-                    f"key {self.key_id.hex()[:8]} has given away all the results that it may:"
-                    f" {float(self._spent):.1%} is spent and this one takes {float(share):.1%}."
-                    " Make a new key"
-                )
-            self._spent += share
+    def _require_process(self) -> None:
+        if os.getpid() != self._process:
+            raise EncryptionError(
+                "a secret key in a forked process, which does not know what the other one gives"
+                " away: share results where the key was made, or give it to one process alone with"
+                " export_secret_key"
+            )
+
+    def _require_left(self, share: Fraction, count: int) -> None:
+        if self._spent + share > 1:
+            raise EncryptionError(
+                f"key {self.key_id.hex()[:8]} does not give away so many results more:"
+                f" {float(self._spent):.1%} is spent and {count} of these take {float(share):.1%}."
+                " Nothing was spent now. Make a new key, or share fewer results"
+            )
 
     @property
     def spent(self) -> Fraction:
@@ -391,9 +454,17 @@ class SecretKey:
         return f"SecretKey({self.context.parameters!r}, key {self.key_id.hex()[:8]})"
 
 
+def public_rows(parameters: Parameters) -> list[int]:
+    """The primes of a public key: those of fresh ciphertexts, and the special ones."""
+    return [*parameters.rows(parameters.depth), *parameters.special]
+
+
+_NOT_PICKLED: Final = "{} not pickled or copied: send the bytes of write(...), read them with {}"
+
+
 def _checked_level(level: int | None, depth: int) -> int:
-    if level is None:
-        return depth
-    if type(level) is not int or not 0 <= level <= depth:
-        raise EncryptionError(f"level is {level!r}; the parameters have levels 0 to {depth}")
-    return level
+    return depth if level is None else whole_number(level, "level", 0, depth)
+
+
+def _checked_bound(bound: float | None) -> float | None:
+    return None if bound is None else real_number(bound, "bound")

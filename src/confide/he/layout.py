@@ -1,22 +1,45 @@
-"""How numbers lie in slots.
+"""How numbers lie in slots, and what is known of slots that hold none.
 
-Up to N/2 numbers stand in one ciphertext, padded with zeros to a power of two, the *period*, and
-repeated until the slots are full: every rotation is then a rotation within the period, one number
-stands in every slot, and a sum over a period leaves nothing but the sum in any slot. More numbers
-stand in blocks of N/2, of which the last is padded with zeros.
+Up to N/2 numbers stand in one ciphertext, padded to a power of two, the *period*, and repeated
+until the slots are full: every rotation is then a rotation within the period, one number stands in
+every slot, and a sum over a period leaves nothing but the sum in any slot. More numbers stand in
+blocks of N/2, of which the last is padded.
+
+Padding is zero when numbers are encrypted, and need not stay so: `x - x.mean()` leaves the mean
+there. A `Layout` says whether it is, and goes wherever its ciphertexts go, into bytes too: a sum
+over padding that was taken for zero would be wrong in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
-from confide.he.encoding import Numbers
+from confide.he.numbers import Numbers, numbers_in
 
-__all__ = ["as_line", "as_table", "blocks_of", "is_full", "numbers_of", "period"]
+__all__ = ["Layout", "as_line", "as_table", "blocks_of", "is_full", "numbers_of", "period"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What a vector's ciphertexts hold.
+
+    Attributes:
+        length: How many numbers there are.
+        clean: Whether the padding is zero, or there is none.
+        complex: Whether the numbers may have imaginary parts (CKKS).
+    """
+
+    length: int
+    clean: bool
+    complex: bool
+
+    def within(self, slots: int) -> Layout:
+        """The same in blocks of so many slots: what has no padding is clean."""
+        return self if self.clean or not is_full(self.length, slots) else replace(self, clean=True)
 
 
 def period(length: int, slots: int) -> int:
@@ -48,17 +71,17 @@ def numbers_of(blocks: Sequence[Numbers], length: int) -> Numbers:
     return np.concatenate(list(blocks))[:length]
 
 
-def as_line(values: ArrayLike) -> Numbers:
+def as_line(values: object) -> Numbers:
     """One dimension, and at least one number."""
-    numbers = np.asarray(values)
+    numbers = numbers_in(values)
     if numbers.ndim != 1 or not numbers.size:
         raise EncryptionError(f"numbers of shape {numbers.shape}; a vector has one dimension")
     return numbers
 
 
-def as_table(table: ArrayLike) -> Numbers:
+def as_table(table: object) -> Numbers:
     """Two dimensions, and at least one number."""
-    numbers = np.asarray(table)
+    numbers = numbers_in(table)
     if numbers.ndim != 2 or not numbers.size:
         raise EncryptionError(f"a table of shape {numbers.shape}; it has rows and columns")
     return numbers

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from confide.errors import EncryptionError
+from confide.he.ckks import MOST_COEFFICIENT_BITS
 from confide.he.parameters import Parameters
 
 __all__ = ["TAIL", "BGVNoise", "CKKSNoise", "Noise"]
@@ -79,6 +80,25 @@ class Noise(ABC):
             EncryptionError: If it does not, saying by how much.
         """
 
+    @abstractmethod
+    def require_encodable(self, bound: float, level: int) -> None:
+        """Refuses numbers up to a bound that cannot be encoded at a level.
+
+        Raises:
+            EncryptionError: If they cannot.
+        """
+
+    def _hiding(self, *, public: bool) -> float:
+        """Root mean square of the slots of what hides a fresh message.
+
+        Under the public key it is v·e + e0 + e1·s modulo QP, divided by P, and the rounding.
+        """
+        if not public:
+            return math.sqrt(self.degree * ERROR_VARIANCE)
+        above = math.sqrt(self.degree * ERROR_VARIANCE * (1 + 2 * SECRET_VARIANCE * self.degree))
+        special = self.parameters.special
+        return above * (1 / self.parameters.product(special)) + self._rounding(len(special))
+
     def _rounding(self, count: int) -> float:
         """Root mean square of the slots after division by `count` primes."""
         return count * math.sqrt(self.degree / 12 * (1 + SECRET_VARIANCE * self.degree))
@@ -109,9 +129,7 @@ class CKKSNoise(Noise):
 
     def fresh(self, bound: float, level: int, *, public: bool) -> float:
         """See `Noise`."""
-        secrets = 1 + 2 * SECRET_VARIANCE * self.degree if public else 1
-        size = math.sqrt(self.degree * ERROR_VARIANCE * secrets)
-        return size / self.parameters.scale(level) + self.plain(bound, level)
+        return self._hiding(public=public) / self.parameters.scale(level) + self.plain(bound, level)
 
     def plain(self, bound: float, level: int) -> float:
         """See `Noise`: rounding to whole coefficients."""
@@ -140,6 +158,16 @@ class CKKSNoise(Noise):
         """See `Noise`: primes are left out, which changes nothing."""
         return error
 
+    def require_encodable(self, bound: float, level: int) -> None:
+        """See `Noise`: the kernel takes coefficients of so many bits."""
+        scale = math.log2(self.parameters.scale(level))
+        if bound > 0 and math.log2(bound) + scale >= MOST_COEFFICIENT_BITS:
+            raise EncryptionError(
+                f"numbers up to {bound:.3g} at a scale of 2^{scale:.0f}, where coefficients have at"
+                f" most {MOST_COEFFICIENT_BITS} bits: divide the numbers, or ask for less precision"
+            )
+        self.require_room(0.0, bound, level, squared=False)
+
     def require_room(self, error: float, bound: float, level: int, *, squared: bool) -> None:
         """See `Noise`: numbers and errors, scaled, stay below half the modulus."""
         scale = self.parameters.scale(level) ** (2 if squared else 1)
@@ -159,9 +187,7 @@ class BGVNoise(Noise):
 
     def fresh(self, bound: float, level: int, *, public: bool) -> float:
         """See `Noise`."""
-        secrets = 1 + 2 * SECRET_VARIANCE * self.degree if public else 1
-        size = math.sqrt(self.degree * (1 / 12 + ERROR_VARIANCE * secrets))
-        return self._sized(size)
+        return self._sized(math.hypot(math.sqrt(self.degree / 12), self._hiding(public=public)))
 
     def plain(self, bound: float, level: int) -> float:
         """See `Noise`: coefficients anywhere below t."""
@@ -193,6 +219,10 @@ class BGVNoise(Noise):
             return error
         rounding = len(above) * math.sqrt(self.degree / 12)
         return int(error) // self.parameters.product(above) + 1 + self._sized(rounding)
+
+    def require_encodable(self, bound: float, level: int) -> None:
+        """See `Noise`: below t/2."""
+        self.require_room(0.0, bound, level, squared=False)
 
     def require_room(self, error: float, bound: float, level: int, *, squared: bool) -> None:
         """See `Noise`: the numbers stay below t/2, and all that is held below half the modulus."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import accumulate
+from numbers import Integral
 from typing import Any, Final
 
 from confide import canonical
@@ -72,6 +73,11 @@ class Literal:
     width: int = 1
     plain_modulus: int | None = None
 
+    def __post_init__(self) -> None:
+        # Whole numbers of numpy are Python's from here on; whatever is none `checked` refuses.
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _as_int(value))
+
     def checked(self) -> Parameters:
         """The parameters.
 
@@ -112,6 +118,12 @@ class Literal:
         except (KeyError, TypeError, ValueError) as error:
             raise EncryptionError("parameters with other fields than these") from error
         return literal
+
+
+def _as_int(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_as_int(each) for each in value)
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
 class Parameters:

@@ -9,87 +9,40 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from confide.errors import EncryptionError
 from confide.he import primes
-from confide.he.engine import NativeEngine
+from confide.he.evaluating import Computation, Located, evaluate, no_result, require_sealed
 from confide.he.evaluator import Evaluator
 from confide.he.flooding import (
     FLOOD_TAIL,
-    LEAST_STATISTICAL_BITS,
     flooding_scale,
-    require_shareable,
 )
+from confide.he.inputs import Input, Shared
 from confide.he.kernel import make_ring
-from confide.he.keys import EvaluationKeys, SecretKey
-from confide.he.layout import period
+from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
+from confide.he.layout import Layout, period
 from confide.he.matrix import EncryptedMatrix
+from confide.he.numbers import real_number
 from confide.he.parameters import Literal, Parameters, Scheme, least_base_bits
 from confide.he.sealed import SealedTable, SealedVector
 from confide.he.security import DEGREES
 from confide.he.tracer import Symbol, Tracer, Work
 from confide.he.vector import EncryptedVector
 
-__all__ = ["Input", "Plan", "Shared", "evaluate", "plan"]
-
-Computation = Callable[..., Any]
-"""Takes encrypted vectors and tables by name, returns one, or a dictionary of them."""
+__all__ = ["Plan", "plan"]
 
 _TAIL: Final = 6.5
 """No slot's error exceeds this many root mean squares, but with probability below 2^-40."""
 
 _FLOOD_ROOM_BITS: Final = 8
 _MARGIN_BITS: Final = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Input:
-    """What is known of an input before it is encrypted.
-
-    Attributes:
-        shape: (n,) for a vector, (n, d) for a table.
-        bound: The largest size of a number. Larger ones may spoil results, so check them where they
-            are encrypted.
-    """
-
-    shape: tuple[int] | tuple[int, int]
-    bound: float
-
-    def __post_init__(self) -> None:
-        shape: object = self.shape
-        if not (
-            isinstance(shape, tuple)
-            and len(shape) in {1, 2}
-            and all(type(size) is int and size >= 1 for size in shape)
-        ):
-            raise EncryptionError(f"a shape of {self.shape!r}; (n,) or (n, d), whole and positive")
-        if not 0 < self.bound < math.inf:
-            raise EncryptionError(f"a bound of {self.bound!r}; a positive number")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shared:
-    """That results are shown to others than the key holder (`SecretKey.decrypt_shared`).
-
-    Attributes:
-        queries: τ, how many ciphertexts of results one key opens at most.
-        statistical_bits: s, at least 30.
-    """
-
-    queries: int
-    statistical_bits: int = LEAST_STATISTICAL_BITS
-
-    def __post_init__(self) -> None:
-        require_shareable(self.queries, self.statistical_bits)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,8 +78,43 @@ class Plan:
         """Exactly the keys that the computation uses."""
         return secret.evaluation_keys_of(self.needs)
 
-    def run(self, keys: EvaluationKeys, **inputs: SealedVector | SealedTable) -> Any:
-        """Computes on ciphertexts; see `evaluate`."""
+    def encrypt(
+        self, key: SecretKey | PublicKey, /, **values: object
+    ) -> dict[str, SealedVector | SealedTable]:
+        """Encrypts inputs, each number of which is checked against the plan.
+
+        Whatever lies within the declared bounds is taken, nothing else is: on this rest the error
+        and the noise that the plan states, and with them what `decrypt_shared` hides.
+
+        Args:
+            key: The secret key, which makes half the bytes, or the public one.
+            **values: By name: all inputs, or those that one party has.
+
+        Returns:
+            By name, as `run` takes them.
+
+        Raises:
+            EncryptionError: If a number is beyond its bound, missing, of another kind, or the
+                shape is another; nothing was encrypted then, and no number is shown.
+        """
+        if key.context.parameters != self.parameters:
+            raise EncryptionError(
+                f"a key of {key.context.parameters!r}, planned with {self.parameters!r}"
+            )
+        if unknown := sorted(set(values) - set(self.inputs)):
+            raise EncryptionError(
+                f"{unknown[0]!r} is no input; the plan has {', '.join(sorted(self.inputs))}"
+            )
+        checked = {name: self.inputs[name].checked(x, name) for name, x in values.items()}
+        return {name: self.inputs[name].encrypted(key, x) for name, x in checked.items()}
+
+    def run(self, keys: EvaluationKeys, /, **inputs: SealedVector | SealedTable) -> Any:
+        """Computes on ciphertexts that `encrypt` made, here or elsewhere; see `evaluate`.
+
+        Raises:
+            EncryptionError: As `evaluate` does; also if an input is of another shape, or was not
+                checked against its bound when it was encrypted.
+        """
         if keys.context.parameters != self.parameters:
             raise EncryptionError(
                 f"keys of {keys.context.parameters!r}, planned with {self.parameters!r}"
@@ -137,11 +125,8 @@ class Plan:
                 f" {', '.join(sorted(self.inputs))}"
             )
         for name, given in inputs.items():
-            shape = given.shape if isinstance(given, SealedTable) else (len(given),)
-            if shape != self.inputs[name].shape:
-                raise EncryptionError(
-                    f"{name} of shape {shape}, planned as {self.inputs[name].shape}"
-                )
+            require_sealed(given, name)
+            self.inputs[name].require_planned(given, name)
         return evaluate(self.computation, keys, **inputs)
 
     def __str__(self) -> str:
@@ -188,8 +173,12 @@ def plan(
         raise EncryptionError(f"{parameters!r} for a computation in {scheme.value}")
     if (scheme is Scheme.CKKS) != (precision is not None):
         raise EncryptionError("precision is for CKKS, and CKKS needs it: such as precision=1e-4")
-    if precision is not None and not 0 < precision < math.inf:
-        raise EncryptionError(f"precision is {precision!r}; a positive error")
+    if precision is not None:
+        precision = real_number(precision, "precision", "a positive error")
+        if precision <= 0:
+            raise EncryptionError(f"precision is {precision!r}; a positive error")
+    if scheme is not Scheme.CKKS and any(given.complex for given in inputs.values()):
+        raise EncryptionError("complex inputs are for CKKS")
     search = _Search(computation, dict(inputs), precision, scheme, shared)
     if parameters is not None:
         return search.checked(parameters)
@@ -203,82 +192,6 @@ def plan(
         degree, last = reasons[-1]
         raise EncryptionError(f"no ring suffices; at the largest, N = {degree}: {last}") from last
     return min(found, key=lambda each: each.seconds)
-
-
-def evaluate(
-    computation: Computation, keys: EvaluationKeys, **inputs: SealedVector | SealedTable
-) -> Any:
-    """Runs a computation on ciphertexts.
-
-    Args:
-        computation: As it was planned.
-        keys: What the key holder gave.
-        **inputs: Encrypted vectors and tables by name.
-
-    Returns:
-        What the computation returns, ready to be sent: sealed vectors and tables.
-
-    Raises:
-        EncryptionError: If a key is missing, levels run out, or inputs are under other keys or
-            parameters.
-    """
-    evaluator = Evaluator(NativeEngine(keys))
-
-    for name, given in inputs.items():
-        if not isinstance(given, SealedVector | SealedTable):
-            raise EncryptionError(f"{name} is a {type(given).__name__}; encrypt it first")
-
-    def unsealed(x: SealedVector) -> EncryptedVector[Any]:
-        return EncryptedVector(evaluator, x.blocks, x.length)
-
-    arguments = {
-        name: unsealed(x)
-        if isinstance(x, SealedVector)
-        else EncryptedMatrix([unsealed(column) for column in x.columns])
-        for name, x in inputs.items()
-    }
-    with _Located():
-        return _sealed(computation(**arguments))
-
-
-def _sealed(x: Any) -> Any:
-    if isinstance(x, EncryptedVector):
-        return SealedVector(x.settled().blocks, x.length)
-    if isinstance(x, EncryptedMatrix):
-        return SealedTable([_sealed(column) for column in x.columns])
-    if isinstance(x, dict):
-        return {name: _sealed(each) for name, each in x.items()}
-    raise _no_result(x)
-
-
-def _no_result(x: object) -> EncryptionError:
-    return EncryptionError(
-        f"a computation that returns a {type(x).__name__}; an encrypted vector or table, or a"
-        " dictionary of them"
-    )
-
-
-class _Located:
-    """Adds to an error the line of the computation that led to it."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if not isinstance(error, EncryptionError):
-            return
-        here = Path(__file__).parent
-        for frame in reversed(traceback.extract_tb(trace)):
-            path = Path(frame.filename)
-            if path.parent != here:
-                raise EncryptionError(
-                    f"{path.name}, line {frame.lineno} ({(frame.line or '').strip()}): {error}"
-                ) from error
 
 
 @dataclass(frozen=True)
@@ -296,6 +209,9 @@ class _Search:
         probe, outputs = self._traced(degree, None)
         depth = -probe.lowest_seen
         largest = max(x.bound for x in outputs)
+        if not depth:
+            # Inputs are encrypted at the level of the base.
+            largest = max(largest, probe.largest)
         best: Plan | None = None
         low, high = primes.LEAST_BITS, 2 * primes.MOST_BITS
         reason: EncryptionError | None = None
@@ -405,18 +321,17 @@ class _Search:
         tracer = Tracer(self.scheme, degree, parameters, secret=secret)
         evaluator = Evaluator(tracer)
 
-        def vector(length: int, bound: float) -> EncryptedVector[Symbol]:
-            count = -(-length // period(length, tracer.slots))
-            blocks = [tracer.fresh(bound, public=True) for _ in range(count)]
-            return EncryptedVector(evaluator, blocks, length)
+        def vector(given: Input) -> EncryptedVector[Symbol]:
+            layout = Layout(length=given.shape[0], clean=True, complex=given.complex)
+            count = -(-layout.length // period(layout.length, tracer.slots))
+            blocks = [tracer.fresh(given.bound, public=True) for _ in range(count)]
+            return EncryptedVector(evaluator, blocks, layout)
 
         arguments: dict[str, Any] = {}
         for name, given in self.inputs.items():
-            columns = [
-                vector(given.shape[0], given.bound) for _ in range(math.prod(given.shape[1:]))
-            ]
+            columns = [vector(given) for _ in range(math.prod(given.shape[1:]))]
             arguments[name] = columns[0] if len(given.shape) == 1 else EncryptedMatrix(columns)
-        with _Located():
+        with Located():
             result = self.computation(**arguments)
             outputs = [evaluator.settled(x) for x in _symbols(result)]
         # Results come out of the base alone.
@@ -432,7 +347,7 @@ def _symbols(x: Any) -> list[Symbol]:
         return [block for column in x.columns for block in column.blocks]
     if isinstance(x, dict):
         return [symbol for each in x.values() for symbol in _symbols(each)]
-    raise _no_result(x)
+    raise no_result(x)
 
 
 def _plain_modulus(bound: float, degree: int) -> int:

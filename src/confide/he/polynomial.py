@@ -10,42 +10,63 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Generic
+from collections.abc import Sequence
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.polynomial import chebyshev as series
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from confide.errors import EncryptionError
-from confide.he.engine import C
-from confide.he.vector import EncryptedVector
+from confide.he.numbers import numbers_in, real_number
 
 __all__ = ["of_chebyshev", "of_powers"]
 
 _Coefficients = NDArray[np.float64]
 
 
-def of_powers(x: EncryptedVector[C], coefficients: ArrayLike) -> EncryptedVector[C]:
+class Operand(Protocol):
+    """What polynomials are computed of: encrypted vectors."""
+
+    def __add__(self, other: object, /) -> Self:
+        """The sum, with a number too."""
+
+    def __sub__(self, other: object, /) -> Self:
+        """The difference."""
+
+    def __mul__(self, other: object, /) -> Self:
+        """The product."""
+
+    def settled(self) -> Self:
+        """Relinearised and rescaled."""
+
+    def weighed(self, members: Sequence[Self], weights: Sequence[float]) -> Self:
+        """Σ weight·member, rescaled once."""
+
+
+X = TypeVar("X", bound=Operand)
+
+
+def of_powers(x: X, coefficients: object) -> X:
     """Σ c_k·x^k.
 
     Args:
         x: Any numbers; high powers of numbers beyond 1 in size grow fast.
-        coefficients: From the constant on, at least two.
+        coefficients: From the constant on.
 
     Raises:
-        EncryptionError: If the coefficients are fewer than two or not finite, or levels run out.
+        EncryptionError: If there are no coefficients, one is not a finite real number, or levels
+            run out.
     """
     return _Powers(x)(_checked(coefficients))
 
 
-def of_chebyshev(
-    x: EncryptedVector[C], coefficients: ArrayLike, low: float, high: float
-) -> EncryptedVector[C]:
+def of_chebyshev(x: X, coefficients: object, low: object, high: object) -> X:
     """Σ c_k·T_k(u), where u is x taken from [low, high] to [-1, 1].
 
     Args:
         x: Numbers between `low` and `high`: beyond, the polynomial is far from what it stands for.
-        coefficients: Of the first kind, from T_0 on, at least two, as
+        coefficients: Of the first kind, from T_0 on, as
             `numpy.polynomial.chebyshev` has them.
         low: Where the interval begins.
         high: Where it ends.
@@ -53,27 +74,28 @@ def of_chebyshev(
     Raises:
         EncryptionError: If the coefficients or the interval are unsound, or levels run out.
     """
-    if not -math.inf < low < high < math.inf:
-        raise EncryptionError(f"an interval from {low!r} to {high!r}")
-    shifted = x - (low + high) / 2 if low + high else x
-    stretch = 2 / (high - low)
+    first, last = (real_number(end, "an end of the interval") for end in (low, high))
+    if not first < last:
+        raise EncryptionError(f"an interval from {first!r} to {last!r}; it goes upwards")
+    middle, stretch = first / 2 + last / 2, 2 / (last - first)
+    shifted = x - middle if middle else x
     return _Chebyshev(shifted * stretch if stretch != 1 else shifted)(_checked(coefficients))
 
 
-class _Basis(ABC, Generic[C]):
+class _Basis(ABC, Generic[X]):
     """Members B_0 = 1, B_1 = x, … of a basis, made when they are needed."""
 
-    def __init__(self, x: EncryptedVector[C]) -> None:
+    def __init__(self, x: X) -> None:
         self.x = x
         self._made = {1: x}
 
-    def __call__(self, coefficients: _Coefficients) -> EncryptedVector[C]:
+    def __call__(self, coefficients: _Coefficients) -> X:
         degree = len(coefficients) - 1
         # Pieces of about √d terms; their products and the cuts are then as many.
         terms = 1 << max(math.ceil(math.log2(degree + 1) / 2), 1)
         return self._piece(coefficients, terms)
 
-    def _piece(self, c: _Coefficients, terms: int) -> EncryptedVector[C]:
+    def _piece(self, c: _Coefficients, terms: int) -> X:
         degree = len(c) - 1
         if degree < terms:
             return self._linear(c)
@@ -88,31 +110,22 @@ class _Basis(ABC, Generic[C]):
             return product + float(rest[0]) if rest[0] else product
         return product + self._piece(rest, terms)
 
-    def _linear(self, c: _Coefficients) -> EncryptedVector[C]:
+    def _linear(self, c: _Coefficients) -> X:
         """A weighted sum of members, rescaled once."""
         used = [k for k in range(1, len(c)) if c[k]]
-        evaluator, plain = self.x.evaluator, self.x.evaluator.engine.plain
         if not used:
-            total = self.x * 0
-        else:
-            members, factors = [self.member(k) for k in used], [plain(c[k]) for k in used]
-            total = self.x.like(
-                [
-                    evaluator.dot([member.blocks[at] for member in members], factors)
-                    for at in range(len(self.x.blocks))
-                ],
-                clean=all(member.clean for member in members),
-            )
+            return self.x * 0 + float(c[0])
+        total = self.x.weighed([self.member(k) for k in used], [float(c[k]) for k in used])
         return total + float(c[0]) if c[0] else total
 
-    def member(self, k: int) -> EncryptedVector[C]:
+    def member(self, k: int) -> X:
         if k not in self._made:
             half = 1 << ((k - 1).bit_length() - 1)
             self._made[k] = self.joined(half, k - half)
         return self._made[k]
 
     @abstractmethod
-    def joined(self, a: int, b: int) -> EncryptedVector[C]:
+    def joined(self, a: int, b: int) -> X:
         """B_{a+b}, for a ≥ b ≥ 1."""
 
     @abstractmethod
@@ -120,18 +133,18 @@ class _Basis(ABC, Generic[C]):
         """The quotient and the rest by B_giant."""
 
 
-class _Powers(_Basis[C]):
-    def joined(self, a: int, b: int) -> EncryptedVector[C]:
+class _Powers(_Basis[X]):
+    def joined(self, a: int, b: int) -> X:
         return (self.member(a) * self.member(b)).settled()
 
     def divided(self, c: _Coefficients, giant: int) -> tuple[_Coefficients, _Coefficients]:
         return c[giant:], _trimmed(c[:giant])
 
 
-class _Chebyshev(_Basis[C]):
-    def joined(self, a: int, b: int) -> EncryptedVector[C]:
+class _Chebyshev(_Basis[X]):
+    def joined(self, a: int, b: int) -> X:
         """T_{a+b} = 2·T_a·T_b − T_{a−b}."""
-        doubled = 2 * (self.member(a) * self.member(b))
+        doubled = (self.member(a) * self.member(b)) * 2
         return (doubled - (1.0 if a == b else self.member(a - b))).settled()
 
     def divided(self, c: _Coefficients, giant: int) -> tuple[_Coefficients, _Coefficients]:
@@ -146,10 +159,10 @@ def _trimmed(c: _Coefficients) -> _Coefficients:
     return c[: found[-1] + 1] if len(found) else c[:1]
 
 
-def _checked(coefficients: ArrayLike) -> _Coefficients:
-    c = np.asarray(coefficients, np.float64)
-    if c.ndim != 1 or not np.isfinite(c).all() or len(c := _trimmed(c)) < 2:
+def _checked(coefficients: object) -> _Coefficients:
+    c = numbers_in(coefficients)
+    if c.ndim != 1 or not c.size or c.dtype.kind == "c" or not np.isfinite(c).all():
         raise EncryptionError(
-            f"coefficients {coefficients!r}; at least two finite numbers, the last of them not 0"
+            f"coefficients of shape {c.shape} and type {c.dtype}; a row of finite real numbers"
         )
-    return c
+    return _trimmed(c.astype(np.float64))

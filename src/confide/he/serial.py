@@ -26,8 +26,10 @@ from confide.he.keys import (
     PublicKey,
     SecretKey,
     SwitchingKey,
+    public_rows,
 )
-from confide.he.parameters import Literal, Parameters
+from confide.he.layout import Layout
+from confide.he.parameters import Literal, Parameters, Scheme
 from confide.he.sealed import SealedTable, SealedVector
 from confide.randomness import SEED_BYTES
 
@@ -44,10 +46,20 @@ __all__ = [
     "write_parameters",
 ]
 
-_VERSION: Final = 1
+_VERSIONS: Final = {
+    "ciphertext": 1,
+    "evaluation keys": 1,
+    "public key": 2,  # modulo the special primes too
+    "secret key": 1,
+    "table": 2,
+    "vector": 2,  # says what stands in its padding, whether it is complex, and its bound
+}
+_FIRST_VERSIONS: Final = ("table", "vector")
+"""Kinds that said no version in their first one."""
 _HEADER_BYTES: Final = 4096
 _MOST_KEYS: Final = 1024
 _MOST_SPENT_DIGITS: Final = 40
+_MOST_BOUND: Final = 32
 _MOST_DENOMINATOR: Final = 1 << 128
 _MOST_ITEMS: Final = 16 * _MOST_KEYS
 """Values in a message: many small ones take far more memory than bytes."""
@@ -84,21 +96,26 @@ def write(
         return canonical.encode(
             {
                 "blocks": [write(block, context) for block in x.blocks],
+                "bound": None if x.bound is None else repr(x.bound),
+                "clean": x.layout.clean,
+                "complex": x.layout.complex,
                 "kind": "vector",
                 "length": x.length,
+                "version": _VERSIONS["vector"],
             }
         )
     if isinstance(x, SealedTable):
         columns = [write(column, context) for column in x.columns]
-        return canonical.encode({"columns": columns, "kind": "table"})
+        return canonical.encode(
+            {"columns": columns, "kind": "table", "version": _VERSIONS["table"]}
+        )
     parameters = x.parameters if isinstance(x, Ciphertext) else x.context.parameters
     if parameters != context.parameters:
         raise EncryptionError(f"{parameters!r} in a context of {context.parameters!r}")
     if isinstance(x, Ciphertext):
         return _written("ciphertext", context, x.key_id, _ciphertext_fields(x, context))
     if isinstance(x, PublicKey):
-        rows = context.parameters.rows(context.parameters.depth)
-        fields = {"residues": context.ring.pack(x.data[:1], rows), "seed": x.seed}
+        fields = {"residues": context.ring.pack(x.data[:1], x.rows), "seed": x.seed}
         return _written("public key", context, x.key_id, fields)
     keys = [
         {
@@ -173,10 +190,18 @@ def read_vector(data: bytes, context: Context, *, most_length: int) -> SealedVec
     """
     blocks = -(-most_length // context.parameters.slots)
     most = _HEADER_BYTES + blocks * _ciphertext_bytes(context.parameters)
-    fields = _opened(data, "vector", {"blocks", "length"}, most)
+    names = {"blocks", "bound", "clean", "complex", "length", "version"}
+    fields = _opened(data, "vector", names, most)
     length = _whole(fields["length"], 1, most_length, "the length of a vector")
+    layout = Layout(length=length, clean=_truth(fields["clean"]), complex=_truth(fields["complex"]))
+    bound = _bound(fields["bound"])
+    if layout.complex and context.parameters.scheme is not Scheme.CKKS:
+        raise ProtocolError("complex numbers under a scheme of whole ones")
+    if bound is not None and not layout.clean:
+        raise ProtocolError("a result with the bound of an input")
     given = _messages(fields["blocks"], blocks)
-    return SealedVector([read_ciphertext(block, context) for block in given], length)
+    sealed = [read_ciphertext(block, context) for block in given]
+    return SealedVector(sealed, layout, bound=bound)
 
 
 def read_table(data: bytes, context: Context, *, most_shape: tuple[int, int]) -> SealedTable:
@@ -194,7 +219,7 @@ def read_table(data: bytes, context: Context, *, most_shape: tuple[int, int]) ->
     rows, columns = most_shape
     blocks = -(-rows // context.parameters.slots)
     most = columns * (_HEADER_BYTES + blocks * _ciphertext_bytes(context.parameters))
-    fields = _opened(data, "table", {"columns"}, _HEADER_BYTES + most)
+    fields = _opened(data, "table", {"columns", "version"}, _HEADER_BYTES + most)
     given = _messages(fields["columns"], columns)
     return SealedTable([read_vector(column, context, most_length=rows) for column in given])
 
@@ -209,7 +234,7 @@ def read_public_key(data: bytes, context: Context) -> PublicKey:
     parameters = context.parameters
     most = _HEADER_BYTES + _word_bytes(parameters)
     fields, key_id = _opened_for(context, data, "public key", {"residues", "seed"}, most)
-    rows, seed = parameters.rows(parameters.depth), _seed(fields["seed"])
+    rows, seed = public_rows(parameters), _seed(fields["seed"])
     out = context.empty(2, len(rows))
     _unpack(context, out[:1], fields["residues"], rows)
     context.ring.uniform(out[1:], rows, seed)
@@ -329,7 +354,7 @@ def _word_bytes(parameters: Parameters) -> int:
 
 def _written(kind: str, context: Context, key_id: bytes, fields: dict[str, Any]) -> bytes:
     header = {"key": key_id, "kind": kind, "parameters": context.parameters.hash}
-    return canonical.encode({**header, **fields, "version": _VERSION})
+    return canonical.encode({**header, **fields, "version": _VERSIONS[kind]})
 
 
 def _opened_for(
@@ -337,8 +362,6 @@ def _opened_for(
 ) -> tuple[dict[str, Any], bytes]:
     """The fields of a kind under these parameters, and the key's identifier."""
     fields = _opened(data, kind, {*names, "key", "parameters", "version"}, most)
-    if type(fields["version"]) is not int or fields["version"] != _VERSION:
-        raise ProtocolError(f"a {kind} of version {fields['version']!r}; this reads {_VERSION}")
     if fields["parameters"] != context.parameters.hash:
         raise EncryptionError(
             f"a {kind} of other parameters than {context.parameters!r}: read it with the"
@@ -351,10 +374,22 @@ def _opened_for(
 
 
 def _opened(data: bytes, kind: str, names: set[str], most: int) -> dict[str, Any]:
-    fields = _exactly(canonical.decode(data, most, _MOST_ITEMS), {*names, "kind"}, f"a {kind}")
+    found = canonical.decode(data, most, _MOST_ITEMS)
+    if isinstance(found, dict) and found.get("kind") == kind and "version" in names:
+        _require_version(kind, found)
+    fields = _exactly(found, {*names, "kind"}, f"a {kind}")
     if fields["kind"] != kind:
         raise ProtocolError(f"not a {kind}: these bytes are of another kind")
     return fields
+
+
+def _require_version(kind: str, found: dict[str, Any]) -> None:
+    given = found.get("version", 1 if kind in _FIRST_VERSIONS else None)
+    if type(given) is not int or given != _VERSIONS[kind]:
+        raise ProtocolError(
+            f"a {kind} of version {given!r:.20}; this release reads {_VERSIONS[kind]}: write it"
+            " anew with the same release on both sides"
+        )
 
 
 def _exactly(value: object, names: set[str], what: str) -> dict[str, Any]:
@@ -367,6 +402,24 @@ def _whole(value: object, low: int, high: int, what: str) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ProtocolError(f"{what} lies between {low} and {high}")
     return value
+
+
+def _truth(value: object) -> bool:
+    if type(value) is not bool:
+        raise ProtocolError("what a vector says of itself is true or false")
+    return value
+
+
+def _bound(value: object) -> float | None:
+    if value is None:
+        return None
+    try:
+        bound = float(value) if isinstance(value, str) and len(value) <= _MOST_BOUND else math.nan
+    except ValueError:
+        bound = math.nan
+    if not 0 < bound < math.inf or repr(bound) != value:
+        raise ProtocolError("a bound is a positive number")
+    return bound
 
 
 def _list(value: object, most: int) -> list[Any]:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
 from confide.he.ciphertext import Plain
 from confide.he.context import moved_by
 from confide.he.keys import RELINEARISATION, conjugation
 from confide.he.noise import BGVNoise, CKKSNoise, Noise
+from confide.he.numbers import numbers_in
 from confide.he.parameters import MOST_DEPTH, Parameters, Scheme
 
 __all__ = ["Symbol", "Tracer", "Work"]
@@ -108,13 +108,13 @@ class Tracer:
         """See `Engine`; nothing is out of reach before there are parameters."""
         return 0 if self.parameters else -MOST_DEPTH
 
-    def plain(self, values: ArrayLike) -> Plain:
+    def plain(self, values: object) -> Plain:
         """See `Engine`."""
-        numbers = np.asarray(values)
-        if numbers.dtype.kind not in "biufc":
-            raise EncryptionError(f"{numbers.dtype} among the numbers; real, complex or whole ones")
+        numbers = numbers_in(values)
         # Small types overflow where encodings do not.
         wide = {"c": np.complex128, "f": np.float64}.get(numbers.dtype.kind, np.int64)
+        if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
+            wide = np.float64
         numbers = numbers.astype(wide)
         whole = wide is np.int64 or (np.rint(numbers.real) == numbers).all()
         if self.scheme is Scheme.BGV and not whole:
@@ -126,6 +126,8 @@ class Tracer:
     def fresh(self, bound: float, *, public: bool) -> Symbol:
         """An input: numbers up to a bound, encrypted at the top level."""
         level = self.parameters.depth if self.parameters else 0
+        if self._noise:
+            self._noise.require_encodable(bound, level)
         error = self._noise.fresh(bound, level, public=public) if self._noise else 0.0
         return self._made("encrypt", level, squared=False, parts=2, bound=bound, error=error)
 
@@ -287,6 +289,8 @@ class Tracer:
 
     def _encode(self, level: int, y: Plain) -> None:
         """What stands in every slot is one number, and needs no transform."""
+        if self._noise:
+            self._noise.require_encodable(self._size(y), level)
         if y.constant is None:
             self.work.encodings += 1
             self._transform(self._rows(level))

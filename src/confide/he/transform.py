@@ -10,28 +10,33 @@ one key): the diagonals are turned back beforehand. Matrices beyond the slots ar
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from confide.errors import EncryptionError
 from confide.he.ciphertext import Plain
-from confide.he.encoding import Numbers
 from confide.he.engine import C
-from confide.he.layout import period
-
-if TYPE_CHECKING:
-    from confide.he.vector import EncryptedVector
+from confide.he.evaluator import Evaluator
+from confide.he.layout import as_table, period
+from confide.he.numbers import Numbers
 
 __all__ = ["PlainMatrix"]
 
 
 class PlainMatrix:
-    """A matrix that is multiplied by encrypted vectors, perhaps by many: diagonals are made once.
+    """A matrix for products with encrypted vectors, `matrix @ x`: diagonals are made once.
 
     Args:
         matrix: (rows, columns).
         slots: Of the vectors' engine.
+
+    Attributes:
+        shape: (rows, columns).
+        slots: Of the vectors' engine.
+        complex: Whether its numbers may have imaginary parts.
 
     Raises:
         EncryptionError: If it is not a matrix.
@@ -39,16 +44,16 @@ class PlainMatrix:
 
     __array_ufunc__ = None
 
-    def __init__(self, matrix: Numbers, slots: int) -> None:
-        if matrix.ndim != 2 or not matrix.size:
-            raise EncryptionError(f"a matrix of shape {matrix.shape}; it has rows and columns")
-        self.shape: Final[tuple[int, int]] = (matrix.shape[0], matrix.shape[1])
+    def __init__(self, matrix: ArrayLike, slots: int) -> None:
+        numbers = as_table(matrix)
+        self.shape: Final[tuple[int, int]] = (numbers.shape[0], numbers.shape[1])
         self.slots: Final = slots
         m, n = (period(size, slots) for size in self.shape)
         self._height, self._width = m, n
         self._count = min(m, n)
         self._baby = 1 << max(math.ceil(math.log2(math.sqrt(self._count))), 0)
-        self._blocks = self._cut(matrix)
+        self.complex: Final = numbers.dtype.kind == "c"
+        self._blocks = self._cut(numbers)
         self._plains: dict[tuple[int, int, int], Plain] = {}
 
     def _cut(self, matrix: Numbers) -> list[list[Numbers]]:
@@ -69,36 +74,38 @@ class PlainMatrix:
         turned = np.roll(line, k - k % self._baby)
         return np.tile(turned, self.slots // len(turned))
 
-    def __matmul__(self, x: EncryptedVector[C]) -> EncryptedVector[C]:
-        """The product; takes one level.
+    def times(self, evaluator: Evaluator[C], blocks: Sequence[C], length: int) -> list[C]:
+        """The blocks of the product with a vector; takes one level.
+
+        Args:
+            evaluator: Computes.
+            blocks: Of the vector; what stands in its padding does not count.
+            length: Of the vector.
 
         Raises:
             EncryptionError: If the vector has not as many numbers as there are columns, or no level
                 is left.
         """
-        from confide.he.vector import EncryptedVector
-
-        if len(x) != self.shape[1]:
+        if length != self.shape[1]:
             raise EncryptionError(
-                f"a matrix of {self.shape[1]} columns and a vector of {len(x)} numbers"
+                f"a matrix of {self.shape[1]} columns and a vector of {length} numbers"
             )
-        if x.evaluator.engine.slots != self.slots:
+        if evaluator.engine.slots != self.slots:
             raise EncryptionError(
-                f"diagonals for {self.slots} slots and a vector of {x.evaluator.engine.slots}:"
+                f"diagonals for {self.slots} slots and a vector of {evaluator.engine.slots}:"
                 " make the PlainMatrix with the slots of the parameters"
             )
         steps = range(min(self._baby, self._count))
-        turned = [x.evaluator.rotations(block, list(steps)) for block in x.blocks]
-        settled = [[x.evaluator.settled(one) for one in ones] for ones in turned]
-        rows = [self._row(x, row, settled) for row in range(len(self._blocks))]
-        return EncryptedVector(x.evaluator, rows, self.shape[0])
+        turned = [evaluator.rotations(block, list(steps)) for block in blocks]
+        settled = [[evaluator.settled(one) for one in ones] for ones in turned]
+        return [self._row(evaluator, row, settled) for row in range(len(self._blocks))]
 
-    def _row(self, x: EncryptedVector[C], row: int, turned: list[list[C]]) -> C:
+    def _row(self, evaluator: Evaluator[C], row: int, turned: list[list[C]]) -> C:
         """One block of rows: Horner's rule over the giant steps."""
-        evaluator, total = x.evaluator, None
+        total = None
         for first in reversed(range(0, self._count, self._baby)):
             pairs = [
-                (one, self._plain(x, row, column, first + i))
+                (one, self._plain(evaluator, row, column, first + i))
                 for column, ones in enumerate(turned)
                 for i, one in enumerate(ones)
                 if first + i < self._count
@@ -115,10 +122,10 @@ class PlainMatrix:
             step *= 2
         return total
 
-    def _plain(self, x: EncryptedVector[C], row: int, column: int, k: int) -> Plain:
+    def _plain(self, evaluator: Evaluator[C], row: int, column: int, k: int) -> Plain:
         name = (row, column, k)
         if name not in self._plains:
-            self._plains[name] = x.evaluator.engine.plain(self.diagonal(*name))
+            self._plains[name] = evaluator.engine.plain(self.diagonal(*name))
         return self._plains[name]
 
     def __repr__(self) -> str:

@@ -99,7 +99,7 @@ FRAME = pd.DataFrame({"yes": [1, 2], "no": [3, 4]})
     "values",
     [FRAME, np.zeros((2, 2)), "yes", b"yes", np.ma.array([1, 2], mask=[False, True]), {"yes": 1},
      {"yes"}, 3, 0.5, None, object(), np.array("yes")],
-    ids=repr,
+    ids=lambda values: type(values).__name__,
 )  # fmt: skip
 @pytest.mark.parametrize("missing", [{}, {"missing": 0.5}])
 def test_what_is_no_column_is_refused(values, missing):

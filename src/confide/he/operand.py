@@ -1,0 +1,36 @@
+"""What encrypted vectors and tables have in common: no values that Python could look at."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from confide.errors import EncryptionError
+
+__all__ = ["EncryptedNumbers"]
+
+
+class EncryptedNumbers:
+    """Numbers that nobody here can read: no truth value, no comparison, no array of them."""
+
+    __array_ufunc__ = None
+    """numpy leaves its operators to these classes."""
+
+    def __bool__(self) -> NoReturn:
+        raise EncryptionError(
+            "an encrypted number is neither true nor false to whoever computes: an `if` cannot"
+            " depend on it. Compute both branches and combine them"
+        )
+
+    def _compared(self, other: object) -> NoReturn:
+        raise EncryptionError(
+            "encrypted numbers are not compared by whoever computes: subtract them, approximate"
+            " the sign with chebyshev(...), or compare after decryption"
+        )
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compared
+    __hash__ = object.__hash__
+
+    def __array__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise EncryptionError(
+            "encrypted numbers make no array: use their own operators and methods, such as x.sum()"
+        )
