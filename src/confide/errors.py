@@ -112,6 +112,7 @@ class Step(Enum):
     NODE = "node"
     REPORT_DATA = "report data"
     CLAIMS = "claims"
+    GPU = "gpu"
 
 
 class AttestationError(VerificationError):

@@ -59,11 +59,9 @@ class TestMain:
             (["simulat"], "No such command 'simulat'"),
             (["plan", "hash"], "Missing argument"),
             (["plan", "hash", "plan.toml", "more"], "unexpected extra argument"),
-            (["simulate", "plan.toml"], "Missing option '--data'"),
             (["plan", "estimate", "plan.toml", "--rows", "x"], "Invalid value for '--rows'"),
             (["plan", "estimate", "plan.toml", "--bogus"], "No such option"),
-            (["demo", "--seeds", "0"], "Invalid value for '--seeds'"),
-            (["demo", "--seeds", "-1"], "Invalid value for '--seeds'"),
+            (["demo", "--seed", "x"], "Invalid value for '--seed'"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )

@@ -21,7 +21,7 @@ from confide.tee.policy import Policy
 AT = ("--at", NOW.isoformat())
 CLAIMED = ("--nonce", NONCE.hex(), "--plan", PLAN.hex(), "--task", "test")
 WARNING = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
-STEPS = [step.value for step in Step]
+STEPS = [step.value for step in Step if step.value != "gpu"]  # which a policy asks for apart
 
 
 def policy_text(platform, document, *, simulated=True, nodes='"any"'):

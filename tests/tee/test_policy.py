@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.tee.support import LEAST, NOW, asked, policy_of, vendor
@@ -9,6 +10,7 @@ from tests.tee.support import LEAST, NOW, asked, policy_of, vendor
 from confide.errors import AttestationError, PlanError
 from confide.tee import Platform, Policy, Reference, Roots, verify
 from confide.tee.certificates import load_certificate
+from confide.tee.nvidia import GpuPolicy
 from confide.tee.policy import INTEL_STATUSES
 from confide.tee.requirements import Requirement
 from confide.tee.roots import COMPONENTS, PRODUCTS
@@ -29,6 +31,7 @@ def changes():
     more = replace(SNP, measurements={**SNP.measurements, "host_data": bytes(32)})
     raised = {"Milan": {**LEVELS, "microcode": 201}}
     roots = Roots({Platform.SNP: root()})
+    gpu = GpuPolicy("550.90.07", "96.00.9F.00.01")
     return {
         "references": [
             (other, SGX),
@@ -56,7 +59,16 @@ def changes():
             {"allow_simulated": True, "roots": Roots({Platform.SNP: root(1)})},
             {"allow_simulated": True, "roots": Roots({Platform.SGX: root()})},
         ],
+        "nvidia": [gpu, *(replace(gpu, **change) for change in GPU_CHANGES)],
     }
+
+
+GPU_CHANGES: list[dict[str, Any]] = [
+    {"driver": "550.90.08"},
+    {"vbios": "96.00.9F.00.02"},
+    {"gpus": 2},
+    {"revocation_lists": False},
+]
 
 
 class TestHash:

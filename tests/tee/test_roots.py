@@ -20,6 +20,8 @@ FINGERPRINTS = {
     "Genoa": "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1",
     "Turin": "1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a",
     "aws": "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b",
+    "nvidia-device": "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48",
+    "nvidia-rim": "12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1",
 }
 """SHA-256 of the certificates, as verifiers of other projects pin them, too."""
 
@@ -29,6 +31,8 @@ NAMES = {
     "Genoa": "ARK-Genoa",
     "Turin": "ARK-Turin",
     "aws": "aws.nitro-enclaves",
+    "nvidia-device": "NVIDIA Device Identity CA",
+    "nvidia-rim": "NVIDIA CoRIM signing Root CA",
 }
 
 
@@ -59,7 +63,15 @@ class TestPinned:
         assert isinstance(root.signature_algorithm_parameters, PSS)
         assert isinstance(root.signature_hash_algorithm, SHA384)
 
-    @pytest.mark.parametrize(("name", "curve"), [("intel", ec.SECP256R1), ("aws", ec.SECP384R1)])
+    @pytest.mark.parametrize(
+        ("name", "curve"),
+        [
+            ("intel", ec.SECP256R1),
+            ("aws", ec.SECP384R1),
+            ("nvidia-device", ec.SECP384R1),
+            ("nvidia-rim", ec.SECP384R1),
+        ],
+    )
     def test_of_others_are_of_their_curves(self, name, curve):
         key = vendor_roots()[name].public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)

@@ -95,7 +95,8 @@ def check_opens(plan: Plan) -> None:
             f"{plan.dropouts} dropouts of {plan.min_survivors + plan.dropouts} parties leave "
             "nobody; allow fewer"
         )
-    if plan.refuses_openings and not plan.cohorts and plan.fewest_owners < plan.least_class:
+    opens = plan.sum_stages and plan.refuses_openings and not plan.cohorts
+    if opens and plan.fewest_owners < plan.least_class:
         raise PlanError(
             f"exact sums over {plan.fewest_owners} ownership groups, and against a coordinator "
             f"that may lie parties open sums over at least {plan.least_class} together: every "

@@ -114,12 +114,14 @@ class Collateral:
         revocation_lists: Signed by these issuers.
         intel: Intel's documents, for any number of platforms.
         skipped: Files in folders that are not collateral, with the reason, in words.
+        manifests: NVIDIA's signed manifests (RIMs), in XML; read when a GPU is verified.
     """
 
     certificates: tuple[Certificate, ...] = ()
     revocation_lists: tuple[RevocationList, ...] = ()
     intel: tuple[IntelCollateral, ...] = ()
     skipped: tuple[str, ...] = ()
+    manifests: tuple[bytes, ...] = ()
 
     @property
     def left_out(self) -> str:
@@ -131,7 +133,8 @@ class Collateral:
         """Reads documents of any of the kinds, told apart by their contents.
 
         Args:
-            items: Each a JSON document of Intel's, a PEM file, or one certificate or list in DER.
+            items: Each a manifest of NVIDIA's in XML, a JSON document of Intel's, a PEM file, or
+                one certificate or list in DER.
 
         Raises:
             AttestationError: If one is none of these, or too large.
@@ -179,6 +182,8 @@ class Collateral:
                 Step.PARSE,
                 f"collateral of {len(item):,} bytes; at most {MAX_COLLATERAL_BYTES:,} are read",
             )
+        if item[:1] == b"<":
+            return cls(manifests=(item,))
         if item[:1] == b"{":
             return cls(intel=(IntelCollateral.read(_text(item)),))
         return cls(*(_from_pem(item) if _BEGIN in item[:4096] else _from_der(item)))
@@ -191,6 +196,7 @@ class Collateral:
             tuple(r for part in every for r in part.revocation_lists),
             tuple(i for part in every for i in part.intel),
             tuple(s for part in every for s in part.skipped),
+            tuple(m for part in every for m in part.manifests),
         )
 
 

@@ -10,6 +10,7 @@ from confide import canonical
 from confide.errors import AttestationError, ProtocolError, Step
 from confide.tee.claims import Claims
 from confide.tee.collateral import Collateral
+from confide.tee.nvidia import GpuEvidence
 
 __all__ = ["MAX_EVIDENCE_BYTES", "Evidence"]
 
@@ -29,12 +30,14 @@ class Evidence:
         claims: What the workload says of itself; None where only a vendor's document is at hand.
         event_log: Of a TDX domain, as JSON.
         collateral: What the peer passes on of its vendor; it is signed, so anybody may.
+        gpus: What the GPUs beside it answered, asked with `nvidia.gpu_nonce`.
     """
 
     document: bytes
     claims: Claims | None = None
     event_log: bytes | None = None
     collateral: tuple[bytes, ...] = ()
+    gpus: tuple[GpuEvidence, ...] = ()
 
     @property
     def hash(self) -> bytes:
@@ -49,12 +52,15 @@ class Evidence:
             others.revocation_lists + own.revocation_lists,
             others.intel + own.intel,
             others.skipped,
+            others.manifests + own.manifests,
         )
 
     def to_bytes(self) -> bytes:
         """Deterministic CBOR."""
+        gpus = [[gpu.report, gpu.chain] for gpu in self.gpus]
         return canonical.encode(
             {
+                **({"gpus": gpus} if gpus else {}),
                 "format": _FORMAT,
                 "document": self.document,
                 "claims": self.claims.to_bytes() if self.claims else None,
@@ -88,6 +94,7 @@ class Evidence:
             None if claims is None else Claims.from_bytes(claims),
             values["event_log"],
             tuple(values["collateral"]),
+            tuple(GpuEvidence(*pair) for pair in values.get("gpus", [])),
         )
 
 
@@ -103,12 +110,25 @@ def _check_types(values: dict[str, object]) -> None:
         "event_log": (bytes, type(None)),
         "collateral": (list,),
     }
-    fitting = values.keys() == kinds.keys() and values["format"] == _FORMAT
+    fitting = values.keys() - {"gpus"} == kinds.keys() and values["format"] == _FORMAT
     collateral = values.get("collateral")
     if not (
         fitting
         and all(isinstance(values[name], kind) for name, kind in kinds.items())
         and isinstance(collateral, list)
         and all(isinstance(item, bytes) for item in collateral)
+        and _are_gpus(values.get("gpus", [[b"", b""]]))
     ):
         raise AttestationError(Step.PARSE, f"the evidence is no {_FORMAT!r} with its five fields")
+
+
+def _are_gpus(found: object) -> bool:
+    """A list that is left out where it is empty, so that evidence has one form."""
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(
+            isinstance(pair, list) and [type(part) for part in pair] == [bytes, bytes]
+            for pair in found
+        )
+    )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from confide import canonical
 from confide.errors import PlanError
 from confide.tee.attestation import Platform
+from confide.tee.nvidia import GpuPolicy
 from confide.tee.release import Reference
 from confide.tee.requirements import Requirement
 from confide.tee.roots import COMPONENTS, PRODUCTS, Roots
@@ -57,6 +58,8 @@ class Policy:
         allow_paravisor: Whether reports of Azure's paravisor are accepted, whose measurement
             identifies no code of the virtual machine behind it: for whoever verifies that by other
             means.
+        nvidia: What is asked of NVIDIA's GPUs beside the CPU; None to accept none, and to send
+            nothing to one on the strength of this policy.
         allow_simulated: Whether evidence of a simulator is accepted, which protects nothing.
         roots: The roots of simulators; empty unless they are allowed.
 
@@ -77,6 +80,7 @@ class Policy:
     allow_paravisor: bool = False
     allow_simulated: bool = False
     roots: Roots = field(default_factory=Roots)
+    nvidia: GpuPolicy | None = None
 
     def __post_init__(self) -> None:
         if not self.references:
@@ -142,6 +146,7 @@ class Policy:
         """
         return canonical.sha256(
             {
+                **({"nvidia": vars(self.nvidia)} if self.nvidia else {}),
                 "format": "confide policy 2",
                 "references": sorted(
                     canonical.encode([r.platform.value, dict(r.measurements), r.workload])

@@ -14,6 +14,7 @@ from confide.errors import AttestationError, PlanError
 from confide.plan.literals import Literal
 from confide.tee.attestation import Platform
 from confide.tee.certificates import Certificate, load_certificate, pem_blocks
+from confide.tee.nvidia import GpuPolicy
 from confide.tee.policy import Policy
 from confide.tee.release import Reference, SignedRelease
 from confide.tee.requirements import FIELDS, VERSIONS, Requirement, mask_of, version_number
@@ -43,6 +44,14 @@ class _Bits(Literal):
     clear: list[str | int] = Field(default_factory=list)
 
 
+class _Nvidia(Literal):
+    driver: str
+    vbios: str
+    gpus: int = 1
+    architecture: str = "GH100"
+    revocation_lists: bool = True
+
+
 _Asked = dict[str, int | str | _Bits]
 
 
@@ -54,6 +63,7 @@ class _Policy(Literal):
     sgx: _Asked = Field(default_factory=dict)
     tdx: _Asked = Field(default_factory=dict)
     snp: _Asked = Field(default_factory=dict)
+    nvidia: _Nvidia | None = None
     max_collateral_age_days: float = Field(default=7, gt=0, le=3650)
     max_evidence_age_minutes: float = Field(default=5, gt=0, le=60 * 24)
     revocation_lists: bool = True
@@ -88,6 +98,7 @@ def read_policy(path: Path) -> Policy:
         allow_paravisor=given.allow_paravisor,
         allow_simulated=given.allow_simulated,
         roots=_roots(given.simulated_roots, path),
+        nvidia=None if given.nvidia is None else GpuPolicy(**given.nvidia.model_dump()),
     )
 
 

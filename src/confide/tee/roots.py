@@ -30,6 +30,8 @@ _FILES: Final[Mapping[str, str]] = {
     "Genoa": "amd-genoa.pem",
     "Turin": "amd-turin.pem",
     "aws": "aws-nitro.pem",
+    "nvidia-device": "nvidia-device.pem",
+    "nvidia-rim": "nvidia-rim.pem",
 }
 _VENDOR: Final = {
     Platform.SGX: ("intel",),
@@ -73,7 +75,7 @@ class Roots:
 
 @lru_cache(maxsize=1)
 def vendor_roots() -> Mapping[str, Certificate]:
-    """The roots in this package: 'intel', 'aws', and AMD's by product."""
+    """The roots in this package: 'intel', 'aws', AMD's products, 'nvidia-device', 'nvidia-rim'."""
     folder = files("confide.tee") / "roots"
     found = {}
     for name, file in _FILES.items():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from confide.errors import AttestationError, Step
-from confide.tee import dcap, documents, event_log, nitro, quote, snp
+from confide.tee import dcap, documents, event_log, nitro, nvidia, quote, snp
 from confide.tee.attestation import Assurance, Attestation, Binding, Platform
 from confide.tee.claims import LONGEST_LIFETIME, Claims
 from confide.tee.collateral import Collateral
@@ -105,7 +105,10 @@ def verify(
     attestation, _ = _appraise(evidence, policy, collateral, at, passed)
     _check_binding(attestation, carried)
     passed(Step.REPORT_DATA, "the evidence carries what was asked for")
-    return attestation
+    nonce = carried.nonce or b""
+    return _with_gpus(
+        attestation, evidence, policy, nonce, collateral=collateral, at=at, passed=passed
+    )
 
 
 def verify_peer(
@@ -140,7 +143,39 @@ def verify_peer(
     passed(
         Step.CLAIMS, f"to {claims.purpose} for {claims.task!r}, until {_time(claims.expires_at)}"
     )
+    attestation = _with_gpus(
+        attestation, evidence, policy, expected.nonce, collateral=collateral, at=at, passed=passed
+    )
     return AttestedPeer(claims, attestation, at, evidence.hash, _MADE_HERE)
+
+
+def _with_gpus(
+    attestation: Attestation,
+    evidence: Evidence,
+    policy: Policy,
+    nonce: bytes,
+    *,
+    collateral: Collateral,
+    at: datetime,
+    passed: Passed,
+) -> Attestation:
+    """Verifies the GPUs that the policy asks for, bound to what the CPU's evidence carries.
+
+    Of GPUs that no policy asks for, nothing is read.
+    """
+    if policy.nvidia is None:
+        return attestation
+    given = evidence.with_collateral(collateral)
+    gpus = nvidia.verify_gpus(
+        evidence.gpus,
+        policy.nvidia,
+        nvidia.gpu_nonce(attestation.binding.report_data, nonce),
+        manifests=given.manifests,
+        lists=given.revocation_lists,
+        at=at,
+    )
+    passed(Step.GPU, ", ".join(f"driver {gpu.driver}, VBIOS {gpu.vbios}" for gpu in gpus))
+    return replace(attestation, expires=min(attestation.expires, *(gpu.expires for gpu in gpus)))
 
 
 def _appraise(

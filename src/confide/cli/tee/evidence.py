@@ -21,6 +21,7 @@ __all__ = [
     "read_evidence",
     "time_of",
     "with_event_log",
+    "with_gpus",
 ]
 
 SIMULATED: Final = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
@@ -82,6 +83,22 @@ def with_event_log(evidence: Evidence, path: Path | None) -> Evidence:
     if evidence.event_log is not None:
         raise DataError("the evidence comes with an event log: leave --event-log out")
     return replace(evidence, event_log=read_evidence(path))
+
+
+def with_gpus(evidence: Evidence, path: Path | None) -> Evidence:
+    """Evidence with that of GPUs, which lies in a file of its own.
+
+    Raises:
+        DataError: If it cannot be read, or the evidence has some already.
+        AttestationError: If it is no evidence of NVIDIA's GPUs.
+    """
+    from confide.tee.nvidia import read_gpus
+
+    if path is None:
+        return evidence
+    if evidence.gpus:
+        raise DataError("the evidence comes with that of GPUs: leave --gpu out")
+    return replace(evidence, gpus=read_gpus(read_evidence(path)))
 
 
 def time_of(text: str | None) -> datetime:

@@ -16,6 +16,7 @@ from confide.cli.tee.evidence import (
     read_evidence,
     time_of,
     with_event_log,
+    with_gpus,
 )
 from confide.errors import AttestationError, DataError, Step
 
@@ -44,6 +45,9 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     event_log: Annotated[
         Path | None, typer.Option(help="Of a TDX domain, as JSON, where it comes by itself.")
     ] = None,
+    gpu: Annotated[
+        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+    ] = None,
     report_data: Annotated[
         str | None, typer.Option(help="What a document without claims must carry, in hex.")
     ] = None,
@@ -60,9 +64,14 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     attestation: Attestation | None = None
     failure: AttestationError | None = None
     policy = read_policy(policy_file)
+    if gpu is not None and policy.nvidia is None:
+        raise DataError(
+            "the policy asks for no GPU, so that what --gpu names would not be verified: add "
+            "[nvidia] to the policy, or leave --gpu out"
+        )
     try:
         evidence = Evidence.from_bytes(read_evidence(evidence_file))
-        evidence = with_event_log(evidence, event_log)
+        evidence = with_gpus(with_event_log(evidence, event_log), gpu)
         given = read_collateral(collateral)
         time = time_of(at)
         if evidence.claims is None:
@@ -103,14 +112,18 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
     event_log: Annotated[
         Path | None, typer.Option(help="For --as-policy: of a TDX domain, as JSON.")
     ] = None,
+    gpu: Annotated[
+        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+    ] = None,
     simulated_root: Annotated[
         Path | None, typer.Option(help="For --as-policy: a simulator's root, which you accept.")
     ] = None,
 ) -> None:
     """Say what evidence states, without verifying any of it; or make a policy of it."""
     from confide.tee import Evidence, inspect, warnings
+    from confide.tee.nvidia import inspect_gpu
 
-    evidence = Evidence.from_bytes(read_evidence(evidence_file))
+    evidence = with_gpus(Evidence.from_bytes(read_evidence(evidence_file)), gpu)
     if as_policy:
         evidence = with_event_log(evidence, event_log)
         _print_policy(evidence, collateral, time_of(at), simulated_root)
@@ -123,7 +136,9 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
     }
     if as_json:
         stated = {"verified": False, "warnings": loud, "platform": platform.value, **said}
-        typer.echo(json.dumps({**stated, "claims": claims or None}, indent=1))
+        gpus = [inspect_gpu(gpu) for gpu in evidence.gpus]
+        beside = {"gpus": gpus} if gpus else {}
+        typer.echo(json.dumps({**stated, **beside, "claims": claims or None}, indent=1))
         return
     errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
     for warning in loud:
@@ -131,6 +146,9 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
     output.print(f"platform           {platform.value}", markup=False)
     for name, value in said.items():
         output.print(f"{name:<18} {plain(value)}", soft_wrap=True)
+    for number, beside_it in enumerate(evidence.gpus):
+        for name, value in inspect_gpu(beside_it).items():
+            output.print(f"gpu{number}.{name:<13} {plain(value)}", soft_wrap=True)
     for name, claim in claims.items():
         output.print(f"claims.{name:<15} {plain(str(claim))}", soft_wrap=True)
 
