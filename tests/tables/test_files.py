@@ -130,3 +130,8 @@ class TestCheck:
         assert CANARY not in str(made)
         assert "1 of 2 values are missing" in ward.problem
         assert "no such column" in outcome.problem
+
+
+def test_two_columns_with_decimal_commas(tmp_path):
+    (tmp_path / "t.csv").write_text("age;ill\n" + "48,123;0\n51,5;1\n" * 20)
+    assert read_table(tmp_path / "t.csv").iloc[0].tolist() == ["48.123", "0"]

@@ -8,6 +8,8 @@ each part of a container is looked at before numpy joins them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from numbers import Integral
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError
+from confide.numbers import exact
 
 __all__ = ["Reals", "person_identifiers", "real_numbers"]
 
@@ -127,6 +130,12 @@ def _leaves_of(values: Iterable[Any], what: str, depth: int) -> Iterator[NDArray
 
 def _leaf(value: Any, what: str) -> NDArray[Any]:
     """A single value, or what numpy knows as an array, such as a column of a data frame."""
+    if isinstance(value, Decimal | Fraction):
+        number = exact(value)
+        if not isinstance(number, float) and number is not None:
+            _check_exact([int(number)] if number % 1 == 0 else [], what)
+            return np.asarray(float(number))
+        return np.asarray(number)
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
         _check_exact([value], what)
         return np.asarray(float(value))

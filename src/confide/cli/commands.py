@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 from typing import Annotated, Any, Final
@@ -18,12 +19,19 @@ __all__ = ["COMMANDS", "command", "run"]
 
 COMMANDS: Final = {
     "plan": "Make, read and question plans.",
+    "train": "Train a model on owners' tables by one command, by an ordinary plan.",
+    "predict": "Predict the rows of a file by a saved model.",
+    "data": "Check an owner's own file against a plan, on its own machine.",
     "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
     "ledger": "Say what data have lost, set caps on it, and check the record.",
     "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",
     "demo": "Five rival mortgage lenders train one approval model on 1,989 real applications.",
 }
 """Each command and its line in the help. It is in the module of its name."""
+
+
+_USAGE: Final[type[Exception]] = typer.BadParameter.__mro__[2]
+"""What is wrong with a command line: click's own class, or typer's copy of it in newer releases."""
 
 
 class _CommandsWhenCalled(TyperGroup):
@@ -55,7 +63,6 @@ app = typer.Typer(
     cls=_CommandsWhenCalled,
     help="Compute together, reveal only what was agreed, and know beforehand who learns what.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -70,6 +77,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Write results and errors only, no progress.")
+    ] = False,
     _: Annotated[
         bool,
         typer.Option(
@@ -77,15 +87,35 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    state.debug = debug
+    state.debug, state.quiet = debug, quiet
 
 
 def run() -> None:
-    """Runs the command line; a `ConfideError` becomes one line and its exit code."""
+    """Runs the command line; a `ConfideError` becomes one line and its exit code.
+
+    With `--json` the line is JSON, also for an error in the command line itself.
+    """
+    as_json = "--json" in sys.argv
     try:
-        app()
+        code = app(standalone_mode=not as_json)
     except ConfideError as error:
         if state.debug:
             raise
-        errors.print(f"[bold red]error:[/] {plain(str(error))}", highlight=False, soft_wrap=True)
+        _say(type(error).__name__, str(error), error.exit_code, as_json=as_json)
         sys.exit(error.exit_code)
+    except _USAGE as error:
+        code = int(getattr(error, "exit_code", 2))
+        _say("UsageError", getattr(error, "format_message", error.__str__)(), code, as_json=as_json)
+        sys.exit(code)
+    except typer.Abort:
+        sys.exit(1)
+    if as_json:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(kind: str, message: str, code: int, *, as_json: bool) -> None:
+    if as_json:
+        found = {"error": {"kind": kind, "message": message, "exit_code": code}}
+        typer.echo(json.dumps(found), err=True)
+    else:
+        errors.print(f"[bold red]error:[/] {plain(message)}", highlight=False, soft_wrap=True)

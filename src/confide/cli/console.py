@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["errors", "output", "plain", "progress", "state"]
+__all__ = ["errors", "note", "output", "plain", "progress", "state"]
 
 output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -25,6 +25,7 @@ _SILENCE: Final = 10.0
 @dataclass
 class _State:
     debug: bool = False
+    quiet: bool = False
 
 
 state = _State()
@@ -38,12 +39,20 @@ def plain(text: str) -> str:
     )
 
 
+def note(text: str) -> None:
+    """Says something beside the result, on the error stream, unless that is not wanted."""
+    if not state.quiet:
+        errors.print(text, markup=False, soft_wrap=True)
+
+
 def progress() -> AbstractContextManager[Report]:
     """Progress on the error stream, for each label: call with (label, done, of).
 
     In a terminal there are bars, one for each label. In a file there is a line for each label when
-    it is done, and for long work a line every ten seconds.
+    it is done, and for long work a line every ten seconds. Nothing at all with `--quiet`.
     """
+    if state.quiet:
+        return nullcontext(lambda *_: None)
     return _bars() if errors.is_terminal else _lines()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from confide.errors import DataError, PlanError
 from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
-from confide.plan.codec import nearest
+from confide.plan.codec import nearest_column
+from confide.tables import Schema, read_table
+from confide.tables.values import numbers
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,7 +27,9 @@ __all__ = [
     "load_public",
     "load_public_key",
     "load_table",
+    "load_tables",
     "named_files",
+    "named_sources",
     "read_text",
 ]
 
@@ -47,21 +52,46 @@ def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
     return read_plan(text, str(path))
 
 
-def load_table(path: Path) -> pd.DataFrame:
-    """Reads a CSV or Parquet file.
+def load_table(source: Path | str) -> pd.DataFrame:
+    """Reads a table from any usual file or a database, columns of nothing but numbers as such.
 
     Raises:
-        DataError: If it cannot be read, or its name ends in neither.
+        DataError: If it cannot be read; never naming a cell.
     """
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
-        raise DataError(f"{path} is neither .csv nor .parquet; convert it to one of them")
+    frame = read_table(source)
+    return frame.apply(_numeric) if len(frame.columns) else frame
+
+
+def load_tables(
+    sources: Mapping[str, str], computations: Iterable[Computation]
+) -> dict[str, pd.DataFrame]:
+    """Reads each party's table for the stages of a plan.
+
+    Where a stage has a schema, cells stay as they are written, and the schema reads them.
+
+    Raises:
+        DataError: If one cannot be read; naming the party, and never a cell.
+    """
+    as_written = all(c.read is not None for c in computations)
+    tables = {}
+    for party, source in sources.items():
+        try:
+            tables[party] = read_table(source) if as_written else load_table(source)
+        except DataError as error:
+            raise DataError(f"{party}: {error}") from None
+    return tables
+
+
+def _numeric(cells: pd.Series) -> pd.Series:
+    """A column of texts as numbers, if all of it are or are missing."""
+    if not (pd.api.types.is_object_dtype(cells.dtype) or pd.api.types.is_string_dtype(cells.dtype)):
+        return cells
     try:
-        return pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
-    except ImportError as error:
-        raise DataError("reading .parquet needs pyarrow: pip install 'confide[parquet]'") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        found = numbers(cells, str(cells.name))
+    except DataError:
+        return cells
+    whole = bool(np.isfinite(found).all()) and not cells.astype(str).str.contains(r"[.eE]").any()
+    return pd.Series(found.astype(np.int64) if whole else found, index=cells.index)
 
 
 def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
@@ -74,12 +104,15 @@ def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
         DataError: If the file cannot be read, or lacks numbers that the plan reads.
         PlanError: If the plan trains no model.
     """
-    rows = load_table(path)
     _, table = trained_model(plan)
+    if isinstance(table, Schema):
+        rows = read_table(path)
+        return rows, state_hash(table.read(rows))
+    rows = load_table(path)
     columns = {}
     for column in table.columns:
         if column not in rows:
-            raise DataError(f"{path} has no column {column!r}; {nearest(column, map(str, rows))}")
+            raise DataError(f"{path} has no column {column!r}; {nearest_column(column, rows)}")
         columns[column] = values = rows[column].to_numpy()
         if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
             raise DataError(f"{path} has column {column!r} with something else than finite numbers")
@@ -92,14 +125,23 @@ def named_files(pairs: list[str], option: str) -> dict[str, Path]:
     Raises:
         DataError: If one is of another form, or a name stands twice.
     """
-    files: dict[str, Path] = {}
+    return {name: Path(file) for name, file in named_sources(pairs, option).items()}
+
+
+def named_sources(pairs: list[str], option: str) -> dict[str, str]:
+    """Reads options of the form NAME=FILE, where a file may also be a database's URL.
+
+    Raises:
+        DataError: If one is of another form, or a name stands twice.
+    """
+    files: dict[str, str] = {}
     for pair in pairs:
         name, equals, file = pair.partition("=")
         if not (name and equals and file):
             raise DataError(f"{option} {pair!r}; it takes NAME=FILE, as {option} alder=alder.csv")
         if name in files:
             raise DataError(f"{option} names {name!r} twice; give each party one file")
-        files[name] = Path(file)
+        files[name] = file
     return files
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from confide.cli.console import errors, output
+from confide.cli.console import errors, note, output
 from confide.cli.files import load_plan, load_public
 from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
@@ -61,14 +61,51 @@ class Format(Enum):
 
 
 @app.command()
-def new(
+def new(  # noqa: PLR0917 - typer makes options of them, which are named
     path: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="The file to write.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Write a schema from a file's column names and types."
+        ),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The column to predict, with --from.")] = None,
+    kind: Annotated[str, typer.Option(help="The kind of model, with --from.")] = "logistic",
+    classes: Annotated[
+        str | None, typer.Option(help="The label's values in order, with commas, with --from.")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="ε for each record, with --from; else exact sums.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Write lines that publish values of the file, unasked.")
+    ] = False,
 ) -> None:
-    """Write a commented plan file to begin with."""
-    _write_new(path, STARTER.encode())
-    errors.print(
-        f"wrote {path}: edit it, then ask `confide plan views {path}`", markup=False, soft_wrap=True
-    )
+    """Write a commented plan file to begin with, or one for a file's columns."""
+    text = STARTER
+    if source is not None:
+        if label is None:
+            raise PlanError("--from without --label; name the column to predict")
+        from confide.cli.drafting import draft_plan
+
+        text = draft_plan(
+            source, kind, label=label, classes=None if classes is None else classes.split(","),
+            epsilon=epsilon, ask=_may_publish(yes),
+        )  # fmt: skip
+    _write_new(path, text.encode())
+    note(f"wrote {path}: edit it, then ask `confide plan views {path}`")
+
+
+def _may_publish(yes: bool) -> Callable[[str], bool]:
+    """Asks on the error stream, or says what is written unasked."""
+
+    def ask(text: str) -> bool:
+        if yes:
+            note(f"{text}; written, as --yes says")
+            return True
+        return typer.confirm(f"{text}. Write it?", default=False, err=True)
+
+    return ask
 
 
 @app.command()

@@ -11,9 +11,15 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from confide.cli.console import errors, output, plain, progress
+from confide.cli.console import note, output, plain, progress
 from confide.cli.exchanges import exchange_inputs
-from confide.cli.files import load_plan, load_public, load_table, named_files
+from confide.cli.files import (
+    load_plan,
+    load_public,
+    load_tables,
+    named_files,
+    named_sources,
+)
 from confide.computation import Account, Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
@@ -34,7 +40,8 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="A party's rows for the sums, CSV or Parquet; once per party.",
+            help="A party's rows for the sums: CSV of any kind, Parquet, Arrow, or a database's "
+            "URL; once per party.",
         ),
     ] = None,
     public: Annotated[
@@ -89,7 +96,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
             f"plan {plan.name!r} is aggregated in an enclave, and this command has no hardware to "
             "run one: see `confide demo --enclave`, or `simulate(…, enclave=…)` in Python"
         )
-    tables = {n: load_table(f) for n, f in named_files(data or [], "--data").items()}
+    tables = load_tables(named_sources(data or [], "--data"), computation)
     brought = exchange_inputs(
         plan, named_files(rows or [], "--rows"), named_files(weights or [], "--weights")
     )
@@ -111,7 +118,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         )
     if done := len(run.rounds) - len(run.totals):
         said = f"resumed {checkpoint}: {done} of {plan.rounds} rounds were done"
-        errors.print(said, markup=False, soft_wrap=True)
+        note(said)
     summary = json.dumps(_summary(run, plan), indent=1)
     if out is not None:
         _write(run, summary, out)
@@ -244,7 +251,7 @@ def _show(run: Run, plan: Plan, out: Path | None) -> None:
         )
     if out is not None:
         said = f"wrote state, history, views and summary to {out}"
-        errors.print(said, markup=False, soft_wrap=True)
+        note(said)
 
 
 def _exchange_table(name: str, run: ExchangeRun) -> Table:

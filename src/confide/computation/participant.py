@@ -24,7 +24,7 @@ from confide.computation.computation import Computation, Data, State
 from confide.computation.state import checked_state, state_hash
 from confide.errors import DataError, PlanError
 from confide.plan import FullBatch, NoiseShares, NoNoise, Plan, Unit
-from confide.plan.codec import nearest
+from confide.plan.codec import nearest_column
 from confide.privacy.federation import add_noise, draw_batch
 from confide.randomness import SecureRandom, public_generator
 
@@ -266,6 +266,11 @@ class Participant:
 
     def _load(self) -> Data:
         source = self._data() if callable(self._data) else self._data
+        if not hasattr(source, "keys"):
+            raise DataError(
+                f"{self} has data of type {type(source).__name__}; it takes columns by names: a "
+                "data frame, or a map of names to arrays"
+            )
         data = self._columns(source)
         if persons := self._computation.person_column:
             data[persons] = self._present(source, persons)
@@ -297,12 +302,12 @@ class Participant:
 
     def _present(self, source: Columns, column: str) -> np.ndarray[Any, Any]:
         if column not in source:
-            known = nearest(column, [str(c) for c in source])
+            known = nearest_column(column, source)
             raise DataError(f"{self} has no column {column!r}; {known}")
         try:
             values = np.asarray(source[column])
-        except ValueError as error:
-            raise DataError(f"{self} has column {column!r} of uneven rows: {error}") from error
+        except ValueError:
+            raise DataError(f"{self} has column {column!r} of uneven rows") from None
         if values.ndim == 0:
             raise DataError(f"{self} has one value as column {column!r}; it takes one for each row")
         return values

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from confide._lazy import attach
 
 if TYPE_CHECKING:
-    from confide.engines.local import Drop, EnclaveHost, Run, simulate
+    from confide.engines.local import Drop, EnclaveHost, NoiseWarning, Run, simulate
 
-__all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = attach(
         __name__,
         {
-            "confide.engines.local": ("Drop", "EnclaveHost", "Run", "simulate"),
+            "confide.engines.local": ("Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"),
         },
     )

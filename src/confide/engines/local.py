@@ -8,6 +8,7 @@ a function that loads it, called when the party contributes.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,11 +36,13 @@ from confide.computation import (
     State,
     find_computation,
 )
+from confide.engines.given import check_parties, check_types
 from confide.errors import DataError, DropoutError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
 from confide.plan.codec import nearest
 from confide.randomness import InsecureReplayableRandom, SecureRandom, SystemRandom
+from confide.report.signal import noise_warnings
 from confide.runtime import (
     CoordinatorRun,
     Event,
@@ -58,7 +61,11 @@ from confide.tee.workload import Attester
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Drop", "EnclaveHost", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
+
+
+class NoiseWarning(UserWarning):
+    """A plan whose model would be mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,9 @@ def simulate(
         ProtocolError: If a party's ledger says that a round to come was opened before; nothing is
             computed or charged.
 
+    Warns:
+        NoiseWarning: If the plan's noise is larger than all that it can teach a model.
+
     Returns:
         The run: its final state, its history, and the sums that were released.
 
@@ -205,9 +215,10 @@ def simulate(
         >>> float(run.state["total"])
         28.0
     """
+    check_types(plan, data)
     plan = plan.simulated()
     computations = _computations(plan, computation)
-    _check_parties(plan, data)
+    check_parties(plan, data)
     _check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
     _check_enclave(plan, enclave)
@@ -236,6 +247,8 @@ def simulate(
         if start is not None:
             party.resume(start)
     aggregator = enclave.launch(plan, drawn_from[COORDINATOR]) if enclave else None
+    for warning in noise_warnings(plan):
+        warnings.warn(warning, NoiseWarning, stacklevel=2)
     simulation = _Simulation(
         plan,
         computations,
@@ -470,21 +483,6 @@ def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]
             party.reserve(resume=resume)
             settle.callback(party.settle)
         yield
-
-
-def _check_parties(plan: Plan, data: Mapping[str, DataSource]) -> None:
-    names = {p.name for p in plan.parties} if plan.sum_stages else set[str]()
-    unknown = sorted(data.keys() - names)
-    if unknown and not plan.sum_stages:
-        raise DataError(
-            f"data for {', '.join(unknown)}, and plan {plan.name!r} has no sums that they would go "
-            "into: what a party brings to an exchange is in exchanges=…"
-        )
-    if missing := sorted(names - data.keys()):
-        odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""
-        raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
-    if unknown:
-        raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")
 
 
 def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.aggregation.numbers import real_numbers
 from confide.errors import PlanError
+from confide.numbers import check_real, shown
 from confide.plan.codec import nearest
 from confide.tables.schema import complete, present
 from confide.tables.values import numbers
@@ -27,9 +29,10 @@ Reals = NDArray[np.float64]
 class Table:
     """Which columns are features and label, and how features are scaled.
 
-    A feature x becomes (x - centre) / scale, cut to [-limit, limit]. The constants are part of the
-    plan and therefore public: take them from documentation or common knowledge, never from the data
-    (a mean of private data is a release).
+    A scaled feature x becomes (x - centre) / scale, cut to [-limit, limit]; the others stay as they
+    are, however large, and gradients grow with them: scale what is far from 1. The constants are
+    part of the plan and therefore public: take them from documentation or common knowledge, never
+    from the data (a mean of private data is a release).
 
     Attributes:
         features: Column names, in the order of the model's coefficients.
@@ -44,21 +47,40 @@ class Table:
     limit: float = 10.0
 
     def __post_init__(self) -> None:
+        names: object = self.features
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise PlanError(
+                "features takes the names of columns, as features=('age',) for a single one"
+            )
+        object.__setattr__(self, "features", tuple(self.features))
+        if not isinstance(self.label, str):
+            raise PlanError(f"label is {shown(self.label)}; it takes the name of a column")
+        if not isinstance(self.scaling, Mapping):
+            raise PlanError(
+                f"scaling is {shown(self.scaling)}; it takes a mapping of features to (centre, "
+                "scale), as scaling={'age': (50, 15)}"
+            )
         if not self.features:
             raise PlanError("a table without features; name at least one column")
         if len(set(self.features)) < len(self.features) or self.label in self.features:
             raise PlanError("a column stands twice among features and label; each stands once")
-        for name, (centre, scale) in self.scaling.items():
+        for name, pair in self.scaling.items():
             if name not in self.features:
                 raise PlanError(
                     f"scaling of {name!r}, which is no feature; {nearest(name, self.features)}"
                 )
-            if not math.isfinite(centre):
-                raise PlanError(f"centre {centre} of feature {name!r}; it is finite")
-            if not 0 < scale < math.inf:
-                raise PlanError(f"scale {scale} of feature {name!r}; it is positive and finite")
-        if not 0 < self.limit < math.inf:
-            raise PlanError(f"limit is {self.limit}; it is positive and finite")
+            given: object = pair
+            if not isinstance(given, list | tuple) or len(given) != 2:
+                raise PlanError(f"scaling of {name!r} is no pair; it takes (centre, scale)")
+            check_real(f"centre of feature {name!r}", pair[0], above=-math.inf, below=math.inf,
+                       limit="it is finite")  # fmt: skip
+            check_real(f"scale of feature {name!r}", pair[1], above=0, below=math.inf,
+                       limit="it is positive and finite")  # fmt: skip
+        scaling = {name: tuple(map(float, pair)) for name, pair in self.scaling.items()}
+        object.__setattr__(self, "scaling", scaling)
+        limit = "it is positive and finite"
+        cut = check_real("limit", self.limit, above=0, below=math.inf, limit=limit)
+        object.__setattr__(self, "limit", cut)
 
     read: ClassVar[None] = None
     """Its columns are numbers already."""
@@ -87,13 +109,20 @@ class Table:
         return complete({name: numbers(present(cells, name), name) for name in names})
 
     def inputs(self, data: Columns, state: State | None = None) -> Reals:
-        """The scaled features, shape `(rows, features)`; all constants are the table's own."""
-        raw = np.column_stack([np.asarray(data[f], np.float64) for f in self.features])
+        """The features, shape `(rows, features)`: scaled ones cut to the limit, others as they are.
+
+        All constants are the table's own.
+
+        Raises:
+            DataError: If a column holds something else than numbers.
+        """
+        raw = np.column_stack([real_numbers(data[f], f"column {f!r}") for f in self.features])
         pairs = [self.scaling.get(f, (0.0, 1.0)) for f in self.features]
         centre, scale = np.array(pairs).T
-        scaled: Reals = np.clip((raw - centre) / scale, -self.limit, self.limit)
+        limit = np.array([self.limit if f in self.scaling else np.inf for f in self.features])
+        scaled: Reals = np.clip((raw - centre) / scale, -limit, limit)
         return scaled
 
     def targets(self, data: Columns, state: State | None = None) -> Reals:
         """The label column, shape `(rows,)`."""
-        return np.asarray(data[self.label], np.float64)
+        return real_numbers(data[self.label], f"column {self.label!r}")

@@ -15,9 +15,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from confide.errors import PlanError
 from confide.noise.kernel import Backend, sample
 from confide.noise.law import FARTHEST, Law
 from confide.noise.moments import log_normaliser
+from confide.numbers import as_float, check_real, check_whole, exact, is_number
 from confide.randomness import SecureRandom
 
 __all__ = ["LARGEST_SCALE", "LEAST_SCALE", "DiscreteGaussian", "DiscreteLaplace", "DiscreteNoise"]
@@ -34,6 +36,7 @@ __all__ = ["LARGEST_SCALE", "LEAST_SCALE", "DiscreteGaussian", "DiscreteLaplace"
 LEAST_SCALE: Final = Fraction(1, 10)
 LARGEST_SCALE: Final = Fraction(2**40)
 
+_MOST_SAMPLES: Final = 1 << 40
 _LONGEST_FRACTION_BITS: Final = 512
 _UP: Final = 1 + 2.0**-40
 """Covers the rounding of the few floating-point operations in a tail bound."""
@@ -88,9 +91,11 @@ class DiscreteNoise(ABC):
                 kernel is asked for and not installed.
             DataError: If the source does not give the bytes asked for.
         """
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 0:
-            raise PlanError(f"size is {size!r}; ask for a whole number of samples, 0 or more")
-        return sample(self.law, int(size), random, backend)
+        size = check_whole(
+            "size", size, least=0, most=_MOST_SAMPLES,
+            limit="ask for a whole number of samples, 0 or more, at most 2^40",
+        )  # fmt: skip
+        return sample(self.law, size, random, backend)
 
     def log_pmf(self, x: ArrayLike) -> NDArray[np.float64]:
         """The logarithm of P[X = x] in floating point, for analysis: no sample depends on it.
@@ -137,11 +142,10 @@ class DiscreteNoise(ABC):
             >>> DiscreteGaussian(10).quantile_bound(-40)
             75
         """
-        if not -1000 <= log2_probability < 0:
-            raise PlanError(
-                f"log2_probability is {log2_probability}; it lies between -1000 and 0: -60 is for "
-                "a probability of 2^-60"
-            )
+        check_real(
+            "log2_probability", log2_probability, least=-1000, below=0,
+            limit="it lies between -1000 and 0: -60 is for a probability of 2^-60",
+        )  # fmt: skip
         allowed = 2.0**log2_probability
         return _least(lambda t: self.tail(t + 1) <= allowed)
 
@@ -195,7 +199,12 @@ class DiscreteGaussian(DiscreteNoise):
             >>> DiscreteGaussian(1).tail(6) < 4e-8
             True
         """
-        if t <= 0:
+        if (
+            check_whole(
+                "t", t, least=-FARTHEST, most=1 << 70, limit="a whole number of lattice steps"
+            )
+            <= 0
+        ):
             return 1.0
         if self.bound is not None and t > self.bound:
             return 0.0
@@ -237,7 +246,12 @@ class DiscreteLaplace(DiscreteNoise):
             >>> round(DiscreteLaplace(1).tail(1), 4)  # 2/(1 + e)
             0.5379
         """
-        if t <= 0:
+        if (
+            check_whole(
+                "t", t, least=-FARTHEST, most=1 << 70, limit="a whole number of lattice steps"
+            )
+            <= 0
+        ):
             return 1.0
         if self.bound is not None and t > self.bound:
             return 0.0
@@ -256,7 +270,9 @@ def _all_but(bound: int | None, scale: float) -> float:
 
 def _checked_scale(scale: object) -> float | Fraction:
     refused = PlanError(f"scale is {scale}; it is a number of lattice steps from 0.1 to 2^40")
-    if isinstance(scale, bool) or not isinstance(scale, Real):
+    if isinstance(scale, Decimal):
+        scale = exact(scale)
+    if not is_number(scale):
         raise PlanError(
             f"scale is {scale!r}, of type {type(scale).__name__}; it takes a number of lattice "
             "steps"
@@ -264,7 +280,7 @@ def _checked_scale(scale: object) -> float | Fraction:
     if isinstance(scale, Integral):
         scale = Fraction(int(scale))
     elif not isinstance(scale, Fraction):
-        scale = float(scale)
+        scale = as_float(scale)
         if not math.isfinite(scale):
             raise refused
     if not LEAST_SCALE <= scale <= LARGEST_SCALE:

@@ -14,12 +14,12 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from confide.errors import PlanError
 from confide.plan.value import kinds_of
 
-__all__ = ["from_plain", "nearest", "optional", "to_plain"]
+__all__ = ["from_plain", "nearest", "nearest_column", "optional", "to_plain"]
 
 
 def to_plain(value: object) -> Any:
@@ -66,12 +66,42 @@ def from_plain(declared: Any, plain: object, where: str) -> Any:
     return _expect(declared, plain, where)
 
 
+_SHOWN: Final = 5
+"""Of columns so many names are shown."""
+_MOST_SHOWN: Final = 40
+"""The library's own names are shown all, unless there are more."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message on an unknown name: the nearest known one, and all of them."""
+    """The end of an error message on an unknown name: the nearest known one, and some of them."""
     choices = sorted(known)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, choices, n=_SHOWN, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known here: {', '.join(choices)}"
+    some = choices if len(choices) <= _MOST_SHOWN else sorted((close + choices)[:_SHOWN])
+    more = f" and {len(choices) - len(some):,} more" if len(choices) > len(some) else ""
+    return f"{hint}known here: {', '.join(some)}{more}"
+
+
+def nearest_column(name: str, known: Iterable[object]) -> str:
+    """The end of an error message on a column that data lack: the nearest names, five at most.
+
+    The header of a file without one is its first row, which is somebody's data: a header in which
+    any name reads as a number is not shown.
+    """
+    columns = sorted({str(column) for column in known})
+    if any(_reads_as_number(column) for column in columns):
+        return "some of its column names are numbers: does the file lack its header line?"
+    close = difflib.get_close_matches(name, columns, n=_SHOWN, cutoff=0.5)
+    some = list(dict.fromkeys(close + columns))[:_SHOWN]
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    more = f" and {len(columns) - len(some):,} more" if len(columns) > len(some) else ""
+    return f"{hint}known here: {', '.join(sorted(some))}{more}"
+
+
+def _reads_as_number(text: str) -> bool:
+    return any(character.isdigit() for character in text) and not any(
+        character.isalpha() for character in text.lower().replace("e", "")
+    )
 
 
 def optional(declared: Any) -> bool:

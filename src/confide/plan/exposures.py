@@ -79,6 +79,7 @@ class What(Enum):
     OWN_DATA = "own data"
     CONTRIBUTION = "contribution"
     SUMS = "sums"
+    CELLS = "cells of a sum"
     STATE = "state"
     RESULT = "result of an exchange"
     KEYS = "keys"
@@ -294,6 +295,7 @@ def sums_seen(part: Plan, observer: Observer) -> Iterator[Exposure]:
         assumption=_sum_assumption(part, observer),
         remedy=_sum_remedy(part, guarantee),
     )
+    yield from _single_cells(part, observer, guarantee)
     yield Exposure(
         observer=observer,
         what=What.STATE,
@@ -304,6 +306,26 @@ def sums_seen(part: Plan, observer: Observer) -> Iterator[Exposure]:
         when=seen_when(part),
         guarantee=guarantee,
     )
+
+
+def _single_cells(part: Plan, observer: Observer, seen: Guarantee) -> Iterator[Exposure]:
+    """What exact sums tell of a unit that is alone in one of their cells."""
+    if seen.insiders is not None:
+        return
+    unit = part.neighbours.unit.value
+    for declared in part.sums.sums:
+        if declared.cells is not None:
+            yield Exposure(
+                observer=observer,
+                what=What.CELLS,
+                value=f"a {unit} that is alone in one of the {declared.cells}",
+                of=Subject.OTHERS if observer.parties else Subject.ALL,
+                form=Form.SUM,
+                detail=f"what it counts in '{declared.name}', exactly",
+                when=seen_when(part),
+                guarantee=Guarantee(unit=Verdict.NOT_PRIVATE, group=seen.group),
+                remedy=_sum_remedy(part, seen),
+            )
 
 
 def _sum_form(guarantee: Guarantee) -> Form:

@@ -53,6 +53,8 @@ class Sum(Value):
         norm: The norm of the bound.
         capacity: Public cap on units per party, in the order of its rows; 1 for sums over parties.
         meaning: What the sum is, in words for the view report.
+        cells: What its coordinates count units in, in words, where one may hold a single unit, as a
+            bin of a histogram or a group's row; None where each coordinate is of all units.
 
     Raises:
         PlanError: If a bound is zero, negative or not finite, or the lattice does not fit 62 bits.
@@ -70,6 +72,7 @@ class Sum(Value):
     norm: Norm = Norm.L2
     capacity: int
     meaning: str = ""
+    cells: str | None = None
 
     def _check(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.noise import DiscreteGaussian
+from confide.numbers import check_whole
 from confide.plan import FullBatch, NoNoise, Plan
 from confide.randomness import SecureRandom
 
@@ -54,6 +55,7 @@ def draw_batch(plan: Plan, units: int, random: SecureRandom) -> NDArray[np.bool_
     """
     if isinstance(plan.sampling, FullBatch):
         return np.ones(units, np.bool_)
+    check_whole("units", units, least=0, limit="a whole number of units, 0 or more")
     below = int(Fraction(plan.sampling.rate) * 2**64)
     drawn: NDArray[np.bool_] = np.frombuffer(random.bytes(8 * units), "<u8") < np.uint64(below)
     return drawn

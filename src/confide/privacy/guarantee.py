@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from confide.errors import PlanError
+from confide.numbers import shown
 from confide.plan import (
     CentralNoise,
     Cohorts,
@@ -221,7 +222,10 @@ def with_noise(
         True
     """
     from confide.privacy.accounting.calibration import calibrate
+    from confide.privacy.accounting.gaussian import check_delta, check_epsilon
 
+    _check_kind(kind)
+    epsilon, delta = check_epsilon(epsilon), check_delta(delta)
     # None of this reads the noise that the plan has: without noise it might be refused.
     relation = _relation_of(plan)
     stages = list(zip(plan.sum_plans, map(plan.noise_factor, plan.sum_stages), strict=True))
@@ -239,6 +243,14 @@ def with_noise(
     return replace(plan, noise=kind(enough, delta))
 
 
+def _check_kind(kind: object) -> None:
+    if kind not in (CentralNoise, NoiseShares):
+        raise PlanError(
+            f"kind is {shown(kind)}; it takes a class, NoiseShares (the parties add noise) or "
+            "CentralNoise (the coordinator does), as with_noise(plan, NoiseShares, ...)"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
     """Noise that is given by ε: how much of it follows from the rest of the plan.
@@ -253,6 +265,13 @@ class Calibrated:
     epsilon: float
     delta: float = DELTA
 
+    def __post_init__(self) -> None:
+        from confide.privacy.accounting.gaussian import check_delta, check_epsilon
+
+        _check_kind(self.kind)
+        check_epsilon(self.epsilon)
+        check_delta(self.delta)
+
 
 def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
     """A plan with its noise, also where it must not be made without.
@@ -265,6 +284,11 @@ def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
         PlanError: If the plan must not be made, ε or δ is out of range, or the lattices cannot hold
             the noise.
     """
+    if not isinstance(noise, Noise | Calibrated):
+        raise PlanError(
+            f"noise is {shown(noise)}; it takes NoNoise(), or noise that keeps an ε, as "
+            "Calibrated(kind=NoiseShares, epsilon=1.0)"
+        )
     if not isinstance(noise, Calibrated):
         return Plan(**fields, noise=noise)
     # What noise ε takes does not depend on the crowd, only on how many parties are in a sum at

@@ -18,6 +18,7 @@ from confide.errors import CostError, PlanError
 from confide.plan import Exchange, NoNoise, Plan, Unit, What
 from confide.randomness import SEED_BYTES
 from confide.report.privacy import total_statement
+from confide.report.signal import noise_warnings
 from confide.report.views import views
 
 __all__ = ["CostLimits", "Estimate", "estimate"]
@@ -223,6 +224,7 @@ def _notes(plan: Plan, sizes: Mapping[str, int], seconds: Mapping[str, float]) -
     notes = [
         "what parties need for their own rows, time and memory, comes on top, and so does Python"
     ]
+    notes += noise_warnings(plan)
     for exchange in plan.exchanges:
         timed_here = "" if exchange.name in seconds else "; its computing is not in the seconds"
         notes.append(

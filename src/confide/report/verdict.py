@@ -32,7 +32,7 @@ _ROLES: Final = ("coordinator", "network", "enclave")
 _READABLE: Final = frozenset(
     {Form.PLAINTEXT, Form.SUM, Form.NOISY_SUM, Form.DIFFERENCE, Form.RESULT}
 )
-_OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.STATE, What.RESULT})
+_OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.CELLS, What.STATE, What.RESULT})
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ from confide.report.privacy import (
     verdict_of,
 )
 from confide.report.questions import Question
+from confide.report.signal import noise_warnings
 from confide.report.verdict import PlanVerdict, plan_verdicts
 
 if TYPE_CHECKING:
@@ -301,6 +302,7 @@ def _warnings(plan: Plan) -> Iterator[str]:
         yield ("SIMULATION: a party's key is simulated, so anybody can sign in its name.")
     if warning := plan.aggregation.warning:
         yield warning
+    yield from noise_warnings(plan)
 
 
 def _over_all(plan: Plan, page: FirstPage) -> str:

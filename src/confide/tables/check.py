@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from confide.errors import DataError
-from confide.plan.codec import nearest
+from confide.plan.codec import nearest_column
 from confide.tables.columns import Category, Missing
 from confide.tables.schema import Schema
 
@@ -93,7 +93,9 @@ def _check(table: Any, names: list[str], schema: Schema, name: str) -> ColumnChe
     column = schema.target if name == schema.label else schema.features[name]
     kind = type(column).__name__.lower()
     if name not in names:
-        return ColumnCheck(name=name, kind=kind, problem=f"no such column; {nearest(name, names)}")
+        return ColumnCheck(
+            name=name, kind=kind, problem=f"no such column; {nearest_column(name, names)}"
+        )
     try:
         values = schema.cells_of(name, table[name])
     except DataError as error:

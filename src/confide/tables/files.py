@@ -210,7 +210,8 @@ def _delimiter(lines: list[str]) -> str:
         rows = list(csv.reader(io.StringIO("\n".join(lines[:-1] or lines)), delimiter=delimiter))
         sizes = Counter(len(row) for row in rows if row)
         size, count = sizes.most_common(1)[0] if sizes else (0, 0)
-        if size > most and count >= 0.9 * len(rows):
+        # With decimal commas the rows of two columns have two cells by comma too, the names do not.
+        if size > most and len(rows[0]) == size and count >= 0.9 * len(rows):
             best, most = delimiter, size
     return best
 

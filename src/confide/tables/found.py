@@ -75,6 +75,7 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
         name="counts", shape=(len(names) * CELLS + 1,), unit_bound=math.sqrt(len(names) + 1),
         norm=Norm.L2, capacity=capacity,
         meaning="how many values of each column lie in each of some bins, and how many rows",
+        cells="bins of its columns",
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
-from confide.plan.codec import nearest
+from confide.plan.codec import nearest_column
 from confide.tables.columns import (
     BINARY,
     FEATURE_KINDS,
@@ -404,7 +404,7 @@ def present(cells: Mapping[str, Cells], name: str) -> Cells:
     """
     names = [str(column) for column in cells]
     if name not in names:
-        raise DataError(f"no column {name!r}; {nearest(name, names)}")
+        raise DataError(f"no column {name!r}; {nearest_column(name, names)}")
     return cells[name]
 
 

@@ -7,11 +7,30 @@ from confide._lazy import attach
 if TYPE_CHECKING:
     from confide.training.kinds import KINDS, Kind
     from confide.training.owners import OwnerReport
-    from confide.training.plans import Epsilon
+    from confide.training.plans import Epsilon, Prepared
+    from confide.training.plots import (
+        plot_calibration,
+        plot_coefficients,
+        plot_confusion,
+        plot_metrics,
+    )
     from confide.training.result import Trained
-    from confide.training.running import train
+    from confide.training.running import planned, train
 
-__all__ = ["KINDS", "Epsilon", "Kind", "OwnerReport", "Trained", "train"]
+__all__ = [
+    "KINDS",
+    "Epsilon",
+    "Kind",
+    "OwnerReport",
+    "Prepared",
+    "Trained",
+    "planned",
+    "plot_calibration",
+    "plot_coefficients",
+    "plot_confusion",
+    "plot_metrics",
+    "train",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = attach(
@@ -19,8 +38,14 @@ if not TYPE_CHECKING:
         {
             "confide.training.kinds": ("KINDS", "Kind"),
             "confide.training.owners": ("OwnerReport",),
-            "confide.training.plans": ("Epsilon",),
+            "confide.training.plans": ("Epsilon", "Prepared"),
+            "confide.training.plots": (
+                "plot_calibration",
+                "plot_coefficients",
+                "plot_confusion",
+                "plot_metrics",
+            ),
             "confide.training.result": ("Trained",),
-            "confide.training.running": ("train",),
+            "confide.training.running": ("planned", "train"),
         },
     )

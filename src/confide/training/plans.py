@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,11 +37,11 @@ DELTA: Final = 1e-6
 CAPACITY: Final = 100_000
 """The most rows that a party counts; a public default, which follows from nobody's table."""
 
-FINDING: Final = 0.1
-"""The share of the noise budget of each stage that finds something."""
+SHARES: Final[Mapping[str, float]] = {"vocabularies": 0.2, "summaries": 0.3, "metrics": 0.05}
+"""The shares of the noise budget of all stages but the training, which has the rest.
 
-MEASURING: Final = 0.05
-"""The share of the noise budget of the metrics."""
+A rare value that the summaries take for noise is lost to every model, so they have much of it.
+"""
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,8 @@ def _finding(schema: Schema, capacity: int) -> list[tuple[str, Computation, int]
 
 
 def _budgeted(made: list[tuple[str, Computation, int]]) -> list[Sums]:
-    shares = {"vocabularies": FINDING, "summaries": FINDING, "metrics": MEASURING}
-    rest = 1 - sum(shares.get(name, 0.0) for name, _, _ in made)
+    rest = 1 - sum(SHARES.get(name, 0.0) for name, _, _ in made)
     return [
-        computation.stage(name=name, rounds=rounds, budget=shares.get(name, rest))
+        computation.stage(name=name, rounds=rounds, budget=SHARES.get(name, rest))
         for name, computation, rounds in made
     ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from os import PathLike
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from confide.engines import Run
 from confide.learning import TableModel
-from confide.plan import Plan
+from confide.plan import NoNoise, Plan
 from confide.report import ViewReport, views
 from confide.report.claims import Sentence
 from confide.training.owners import OwnerReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Trained", "Verdicts"]
 
@@ -59,6 +63,36 @@ class Trained:
     def verdicts(self) -> Verdicts:
         """What is guaranteed of each record and each party."""
         return Verdicts(self.views.first_page.headline)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the sums were released without noise."""
+        return isinstance(self.plan.noise, NoNoise)
+
+    def plot(self) -> Figure:
+        """Metrics, calibration, confusion matrix and coefficients side by side.
+
+        Raises:
+            PlanError: If matplotlib is not installed.
+        """
+        from confide.training.card import figure_of
+
+        return figure_of(self)
+
+    def to_html(self) -> str:
+        """The model's card: one page that loads nothing.
+
+        Raises:
+            PlanError: If matplotlib is not installed.
+        """
+        from confide.training.card import card_html
+
+        return card_html(self)
+
+    def _repr_html_(self) -> str:
+        from confide.training.card import summary_html
+
+        return f"<p><b>{escape(repr(self.model))}</b></p>{summary_html(self)}"
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the model as one file, which `confide.load_model` and `confide predict` read.

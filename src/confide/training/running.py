@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from confide.computation import Account
 from confide.engines import simulate
 from confide.errors import DataError, PlanError
@@ -14,11 +16,11 @@ from confide.learning.algorithms.fed_metrics import SUMS, metrics_of
 from confide.plan.codec import nearest
 from confide.training.drafts import draft_schema
 from confide.training.kinds import KINDS
-from confide.training.owners import read_owners, refuse_unfit
-from confide.training.plans import CAPACITY, Epsilon, prepare
+from confide.training.owners import OwnerReport, read_owners, refuse_unfit
+from confide.training.plans import CAPACITY, Epsilon, Prepared, prepare
 from confide.training.result import Trained
 
-__all__ = ["train"]
+__all__ = ["planned", "train"]
 
 
 def train(
@@ -58,7 +60,7 @@ def train(
         metrics: Whether the last stage measures the model on all rows, as charged sums.
         name: The plan's name.
         accounts: By owner, the ledger that the plan is charged to.
-        on_round: Called after each round, for progress.
+        on_round: Called after each round with its history entry, and `of`, how many there are.
         **settings: The kind's own: see `LinearSettings` and `TreeSettings`.
 
     Returns:
@@ -81,25 +83,14 @@ def train(
         >>> result.metrics["auc"] > 0.9
         True
     """
-    if kind not in KINDS:
-        raise PlanError(f"kind {kind!r}; {nearest(str(kind), KINDS)}")
-    if privacy is not None and not isinstance(privacy, Epsilon):
-        raise PlanError(f"privacy is {privacy!r}; write privacy=cf.Epsilon(3.0), or leave it out")
-    made = KINDS[kind]
-    chosen = made.settings.read(settings, f"options of {kind!r}")
-    tables = read_owners(data)
-    schema = draft_schema(
-        tables, label=label, answer=made.answer, features=features, columns=columns,
-        classes=classes, noise=privacy is not None,
+    tables, owners, prepared = _planned(
+        kind, data, label=label, features=features, columns=columns, classes=classes,
+        privacy=privacy, capacity=capacity, metrics=metrics, name=name, settings=settings,
     )  # fmt: skip
-    owners = refuse_unfit(tables, schema, capacity)
-    prepared = prepare(
-        made, schema, chosen, name=name or f"{kind} of {label}", parties=list(tables),
-        privacy=privacy, capacity=capacity, metrics=metrics,
-    )  # fmt: skip
+    of = prepared.plan.rounds
     run = simulate(
         prepared.plan, tables, computation=prepared.computations, accounts=accounts,
-        on_round=on_round,
+        on_round=on_round and (lambda entry: on_round({**entry, "of": of})),
     )  # fmt: skip
     model = fitted_estimator(run.plan, run.state)
     measured = metrics_of(model.predictor, run.state[SUMS]) if SUMS in run.state else {}
@@ -109,6 +100,62 @@ def train(
         for owner, report in owners.items()
     }
     return Trained(run=run, model=model, metrics=measured, owners=at_owners)
+
+
+def planned(
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    label: str,
+    features: Sequence[str] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    classes: Sequence[Any] | None = None,
+    privacy: Epsilon | None = None,
+    capacity: int = CAPACITY,
+    metrics: bool = True,
+    name: str | None = None,
+    **settings: Any,
+) -> Prepared:
+    """The plan that `train` would run with these arguments, and its computations; runs nothing.
+
+    Raises:
+        PlanError, DataError: As `train`.
+    """
+    return _planned(
+        kind, data, label=label, features=features, columns=columns, classes=classes,
+        privacy=privacy, capacity=capacity, metrics=metrics, name=name, settings=settings,
+    )[2]  # fmt: skip
+
+
+def _planned(
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    label: str,
+    privacy: Epsilon | None,
+    capacity: int,
+    metrics: bool,
+    name: str | None,
+    settings: Mapping[str, Any],
+    **declared: Any,
+) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared]:
+    """The owners' tables, what each is told of its own, and the plan."""
+    if kind not in KINDS:
+        raise PlanError(f"kind {kind!r}; {nearest(str(kind), KINDS)}")
+    if privacy is not None and not isinstance(privacy, Epsilon):
+        raise PlanError(f"privacy is {privacy!r}; write privacy=cf.Epsilon(3.0), or leave it out")
+    made = KINDS[kind]
+    chosen = made.settings.read(settings, f"options of {kind!r}")
+    tables = read_owners(data)
+    schema = draft_schema(
+        tables, label=label, answer=made.answer, noise=privacy is not None, **declared
+    )
+    owners = refuse_unfit(tables, schema, capacity)
+    prepared = prepare(
+        made, schema, chosen, name=name or f"{kind} of {label}", parties=list(tables),
+        privacy=privacy, capacity=capacity, metrics=metrics,
+    )  # fmt: skip
+    return tables, owners, prepared
 
 
 def _own(model: Any, table: Any) -> dict[str, float]:

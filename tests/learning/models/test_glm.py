@@ -242,17 +242,33 @@ def with_value(value):
         (X[:, :0], Y, "x has 0 feature(s) (shape=(4, 0)) while a minimum of 1 is required"),
         (X, Y[:3], "x has 4 records, y has 3; each needs one target"),
         (X, [Y], "y of shape (1, 4); it takes (records,)"),
-        (with_value(np.nan), Y, "x holds nan in record 2, feature 1; values are neither NaN"),
-        (with_value(np.inf), Y, "x holds inf in record 2, feature 1; values are neither NaN"),
-        (with_value(-np.inf), Y, "x holds -inf in record 2, feature 1; values are neither NaN"),
-        (with_value(1e200), Y, "x holds 1e+200 in record 2, feature 1; values are neither NaN"),
-        ([["1", "2", "3"]] * 4, Y, "x of type <U1: no numbers; encode it as real numbers"),
-        (np.array([["a", 2, 3]] * 4, object), Y, "x of type object: no numbers"),
-        (np.array([[None, 2, 3]] * 4, object), Y, "x holds nan in record 0, feature 0"),
-        (np.array([[pd.NA, 2, 3]] * 4, object), Y, "x holds what is no number"),
+        (
+            with_value(np.nan),
+            Y,
+            "x has a value out of range in record 2, feature 1; values are neither NaN",
+        ),
+        (
+            with_value(np.inf),
+            Y,
+            "x has a value out of range in record 2, feature 1; values are neither NaN",
+        ),
+        (
+            with_value(-np.inf),
+            Y,
+            "x has a value out of range in record 2, feature 1; values are neither NaN",
+        ),
+        (
+            with_value(1e200),
+            Y,
+            "x has a value out of range in record 2, feature 1; values are neither NaN",
+        ),
+        ([["1", "2", "3"]] * 4, Y, "x holds values of type str"),
+        (np.array([["a", 2, 3]] * 4, object), Y, "x holds values of type str"),
+        (np.array([[None, 2, 3]] * 4, object), Y, "x holds a NoneType, which is not a number"),
+        (np.array([[pd.NA, 2, 3]] * 4, object), Y, "x holds a NAType"),
         (sparse.csr_array(X), Y, "x is sparse; sparse data are not supported: pass x.toarray()"),
-        (X.astype("M8[s]"), Y, "x of type datetime64[s]: no numbers"),
-        (X + 1j, Y, "x of type complex128: Complex data not supported"),
+        (X.astype("M8[s]"), Y, "x holds values of type datetime64[s]"),
+        (X + 1j, Y, "x: Complex data not supported"),
     ],
 )
 def test_refuses_data(x, y, message):
@@ -267,10 +283,10 @@ def test_refuses_data(x, y, message):
     [
         (np.ones(3), "parameters of shape (3,); this model takes (4,): start from init()"),
         (np.ones((4, 1)), "parameters of shape (4, 1); this model takes (4,)"),
-        ([1, np.nan, 0, 0], "parameter 1 is nan; parameters are finite"),
-        ([1, 0, np.inf, 0], "parameter 2 is inf; parameters are finite"),
-        ([1, 0, 0, 1e101], "parameter 3 is 1e+101; parameters are finite and at most 1e+100"),
-        ([1e100, 0, 0, 1e100], "record 0 has a linear predictor of 2e+100; at most 1e+100"),
+        ([1, np.nan, 0, 0], "parameter 1 is out of range; parameters are finite"),
+        ([1, 0, np.inf, 0], "parameter 2 is out of range; parameters are finite"),
+        ([1, 0, 0, 1e101], "parameter 3 is out of range; parameters are finite and at most 1e+100"),
+        ([1e100, 0, 0, 1e100], "record 0 has a linear predictor out of range; at most 1e+100"),
     ],
 )
 def test_refuses_parameters(parameters, message):
@@ -283,8 +299,8 @@ def test_refuses_parameters(parameters, message):
     ("weights", "message"),
     [
         ([1, 1, 1], "sample_weight of shape (3,); 4 records take (4,)"),
-        ([1, 1, -1, 1], "a sample_weight of -1 in record 2; weights are from 0"),
-        ([1, np.nan, 1, 1], "a sample_weight of nan in record 1; weights are from 0"),
+        ([1, 1, -1, 1], "a sample_weight out of range in record 2; weights are from 0"),
+        ([1, np.nan, 1, 1], "a sample_weight out of range in record 1; weights are from 0"),
         ([0, 0, 0, 0], "every sample_weight is zero; at least one must be positive"),
     ],
 )

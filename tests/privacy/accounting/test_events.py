@@ -73,10 +73,10 @@ class GaussianDpEvent(dp.DpEvent):  # type: ignore[misc]
     [
         (GaussianDpEvent(), "unknown event GaussianDpEvent"),
         (dp_event.UnsupportedDpEvent(), "unknown event UnsupportedDpEvent"),
-        (dp_event.GaussianDpEvent(math.nan), "the number nan"),
-        (dp_event.GaussianDpEvent(math.inf), "the number inf"),
-        (dp_event.SelfComposedDpEvent(dp_event.NoOpDpEvent(), -1), "counts -1"),
-        (dp_event.SelfComposedDpEvent(dp_event.NoOpDpEvent(), 1.5), "counts 1.5"),
+        (dp_event.GaussianDpEvent(math.nan), "is nan"),
+        (dp_event.GaussianDpEvent(math.inf), "is inf"),
+        (dp_event.SelfComposedDpEvent(dp_event.NoOpDpEvent(), -1), "is -1"),
+        (dp_event.SelfComposedDpEvent(dp_event.NoOpDpEvent(), 1.5), "is 1.5"),
     ],
 )
 def test_what_is_not_written(event, named):

@@ -105,8 +105,8 @@ class TestBounds:
         (dp.PoissonSampledDpEvent(0.1, dp.LaplaceDpEvent(1.0)), 2,
          "no event is known for 2 units sampled"),
         (dp_event.RandomizedResponseDpEvent(0.5, 2), 2, "scale its ε and δ by group_bound"),
-        (SAMPLED, 0, "a group of 0 units"),
-        (SAMPLED, 2.0, "a group of 2.0 units"),
+        (SAMPLED, 0, "units is 0; a group"),
+        (SAMPLED, 2.0, "units is 2.0; a group"),
         (SAMPLED, 1_000_001, "1 to 1,000,000"),
     ],
 )  # fmt: skip

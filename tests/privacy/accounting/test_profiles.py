@@ -105,7 +105,8 @@ def test_tiny_deltas_stay_honest(delta):
     if delta >= 1e-30:
         assert found == pytest.approx(exact, rel=1e-3)
     else:
-        assert found == math.inf  # beyond thirteen deviations nothing is claimed
+        # Beyond thirteen deviations no grid claims anything, and a Rényi curve does.
+        assert found == pytest.approx(exact, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +378,7 @@ def test_what_one_run_loses_is_a_probability_under_both():
     ):
         step = 1e-3
         for loss in run.directions(ADD, step):
-            x = step * (loss.first + np.arange(len(loss.mass)))
+            x = step * loss.points
             assert loss.mass.sum() + loss.infinite == pytest.approx(1.0, abs=1e-12)
             # Connecting the dots keeps Q's mass: it may only be short of what P never reaches.
             assert loss.mass @ np.exp(-x) <= 1 + 1e-9

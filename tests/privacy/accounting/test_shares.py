@@ -69,11 +69,11 @@ def test_the_closeness_of_many_narrow_shares_is_counted():
 @pytest.mark.parametrize(
     ("steps", "shares", "named"),
     [
-        (3.99, 2, "3.99 lattice steps; it takes at least 4"),
-        (math.nan, 2, "nan lattice steps"),
-        (math.inf, 2, "inf lattice steps"),
-        (5.0, 0, "0 shares of noise; nobody's is left"),
-        (5.0, -1, "-1 shares"),
+        (3.99, 2, "3.99; it takes at least 4"),
+        (math.nan, 2, "is nan"),
+        (math.inf, 2, "is inf"),
+        (5.0, 0, "shares of noise is 0; .*nobody's is left"),
+        (5.0, -1, "is -1"),
     ],
 )
 def test_refused(steps, shares, named):

@@ -42,11 +42,11 @@ EVERY = [
     Quantile(quantile=0.5, resolution=0.1, epsilon=0.1, **BOUNDS),
     ClampedSum(noise=LaplaceNoise(0.1), **BOUNDS),
     ClampedMean(noise=GaussianNoise(20.0), **BOUNDS),
-    Histogram(keys="ab", noise=LaplaceNoise(0.1)),
+    Histogram(keys=tuple("ab"), noise=LaplaceNoise(0.1)),
     Composition(
         {
             "sum": ClampedSum(noise=LaplaceNoise(0.05), **BOUNDS),
-            "counts": Histogram(keys="ab", noise=LaplaceNoise(0.05)),
+            "counts": Histogram(keys=tuple("ab"), noise=LaplaceNoise(0.05)),
         }
     ),
 ]

@@ -14,6 +14,7 @@ from confide.errors import DataError, PlanError
 from confide.plan import Relation
 from confide.privacy.accounting import event_from_plain, event_to_plain, profile_of
 from confide.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
+from confide.privacy.mechanisms.lattice import finite
 from confide.randomness import InsecureReplayableRandom, SystemRandom, public_generator
 
 
@@ -119,7 +120,8 @@ class TestSensitivity:
     def test_of_whole_numbers_that_no_float_holds_is_no_larger(self, integer, make):
         """2^53 + 1 and 2^53 + 2 are one apart, and 2 once they are floats."""
         mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=integer)
-        near = [exactly(mechanism, make(2**53 + i)) / mechanism.steps.size for i in range(4)]
+        # In steps: what leaves is rounded to floats, but only after the noise.
+        near = [int(mechanism.steps.nearest(finite(make(2**53 + i), "x"))) for i in range(4)]
         apart = [abs(b - a) for a, b in itertools.pairwise(near)]
         assert max(apart) <= mechanism.event.sensitivity
 
@@ -128,13 +130,13 @@ class TestSensitivity:
     )
     def test_numbers_of_many_kinds(self, answer):
         mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
-        expected = min(int(answer), 2**53)
+        expected = min(int(answer), 2**61)
         assert abs(mechanism.release(answer).value - expected) < 100
 
-    @pytest.mark.parametrize("answer", [1j, np.longdouble(1), "3", None, [object()], b"3"])
+    @pytest.mark.parametrize("answer", [1j, "3", None, [object()], b"3", {3}, {3: 1}])
     def test_what_is_no_number_of_64_bits(self, answer):
         mechanism = LaplaceMechanism(epsilon=1.0, sensitivity=1, integer=True)
-        with pytest.raises(DataError, match="numbers that fit 64 bits"):
+        with pytest.raises(DataError, match="the answer"):
             mechanism.release(answer)
 
     def test_whole_answers_are_not_rounded(self):
@@ -235,7 +237,7 @@ class TestRefused:
         [
             (math.nan, "not finite"),
             (math.inf, "not finite"),
-            ("x", "does not consist of numbers"),
+            ("x", "one value for each unit"),
             ([1.0, 2.0], r"shape \(2,\)"),
             (1.5, "not whole"),
         ],

@@ -96,7 +96,7 @@ class TestSensitivity:
     )
     @given(st.lists(st.sampled_from("abcx")), st.sampled_from("abcx"), st.sampled_from("abcx"))
     def test_of_histograms(self, exact, declared, values, one, other):
-        query = Histogram(keys="abc", **declared)
+        query = Histogram(keys=tuple("abc"), **declared)
         mine, theirs = neighbours(values, one, other, declared["relation"])
         assert within(exact(query, mine) - exact(query, theirs), query._moves)
 
@@ -107,7 +107,7 @@ class TestSensitivity:
         assert abs(exact(total, mine) - exact(total, theirs)) == total._moves
         mean = ClampedMean(lower=-3.0, upper=7.1, **declared)
         assert sorted(abs(exact(mean, mine) - exact(mean, theirs))) == sorted(mean._moves)
-        count = Histogram(keys="abc", **declared)
+        count = Histogram(keys=tuple("abc"), **declared)
         mine, theirs = neighbours(["a"], "b", "c", declared["relation"])
         apart = abs(exact(count, mine) - exact(count, theirs))
         assert sorted(apart[apart > 0]) == sorted(count._moves)
@@ -119,7 +119,7 @@ def test_events_say_no_less_than_the_noise_gives_away(noise, relation):
     """δ(ε) of the worst neighbours, of all coordinates that move together."""
     for query in (
         ClampedSum(lower=-3.0, upper=7.1, noise=noise, relation=relation),
-        Histogram(keys="abc", noise=noise, relation=relation),
+        Histogram(keys=tuple("abc"), noise=noise, relation=relation),
     ):
         profile = profile_of(query.event, relation)
         if len(query._moves) == 1 or isinstance(noise, GaussianNoise):
@@ -138,7 +138,7 @@ def test_noise_is_wide_enough_for_all_that_moves_together(declared):
     for query in (
         ClampedSum(lower=-3.0, upper=7.1, **declared),
         ClampedMean(lower=-3.0, upper=7.1, **declared),
-        Histogram(keys="abc", **declared),
+        Histogram(keys=tuple("abc"), **declared),
     ):
         moves = np.array(query._moves, float)
         if isinstance(noise, LaplaceNoise):
@@ -242,13 +242,13 @@ class TestHistograms:
 
     def test_of_nobody_look_like_of_somebody(self):
         """Absent keys are as noisy as those that are there: which are there does not show."""
-        query = Histogram(keys="ab", noise=LaplaceNoise(0.5))
-        seen = Counter(query.release("a").value["b"] for _ in range(400))
+        query = Histogram(keys=tuple("ab"), noise=LaplaceNoise(0.5))
+        seen = Counter(query.release(list("a")).value["b"] for _ in range(400))
         assert len(seen) > 5
 
     def test_are_not_cut_off_at_zero(self):
-        query = Histogram(keys="a", noise=LaplaceNoise(0.5))
-        assert min(query.release("").value["a"] for _ in range(200)) < 0
+        query = Histogram(keys=tuple("a"), noise=LaplaceNoise(0.5))
+        assert min(query.release(list("")).value["a"] for _ in range(200)) < 0
 
     @pytest.mark.parametrize("noise", NOISES)
     def test_of_many_keys(self, noise):
@@ -299,10 +299,10 @@ class TestAlwaysNoisy:
 
     @pytest.mark.parametrize("values", ["abc", [[1.0]], 1.0, [object()]])
     def test_what_is_no_list_of_numbers(self, values):
-        with pytest.raises(DataError, match=r"not numbers|have shape"):
+        with pytest.raises(DataError, match=r"one value for each unit|no number"):
             ClampedSum(lower=0, upper=1, noise=LaplaceNoise(1.0)).release(values)
 
-    @pytest.mark.parametrize("keys", ["", "aa"])
+    @pytest.mark.parametrize("keys", [(), ("a", "a")])
     def test_keys_that_are_none_or_twice(self, keys):
         with pytest.raises(PlanError, match="each once"):
             Histogram(keys=keys, noise=LaplaceNoise(1.0))

@@ -121,7 +121,11 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         ("scores", "named"),
-        [([1.0, 2.0], "shape"), ([1.0, 2.0, math.nan], "not finite"), ("abc", "numbers")],
+        [
+            ([1.0, 2.0], "shape"),
+            ([1.0, 2.0, math.nan], "not finite"),
+            ("abc", "one value for each unit"),
+        ],
     )
     def test_scores(self, kind, scores, named):
         with pytest.raises(DataError, match=named):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.score_histogram import auc_of_histogram
-from confide.learning.models.families import Bernoulli, Categorical, Gaussian
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian
 from confide.learning.predictors import PREDICTORS, Predictor
 from confide.learning.settings import Inputs, TableSettings, read_table, table_settings
 from confide.plan import Norm, Sum, SumGroup, Task
@@ -59,6 +59,7 @@ def fed_metrics(predictor: Predictor, table: Inputs, *, capacity: int) -> Comput
     sums = Sum(
         name="metrics", shape=(size,), unit_bound=bound, norm=Norm.L2, capacity=capacity,
         meaning="how well the model predicts all rows: losses, and scores or residuals by class",
+        cells=_cells(predictor.family),
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Any]:
@@ -127,6 +128,12 @@ def metrics_of(predictor: Predictor, sums: Reals) -> dict[str, Any]:
         r2 = 1 - missed * scale / spread if spread > 0 else 0.0
         return {"r2": min(r2, 1.0), **found}
     return found
+
+
+def _cells(family: Family) -> str | None:
+    if isinstance(family, Bernoulli):
+        return "bins of scores by class"
+    return "pairs of true and predicted class" if isinstance(family, Categorical) else None
 
 
 def _kept(state: State, totals: Totals) -> State:

@@ -121,6 +121,7 @@ def fed_trees(
         name="histograms", shape=(size + PILOTS,), norm=Norm.L2, capacity=capacity,
         unit_bound=math.sqrt(columns * outputs * largest),
         meaning="derivatives of the loss of all rows, by column, bin and node",
+        cells="nodes and bins of the trees",
     )  # fmt: skip
     lost = Sum(
         name="kept_aside", shape=(2,), norm=Norm.L2, capacity=capacity,

@@ -75,6 +75,7 @@ def score_histogram(
     counts = Sum(
         name="counts", shape=(2, bins), unit=Unit.RECORD, unit_bound=1.0, norm=Norm.L2,
         capacity=capacity, meaning="how many rows of either class have which score",
+        cells="bins of scores by class",
     )  # fmt: skip
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:

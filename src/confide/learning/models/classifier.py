@@ -130,8 +130,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
         if wrong.any():
             record = int(np.argmax(wrong))
             raise DataError(
-                f"Unknown label type: {labels[record]:g} in record {record} is no class; drop the "
-                "record, or use a regression for numbers"
+                f"Unknown label type: the number in record {record} is no class; drop the record, "
+                "or use a regression for numbers"
             )
     return labels
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from confide.errors import DataError, PlanError
 from confide.learning.models.families import Family
 from confide.learning.models.inputs import LARGEST, as_features, check_features, record_weights
+from confide.numbers import check_real, check_whole, shown
 
 __all__ = ["GeneralisedLinearModel", "Parameters"]
 
@@ -65,10 +66,22 @@ class GeneralisedLinearModel:
     fit_intercept: bool = True
 
     def __post_init__(self) -> None:
-        if self.n_features < 1:
-            raise PlanError(f"n_features is {self.n_features}; at least 1: count the columns of x")
-        if not (math.isfinite(self.l2) and self.l2 >= 0):
-            raise PlanError(f"l2 is {self.l2}; it is finite and at least 0: 0 means no penalty")
+        if not isinstance(self.family, Family):
+            raise PlanError(
+                f"family is {shown(self.family)}; it takes Bernoulli(), Categorical(n_classes=3), "
+                "Gaussian() or Poisson() of confide.families"
+            )
+        features = check_whole(
+            "n_features", self.n_features, least=1, limit="at least 1: count the columns of x"
+        )
+        l2 = check_real(
+            "l2", self.l2, least=0, below=math.inf,
+            limit="it is finite and at least 0: 0 means no penalty",
+        )  # fmt: skip
+        if not isinstance(self.fit_intercept, bool):
+            raise PlanError(f"fit_intercept is {shown(self.fit_intercept)}; it is True or False")
+        object.__setattr__(self, "n_features", features)
+        object.__setattr__(self, "l2", l2)
 
     @property
     def n_parameters(self) -> int:
@@ -259,7 +272,7 @@ class GeneralisedLinearModel:
         if wrong.any():
             index = int(np.argmax(wrong))
             raise DataError(
-                f"parameter {index} is {vector[index]:g}; parameters are finite and at most "
+                f"parameter {index} is out of range; parameters are finite and at most "
                 f"{LARGEST:g} in magnitude: lower the learning rate if training diverges"
             )
         return vector.reshape(-1, self.family.n_outputs)
@@ -286,7 +299,6 @@ def _explain(eta: Reals, features: Reals) -> None:
     check_features(features)
     record = int(np.argmax(~(np.abs(eta) <= LARGEST).all(axis=1)))
     raise DataError(
-        f"record {record} has a linear predictor of {np.abs(eta[record]).max():.3g}; at most "
-        f"{LARGEST:g} is computed with: standardise the features, or lower the learning rate if "
-        "training diverges"
+        f"record {record} has a linear predictor out of range; at most {LARGEST:g} is computed "
+        "with: standardise the features, or lower the learning rate if training diverges"
     )

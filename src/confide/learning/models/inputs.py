@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.aggregation.numbers import real_numbers
 from confide.errors import DataError
 
 __all__ = [
@@ -22,8 +23,6 @@ Reals = NDArray[np.float64]
 
 LARGEST: Final = 1e100
 """No input and no linear predictor exceeds this, so that squares and products stay finite."""
-
-_NUMERIC_KINDS: Final = "biufO"
 
 
 def as_features(x: ArrayLike, n_features: int | None = None) -> Reals:
@@ -73,9 +72,9 @@ def check_features(x: Reals, names: NDArray[np.object_] | None = None) -> None:
         record, column = (int(place[0]) for place in np.nonzero(wrong))
         feature = column if names is None else repr(names[column])
         raise DataError(
-            f"x holds {x[record, column]:g} in record {record}, feature {feature}; values "
-            f"are neither NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop "
-            "what is missing, rescale what is large"
+            f"x has a value out of range in record {record}, feature {feature}; values are neither "
+            f"NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop what is "
+            "missing, rescale what is large"
         )
 
 
@@ -91,17 +90,9 @@ def as_numbers(values: ArrayLike, name: str) -> Reals:
     """
     if hasattr(values, "toarray"):
         raise DataError(f"{name} is sparse; sparse data are not supported: pass {name}.toarray()")
-    array = np.asarray(values)
-    text = array.dtype.kind == "O" and any(isinstance(value, str | bytes) for value in array.flat)
-    if array.dtype.kind not in _NUMERIC_KINDS or text:
-        problem = "Complex data not supported" if array.dtype.kind == "c" else "no numbers"
-        raise DataError(f"{name} of type {array.dtype}: {problem}; encode it as real numbers")
-    try:
-        return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{name} holds what is no number ({error}); fill missing values, encode the rest"
-        ) from error
+    if getattr(values, "dtype", None) is not None and np.iscomplexobj(values):
+        raise DataError(f"{name}: Complex data not supported; encode it as real numbers")
+    return real_numbers(values, name)
 
 
 def feature_names(x: object) -> NDArray[np.object_] | None:
@@ -136,8 +127,8 @@ def record_weights(sample_weight: ArrayLike | None, records: int) -> Reals:
     if wrong.any():
         record = int(np.argmax(wrong))
         raise DataError(
-            f"a sample_weight of {weights[record]:g} in record {record}; weights are from 0 to "
-            f"{LARGEST:g}: drop the record or weight it 0"
+            f"a sample_weight out of range in record {record}; weights are from 0 to {LARGEST:g}: "
+            "drop the record or weight it 0"
         )
     total = float(weights.sum())
     if total == 0:

@@ -75,7 +75,7 @@ def auc(y_true: ArrayLike, score: ArrayLike) -> float:
     negatives = len(labels) - positives
     if positives == 0 or negatives == 0:
         raise DataError(
-            f"all {len(labels)} labels are {int(labels[0])}; an AUC compares positives with "
+            f"all {len(labels)} labels are of one class; an AUC compares positives with "
             "negatives: use records of both classes"
         )
     _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
@@ -124,8 +124,8 @@ def log_loss(
     if unknown.any():
         record = int(np.argmax(unknown))
         raise DataError(
-            f"the class {true[record]!r} in record {record} is not one of {known.tolist()}; "
-            "pass the classes in the order of the columns"
+            f"the class in record {record} is not one of the {len(known)} known ones; pass the "
+            "classes in the order of the columns"
         )
     return float(-np.mean(np.log(np.maximum(rows[matches], np.finfo(np.float64).eps))))
 
@@ -135,8 +135,8 @@ def _binary(y_true: ArrayLike) -> Reals:
     wrong = (labels != 0) & (labels != 1)
     if wrong.any():
         raise DataError(
-            f"y_true holds {labels[wrong][0]:g}; labels are 0 or 1: compare with the positive "
-            "class, as y == 'yes'"
+            f"y_true is neither 0 nor 1 in record {int(np.argmax(wrong))}; compare with the "
+            "positive class, as y == 'yes'"
         )
     return labels
 
@@ -150,8 +150,8 @@ def _check_distributions(rows: Reals) -> None:
     if wrong.any():
         record = int(np.argmax(wrong))
         raise DataError(
-            f"the probabilities in record {record} add up to {rows[record].sum():g} or leave "
-            "[0, 1]; each row is a distribution over the classes"
+            f"the probabilities in record {record} do not add up to 1 or leave [0, 1]; each row is "
+            "a distribution over the classes"
         )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import scipy
 
 from confide.errors import PlanError
+from confide.numbers import check_real, check_whole
 
 __all__ = ["audited_epsilon"]
 
@@ -47,13 +48,17 @@ def audited_epsilon(
         >>> round(audited_epsilon(canaries=1000, guesses=1000, correct=700, delta=0), 4)
         0.732
     """
+    canaries, guesses, correct = (
+        check_whole(name, number, least=0, most=1 << 53, limit="a whole number, at least 0")
+        for name, number in (("canaries", canaries), ("guesses", guesses), ("correct", correct))
+    )
     if not 0 <= correct <= guesses <= canaries or canaries < 1:
         raise PlanError(
             f"{correct} of {guesses} guesses about {canaries} canaries were right; each number is "
             "at most the next, and there is a canary"
         )
-    if not 0 <= delta < 1 or not 0 < error < 1:
-        raise PlanError(f"delta is {delta} and error {error}; both lie between 0 and 1")
+    delta = check_real("delta", delta, least=0, below=1, limit="it lies between 0 and 1")
+    error = check_real("error", error, above=0, below=1, limit="it lies between 0 and 1")
 
     def refuted(epsilon: float) -> bool:
         return _p_value(canaries, guesses, correct, epsilon, delta) < error

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Final
 import scipy
 
 from confide.errors import PlanError
+from confide.numbers import check_real, check_whole, shown
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import check_delta, check_epsilon, gaussian_mu, mu_of
+from confide.privacy.accounting.gaussian import (
+    check_delta,
+    check_epsilon,
+    check_relation,
+    gaussian_mu,
+    mu_of,
+)
 from confide.privacy.accounting.profile import FINENESS, profile_of
 
 if TYPE_CHECKING:
@@ -23,6 +30,10 @@ _TOLERANCE: Final = 2e-5
 """How far below ε, as a part of it, the certified ε may stay."""
 
 _LEAST, _MOST = 1e-3, 1e8
+_MOST_STEPS: Final = 1 << 40
+
+_MOST_DELTA: Final = 0.01
+"""The largest δ that is taken on trust: less than a hundred units are hardly worth noise."""
 
 
 def calibrate(
@@ -40,7 +51,8 @@ def calibrate(
         epsilon: ε.
         delta: δ.
         relation: What neighbours differ in.
-        units: How many units there are, if δ is to be compared with 1 ÷ that.
+        units: How many units there are, so that δ is compared with 1 ÷ that. Without it, δ is at
+            most 0.01.
 
     Returns:
         A multiplier whose certified ε is at most ε, and less than it by 2·10^-5 of it at most.
@@ -53,10 +65,13 @@ def calibrate(
         >>> round(calibrate(GaussianDpEvent, epsilon=1.0, delta=1e-5), 5)
         3.73063
     """
-    check_epsilon(epsilon)
-    check_delta(delta)
-    if units is not None and delta * units >= 1:
-        raise PlanError(f"delta is {delta:g} for {units:,} units; it is below {1 / units:.2g}")
+    if not callable(event):
+        raise PlanError(
+            f"event is {shown(event)}; it takes a function from a multiplier to an event"
+        )
+    epsilon, delta = check_epsilon(epsilon), check_delta(delta)
+    check_relation(relation)
+    _check_units(delta, units)
     mu = gaussian_mu(event(1.0))
     if mu is not None:
         # Mostly Gaussians scale, and the multiplier is μ at 1 over what is allowed. If not, search.
@@ -75,6 +90,22 @@ def calibrate(
     return math.exp(_certified(lambda x: excess(x, FINENESS), near, min(slope, -0.1)))
 
 
+def _check_units(delta: float, units: int | None) -> None:
+    """Refuses a δ with which one of the units may be put out as it is."""
+    if units is None:
+        check_real(
+            "delta", delta, most=_MOST_DELTA,
+            limit=f"beyond {_MOST_DELTA:g} some units may be put out as they are, and ε says "
+            "nothing about them: take less than 1 ÷ units, and say how many there are by units=",
+        )  # fmt: skip
+        return
+    whole = check_whole(
+        "units", units, least=1, most=10**100, limit="a whole number of units, at least 1"
+    )
+    if delta * whole >= 1:
+        raise PlanError(f"delta is {delta:g} for {whole:,} units; it is below {1 / whole:.2g}")
+
+
 def _holds(event: DpEvent, epsilon: float, delta: float) -> bool:
     mu = gaussian_mu(event)
     return mu is not None and mu <= mu_of(epsilon, delta)
@@ -87,23 +118,34 @@ def noise_multiplier(
     rate: float = 1.0,
     steps: int = 1,
     relation: Relation = Relation.ADD_OR_REMOVE_ONE,
+    units: int | None = None,
 ) -> float:
     """The least noise multiplier of DP-SGD: `steps` Gaussians over Poisson samples of `rate`.
+
+    Args:
+        epsilon: ε.
+        delta: δ.
+        rate: With what probability a unit is in a step, in (0, 1].
+        steps: How many there are.
+        relation: What neighbours differ in.
+        units: As for `calibrate`.
 
     Raises:
         PlanError: If a number is out of range.
     """
     import dp_accounting as dp
 
-    if not 0 < rate <= 1 or steps < 1:
-        raise PlanError(f"rate {rate} and {steps} steps; a rate is in (0, 1], steps at least 1")
+    rate = check_real("rate", rate, least=1e-100, most=1, limit="a sampling rate is in (0, 1]")
+    steps = check_whole(
+        "steps", steps, least=1, most=_MOST_STEPS, limit="a whole number, 1 to 2^40"
+    )
 
     def event(multiplier: float) -> DpEvent:
         once: DpEvent = dp.GaussianDpEvent(multiplier)
         once = once if rate == 1 else dp.PoissonSampledDpEvent(rate, once)
         return dp.SelfComposedDpEvent(once, steps)
 
-    return calibrate(event, epsilon=epsilon, delta=delta, relation=relation)
+    return calibrate(event, epsilon=epsilon, delta=delta, relation=relation, units=units)
 
 
 def _bracket(excess: Callable[[float], float], epsilon: float, delta: float) -> tuple[float, float]:

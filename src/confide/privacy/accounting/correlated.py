@@ -28,6 +28,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,7 @@ import scipy
 from numpy.typing import NDArray
 
 from confide.errors import PlanError
+from confide.numbers import check_real, check_whole, shown
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -103,7 +105,15 @@ class ToeplitzStrategy:
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
-        c = np.asarray(self.coefficients, np.float64)
+        given: object = self.coefficients
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise PlanError(f"coefficients is {shown(given)}; it takes a tuple of numbers")
+        limit = "a finite number of at least 0"
+        reals = [
+            check_real("a coefficient", each, least=0, most=1e100, limit=limit) for each in given
+        ]
+        object.__setattr__(self, "coefficients", tuple(reals))
+        c = np.array(reals)
         if not 1 <= c.size <= self.steps:
             raise PlanError(f"{c.size} bands for {self.steps} steps; there is 1, and at most steps")
         falls = bool(np.all(np.diff(c) <= 0)) and bool(np.all(np.isfinite(c)))
@@ -198,8 +208,7 @@ class ToeplitzStrategy:
         import dp_accounting as dp
 
         _check_multiplier(noise_multiplier)
-        if not 0 < rate <= 1:
-            raise PlanError(f"a sampling rate of {rate}; it is above 0 and at most 1")
+        rate = check_real("rate", rate, above=0, most=1, limit="it is above 0 and at most 1")
         once = dp.GaussianDpEvent(noise_multiplier / self.sensitivity())
         rounds = -(-self.steps // self.bands)
         event: DpEvent = dp.SelfComposedDpEvent(dp.PoissonSampledDpEvent(rate, once), rounds)
@@ -250,10 +259,11 @@ def _check_steps(steps: int) -> None:
 
 
 def _check_count(name: str, value: int) -> None:
-    if type(value) is not int or value < 1:
-        raise PlanError(f"{name} are {value!r}; a whole number of at least 1")
+    check_whole(name, value, least=1, limit="a whole number of at least 1")
 
 
 def _check_multiplier(noise_multiplier: float) -> None:
-    if not 0 < noise_multiplier < math.inf:
-        raise PlanError(f"a noise multiplier of {noise_multiplier}; it is a positive finite number")
+    check_real(
+        "noise_multiplier", noise_multiplier, least=1e-100, most=1e100,
+        limit="it is a positive finite number",
+    )  # fmt: skip

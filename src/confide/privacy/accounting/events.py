@@ -7,10 +7,11 @@ stands as its shortest decimal text, so that equal events have one encoding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from confide.errors import PlanError
+from confide.numbers import check_real, check_whole, shown
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
@@ -37,8 +38,7 @@ def event_to_plain(event: DpEvent, depth: int = 0) -> dict[str, Any]:
         >>> event_to_plain(GaussianDpEvent(2))
         {'type': 'GaussianDpEvent', 'noise_multiplier': '2.0'}
     """
-    if depth > _DEEPEST:
-        raise PlanError(f"events nested deeper than {_DEEPEST}")
+    _check_depth(depth)
     name, fields = type(event).__name__, _fields()
     if name not in fields or not _is_ours(event):
         raise PlanError(f"an unknown event {name}; known here: {', '.join(sorted(fields))}")
@@ -60,9 +60,8 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
     """
     from dp_accounting import dp_event
 
-    if depth > _DEEPEST:
-        raise PlanError(f"events nested deeper than {_DEEPEST}")
-    if not isinstance(plain, Mapping) or plain.get("type") not in _fields():
+    _check_depth(depth)
+    if not isinstance(plain, Mapping) or str(plain.get("type")) not in _fields():
         raise PlanError(f"no event that is known here: {plain!r:.100}")
     declared = _fields()[plain["type"]]
     if set(plain) != {"type", *declared}:
@@ -73,6 +72,16 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
     values = {field: read(plain[field], depth) for field, (_, read) in declared.items()}
     event: DpEvent = getattr(dp_event, plain["type"])(**values)
     return event
+
+
+def _check_depth(depth: int) -> None:
+    check_whole(
+        "depth",
+        depth,
+        least=0,
+        most=_DEEPEST,
+        limit=f"events nested deeper than {_DEEPEST} are refused",
+    )
 
 
 Field = tuple[Callable[[Any, int], Any], Callable[[Any, int], Any]]
@@ -114,15 +123,15 @@ def _is_ours(event: object) -> bool:
 
 
 def _write_real(value: Any, _: int) -> str:
-    number = float(value)
-    if not math.isfinite(number):
-        raise PlanError(f"an event with the number {number}; events hold finite numbers")
-    return repr(number)
+    limit = "events hold finite numbers"
+    return repr(
+        check_real("a number of an event", value, above=-math.inf, below=math.inf, limit=limit)
+    )
 
 
 def _read_real(text: Any, depth: int) -> float:
     try:
-        if isinstance(text, str) and _write_real(text, depth) == text:
+        if isinstance(text, str) and _write_real(float(text), depth) == text:
             return float(text)
     except ValueError:
         pass
@@ -130,8 +139,10 @@ def _read_real(text: Any, depth: int) -> float:
 
 
 def _write_whole(value: Any, _: int) -> int:
-    if isinstance(value, bool) or int(value) != value or not 0 <= value < _MOST_COUNTED:
-        raise PlanError(f"an event counts {value!r}; counts are whole numbers of at least 0")
+    limit = "counts are whole numbers of at least 0"
+    number = check_real("a count of an event", value, least=0, below=_MOST_COUNTED, limit=limit)
+    if number % 1:
+        raise PlanError(f"a count of an event is {number}; {limit}")
     return int(value)
 
 
@@ -184,9 +195,12 @@ def _list(values: Any) -> list[Any]:
 
 
 def _few(values: Any) -> list[Any]:
-    if len(values) > _MOST_EVENTS:
-        raise PlanError(f"an event lists {len(values):,} parts; at most {_MOST_EVENTS:,} fit")
-    return list(values)
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise PlanError(f"a part of an event is {shown(values)}; it takes a list")
+    parts: list[Any] = list(values)
+    if len(parts) > _MOST_EVENTS:
+        raise PlanError(f"an event lists {len(parts):,} parts; at most {_MOST_EVENTS:,} fit")
+    return parts
 
 
 _REAL: Final[Field] = (_write_real, _read_real)

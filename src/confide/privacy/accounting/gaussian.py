@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Final
 import scipy
 
 from confide.errors import PlanError
+from confide.numbers import check_real, shown
+from confide.plan import Relation
 
 if TYPE_CHECKING:
     from dp_accounting import DpEvent
 
 __all__ = [
+    "check_any_epsilon",
     "check_delta",
     "check_epsilon",
+    "check_mu",
+    "check_rate",
+    "check_relation",
     "delta_of_mu",
     "epsilon_of_mu",
     "gaussian_mu",
@@ -33,18 +39,47 @@ _SLACK: Final = 1e-12
 """Relative room for the last digits, always against the spender."""
 
 _SMALLEST, _LARGEST = 1e-12, 1e4
+_SQUARABLE: Final = 1e100
 
 
-def check_epsilon(epsilon: float) -> None:
-    """Refuses an ε that is no positive finite number."""
-    if not 0 < epsilon < math.inf:
-        raise PlanError(f"epsilon is {epsilon}; it is a positive finite number")
+def check_epsilon(epsilon: float) -> float:
+    """The number, as a float; refuses an ε that is no positive finite number."""
+    return check_real(
+        "epsilon", epsilon, above=0, below=math.inf, limit="it is a positive finite number"
+    )
 
 
-def check_delta(delta: float) -> None:
-    """Refuses a δ that is not between 0 and 1."""
-    if not 0 < delta < 1:
-        raise PlanError(f"delta is {delta}; it lies between 0 and 1, below 1 ÷ records")
+def check_delta(delta: float) -> float:
+    """The number, as a float; refuses a δ that is not between 0 and 1."""
+    return check_real(
+        "delta", delta, above=0, below=1, limit="it lies between 0 and 1, below 1 ÷ records"
+    )
+
+
+def check_rate(fpr: float) -> float:
+    """The number, as a float; refuses a rate of false alarms beyond 0 and 1."""
+    return check_real(
+        "fpr", fpr, least=0, most=1, limit="a rate of false alarms lies between 0 and 1"
+    )
+
+
+def check_mu(mu: float) -> float:
+    """The number, as a float; refuses a μ that is no number of at least 0; ∞ is one."""
+    return check_real("mu", mu, least=0, limit="it is a number, at least 0")
+
+
+def check_any_epsilon(epsilon: float) -> float:
+    """The number, as a float; refuses an ε that is no number."""
+    return check_real("epsilon", epsilon, limit="it is a real number")
+
+
+def check_relation(relation: object) -> None:
+    """Refuses what is no neighbouring relation."""
+    if not isinstance(relation, Relation):
+        raise PlanError(
+            f"relation is {shown(relation)}; it is Relation.ADD_OR_REMOVE_ONE or "
+            "Relation.REPLACE_ONE"
+        )
 
 
 def delta_of_mu(mu: float, epsilon: float) -> float:
@@ -57,7 +92,15 @@ def delta_of_mu(mu: float, epsilon: float) -> float:
     Example:
         >>> round(delta_of_mu(1.0, 1.0), 6)
         0.126937
+
+    Raises:
+        PlanError: If μ or ε is out of range.
     """
+    mu, epsilon = check_mu(mu), check_any_epsilon(epsilon)
+    if epsilon == math.inf:
+        return 1.0 if mu == math.inf else 0.0
+    if epsilon == -math.inf or mu == math.inf:
+        return 1.0
     if mu <= 0:
         return max(0.0, -math.expm1(epsilon))
     left = float(scipy.special.log_ndtr(-epsilon / mu + mu / 2))
@@ -73,10 +116,10 @@ def epsilon_of_mu(mu: float, delta: float) -> float:
     Raises:
         PlanError: If δ is out of range.
     """
-    check_delta(delta)
+    delta, mu = check_delta(delta), check_mu(mu)
     if mu <= 0 or delta_of_mu(mu, 0.0) <= delta:
         return 0.0
-    if mu == math.inf:
+    if mu > _SQUARABLE:
         return math.inf
     high = mu**2 / 2 + mu * (-float(scipy.special.ndtri(min(delta, 0.5))) + 1)
     while delta_of_mu(mu, high) > delta:
@@ -97,8 +140,11 @@ def mu_of(epsilon: float, delta: float) -> float:
         >>> round(1 / mu_of(1.0, 1e-5), 5)
         3.73063
     """
-    check_epsilon(epsilon)
-    check_delta(delta)
+    epsilon, delta = check_epsilon(epsilon), check_delta(delta)
+    if delta_of_mu(_LARGEST, epsilon) <= delta:
+        return _LARGEST
+    if delta_of_mu(_SMALLEST, epsilon) > delta:
+        raise PlanError(f"epsilon is {epsilon:g} and delta {delta:g}; no Gaussian noise keeps them")
     found = scipy.optimize.brentq(
         lambda mu: delta_of_mu(mu, epsilon) - delta, _SMALLEST, _LARGEST, xtol=1e-15
     )
@@ -106,7 +152,14 @@ def mu_of(epsilon: float, delta: float) -> float:
 
 
 def tpr_of_mu(mu: float, fpr: float) -> float:
-    """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ)."""
+    """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ).
+
+    Raises:
+        PlanError: If μ or the rate is out of range.
+    """
+    mu, fpr = check_mu(mu), check_rate(fpr)
+    if fpr in (0, 1) or mu == math.inf:
+        return 0.0 if fpr == 0 and mu < math.inf else 1.0
     return float(scipy.special.ndtr(scipy.special.ndtri(fpr) + mu))
 
 

@@ -18,7 +18,9 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
+from confide.numbers import check_real, check_whole
 from confide.plan import Relation
+from confide.privacy.accounting.events import event_to_plain
 from confide.privacy.accounting.gaussian import check_delta, check_epsilon, gaussian_mu
 from confide.privacy.accounting.mixtures import binomial_mixture
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
@@ -53,6 +55,8 @@ def group_event(event: DpEvent, units: int) -> DpEvent:
         ([0.25, 0.5, 0.25], [0.0, 1.0, 2.0])
     """
     _check_units(units)
+    event_to_plain(event)
+    units = int(units)
     if units == 1:
         return event
     return _grouped(event, units)
@@ -70,10 +74,10 @@ def group_bound(epsilon: float, delta: float, units: int) -> tuple[float, float]
         >>> group_bound(0.5, 0.0, 3)
         (1.5, 0.0)
     """
-    check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon)
     _check_units(units)
-    if not 0 <= delta < 1:
-        raise PlanError(f"delta is {delta}; it is at least 0 and below 1")
+    delta = check_real("delta", delta, least=0, below=1, limit="it is at least 0 and below 1")
+    units = int(units)
     if delta == 0:
         return units * epsilon, 0.0
     # log((e^kε - 1)/(e^ε - 1)), which stays finite where the fraction does not.
@@ -173,5 +177,6 @@ def _sampled(rate: float, inner: DpEvent, units: int) -> DpEvent:
 
 
 def _check_units(units: int) -> None:
-    if type(units) is not int or not 1 <= units <= _LARGEST_GROUP:
-        raise PlanError(f"a group of {units!r} units; it has 1 to {_LARGEST_GROUP:,}")
+    check_whole(
+        "units", units, least=1, most=_LARGEST_GROUP, limit=f"a group has 1 to {_LARGEST_GROUP:,}"
+    )

@@ -182,7 +182,7 @@ class MixedGaussian:
         if not least:
             return bound / (order - 1)
         coming, step = _coming(self)
-        losses = step * (coming.first + np.arange(len(coming.mass)))
+        losses = step * coming.points
         # What lies beyond the grid loses -log of the chance that nothing moves, at most.
         losses = np.append(losses, max(losses[-1], -math.log(least)))
         weights = np.append(coming.mass, coming.infinite)
@@ -265,7 +265,7 @@ def _losses(
 
 
 def _with_lost(loss: Loss, lost: float) -> Loss:
-    return Loss(loss.mass, loss.first, loss.infinite + lost)
+    return Loss(loss.points, loss.mass, loss.infinite + lost)
 
 
 def _log_ratio(parts: Mixture, x: Reals) -> tuple[Reals, Reals]:

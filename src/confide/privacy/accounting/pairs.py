@@ -29,7 +29,7 @@ import scipy
 
 from confide.errors import PlanError
 from confide.plan import Relation
-from confide.privacy.accounting.losses import Loss, Reals, connect_dots
+from confide.privacy.accounting.losses import Loss, Reals, connect_dots, graded
 
 __all__ = [
     "REACH",
@@ -253,11 +253,9 @@ class PureResponse:
         places = np.floor(losses / step).astype(np.int64)
         # Each atom between its neighbours on the grid, so that its mass under Q stays too.
         up = np.clip(np.expm1(places * step - losses) / math.expm1(-step), 0.0, 1.0) * p
-        points = np.arange(places[0], places[-1] + 2)
-        mass = np.zeros(len(points))
-        np.add.at(mass, places - places[0], p - up)
-        np.add.at(mass, places - places[0] + 1, up)
-        return (Loss(mass, int(points[0]), 0.0),)
+        points, at = np.unique(np.concatenate([places, places + 1]), return_inverse=True)
+        mass = np.asarray(np.bincount(at, np.concatenate([p - up, up])), np.float64)
+        return (Loss(points, mass, 0.0),)
 
 
 @dataclass(frozen=True)
@@ -336,11 +334,10 @@ def sampled_gaussian(rate: float, noise_multiplier: float, relation: Relation) -
 def _mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:
     """A loss drawn from some: what is told about which one it is makes nothing smaller."""
     parts = [(weight, loss) for weight, loss in parts if weight > 0]
-    first = min(loss.first for _, loss in parts)
-    mass = np.zeros(max(loss.first + len(loss.mass) for _, loss in parts) - first)
-    for weight, loss in parts:
-        mass[loss.first - first :][: len(loss.mass)] += weight * loss.mass
-    return Loss(mass, first, math.fsum(weight * loss.infinite for weight, loss in parts))
+    points, at = np.unique(np.concatenate([loss.points for _, loss in parts]), return_inverse=True)
+    mass = np.bincount(at, np.concatenate([weight * loss.mass for weight, loss in parts]))
+    whole = np.asarray(mass, np.float64)
+    return Loss(points, whole, math.fsum(weight * loss.infinite for weight, loss in parts))
 
 
 @dataclass(frozen=True)
@@ -368,7 +365,7 @@ class Grid:
             place: The largest x whose loss is at most a value.
         """
         highest = math.ceil(self.reach / self.step) + 2
-        points = np.arange(-highest, highest + 1)
+        points = graded(highest)
         x = place(np.asarray(points * self.step, np.float64))
         # One more at both ends, at ±∞ if there is no such loss: dots beyond the range connect too.
         low = int(np.searchsorted(x, -self.far, side="right")) - 1

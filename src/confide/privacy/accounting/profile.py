@@ -11,22 +11,28 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from confide.errors import PlanError
+from confide.numbers import check_real
 from confide.plan import Relation
+from confide.privacy.accounting.composition import Aim, composed_tails
 from confide.privacy.accounting.events import event_to_plain
 from confide.privacy.accounting.gaussian import (
+    check_any_epsilon,
     check_delta,
+    check_rate,
+    check_relation,
     delta_of_mu,
     epsilon_of_mu,
     gaussian_mu,
     tpr_of_mu,
 )
-from confide.privacy.accounting.losses import Run, Tail, composed_tails, grid_step
+from confide.privacy.accounting.losses import Run, Tail, grid_step, one_grid_step
 from confide.privacy.accounting.pairs import SampledGaussian
 from confide.privacy.accounting.renyi import rdp_curve, rdp_to_epsilon
 from confide.privacy.accounting.runs import is_unprotected, runs_of
@@ -37,12 +43,22 @@ if TYPE_CHECKING:
 __all__ = ["FINENESS", "PrivacyProfile", "profile_of"]
 
 FINENESS: Final = 1.5e-2
-"""Grid step ÷ deviation of one run's loss: ε is above the exact one by less than 10^-4 of
-itself."""
+"""Grid step ÷ deviation of one run's loss: ε is mostly above the exact one by less than 10^-4 of
+itself. It is more where losses have no one scale, as of 10^9 runs at small noise; it is never above
+what the Rényi curve certifies."""
 
 _EPSILONS: Final = np.concatenate([np.linspace(0, 4, 401), np.geomspace(4.05, 60, 100)])
 _HEAVY: Final = 10.0
+_LOG_RAREST: Final = math.log(1e-6)
+"""Of the least rate of false alarms that is looked at."""
+_SHARES: Final = (1e-6, 1e-2)
+"""What share of δ may stand for losses that are too rare to be looked at."""
 _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
+_FEW_ORDERS: Final = tuple(order for order in _ORDERS if order <= 500)
+_MOST_EPSILON: Final = 500.0
+"""Beyond it the δ at it is given, which is an upper bound."""
+_LEVELS: Final = 4
+_NEAR: Final = 2.0
 
 
 class PrivacyProfile(ABC):
@@ -58,13 +74,20 @@ class PrivacyProfile(ABC):
 
     @abstractmethod
     def delta(self, epsilon: float) -> float:
-        """The least δ that is certified at ε ≥ 0."""
+        """The least δ that is certified at ε ≥ 0; at a smaller ε, the one at 0 or more.
+
+        Raises:
+            PlanError: If ε is no number.
+        """
 
     @abstractmethod
     def tpr(self, fpr: float) -> float:
         """The most members that an attacker finds at this rate of false alarms, as a share.
 
         One minus the trade-off function of f-DP (Dong, Roth and Su 2022, Definition 2).
+
+        Raises:
+            PlanError: If the rate is not between 0 and 1.
         """
 
 
@@ -89,6 +112,8 @@ def profile_of(
         >>> round(profile_of(dp.SelfComposedDpEvent(step, 1000)).epsilon(1e-5), 4)
         1.5154
     """
+    check_real("fineness", fineness, above=0, most=1, limit="it is above 0 and at most 1")
+    check_relation(relation)
     event_to_plain(event)  # Refuses what is unknown, whatever could be made of it.
     if is_unprotected(event):
         return GaussianProfile(math.inf)
@@ -105,7 +130,7 @@ def profile_of(
         case (SampledGaussian(rate=1.0, noise_multiplier=z),):
             return GaussianProfile(1 / z)
         case _:
-            return ComposedProfile(runs, relation, fineness)
+            return ComposedProfile(event, runs, relation, fineness)
 
 
 @dataclass(frozen=True)
@@ -129,28 +154,43 @@ class GaussianProfile(PrivacyProfile):
 
 @dataclass(frozen=True)
 class ComposedProfile(PrivacyProfile):
-    """Runs of dominating pairs, composed."""
+    """Runs of dominating pairs, composed; never above what the event's Rényi curve certifies."""
 
+    event: DpEvent
     runs: tuple[Run, ...]
     relation: Relation
     fineness: float = FINENESS
 
     def epsilon(self, delta: float) -> float:
         """See `PrivacyProfile`."""
-        check_delta(delta)
-        needed = math.log(1 / delta)
+        delta = check_delta(delta)
+        needed = -math.log(delta)
         # Of a Gaussian √(2·log 1/δ) deviations would do; bounded losses would go on for ever.
-        tails = self._tails(
-            lambda tilt, cumulant: (cumulant + needed) / tilt, math.sqrt(2 * needed) + 3
+        steepest = math.sqrt(2 * needed) + 3
+        sides = self._sides(
+            lambda tilt, cumulant: (cumulant + needed) / tilt, lambda _: -needed, steepest
         )
-        return min(self._pure, max(tail.epsilon(delta) for tail in tails))
+        found = max(min(tail.epsilon(delta) for tail in side) for side in sides)
+        if self._is_hard or found == math.inf:
+            found = min(found, self._renyi.epsilon(delta))
+        return min(self._pure, found)
 
     def delta(self, epsilon: float) -> float:
         """See `PrivacyProfile`."""
+        epsilon = min(max(check_any_epsilon(epsilon), 0.0), _MOST_EPSILON)
         if epsilon >= self._pure:
             return 0.0
-        tails = self._tails(lambda tilt, cumulant: cumulant - tilt * epsilon)
-        return max(tail.delta(epsilon) for tail in tails)
+        found, level = 1.0, 0.0
+        for _ in range(_LEVELS):
+            sides = self._sides(
+                lambda tilt, cumulant: cumulant - tilt * epsilon, partial(min, level)
+            )
+            found = min(found, max(min(tail.delta(epsilon) for tail in side) for side in sides))
+            # What may be lost was a share of Chernoff's bound, which for few runs is a loose one.
+            if found <= 0 or math.log(found) > level - _NEAR:
+                break
+            level = math.log(found)
+        return min(found, self._renyi.delta(epsilon)) if self._is_hard else found
 
     @property
     def _pure(self) -> float:
@@ -159,22 +199,51 @@ class ComposedProfile(PrivacyProfile):
 
     def tpr(self, fpr: float) -> float:
         """See `PrivacyProfile`."""
-        return self._curve.tpr(fpr)
+        return self._curve.tpr(check_rate(fpr))
 
     @cached_property
     def _curve(self) -> _Curve:
         # Barely tilted, so accurate around ε = 0: what decides about many false alarms. Where few
         # losses are huge, less still: an error of the transform grows by e^cumulant.
-        tails = self._tails(
-            lambda tilt, cumulant: abs(math.log(tilt)) + max(0.0, cumulant - _HEAVY)
+        sides = self._sides(
+            lambda tilt, cumulant: abs(math.log(tilt)) + max(0.0, cumulant - _HEAVY),
+            lambda _: _LOG_RAREST,
         )
-        return _Curve.of(lambda epsilon: max(tail.delta(epsilon) for tail in tails))
+        return _Curve.of(lambda e: max(min(tail.delta(e) for tail in side) for side in sides))
 
-    def _tails(
-        self, objective: Callable[[float, float], float], steepest: float = math.inf
-    ) -> list[Tail]:
+    @property
+    def _is_hard(self) -> bool:
+        """Whether no one grid is as fine as it should be: then the best of some bounds counts."""
+        return grid_step(self.runs, self.fineness) < one_grid_step(self.runs)
+
+    @cached_property
+    def _renyi(self) -> RenyiProfile:
+        try:
+            curve = tuple(rdp_curve(self.event, _FEW_ORDERS, self.relation))
+        except PlanError:  # The library has no curve of some events that have a dominating pair.
+            curve = (math.inf,) * len(_FEW_ORDERS)
+        return RenyiProfile(_FEW_ORDERS, curve)
+
+    def _sides(
+        self,
+        objective: Callable[[float, float], float],
+        log_negligible: Callable[[float], float],
+        steepest: float = math.inf,
+    ) -> list[tuple[Tail, ...]]:
+        """For each direction its tails, each of which is an upper bound."""
         step = grid_step(self.runs, self.fineness)
-        return composed_tails(self.runs, self.relation, step, objective, steepest=steepest)
+        steps, shares = ((step, one_grid_step(self.runs)), _SHARES) if self._is_hard else (
+            (step,), _SHARES[:1]
+        )  # fmt: skip
+        found = [
+            composed_tails(
+                self.runs, self.relation, each,
+                Aim(objective, log_negligible, share, steepest),
+            )
+            for each in steps
+            for share in shares
+        ]  # fmt: skip
+        return list(zip(*found, strict=True))
 
 
 @dataclass(frozen=True)
@@ -191,6 +260,7 @@ class RenyiProfile(PrivacyProfile):
 
     def delta(self, epsilon: float) -> float:
         """See `PrivacyProfile`; the inverse of Canonne, Kamath and Steinke 2020, Prop. 12."""
+        epsilon = max(check_any_epsilon(epsilon), 0.0)
         exponents = [
             (order - 1) * (divergence - epsilon + math.log1p(-1 / order)) - math.log(order)
             for order, divergence in zip(self.orders, self.curve, strict=True)
@@ -199,7 +269,7 @@ class RenyiProfile(PrivacyProfile):
 
     def tpr(self, fpr: float) -> float:
         """See `PrivacyProfile`."""
-        return self._curve.tpr(fpr)
+        return self._curve.tpr(check_rate(fpr))
 
     @cached_property
     def _curve(self) -> _Curve:

@@ -7,12 +7,16 @@ between replaced units are bounded here, since it knows them between added ones 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from confide.errors import PlanError
+from confide.numbers import check_real, shown
 from confide.plan import Relation
-from confide.privacy.accounting.gaussian import gaussian_mu
+from confide.privacy.accounting.events import event_to_plain
+from confide.privacy.accounting.gaussian import check_delta, check_relation, gaussian_mu
 from confide.privacy.accounting.mixtures import MixedGaussian
 from confide.privacy.accounting.runs import is_unprotected, parts_of, pure_epsilon, runs_of
 
@@ -36,8 +40,9 @@ def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> li
     Raises:
         PlanError: If the event is unknown, or an order is not above 1.
     """
-    if not all(1 < order < math.inf for order in orders):
-        raise PlanError(f"Rényi orders {list(orders)}; each is above 1 and finite")
+    orders = _checked_orders(orders)
+    check_relation(relation)
+    event_to_plain(event)
     if is_unprotected(event):
         return [math.inf] * len(orders)
     total = [0.0] * len(orders)
@@ -45,6 +50,25 @@ def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> li
         curve = _part_curve(part, orders, relation)
         total = [all_of + count * one for all_of, one in zip(total, curve, strict=True)]
     return total
+
+
+def _checked_orders(orders: Sequence[float]) -> list[float]:
+    """Rényi orders as floats.
+
+    Raises:
+        PlanError: If there is none, or one is not above 1 and finite.
+    """
+    if isinstance(orders, str | bytes) or not isinstance(orders, Iterable):
+        raise PlanError(f"orders is {shown(orders)}; it takes a sequence of numbers above 1")
+    found = [
+        check_real(
+            "a Rényi order", order, above=1, below=math.inf, limit="it is above 1 and finite"
+        )
+        for order in orders
+    ]
+    if not found:
+        raise PlanError("no Rényi order; give at least one, above 1 and finite")
+    return found
 
 
 def _part_curve(part: DpEvent, orders: Sequence[float], relation: Relation) -> list[float]:
@@ -92,7 +116,17 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
     """The least ε that a Rényi curve gives at δ (Canonne, Kamath and Steinke 2020, Prop. 12).
 
     ε = min over α of D_α + log((α - 1)/α) - (log δ + log α)/(α - 1).
+
+    Raises:
+        PlanError: If δ, an order or a divergence is out of range.
     """
+    orders = _checked_orders(orders)
+    delta = check_delta(delta)
+    if isinstance(curve, str | bytes) or not isinstance(curve, Sequence | np.ndarray):
+        raise PlanError(f"curve is {shown(curve)}; it takes a sequence of divergences")
+    if len(curve) != len(orders):
+        raise PlanError(f"{len(curve)} divergences for {len(orders)} orders; one each")
+    curve = [check_real("a divergence", one, least=0, limit="it is at least 0") for one in curve]
     found = [
         divergence + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1)
         for order, divergence in zip(orders, curve, strict=True)

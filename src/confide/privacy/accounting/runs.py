@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["is_unprotected", "parts_of", "pure_epsilon", "runs_of"]
 
 _MOST_RUNS: Final = 1 << 40
+_LEAST_RATE: Final = 1e-100
 
 
 def runs_of(event: DpEvent, relation: Relation) -> tuple[Run, ...] | None:
@@ -129,7 +130,7 @@ def _runs(part: DpEvent, relation: Relation) -> tuple[Run, ...] | None:
 
     match part:
         case dp_event.PoissonSampledDpEvent(sampling_probability=rate, event=inner):
-            _check(part, 0 <= rate <= 1)
+            _check(part, rate == 0 or _LEAST_RATE <= rate <= 1)
             return _sampled_runs(float(rate), inner, relation) if rate else ()
         case dp_event.MixtureOfGaussiansDpEvent(
             standard_deviation=deviation, sensitivities=distances, sampling_probs=probabilities

@@ -29,13 +29,15 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from confide.errors import PlanError
+from confide.numbers import check_real, check_whole
 from confide.plan.noise import LEAST_STEPS
 
 __all__ = ["ROUNDING_STEPS", "TotalNoise", "sum_of_shares"]
 
 ROUNDING_STEPS: Final = 2.0
 """r: the standard deviation of randomised rounding, in lattice steps."""
+
+_MOST_STEPS: Final = 1e100
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,13 @@ def sum_of_shares(steps: float, shares: int) -> TotalNoise:
         >>> round(total.deviation, 3), total.closeness < 1e-30
         (9.798, True)
     """
-    if not LEAST_STEPS <= steps < math.inf:
-        raise PlanError(
-            f"a share of noise of {steps:g} lattice steps; it takes at least {LEAST_STEPS:g}: "
-            "raise the noise multiplier"
-        )
-    if shares < 1:
-        raise PlanError(f"{shares} shares of noise; nobody's is left")
+    steps = check_real(
+        "steps of a share of noise", steps, least=LEAST_STEPS, most=_MOST_STEPS,
+        limit=f"it takes at least {LEAST_STEPS:g} lattice steps: raise the noise multiplier",
+    )  # fmt: skip
+    shares = check_whole(
+        "shares of noise", shares, least=1, most=10**100, limit="without one, nobody's is left"
+    )
     closeness = _factor(ROUNDING_STEPS**2)
     # The first two shares have r² = σ²/2, and no later one less.
     closeness += (shares - 1) * _factor(steps**2 / 2)

@@ -10,8 +10,9 @@ import numpy as np
 import scipy
 
 from confide.errors import PlanError
+from confide.numbers import check_real, shown
 from confide.plan import Relation, Unit
-from confide.privacy.accounting.gaussian import check_delta, gaussian_mu
+from confide.privacy.accounting.gaussian import check_delta, check_relation, gaussian_mu
 from confide.privacy.accounting.profile import PrivacyProfile, profile_of
 from confide.privacy.rounding import rounded_up
 
@@ -81,9 +82,13 @@ class PrivacyStatement:
             >>> print(PrivacyStatement.of_event(GaussianDpEvent(2.0), delta=1e-5))
             ε = 2.00 at δ = 1e-05, μ = 0.500, per record
         """
-        check_delta(delta)
-        if not 0 <= closeness < 1:
-            raise PlanError(f"closeness is {closeness}; it is at least 0 and below 1")
+        delta = check_delta(delta)
+        check_relation(relation)
+        if not isinstance(unit, Unit):
+            raise PlanError(f"unit is {shown(unit)}; it is a Unit, as Unit.RECORD")
+        closeness = check_real(
+            "closeness", closeness, least=0, below=1, limit="it is at least 0 and below 1"
+        )
         profile = profile_of(event, relation)
         exact = gaussian_mu(event)
         mu, regret = (exact, 0.0) if exact is not None else _fit(profile)

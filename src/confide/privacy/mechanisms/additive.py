@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from confide.errors import DataError, PlanError
 from confide.noise import DiscreteNoise
+from confide.numbers import is_number
 from confide.plan import Relation
-from confide.privacy.mechanisms.checks import check_count, is_number
+from confide.privacy.mechanisms.checks import check_count, check_declared
 from confide.privacy.mechanisms.lattice import Steps, finite
 from confide.privacy.mechanisms.mechanism import OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
@@ -54,6 +55,8 @@ class AdditiveMechanism(OneShot[Any]):
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
+        kept = [name for name in ("epsilon", "noise_multiplier") if hasattr(self, name)]
+        check_declared(self, *kept, up=("sensitivity",))
         check_count(self.size, "size", "how many coordinates an answer has")
         in_l1 = isinstance(self.noise, LaplaceNoise)
         if self.integer and in_l1 and not _is_whole(self.sensitivity):
@@ -123,9 +126,10 @@ class AdditiveMechanism(OneShot[Any]):
                 another size. Nothing was released.
         """
         exact = finite(answer, "the answer")
-        if exact.shape not in {(self.size,), ()} or exact.size != self.size:
+        if exact.size != self.size:
             raise DataError(f"the answer has shape {exact.shape}; it takes ({self.size},)")
-        if self.integer and not np.array_equal(exact, np.rint(exact)):
+        whole = exact if exact.dtype == object else exact % 1
+        if self.integer and any(part % 1 for part in whole.ravel()):
             raise DataError("the answer is not whole; declare integer=False")
         value, (low, high) = noisy(self.noise, self.drawn, self.steps, self.steps.nearest(exact),
                                    random)  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import cast
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
-from confide.privacy.mechanisms.checks import is_number
+from confide.numbers import check_real, exact, units
 
 __all__ = ["Bounds"]
 
@@ -34,48 +36,64 @@ class Bounds:
     missing: float | None = None
 
     def __post_init__(self) -> None:
-        _check("lower", self.lower)
-        _check("upper", self.upper)
+        for name in ("lower", "upper"):
+            object.__setattr__(self, name, check_real(
+                name, getattr(self, name), least=-_LARGEST, most=_LARGEST,
+                limit=f"without a bound (up to {_LARGEST:g}) one value can move the answer without "
+                "limit, and no noise hides it: declare one that does not depend on the data",
+            ))  # fmt: skip
         if not self.lower < self.upper:
             raise PlanError(f"lower is {self.lower:g} and upper {self.upper:g}; lower < upper")
-        if self.missing is not None and not is_number(self.missing):
-            raise PlanError(f"missing is {self.missing!r}; it is what a missing value counts as")
-        if self.missing is not None and not self.lower <= self.missing <= self.upper:
-            raise PlanError(
-                f"missing is {self.missing}; what a missing value counts as lies between "
-                f"{self.lower:g} and {self.upper:g}"
-            )
+        if self.missing is not None:
+            object.__setattr__(self, "missing", check_real(
+                "missing", self.missing, least=self.lower, most=self.upper,
+                limit="it is what a missing value counts as, a number between "
+                f"{self.lower:g} and {self.upper:g}",
+            ))  # fmt: skip
 
     def clamp(self, values: ArrayLike) -> NDArray[np.float64]:
         """Each value, within the bounds; infinite ones too.
 
         Args:
-            values: (n,).
+            values: (n,). What is no number (nothing, a text, `pandas.NA`) is missing, like NaN, so
+                that no single unit decides whether there is an error.
 
         Raises:
-            DataError: If they are not numbers, or one is missing and nothing was declared for it.
+            DataError: If they are no sequence, an array of a type without numbers, or one is
+                missing and nothing was declared for it. The message does not say what or where.
         """
-        try:
-            array = np.asarray(values, np.float64)
-        except (OverflowError, TypeError, ValueError) as error:
-            raise DataError("the values are not numbers") from error
-        if array.ndim != 1:
-            raise DataError(f"the values have shape {array.shape}; it takes (n,), one for a unit")
+        array = self._numbers(units(values, "the values"))
         absent = np.isnan(array)
         if self.missing is not None:
             array = np.where(absent, self.missing, array)
         elif absent.any():
             raise DataError(
-                "a value is missing (NaN) and it is not declared what it counts as: set missing=. "
-                "Whoever sees this error learns that much"
+                "a value is missing or no number and it is not declared what it counts as: set "
+                "missing=. Whoever sees this error learns that much"
             )
         return np.clip(array, self.lower, self.upper)
 
+    def _numbers(self, given: NDArray[Any] | list[Any]) -> NDArray[np.float64]:
+        """Floats, NaN where there is no number."""
+        if isinstance(given, np.ndarray) and given.dtype.kind in "biuf":
+            return np.asarray(given, np.float64)
+        if isinstance(given, np.ndarray) and given.dtype != object:
+            raise DataError(
+                f"the values are an array of {_TYPES.get(given.dtype.kind, 'no numbers')}; convert "
+                "them to numbers before"
+            )
+        return np.fromiter(map(self._number, given), np.float64, len(given))
 
-def _check(name: str, bound: object) -> None:
-    if not is_number(bound) or not abs(cast("float", bound)) <= _LARGEST:
-        raise PlanError(
-            f"{name} is {bound}; without a bound (up to {_LARGEST:g}) one value can move the "
-            "answer without limit, and no noise hides it: declare one that does not depend on the "
-            "data"
+    def _number(self, value: object) -> float:
+        number = exact(value)
+        if number is None:
+            return math.nan
+        # A whole number may be too large for a float.
+        return (
+            float(number)
+            if isinstance(number, float)
+            else float(min(max(number, Fraction(self.lower)), Fraction(self.upper)))
         )
+
+
+_TYPES = {"U": "texts", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "durations"}

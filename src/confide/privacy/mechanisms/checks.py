@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+from typing import Any
+
 from confide.errors import PlanError
+from confide.numbers import as_float, check_real, check_whole, exact, is_number, shown
 from confide.plan import Relation
 
-__all__ = ["check_confidence", "check_count", "check_monotone", "check_pure_epsilon", "is_number"]
+__all__ = [
+    "check_confidence",
+    "check_count",
+    "check_declared",
+    "check_monotone",
+    "check_pure_epsilon",
+]
 
 _LEAST, _MOST = 2.0**-30, 500.0
+_MOST_COUNT = 1 << 40
 
 
-def is_number(value: object) -> bool:
-    """Whether it is an int or a float, numpy's double included."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def check_declared(mechanism: Any, *reals: str, up: tuple[str, ...] = ()) -> None:
+    """Makes floats of the numbers of a declaration, and refuses a relation that is none.
+
+    Args:
+        mechanism: A frozen value.
+        *reals: Names of its real fields; one that is no number stays for its own check.
+        up: The fields that are rounded up if floats do not hold them: sensitivities.
+
+    Raises:
+        PlanError: If its relation is no `Relation`.
+    """
+    for name in (*reals, *up):
+        value = getattr(mechanism, name)
+        if is_number(value) and type(value) not in (int, float):
+            object.__setattr__(mechanism, name, _as_float(value, up=name in up))
+    for name in ("integer", "monotone"):
+        if not isinstance(getattr(mechanism, name, True), bool):
+            raise PlanError(f"{name} is {shown(getattr(mechanism, name))}; it is True or False")
+    relation = getattr(mechanism, "relation", Relation.ADD_OR_REMOVE_ONE)
+    if not isinstance(relation, Relation):
+        raise PlanError(
+            f"relation is {shown(relation)}; it is Relation.ADD_OR_REMOVE_ONE or "
+            "Relation.REPLACE_ONE"
+        )
+
+
+def _as_float(value: object, *, up: bool) -> float:
+    given, found = exact(value), as_float(value)
+    below = given is not None and math.isfinite(found) and Fraction(found) < Fraction(given)
+    return math.nextafter(found, math.inf) if up and below else found
 
 
 def check_pure_epsilon(epsilon: float) -> None:
@@ -21,10 +60,10 @@ def check_pure_epsilon(epsilon: float) -> None:
     Raises:
         PlanError: If it is one.
     """
-    if not is_number(epsilon) or not _LEAST <= epsilon <= _MOST:
-        raise PlanError(
-            f"epsilon is {epsilon}; it is a positive number, from {_LEAST:.0g} to {_MOST:g}"
-        )
+    check_real(
+        "epsilon", epsilon, least=_LEAST, most=_MOST,
+        limit=f"it is a positive number, from {_LEAST:.0g} to {_MOST:g}",
+    )  # fmt: skip
 
 
 def check_count(count: object, name: str, meaning: str) -> None:
@@ -33,8 +72,9 @@ def check_count(count: object, name: str, meaning: str) -> None:
     Raises:
         PlanError: If it is such.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise PlanError(f"{name} is {count!r}; it is a whole number, at least 1: {meaning}")
+    check_whole(
+        name, count, least=1, most=_MOST_COUNT, limit=f"it is a whole number, at least 1: {meaning}"
+    )
 
 
 def check_confidence(confidence: float) -> None:
@@ -43,8 +83,7 @@ def check_confidence(confidence: float) -> None:
     Raises:
         PlanError: If it is such.
     """
-    if not is_number(confidence) or not 0 < confidence < 1:
-        raise PlanError(f"confidence is {confidence}; it lies between 0 and 1")
+    check_real("confidence", confidence, above=0, below=1, limit="it lies between 0 and 1")
 
 
 def check_monotone(relation: Relation, *, monotone: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from confide.errors import DataError, PlanError
+from confide.numbers import shown
 from confide.plan import Relation
 from confide.privacy.mechanisms.mechanism import OneShot
 from confide.privacy.mechanisms.released import Released
@@ -46,6 +47,10 @@ class Composition(OneShot[Released[dict[str, Released[Any]]]]):
     parts: Mapping[str, OneShot[Any]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.parts, Mapping):
+            raise PlanError(
+                f"parts is {shown(self.parts)}; it takes a mapping of names to mechanisms"
+            )
         object.__setattr__(self, "parts", dict(self.parts))
         if not self.parts:
             raise PlanError("a composition of no mechanism; name at least one")

@@ -12,8 +12,9 @@ from typing import Any, Final
 from confide.errors import DataError, PlanError
 from confide.noise.exact import WORD_BITS, exp_bounds
 from confide.noise.stream import KeyStream
+from confide.numbers import check_real, check_whole
 from confide.plan import Relation
-from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
+from confide.privacy.mechanisms.checks import check_declared, check_pure_epsilon
 from confide.privacy.mechanisms.mechanism import OneShot, PureMechanism
 from confide.privacy.mechanisms.released import Released
 from confide.randomness import SecureRandom, SystemRandom
@@ -58,11 +59,12 @@ class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
         check_pure_epsilon(self.epsilon)
         if self.epsilon > 50:
             raise PlanError(f"epsilon is {self.epsilon}; naming keys takes at most 50")
-        if not is_number(self.delta) or not _LEAST_DELTA <= self.delta < 1:
-            raise PlanError(
-                f"delta is {self.delta}; it lies between 2^-200 and 1, below 1 ÷ units: without it "
-                "no unknown key can be named"
-            )
+        check_real(
+            "delta", self.delta, least=_LEAST_DELTA, below=1,
+            limit="it lies between 2^-200 and 1, below 1 ÷ units: without it no unknown key can be "
+            "named",
+        )  # fmt: skip
+        check_declared(self, "epsilon", "delta")
 
     @property
     def relation(self) -> Relation:  # type: ignore[override] # it holds for no other
@@ -75,7 +77,8 @@ class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
         Args:
             units: n ≥ 0.
         """
-        return self._bounds(units, WORD_BITS)[0] / 2.0**WORD_BITS
+        count = check_whole("units", units, least=0, limit="a whole number of units, 0 or more")
+        return self._bounds(count, WORD_BITS)[0] / 2.0**WORD_BITS
 
     def release(
         self, counts: Mapping[Any, int], *, random: SecureRandom | None = None
@@ -92,6 +95,11 @@ class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
         Raises:
             DataError: If a count is no whole number. Nothing was released.
         """
+        if not isinstance(counts, Mapping):
+            raise DataError(
+                f"the counts are a {type(counts).__name__}; it takes a mapping of keys to counts, "
+                "as value_counts().to_dict()"
+            )
         if not all(_is_count(count) for count in counts.values()):
             raise DataError("the counts are not whole numbers of at least 0")
         stream = KeyStream(SystemRandom() if random is None else random)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from fractions import Fraction
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from confide.errors import DataError, PlanError
+from confide.errors import DataError
 from confide.noise import DiscreteNoise
-from confide.privacy.mechanisms.checks import is_number
+from confide.numbers import Exact, check_real, exact, units
 from confide.randomness import SecureRandom
 
 __all__ = ["FARTHEST_STEPS", "Steps", "finite", "log2_step"]
@@ -25,7 +26,6 @@ FARTHEST_STEPS: Final = 2**61
 """Answers beyond it are taken for it: an answer that overflowed would have no sensitivity. With
 noise, at most as large, 64 bits hold them."""
 
-_LARGEST_WHOLE: Final = 2**53
 _FLOAT_BYTES: Final = 8
 
 
@@ -44,11 +44,23 @@ class Steps:
         """The distance between lattice points."""
         return math.ldexp(1.0, self.log2_size)
 
-    def nearest(self, answer: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The nearest lattice points, in steps, at most 2^61 from zero."""
+    def nearest(self, answer: NDArray[Any]) -> NDArray[np.int64]:
+        """The nearest lattice points, in steps, at most 2^61 from zero.
+
+        Args:
+            answer: What `finite` returns, or finite floats. Whole numbers and fractions are divided
+                exactly, however large.
+        """
+        if answer.dtype == object:
+            steps = [self._nearest(value) for value in answer.ravel()]
+            return np.asarray(steps, np.int64).reshape(answer.shape)
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.rint(np.ldexp(answer, -self.log2_size))
-        return np.clip(scaled, -FARTHEST_STEPS, FARTHEST_STEPS).astype(np.int64)
+        return np.asarray(np.clip(scaled, -FARTHEST_STEPS, FARTHEST_STEPS), np.int64)
+
+    def _nearest(self, value: Exact) -> int:
+        steps = round(Fraction(value) * Fraction(2) ** -self.log2_size)
+        return min(max(steps, -FARTHEST_STEPS), FARTHEST_STEPS)
 
     def with_noise(
         self, steps: NDArray[np.int64], noise: DiscreteNoise, random: SecureRandom
@@ -58,34 +70,43 @@ class Steps:
         return np.ldexp(noisy.astype(np.float64), self.log2_size)
 
 
-def finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def finite(values: object, name: str) -> NDArray[Any]:
     """An array of finite numbers, each exactly what was given.
 
-    Whole numbers beyond 2^53, which floats would round by more than is accounted, are taken for it.
+    Args:
+        values: A number, or a sequence or array of one axis.
+        name: What they are, for errors.
+
+    Returns:
+        Floats, or Python's numbers where floats would not hold them all.
 
     Raises:
         DataError: If it holds anything else. The message does not say what or where.
     """
-    array = np.asarray(values)
-    if array.dtype.kind == "O":
-        array = np.array([_narrowed(value) for value in array.ravel()]).reshape(array.shape)
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > _FLOAT_BYTES:
-        raise DataError(f"{name} does not consist of numbers that fit 64 bits")
-    if array.dtype.kind in "iu":
-        array = np.clip(array, 0 if array.dtype.kind == "u" else -_LARGEST_WHOLE, _LARGEST_WHOLE)
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
+    single = exact(values)
+    given: NDArray[Any] | list[Any] = [values] if single is not None else units(values, name)
+    if isinstance(given, np.ndarray) and given.dtype.kind == "f" and given.itemsize <= _FLOAT_BYTES:
+        array = given.astype(np.float64)
+    else:
+        if isinstance(given, np.ndarray) and given.dtype.kind in "biu":
+            given = given.tolist()
+        numbers = [exact(value) for value in given]
+        if any(number is None for number in numbers):
+            raise DataError(f"{name} does not consist of numbers")
+        if all(type(number) is float for number in numbers):
+            array = np.array(numbers, np.float64)
+        else:
+            array = np.empty(len(numbers), object)
+            array[:] = numbers
+    floats = array
+    if array.dtype == object:
+        floats = np.array([value for value in array if isinstance(value, float)], np.float64)
+    if not np.isfinite(floats).all():
         raise DataError(
             f"{name} is not finite somewhere: clean the data before noise is added. Whoever sees "
             "this error learns that much"
         )
-    return array
-
-
-def _narrowed(value: object) -> object:
-    if isinstance(value, int):
-        return min(max(value, -_LARGEST_WHOLE), _LARGEST_WHOLE)
-    return value
+    return array.reshape(()) if single is not None else array
 
 
 def log2_step(sensitivity: float, log2_steps: int) -> int:
@@ -94,9 +115,9 @@ def log2_step(sensitivity: float, log2_steps: int) -> int:
     Raises:
         PlanError: If the sensitivity is no positive number that floats can divide.
     """
-    if not is_number(sensitivity) or not 1e-100 <= sensitivity <= 1e100:
-        raise PlanError(
-            f"sensitivity is {sensitivity}; it is a finite number above 0 (1e-100 to 1e100): how "
-            "far one unit moves the answer at most"
-        )
-    return math.frexp(sensitivity)[1] - 1 - log2_steps
+    checked = check_real(
+        "sensitivity", sensitivity, least=1e-100, most=1e100,
+        limit="it is a finite number above 0 (1e-100 to 1e100): how far one unit moves the answer "
+        "at most",
+    )  # fmt: skip
+    return math.frexp(checked)[1] - 1 - log2_steps

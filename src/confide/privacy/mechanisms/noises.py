@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from confide.errors import PlanError
 from confide.noise import LARGEST_SCALE, DiscreteGaussian, DiscreteLaplace, DiscreteNoise
+from confide.numbers import check_real
 from confide.privacy.accounting.shares import ROUNDING_STEPS, sum_of_shares
-from confide.privacy.mechanisms.checks import check_pure_epsilon, is_number
+from confide.privacy.mechanisms.checks import check_declared, check_pure_epsilon
 from confide.privacy.mechanisms.lattice import Steps, log2_step
 from confide.privacy.mechanisms.mechanism import pure_event
 
@@ -122,6 +123,7 @@ class LaplaceNoise(AdditiveNoise):
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
+        check_declared(self, "epsilon")
 
     @property
     def relative_scale(self) -> float:
@@ -193,12 +195,12 @@ class GaussianNoise(AdditiveNoise):
     noise_multiplier: float
 
     def __post_init__(self) -> None:
-        z = self.noise_multiplier
-        if not is_number(z) or not _LEAST_MULTIPLIER <= z < math.inf:
-            raise PlanError(
-                f"noise_multiplier is {self.noise_multiplier}; it is a finite number of at least "
-                f"{_LEAST_MULTIPLIER:.1g}: the standard deviation ÷ the L2 sensitivity"
-            )
+        check_real(
+            "noise_multiplier", self.noise_multiplier, least=_LEAST_MULTIPLIER, below=math.inf,
+            limit=f"it is a finite number of at least {_LEAST_MULTIPLIER:.1g}: the standard "
+            "deviation ÷ the L2 sensitivity",
+        )  # fmt: skip
+        check_declared(self, "noise_multiplier")
 
     @property
     def relative_scale(self) -> float:

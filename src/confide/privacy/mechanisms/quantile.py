@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import PlanError
 from confide.noise.stream import KeyStream
+from confide.numbers import check_real
 from confide.plan import Relation
 from confide.privacy.mechanisms.bounds import Bounds
-from confide.privacy.mechanisms.checks import check_confidence, check_pure_epsilon, is_number
+from confide.privacy.mechanisms.checks import check_confidence, check_declared, check_pure_epsilon
 from confide.privacy.mechanisms.coins import below, exponential_choice
 from confide.privacy.mechanisms.mechanism import OneShot, PureMechanism
 from confide.privacy.mechanisms.released import Released
@@ -40,7 +41,7 @@ class Quantile(PureMechanism, OneShot[Released[float]]):
         resolution: The distance of candidates; upper - lower is as many of it, at most 2^40.
         epsilon: ε.
         relation: What neighbours differ in.
-        missing: What a value that is missing (NaN) counts as; without, it is an error.
+        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -61,10 +62,16 @@ class Quantile(PureMechanism, OneShot[Released[float]]):
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
-        if not is_number(self.quantile) or not 0 < self.quantile < 1:
-            raise PlanError(f"quantile is {self.quantile}; it lies between 0 and 1")
-        if not is_number(self.resolution) or not 0 < self.resolution < math.inf:
-            raise PlanError(f"resolution is {self.resolution}; it is a positive distance")
+        check_real("quantile", self.quantile, above=0, below=1, limit="it lies between 0 and 1")
+        check_real(
+            "resolution",
+            self.resolution,
+            above=0,
+            below=math.inf,
+            limit="it is a positive distance",
+        )
+        _ = self._bounds
+        check_declared(self, "epsilon", "quantile", "resolution", "lower", "upper")
         width = self._bounds.upper - self._bounds.lower
         if width < self.resolution or width / self.resolution > _MOST_CANDIDATES:
             raise PlanError(

@@ -19,9 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from confide.errors import DataError, PlanError
 from confide.noise import DiscreteNoise
+from confide.numbers import shown, units
 from confide.plan import Relation
 from confide.privacy.mechanisms.additive import noisy
 from confide.privacy.mechanisms.bounds import Bounds
+from confide.privacy.mechanisms.checks import check_declared
 from confide.privacy.mechanisms.lattice import FARTHEST_STEPS, Steps
 from confide.privacy.mechanisms.mechanism import Answer_co, OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise
@@ -108,7 +110,7 @@ class ClampedSum(BoundedQuery):
         upper: Larger values count as it.
         noise: `LaplaceNoise(epsilon)` or `GaussianNoise(noise_multiplier)`.
         relation: What neighbours differ in.
-        missing: What a value that is missing (NaN) counts as; without, it is an error.
+        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -123,6 +125,7 @@ class ClampedSum(BoundedQuery):
     """
 
     def __post_init__(self) -> None:
+        _check_declaration(self, "lower", "upper", "missing")
         farthest = max(abs(self._bounds.lower), abs(self._bounds.upper))
         if farthest / self.steps.size >= 2.0**_MOST_LOG2_VALUE:
             raise PlanError(
@@ -174,7 +177,7 @@ class ClampedMean(BoundedQuery):
         upper: Larger values count as it.
         noise: `LaplaceNoise(epsilon)` or `GaussianNoise(noise_multiplier)`, of both together.
         relation: What neighbours differ in.
-        missing: What a value that is missing (NaN) counts as; without, it is an error.
+        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -187,7 +190,8 @@ class ClampedMean(BoundedQuery):
     """
 
     def __post_init__(self) -> None:
-        _ = self._bounds, self.drawn
+        _check_declaration(self, "lower", "upper", "missing")
+        _ = self.drawn
 
     def release(self, values: ArrayLike, *, random: SecureRandom | None = None) -> Estimate[float]:
         """Adds up and counts, then adds noise and divides.
@@ -283,7 +287,12 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
     relation: Relation = Relation.ADD_OR_REMOVE_ONE
 
     def __post_init__(self) -> None:
+        if isinstance(self.keys, str | bytes) or not isinstance(self.keys, Iterable):
+            raise PlanError(
+                f"keys is {shown(self.keys)}; it takes a tuple of them, as keys=('yes', 'no')"
+            )
         object.__setattr__(self, "keys", tuple(self.keys))
+        _check_declaration(self)
         if not self.keys or len(set(self.keys)) < len(self.keys):
             raise PlanError(
                 f"{len(self.keys)} keys, {len(set(self.keys))} of them different; a histogram has "
@@ -299,8 +308,13 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
         """Counts, then adds noise.
 
         Args:
-            values: One for each unit.
+            values: One for each unit. What is missing (NaN, `pandas.NA`) counts as the key None, if
+                there is one.
             random: The operating system's if it is omitted.
+
+        Raises:
+            DataError: If they are no sequence of one value for each unit. The message does not say
+                what they are.
 
         Returns:
             Whole numbers by key, in the order of the keys. They may be negative: whoever cuts them
@@ -308,7 +322,7 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
         """
         places = {key: place for place, key in enumerate(self.keys)}
         counts = [0] * len(self.keys)
-        for value in values:
+        for value in units(values, "the values"):
             place = _place(places, value)
             if place is not None:
                 counts[place] += 1
@@ -342,9 +356,22 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
 def _place(places: Mapping[Any, int], value: Any) -> int | None:
     """Where a value is counted; nowhere if it is no key, or nothing that could be one."""
     try:
-        return places.get(value)
-    except TypeError:
-        return None
+        # NaN and NaT do not equal themselves, and whether pandas.NA does is NA.
+        return places.get(value if value == value else None)  # noqa: PLR0124
+    except Exception:  # noqa: BLE001 - no unit's value decides whether there is an error.
+        return places.get(None) if type(value).__name__ == "NAType" else None
+
+
+def _check_declaration(query: Any, *reals: str) -> None:
+    """Refuses bounds, noise and a relation that are none, and makes floats of all numbers."""
+    if reals:
+        Bounds(query.lower, query.upper, query.missing)
+    check_declared(query, *reals)
+    if not isinstance(query.noise, AdditiveNoise):
+        raise PlanError(
+            f"noise is {shown(query.noise)}; it takes LaplaceNoise(epsilon) or "
+            "GaussianNoise(noise_multiplier)"
+        )
 
 
 def _total(steps: NDArray[np.int64]) -> NDArray[np.int64]:

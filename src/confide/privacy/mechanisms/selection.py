@@ -22,6 +22,7 @@ from confide.plan import Relation
 from confide.privacy.mechanisms.checks import (
     check_confidence,
     check_count,
+    check_declared,
     check_monotone,
     check_pure_epsilon,
 )
@@ -62,6 +63,7 @@ class Selection(PureMechanism, OneShot[Released[int]]):
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
+        check_declared(self, "epsilon", up=("sensitivity",))
         check_monotone(self.relation, monotone=self.monotone)
         check_count(self.candidates, "candidates", "how many there are to choose from")
         log2_step(self.sensitivity, _LOG2_STEPS)

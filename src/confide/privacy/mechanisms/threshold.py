@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from threading import Lock
+from typing import Any
 
-from confide.errors import PlanError, PrivacyBudgetError
+from numpy.typing import NDArray
+
+from confide.errors import DataError, PlanError, PrivacyBudgetError
 from confide.noise import LARGEST_SCALE, DiscreteLaplace
 from confide.plan import Relation
-from confide.privacy.mechanisms.checks import check_count, check_monotone, check_pure_epsilon
+from confide.privacy.mechanisms.checks import (
+    check_count,
+    check_declared,
+    check_monotone,
+    check_pure_epsilon,
+)
 from confide.privacy.mechanisms.lattice import Steps, finite, log2_step
 from confide.privacy.mechanisms.mechanism import Interactive, PureMechanism
 from confide.process_bound import ProcessBound
@@ -63,6 +71,7 @@ start another, which is charged again
 
     def __post_init__(self) -> None:
         check_pure_epsilon(self.epsilon)
+        check_declared(self, "epsilon", up=("sensitivity",))
         check_monotone(self.relation, monotone=self.monotone)
         log2_step(self.sensitivity, _MOST_LOG2_STEPS)
         check_count(self.max_above, "max_above", "how many positives a session gives")
@@ -115,6 +124,13 @@ start another, which is charged again
         return first, Fraction(self.epsilon) - first
 
 
+def _single(value: object, name: str) -> NDArray[Any]:
+    numbers = finite(value, name)
+    if numbers.size != 1:
+        raise DataError(f"{name} has shape {numbers.shape}; it is one number")
+    return numbers.reshape(1)
+
+
 class ThresholdSession(
     ProcessBound,
     what="a threshold session",
@@ -155,7 +171,7 @@ class ThresholdSession(
         self.check_process()
         lattice = self._mechanism.steps
         exact, limit = (
-            int(lattice.nearest(finite(value, name).reshape(1))[0])
+            int(lattice.nearest(_single(value, name))[0])
             for value, name in ((answer, "the answer"), (threshold, "the threshold"))
         )
         with self._one_at_a_time:

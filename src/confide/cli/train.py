@@ -1,0 +1,172 @@
+"""`confide train`: from owners' files to a model, by an ordinary plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from confide.cli.console import note, output, progress
+from confide.cli.files import named_sources
+from confide.errors import DataError, PlanError
+from confide.plan import Plan
+from confide.report import to_json
+from confide.tables import Category, Missing
+from confide.training import Epsilon, Trained
+from confide.training import train as trained
+
+__all__ = ["train"]
+
+_LISTED: Final = ("loss", "accuracy", "base_rate", "auc", "r2", "rows")
+
+
+def train(  # noqa: PLR0917 - typer makes options of them, which are named
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="logistic, linear, softmax, poisson or trees."),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=FILE",
+            help="An owner's rows: CSV of any kind, Parquet, Arrow, or a database's URL; once for "
+            "each owner.",
+        ),
+    ],
+    label: Annotated[str, typer.Option(help="The column to predict.")],
+    features: Annotated[
+        str | None, typer.Option(help="Columns to predict from, with commas; all others if left.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="The label's values in order, with commas; of two, predicts the last."),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=A,B", help="The values of a column of texts."),
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="ε for each record; exact sums without it.")
+    ] = None,
+    delta: Annotated[float | None, typer.Option(help="δ, with --epsilon.")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(help="The most rows that an owner counts; public.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the kind, as l2=0.01."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model's file, as approval.confide.")] = None,
+    report: Annotated[Path | None, typer.Option(help="A page about the model.")] = None,
+    plan_out: Annotated[
+        Path | None, typer.Option("--plan", help="The plan's canonical bytes.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say who would learn what, and run nothing.")
+    ] = False,
+) -> None:
+    """Train a model on owners' tables by one command, by an ordinary plan."""
+    given: dict[str, Any] = {"label": label, "features": _split(features)}
+    given["classes"] = _split(classes)
+    given["columns"] = dict(_category(pair) for pair in category or [])
+    given["privacy"] = _privacy(epsilon, delta)
+    if capacity is not None:
+        given["capacity"] = capacity
+    given |= dict(_option(pair) for pair in option or [])
+    sources = named_sources(data, "--data")
+    if dry_run:
+        from confide.training.running import planned
+
+        output.print(str(_views(planned(kind, sources, **given).plan)), markup=False)
+        return
+    with progress() as shown:
+        result = trained(
+            kind, sources, **given,
+            on_round=lambda entry: shown("rounds", entry["round"] + 1, entry["of"]),
+        )  # fmt: skip
+    _write(result, out, report, plan_out)
+    if as_json:
+        typer.echo(json.dumps(_summary(result), indent=1))
+    else:
+        _show(result)
+
+
+def _views(plan: Plan) -> object:
+    from confide.report import views
+
+    return views(plan)
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _category(pair: str) -> tuple[str, Category]:
+    name, equals, values = pair.partition("=")
+    if not (name and equals and values):
+        raise PlanError(f"--category {pair!r}; it takes COLUMN=A,B, as --category ward=A,B")
+    return name, Category(values=tuple(_split(values) or ()), missing=Missing.INDICATOR)
+
+
+def _privacy(epsilon: float | None, delta: float | None) -> Epsilon | None:
+    if epsilon is None:
+        if delta is not None:
+            raise PlanError("--delta without --epsilon; give both, or neither for exact sums")
+        return None
+    return Epsilon(epsilon) if delta is None else Epsilon(epsilon, delta=delta)
+
+
+def _option(pair: str) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not (name and equals and value):
+        raise PlanError(f"--set {pair!r}; it takes NAME=VALUE, as --set l2=0.01")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _write(result: Trained, out: Path | None, report: Path | None, plan_out: Path | None) -> None:
+    if out is not None:
+        result.save(out)
+        note(f"wrote the model to {out}: `confide predict {out} FILE`")
+    if report is not None:
+        _write_bytes(report, result.to_html().encode())
+    if plan_out is not None:
+        _write_bytes(plan_out, result.plan.canonical())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
+    note(f"wrote {path}")
+
+
+def _summary(result: Trained) -> dict[str, Any]:
+    return {
+        "plan": result.plan.hash.hex(),
+        "verdicts": [sentence.text for sentence in result.verdicts],
+        "metrics": to_json(result.metrics),
+        "model": repr(result.model),
+    }
+
+
+def _show(result: Trained) -> None:
+    for sentence in result.verdicts:
+        output.print(sentence.text, markup=False, soft_wrap=True)
+    output.print(repr(result.model), markup=False, soft_wrap=True)
+    table = Table("metric", "on all rows")
+    for name in _LISTED:
+        if name in result.metrics:
+            value = result.metrics[name]
+            table.add_row(
+                name.replace("_", " "), f"{value:,.0f}" if name == "rows" else f"{value:.4f}"
+            )
+    if result.metrics:
+        output.print(table)

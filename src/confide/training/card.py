@@ -1,0 +1,91 @@
+"""A model's card: a page that says what it is, how good, and who learned what."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from confide.report.document import render
+from confide.training.plots import (
+    new_figure,
+    plot_calibration,
+    plot_coefficients,
+    plot_confusion,
+    plot_metrics,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from confide.training.result import Trained
+
+__all__ = ["card_html", "figure_of"]
+
+_LISTED = ("loss", "auc", "accuracy", "base_rate", "r2", "rows")
+
+
+def figure_of(result: Trained) -> Figure:
+    """The pictures of a training side by side: metrics, calibration, confusion, coefficients."""
+    metrics, model = result.metrics, result.model
+    drawn: list[Any] = []
+    if metrics:
+        drawn.append(lambda axes: plot_metrics(metrics, axes))
+    if "calibration" in metrics:
+        drawn.append(lambda axes: plot_calibration(metrics, axes))
+    if "confusion" in metrics:
+        drawn.append(lambda axes: plot_confusion(metrics, model.classes_.tolist(), axes))
+    if getattr(model, "coef_", None) is not None and len(model.coef_.shape) in (1, 2):
+        one = model.coef_.size == len(model.feature_names_in_)
+        drawn += [lambda axes: plot_coefficients(model, axes)] if one else []
+    figure = new_figure(max(len(drawn), 1))
+    for place, draw in enumerate(drawn):
+        draw(figure.add_subplot(1, len(drawn), place + 1))
+    return figure
+
+
+def card_html(result: Trained) -> str:
+    """The card as one page that loads nothing.
+
+    Raises:
+        PlanError: If matplotlib is not installed.
+    """
+    drawn = BytesIO()
+    figure_of(result).savefig(drawn, format="svg")
+    picture = base64.b64encode(drawn.getvalue()).decode()
+    return render(
+        "card.html",
+        package="confide.training",
+        title=repr(result.model),
+        picture=f"data:image/svg+xml;base64,{picture}",
+        **_facts(result),
+    )
+
+
+def summary_html(result: Trained) -> str:
+    """The verdicts and metrics as a fragment for notebooks."""
+    return render("summary.html", package="confide.training", title=repr(result.model),
+                  **_facts(result))  # fmt: skip
+
+
+def _facts(result: Trained) -> dict[str, Any]:
+    plan = result.plan
+    shares = {
+        s.name: f"{s.rounds} rounds, {s.budget:.0%} of the noise budget" for s in plan.sum_stages
+    }
+    exact = result.exact
+    stages = {n: text.split(",")[0] if exact else text for n, text in shares.items()}
+    return {
+        "verdicts": [(s.text, s.tone.value) for s in result.verdicts],
+        "metrics": [
+            (name.replace("_", " "), f"{result.metrics[name]:,.4g}")
+            for name in _LISTED
+            if name in result.metrics
+        ],
+        "stages": stages,
+        "plan": plan.hash.hex(),
+        "owners": [p.name for p in plan.parties],
+        "columns": list(result.model.feature_names),
+        "label": result.model.table.label,
+        "exact": exact,
+    }
