@@ -161,7 +161,7 @@ class TestDeclarations:
 
     def test_other_settings_are_refused(self):
         settings = dict(self.exchange().task.read())
-        with pytest.raises(PlanError, match="the settings of task"):
+        with pytest.raises(PlanError, match="unknown key 'more'; known here: bound"):
             find_program(self.exchange(task=Task.of("encrypted-score", **settings, more=1)))
         with pytest.raises(PlanError, match="declares other messages or settings"):
             find_program(self.exchange(task=Task.of("encrypted-score", **settings | {"rows": 1})))

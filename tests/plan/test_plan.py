@@ -566,6 +566,7 @@ GIVEN: dict[tuple[type, str], list[typing.Any]] = {
     (Cohort, "parties"): [tuple(PARTIES[i].name for i in (0, 1, 3, 4))],
     (Cohorts, "cohorts"): [COHORTS.cohorts],
     (Party, "group"): ["owner", "another"],
+    (Sum, "cells"): ["bins of a histogram"],
     (Masked, "verified"): [True, False],
     (Message, "sender"): ["owner", "evaluator", "reader"],
     (Message, "receiver"): ["owner", "evaluator", "reader"],

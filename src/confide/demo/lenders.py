@@ -48,6 +48,7 @@ TABLE: Final = Table(
         "loanamt": (150.0, 100.0),  # thousands of dollars
         "appinc": (75.0, 50.0),
         "unem": (4.0, 2.0),  # per cent
+        "gdlin": (0.0, 1.0),  # 1 if guidelines are met; 666, for unknown, is cut
         "cons": (2.0, 1.5),  # codes from 1 (no slow accounts) to 6
         "mortg": (2.0, 0.5),  # codes from 1 to 4
     },
