@@ -90,7 +90,7 @@ def test_a_delta_that_allows_to_publish_one_of_the_units():
 
 @pytest.mark.parametrize(("rate", "steps"), [(0.0, 1), (1.1, 1), (math.nan, 1), (0.5, 0)])
 def test_a_sampling_out_of_range(rate, steps):
-    with pytest.raises(PlanError, match="rate|steps"):
+    with pytest.raises(PlanError, match=r"rate|steps"):
         noise_multiplier(epsilon=1.0, delta=1e-5, rate=rate, steps=steps)
 
 
