@@ -199,7 +199,7 @@ def _is_utf8(head: bytes) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        return error.start > len(head) - 4  # cut within a character
+        return len(head) == _SAMPLE and error.start > len(head) - 4  # cut within a character
     return True
 
 
