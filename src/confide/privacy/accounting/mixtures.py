@@ -163,7 +163,7 @@ class MixedGaussian:
             return self._convex_bound(order)
         x = np.arange(-15.0, far + 15.0 + _SPACING, _SPACING)
         ratio = scipy.special.logsumexp(
-            np.multiply.outer(x, centres) - centres**2 / 2, b=weights, axis=-1
+            np.multiply.outer(x, centres) - centres**2 / 2 + np.log(weights), axis=-1
         )
         total = scipy.special.logsumexp(order * ratio - x**2 / 2) + math.log(
             _SPACING / math.sqrt(2 * math.pi)
@@ -173,7 +173,9 @@ class MixedGaussian:
     def _convex_bound(self, order: float) -> float:
         """Log Σ p_i·e^(α(α-1)c_i²/2): more than the log moment of either direction (convexity)."""
         weights, centres = _columns(_binned(_sorted(self), _MOST_SUMMED))
-        return float(scipy.special.logsumexp(order * (order - 1) / 2 * centres**2, b=weights))
+        return float(
+            scipy.special.logsumexp(order * (order - 1) / 2 * centres**2 + np.log(weights))
+        )
 
     def _renyi_of_coming(self, order: float) -> float:
         """D_α(N‖Σ p_i·(N + c_i)) of the losses on a grid, which dominate it, if they are finite."""

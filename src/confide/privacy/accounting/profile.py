@@ -57,6 +57,7 @@ _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
 _FEW_ORDERS: Final = tuple(order for order in _ORDERS if order <= 500)
 _MOST_EPSILON: Final = 500.0
 """Beyond it the δ at it is given, which is an upper bound."""
+_MANY: Final = 1 << 16
 _LEVELS: Final = 4
 _NEAR: Final = 2.0
 
@@ -171,7 +172,7 @@ class ComposedProfile(PrivacyProfile):
             lambda tilt, cumulant: (cumulant + needed) / tilt, lambda _: -needed, steepest
         )
         found = max(min(tail.epsilon(delta) for tail in side) for side in sides)
-        if self._is_hard or found == math.inf:
+        if self._has_many or found == math.inf:
             found = min(found, self._renyi.epsilon(delta))
         return min(self._pure, found)
 
@@ -190,7 +191,7 @@ class ComposedProfile(PrivacyProfile):
             if found <= 0 or math.log(found) > level - _NEAR:
                 break
             level = math.log(found)
-        return min(found, self._renyi.delta(epsilon)) if self._is_hard else found
+        return min(found, self._renyi.delta(epsilon)) if self._has_many else found
 
     @property
     def _pure(self) -> float:
@@ -215,6 +216,11 @@ class ComposedProfile(PrivacyProfile):
     def _is_hard(self) -> bool:
         """Whether no one grid is as fine as it should be: then the best of some bounds counts."""
         return grid_step(self.runs, self.fineness) < one_grid_step(self.runs)
+
+    @property
+    def _has_many(self) -> bool:
+        """Whether last digits add up so far that a Rényi curve, which has none, may be better."""
+        return sum(run.count for run in self.runs) > _MANY
 
     @cached_property
     def _renyi(self) -> RenyiProfile:
