@@ -202,7 +202,13 @@ class TestDeterminism:
 def test_every_registered_algorithm_is_run_below():
     ours = importlib.metadata.distribution("confide").entry_points.select(group=GROUP)
     # These take a trained model, a schema of columns, or noise; each has a suite of its own.
-    others = {"fed-trees", "score-histogram", "table-summaries", "table-vocabularies"}
+    others = {
+        "fed-metrics",
+        "fed-trees",
+        "score-histogram",
+        "table-summaries",
+        "table-vocabularies",
+    }
     assert ours.names == ALGORITHMS.keys() | others
 
 

@@ -25,7 +25,7 @@ from confide.privacy.ledger.filters import terms_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
 from confide.privacy.ledger.lineage import Dataset
-from confide.privacy.ledger.names import check_name, look_alike, normal
+from confide.privacy.ledger.names import check_name, look_alike, normal_form
 from confide.privacy.ledger.state import State
 from confide.privacy.ledger.store import Rows
 from confide.privacy.ledger.tally import Charge
@@ -406,7 +406,9 @@ class Ledger(ChargeLedger):
 
 def _spelt(name: str) -> str:
     """The characters of a name beyond ASCII, by their Unicode names; or that there are none."""
-    found = {c: unicodedata.name(c, f"U+{ord(c):04X}") for c in normal(name) if not c.isascii()}
+    found = {
+        c: unicodedata.name(c, f"U+{ord(c):04X}") for c in normal_form(name) if not c.isascii()
+    }
     return f"with {', '.join(found.values())}" if found else "in ASCII"
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from confide.errors import DataError
 
-__all__ = ["check_name", "look_alike", "normal"]
+__all__ = ["check_name", "look_alike", "normal_form"]
 
 _LONGEST_NAME: Final = 200
 
@@ -37,7 +37,7 @@ _SIGNS: Final = {"0": "o", "1": "l", "i": "l", "|": "l"}
 _SEPARATORS: Final = frozenset("-_.·\N{HYPHEN}\N{MINUS SIGN}\N{EN DASH}\N{EM DASH}")
 
 
-def normal(name: str) -> str:
+def normal_form(name: str) -> str:
     """A name in the form in which it is kept: Unicode's NFKC."""
     return unicodedata.normalize("NFKC", name)
 
@@ -51,7 +51,7 @@ def check_name(name: str, what: str = "a dataset") -> str:
     """
     if not isinstance(name, str):
         raise DataError(f"{what} named by a {type(name).__name__}; a name is a text")
-    kept = normal(name)
+    kept = normal_form(name)
     if not 1 <= len(kept) <= _LONGEST_NAME or not kept.isprintable() or kept != kept.strip():
         raise DataError(
             f"{what} named {name!r}; a name has 1 to {_LONGEST_NAME} printable characters and no "
@@ -73,7 +73,7 @@ def look_alike(name: str, others: Iterable[str]) -> str | None:
 
 def _skeleton(name: str) -> str:
     """What is left of a name when letters that look alike are one: case, accents, scripts."""
-    plain = unicodedata.normalize("NFKD", normal(name).casefold())
+    plain = unicodedata.normalize("NFKD", normal_form(name).casefold())
     kept = (c for c in plain if not unicodedata.combining(c))
     # A letter of another script first, as its Latin likeness may itself look like a digit.
     latin = (_LIKE.get(c, c) for c in kept)

@@ -48,7 +48,7 @@ from confide.privacy.ledger.entries import (
 )
 from confide.privacy.ledger.filters import Budget, Terms
 from confide.privacy.ledger.lineage import Dataset, may_share_rows, steps
-from confide.privacy.ledger.names import normal
+from confide.privacy.ledger.names import normal_form
 from confide.privacy.ledger.refusal import refusal
 from confide.privacy.ledger.rounds import Book
 from confide.privacy.ledger.tally import Archive, Bucket, Charge, Tally, calendar, is_time
@@ -191,7 +191,7 @@ class State:
         """
         if name in self.datasets:
             return self.datasets[name]
-        alike = [known for known in self.datasets if normal(known) == normal(name)]
+        alike = [known for known in self.datasets if normal_form(known) == normal_form(name)]
         if len(alike) > 1:
             raise DataError(
                 f"{len(alike)} datasets of an earlier release are named {name!r} in other "
