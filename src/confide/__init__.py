@@ -1,4 +1,4 @@
-"""confide: compute together, reveal only what was agreed, and know beforehand who learns what.
+"""confide: compute together, reveal only what was agreed, and know in advance who learns what.
 
 A federated computation is a pair of pure functions over declared sums (`Computation`, or ready-made
 ones in `confide.learning`). A `Plan` says who runs it with whom, under which protection, against

@@ -1,8 +1,8 @@
 """Names of a package that are loaded when they are first used (PEP 562).
 
-`import confide` costs what its user uses: a package says here where its names live, and a name's
-module is imported when somebody asks for it. For type checkers and readers the package imports the
-same names under `if TYPE_CHECKING`; a test compares the two.
+`import confide` loads only what is used: a package says here which module defines each of its
+names, and that module is imported when the name is first used. For type checkers and readers the
+package imports the same names under `if TYPE_CHECKING`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def attach(
 
     Args:
         package: Its `__name__`.
-        homes: The names that each module gives to it. No name may be that of a module of the
-            package: after an import of that module the name would be the module.
+        homes: The names that each module gives to it. No name may be equal to that of a module of
+            the package, because importing that module would replace the name.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
     inside = {

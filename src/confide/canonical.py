@@ -2,7 +2,7 @@
 
 Whatever is hashed or signed is encoded after RFC 8949 §4.2.1 (shortest integers, definite lengths,
 map keys in bytewise order). On top of that, map keys are text, and floating-point numbers are
-refused: a real number travels as its shortest decimal text. Bytes that do not re-encode to
+refused: a real number is encoded as its shortest decimal text. Bytes that do not re-encode to
 themselves are refused, so that two encodings of one value cannot carry two hashes.
 """
 
@@ -31,14 +31,14 @@ __all__ = [
 _MAX_DEPTH: Final = 32
 
 TAG: Final = 6
-"""The major type that gives what follows a meaning of its own."""
+"""The major type of tags."""
 
 _INTEGERS, _BYTES, _TEXT, _LIST, _MAP, _SIMPLE = (0, 1), 2, 3, 4, 5, 7
 _STRINGS, _FOLLOWS, _LONGEST = (_BYTES, _TEXT), 24, 27
 _CONSTANTS: Final = {20: False, 21: True, 22: None}
 _WRITTEN: Final = {value: bytes([_SIMPLE << 5 | info]) for info, value in _CONSTANTS.items()}
 _SHORTEST: Final = (24, 1 << 8, 1 << 16, 1 << 32)
-"""The least argument that takes 1, 2, 4 or 8 bytes behind a head."""
+"""The smallest argument that needs 1, 2, 4 or 8 bytes after a head."""
 _SHORT_HEADS: Final = tuple(
     tuple(bytes([major << 5 | argument]) for argument in range(_FOLLOWS)) for major in range(6)
 )
@@ -58,12 +58,12 @@ def encode(value: object) -> bytes:
         >>> encode({"b": 1, "a": [2, "3.5"]}).hex()
         'a26161820263332e35616201'
     """
-    # Long bytes are copied here and nowhere else: what is sent may be as long as a model.
+    # Long bytes are copied only here: a message may be as long as a model.
     return b"".join(pieces(value))
 
 
 def pieces(value: object) -> list[bytes]:
-    """The encoding of a value in pieces, of which long bytes are one that is not copied.
+    """The encoding of a value in pieces; long bytes are a piece of their own, not copied.
 
     Raises:
         TypeError: As `encode`.
@@ -83,9 +83,9 @@ def decode(data: bytes | memoryview, max_bytes: int, max_items: int | None = Non
 
     Args:
         data: One encoded value, with nothing after it.
-        max_bytes: The largest input accepted; larger ones are not looked at.
-        max_items: How many values it may hold in all. Empty lists take one byte each and seventy
-            in memory, so where much is accepted, little structure should be.
+        max_bytes: The largest input accepted; larger ones are refused unread.
+        max_items: How many values it may hold in all. An empty list takes one byte in a message and
+            seventy in memory, so large inputs should be allowed only few values.
 
     Raises:
         ProtocolError: If the input is too large, malformed, holds a type that `encode` refuses, or
@@ -108,12 +108,12 @@ def decode(data: bytes | memoryview, max_bytes: int, max_items: int | None = Non
 
 
 def are_integers(*values: object) -> bool:
-    """Whether all are integers, and no truth values, which `int()` in a pattern matches too."""
+    """Whether all are integers; booleans are not, although `int()` in a pattern matches them."""
     return all(type(value) is int for value in values)
 
 
 def has_encoding(text: str) -> bool:
-    """Whether a text can be encoded: JSON can hold half of a character, which UTF-8 cannot."""
+    """Whether a text can be encoded: JSON can hold a lone surrogate, UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -124,7 +124,7 @@ def has_encoding(text: str) -> bool:
 def heads(data: bytes) -> Iterator[tuple[int, int]]:
     """The heads of all values in CBOR, nested ones too: major type and additional information.
 
-    Heads stand one after the other, so a scan needs no recursion, and builds nothing.
+    Heads follow each other, so a scan needs no recursion and builds no values.
     """
     at = 0
     while at < len(data):
@@ -142,7 +142,7 @@ def sha256(value: object) -> bytes:
 
 
 def sha256_of_pieces(parts: Iterable[bytes]) -> bytes:
-    """The SHA-256 of pieces as of what they are put together (32 bytes)."""
+    """The SHA-256 of the pieces joined together (32 bytes)."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
@@ -150,15 +150,15 @@ def sha256_of_pieces(parts: Iterable[bytes]) -> bytes:
 
 
 class _NotDeterministicError(ValueError):
-    """Another encoding of a value than the deterministic one."""
+    """An encoding that is not the deterministic one."""
 
 
 class _Reader:
-    """Reads one value after the other, and builds nothing of what it refuses.
+    """Reads one value after the other, and refuses a value before it is built.
 
     Tags are refused: 28 and 29 share values and 25 repeats texts, so a few hundred bytes may
-    describe a tree that no machine walks to its end. So are indefinite lengths and all simple
-    values but three.
+    describe a tree that is too large to walk. Indefinite lengths are refused too, and so are all
+    simple values except three.
     """
 
     def __init__(self, data: bytes | memoryview, max_items: int | None) -> None:
@@ -167,7 +167,7 @@ class _Reader:
         self.at = 0
 
     def value(self, depth: int) -> Any:
-        """The next value, which nests so deep."""
+        """The next value, at this depth of nesting."""
         if depth > _MAX_DEPTH:
             raise ValueError(f"values nest deeper than {_MAX_DEPTH}")
         major, argument = self._head()
@@ -191,7 +191,7 @@ class _Reader:
             start = self.at
             key = self.value(depth)
             if not isinstance(key, str):
-                raise ValueError("a map key that is no text")
+                raise ValueError("a map key that is not a text")
             encoded = bytes(self._data[start : self.at])
             if encoded <= before:
                 raise _NotDeterministicError("map keys out of order, or twice")
@@ -212,13 +212,13 @@ class _Reader:
             raise ValueError("an indefinite length, a float or a simple value")
         argument = int.from_bytes(self._take(1 << (info - _FOLLOWS)), "big")
         if argument < _SHORTEST[info - _FOLLOWS]:
-            raise _NotDeterministicError("a head that is longer than it need be")
+            raise _NotDeterministicError("a head that is longer than necessary")
         return major, argument
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._data[self.at : self.at + count])
         if len(taken) != count:
-            raise ValueError("a value that ends too early")
+            raise ValueError("a value that is cut short")
         self.at += count
         return taken
 

@@ -1,4 +1,4 @@
-"""The clock of whoever verifies or signs; tests put their own in its place."""
+"""The clock for verifying and signing; tests replace it."""
 
 from __future__ import annotations
 

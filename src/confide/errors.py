@@ -1,8 +1,8 @@
 """The one error tree.
 
 Every error that `confide` raises on purpose is a `ConfideError`, so that the command line can turn
-it into one clear line and an exit code. A message names the offending value, the limit and the fix,
-and never a secret.
+it into one clear line and an exit code. A message names the value, the limit and the fix, and never
+contains a secret.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PlanError(ConfideError, ValueError):
 
 
 class QuestionError(ConfideError, ValueError):
-    """A question to a report names an observer, a party or a word that it does not know."""
+    """A question to a report names an unknown observer, party or word."""
 
     exit_code = 2
 
@@ -55,7 +55,7 @@ class DataError(ConfideError, ValueError):
 
 
 class EncryptionError(ConfideError, ValueError):
-    """Parameters, keys or ciphertexts that do not fit what is asked of them; nothing was opened."""
+    """Parameters, keys or ciphertexts that do not fit an operation; nothing was decrypted."""
 
     exit_code = 9
 
@@ -79,20 +79,21 @@ class PrivacyBudgetError(ConfideError):
 class ProtocolError(ConfideError):
     """A message that is malformed, repeated, out of order or not for this round.
 
-    The session that raises it is over: it has revealed nothing by raising, and answers no more.
+    The session that raises it is over: the error reveals nothing, and the session sends no more
+    messages.
     """
 
     exit_code = 5
 
 
 class VerificationError(ProtocolError):
-    """A signature, commitment or ciphertext does not verify: somebody is lying or mistaken."""
+    """A signature, commitment or ciphertext does not verify: a lie or an error."""
 
     exit_code = 6
 
 
 class OpeningError(ProtocolError):
-    """A sum whose opening, beside those opened before, would tell few parties apart.
+    """A sum that, with the sums opened before, would single out few parties.
 
     Nothing was opened, and nothing of the round was revealed.
     """
@@ -101,7 +102,7 @@ class OpeningError(ProtocolError):
 
 
 class Step(Enum):
-    """What is verified of an attested peer, in this order; the first that does not hold ends it."""
+    """The checks of an attested peer, in this order; it stops at the first failed check."""
 
     PARSE = "parse"
     ROOT = "root"
@@ -116,7 +117,7 @@ class Step(Enum):
 
 
 class AttestationError(VerificationError):
-    """Evidence of trusted hardware, or what hangs on it, does not verify: nothing is sent.
+    """Evidence of trusted hardware, or what depends on it, does not verify: nothing is sent.
 
     Attributes:
         step: The step of the verification that did not hold.
@@ -130,13 +131,13 @@ class AttestationError(VerificationError):
 
 
 class DropoutError(ConfideError):
-    """More parties dropped out than the plan bears; no sum was released."""
+    """More parties dropped out than the plan allows; no sum was released."""
 
     exit_code = 7
 
 
 class CoinError(DropoutError):
-    """A party committed to the joint coin and withheld its share: the round starts again, fresh.
+    """A party committed to the joint coin and withheld its share: the round starts again, afresh.
 
     Attributes:
         absent: Names of the parties that withheld, which the next attempt does without.
@@ -148,7 +149,7 @@ class CoinError(DropoutError):
 
 
 class ComplaintError(DropoutError):
-    """A party got a false share, or says so: the round starts again, fresh. Nothing was spent.
+    """A party got a false share, or says so: the round starts again, nothing was spent.
 
     Attributes:
         absent: Names of the parties that the next attempt does without.
@@ -162,7 +163,8 @@ class ComplaintError(DropoutError):
 class LedgerError(ConfideError):
     """A ledger that cannot be read or written: full, locked, damaged, or of another format.
 
-    Nothing was released. What it was to record counts as spent unless the ledger says otherwise.
+    Nothing was released. What it should have recorded counts as spent unless the ledger says
+    otherwise.
     """
 
     exit_code = 8

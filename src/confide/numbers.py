@@ -1,9 +1,9 @@
-"""What counts as a number, and how it stays exactly the number that was given.
+"""What counts as a number, and how its exact value is kept.
 
-numpy gives what it is given one type: beside a float whole numbers become floats, which may make
-two neighbouring ones equal or move them apart by hundreds. So containers are read part by part.
-Numbers are those of Python and numpy, `Decimal` and `Fraction`; truth values are not, except as
-data, where they count as 0 and 1.
+numpy converts all elements of a container to one type: next to a float, whole numbers become
+floats, which may make two adjacent ones equal or move them apart by hundreds. So containers are
+read element by element. Numbers are those of Python and numpy, `Decimal` and `Fraction`; booleans
+are not numbers, except in data, where they count as 0 and 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Exact", "as_float", "check_real", "check_whole", "exact", "is_number
 Exact = int | float | Fraction
 
 _DIGITS: Final = 400
-"""Decimals of more digits before the point are beyond all bounds that there are."""
+"""Decimals with more digits before the point exceed every bound."""
 
 _ROUNDED_TYPES: Final = ("pyarrow", "polars")
 """Packages whose columns become floats in numpy where one value is missing."""
@@ -38,10 +38,10 @@ def is_number(value: object) -> bool:
 
 
 def exact(value: object) -> Exact | None:  # noqa: PLR0911 - a kind of number each
-    """One value as a number that loses nothing; None if it is no real number.
+    """One value as an exact number; None if it is not a real number.
 
     Args:
-        value: Anything. Truth values count as 0 and 1; what is missing (`None`, `pandas.NA`) is no
+        value: Anything. Booleans count as 0 and 1; a missing value (`None`, `pandas.NA`) is not a
             number, and NaN is NaN.
 
     Example:
@@ -85,14 +85,14 @@ def units(values: object, what: str) -> NDArray[Any] | list[Any]:
         what: What it is, for errors.
 
     Raises:
-        DataError: If it is no such container: a text, whose letters would count; a table, whose
-            column names would; a masked array; a mapping or a set. What is in it decides nothing.
+        DataError: If it is another container: a text, a table, a masked array, a mapping or a set.
+        Its content does not matter.
 
     Example:
         >>> units([2**60 + 1, 0.5], "the values")
         [1152921504606846977, 0.5]
     """
-    wanted = f"{what}: it takes one value for each unit, in a list or an array of one axis"
+    wanted = f"{what}: give one value for each unit, in a list or an array of one axis"
     if isinstance(values, np.ma.MaskedArray):
         raise DataError(f"{wanted}; this is a masked array: use values.filled() before")
     if isinstance(values, str | bytes | bytearray | Mapping | AbstractSet):
@@ -118,10 +118,10 @@ def _listed(values: object, wanted: str) -> list[Any]:
 
 
 def as_float(value: object) -> float:
-    """A number as the nearest float; ∞ where floats end.
+    """A number as the nearest float; ∞ if it is too large for a float.
 
     Args:
-        value: What `is_number` holds for.
+        value: A number, as `is_number` says.
     """
     number = exact(value)
     if number is None:
@@ -135,7 +135,7 @@ def as_float(value: object) -> float:
 def shown(value: object) -> str:
     """A declared value in a message: a number as it is, of anything else its type alone.
 
-    What stands where a number should may be somebody's data.
+    A value in the place of a number may be somebody's data.
     """
     if isinstance(value, bool | np.bool_ | None) or is_number(value):
         return f"{value!s:.60}"
@@ -164,7 +164,7 @@ def check_real(
         limit: The limits in words, for the error.
 
     Raises:
-        PlanError: If it is no number, NaN, or out of its limits.
+        PlanError: If it is not a number, or out of its limits.
     """
     number = as_float(value) if is_number(value) else None
     # NaN compares false with everything.
@@ -185,13 +185,13 @@ def check_whole(
 
     Args:
         name: What it is called.
-        value: The number; a float is none, even if it is whole.
+        value: The number; a float is refused, even if it is whole.
         least: It is at least this.
         most: It is at most this.
         limit: The limits in words, for the error.
 
     Raises:
-        PlanError: If it is no whole number, or out of its limits.
+        PlanError: If it is not a whole number, or out of its limits.
     """
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""What holds privacy state belongs to one process, once: it is not forked, copied or stored.
+"""Objects with privacy state belong to one process: they are not forked, copied or stored.
 
 A fork, a copy or a pickle of a stream of secret bits, of a session with noise drawn already, or of
 a handle on a ledger would use the same noise or the same budget a second time.
@@ -14,8 +14,8 @@ from confide.errors import ConfideError, ProtocolError
 __all__ = ["ProcessBound"]
 
 _forks = 0
-"""How many forks lie between this process and the one that imported the module: a number of a
-process may come again, so the number alone does not tell them apart."""
+"""How many forks lie between this process and the one that imported the module: process numbers are
+reused, so the number alone does not identify a process."""
 
 
 def _forked() -> None:
@@ -28,7 +28,10 @@ if hasattr(os, "register_at_fork"):
 
 
 class ProcessBound:
-    """Base of whatever holds privacy state. A method that uses the state calls `check_process`.
+    """The base of objects that hold privacy state.
+
+    A method that uses the state calls
+    `check_process`.
 
     Class arguments:
         what: What it is, for the message.
@@ -55,7 +58,7 @@ class ProcessBound:
         cls._error = error or cls._error
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Notes which process makes it."""
+        """Records which process makes it."""
         made = super().__new__(cls)
         object.__setattr__(made, "_home", (os.getpid(), _forks))
         return made
@@ -75,5 +78,6 @@ class ProcessBound:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuses `copy.copy`, `copy.deepcopy` and `pickle`."""
         raise TypeError(
-            f"{self._what} is not copied or stored: what it holds is used once; {self._instead}"
+            f"{self._what} cannot be copied or stored, because its content may be used only "
+            f"once; {self._instead}"
         )

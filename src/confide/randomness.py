@@ -1,7 +1,7 @@
 """Two kinds of randomness that cannot be swapped.
 
 `SecureRandom` is for keys, masks, secret shares and noise. It reads the operating system and cannot
-be seeded. `public_generator` is for what everybody may predict: dithering, the order of
+be seeded. `public_generator` is for values that everybody may predict: dithering, the order of
 mini-batches in simulation, model initialisation. It is a `numpy.random.Generator` that any party
 can rebuild from public values, so a run is repeated bit for bit.
 """
@@ -52,9 +52,9 @@ class SystemRandom:
 class SecretStream(ProcessBound, what="a secret stream"):
     """A secret seed of the operating system, expanded by AES-256 in counter mode.
 
-    One attempt of one party draws all its secrets from one seed, so that a party that was stopped
-    goes on with the same ones and never makes two masks of one key. A fork would draw the same
-    bytes twice, so only the process that made the stream reads it.
+    One attempt of one party draws all its secrets from one seed, so that a restarted party
+    continues with the same secrets and never derives two masks from one key. A fork would draw the
+    same bytes twice, so only the process that made the stream reads it.
 
     Args:
         seed: 32 bytes of a `SecureRandom`, used for nothing else.
@@ -62,7 +62,7 @@ class SecretStream(ProcessBound, what="a secret stream"):
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise ValueError(f"a seed of {len(seed)} bytes; it takes {SEED_BYTES}")
+            raise ValueError(f"a seed of {len(seed)} bytes; it must have {SEED_BYTES}")
         self._stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
 
     def bytes(self, count: int) -> bytes:
@@ -75,7 +75,7 @@ class SecretStream(ProcessBound, what="a secret stream"):
 
 
 class InsecureReplayableRandom:
-    """A replayable byte stream, **for tests only**: whoever knows the seed knows every secret.
+    """A replayable byte stream, **for tests only**: anyone who knows the seed knows every secret.
 
     Args:
         seed: Any bytes; equal seeds give equal streams.
@@ -94,7 +94,7 @@ class InsecureReplayableRandom:
 
 
 def public_generator(*context: object) -> np.random.Generator:
-    """A generator that anybody rebuilds from public values; never for secrets.
+    """A generator that anybody can rebuild from public values; never for secrets.
 
     Args:
         *context: Texts, whole numbers and bytes that name the use, for example

@@ -461,7 +461,7 @@ class TestCoordinatorThatInventsParties:
         federation = Federation(plan_of(5))
         attempt = federation.attempt()
         advert = attempt.round_.seal(simulation_key("sybil"), "sybil", "advertise", b"")
-        with pytest.raises(VerificationError, match="no party of the plan"):
+        with pytest.raises(VerificationError, match="not a party of the plan"):
             attempt.coordinator.receive(advert)
 
     def test_an_invented_party_is_nobodys_neighbour(self):
@@ -472,7 +472,7 @@ class TestCoordinatorThatInventsParties:
         sybil = attempt.round_.seal(simulation_key("sybil"), "sybil", "advertise", payload)
         adverts = [sybil, *(coordinator._adverts[i] for i in (2, 3, 4))]
         present = wire.members_to_bytes(np.ones(5, bool))
-        with pytest.raises(VerificationError, match="no party of the plan"):
+        with pytest.raises(VerificationError, match="not a party of the plan"):
             attempt.answer("p000", attempt.say("neighbours", present=present, adverts=adverts))
 
     def test_a_party_stands_for_itself_only(self):
@@ -494,7 +494,7 @@ class TestCoordinatorThatInventsParties:
         attempt.step(silent=["p006"])
         attempt.until(kind)
         everybody = wire.members_to_bytes(np.ones(7, bool))
-        with pytest.raises(VerificationError, match="'p006', who was not there before"):
+        with pytest.raises(VerificationError, match="'p006', which were not there before"):
             attempt.answer("p000", attempt.misquoted("p000", **{names[kind]: everybody}))
 
     def test_a_set_of_more_parties_than_the_plan_has_is_none(self):

@@ -104,7 +104,7 @@ def test_that_are_repeated_or_out_of_order_are_refused(plan):
     with pytest.raises(ProtocolError, match=r"chunk 0 .*where chunk 1 belongs"):
         attempt.coordinator.receive(first)
     attempt.exchange(LIAR)
-    with pytest.raises(ProtocolError, match="whose contribution does not come"):
+    with pytest.raises(ProtocolError, match="whose contribution is not being received"):
         attempt.coordinator.receive(first)
 
 

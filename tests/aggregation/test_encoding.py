@@ -301,7 +301,7 @@ class TestRefusals:
         ("contributions", "says"),
         [
             ({"total": [[1, 2]]}, "no contribution to the declared sum 'count'"),
-            ({"total": [[1, 2]], "count": [1], "other": [1]}, "no declared sum"),
+            ({"total": [[1, 2]], "count": [1], "other": [1]}, "not a declared sum"),
             ({"total": [[1, 2]], "count": [1, 2]}, "different numbers of units"),
             ({"total": [1, 2], "count": [1, 2]}, "shape"),
             ({"total": [[1, 2, 3]], "count": [1]}, "shape"),

@@ -83,14 +83,14 @@ class TestShow:
         done = confide("ledger", "show", "l.db")
         assert (done.code, done.err) == (0, "")
         assert "loans: protects each record (add-or-remove-one)" in done.out
-        assert "lost so far: ε = " in done.out
+        assert "spent so far: ε = " in done.out
         assert "μ = 0.2729, of 2 charges, 1 still open and counted in full" in done.out
         assert "gaussian" in done.out
         assert "\x1b" not in done.out
 
     def test_nothing_yet(self, confide):
         confide(*CAP)
-        assert "lost so far: nothing was charged" in confide("ledger", "show", "l.db").out
+        assert "spent so far: nothing was charged" in confide("ledger", "show", "l.db").out
 
     def test_as_json(self, confide, ledger):
         found = json.loads(confide("ledger", "show", "l.db", "--json").out)
@@ -128,7 +128,7 @@ class TestVerify:
         charge()
         done = confide("ledger", "verify", "l.db", "--head", "head")
         assert (done.code, done.err) == (0, "")
-        assert done.out.startswith("7 entries, each as it was written; the last is ")
+        assert done.out.startswith("7 entries, none changed; the last is ")
         assert "without --head" in confide("ledger", "verify", "l.db").err
 
     def test_a_tail_cut_off(self, confide, folder, ledger):
@@ -184,7 +184,7 @@ def test_export_is_a_line_of_json_for_each_entry(confide, ledger):
 def test_pure_losses_are_stated_without_delta(confide):
     confide("ledger", "cap", "l.db", "--dataset", "loans", "--epsilon", 1, "--delta", 0)
     charge(LaplaceDpEvent(4.0))
-    assert "lost so far: ε = 0.25 and δ = 0, of 1 charges" in confide("ledger", "show", "l.db").out
+    assert "spent so far: ε = 0.25 and δ = 0, of 1 charges" in confide("ledger", "show", "l.db").out
 
 
 class TestOpenings:
@@ -208,8 +208,8 @@ class TestOpenings:
         text = confide("ledger", "show", "l.db").out
         assert "opened: 2 exact sums over 3 parties, of plan 7070707070707070" in text
         assert "are opened over the same parties only" in text
-        assert "helped to open 2 rounds; the latest taken part in is round 1, attempt 0" in text
-        assert "helped to open 0 rounds; the latest taken part in is round 4, attempt 1" in text
+        assert "helped to open 2 rounds; took part last in round 1, attempt 0" in text
+        assert "helped to open 0 rounds; took part last in round 4, attempt 1" in text
         page = confide("ledger", "show", "l.db", "--format", "html").out
         assert "2 exact sums over 3 parties" in page
         assert "71" * 32 in page

@@ -93,7 +93,7 @@ class TestMigrate:
         plan = Plan.from_canonical((old / "new").read_bytes())
         assert (plan.crowd, plan.coordinator) == (FixedCrowd(), Coordinator(b"\xc0" * 32))
         before = (OLD / "lenders.sha256").read_text("ascii").strip()
-        assert f"wrote new: plan {plan.hash.hex()} in the place of {before}. " in done.err
+        assert f"wrote new: plan {plan.hash.hex()} replaces {before}. " in done.err
         assert done.err.endswith("Each party reviews the new plan and signs its hash\n")
 
     def test_keeps_code_that_is_not_installed_and_says_so(self, confide, old):
@@ -233,9 +233,9 @@ class TestHash:
 
 
 BAD_PLANS = {
-    "no TOML": ("name = ", "is no TOML"),
-    "a number too long": ("rounds = " + "9" * 5000, "is no TOML"),
-    "nested without end": ("a = " + "[" * 5000, "is no TOML"),
+    "no TOML": ("name = ", "is not TOML"),
+    "a number too long": ("rounds = " + "9" * 5000, "is not TOML"),
+    "nested without end": ("a = " + "[" * 5000, "is not TOML"),
     "an unknown key": ("round = 3\n" + PLAN, "unknown key 'round', did you mean 'rounds'?"),
     "a wrong value": (PLAN.replace("rounds = 2", "rounds = 0"), "rounds is 0; it is at least 1"),
     "an impossible plan": (PLAN.replace("dropouts = 1", "dropouts = 3"), "insider subtraction"),

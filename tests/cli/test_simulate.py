@@ -300,7 +300,7 @@ class TestBadInput:
             (["plan.toml", *data(), "--drop", "oak:0"], 3, "'oak' cannot drop out"),
             (["plan.toml", *data(), "--drop", "elm:0", "--drop", "birch:0"], 7, "3 of 5 parties"),
             (["plan.toml", *data(), "--checkpoint", "elm.csv"], 3, "elm.csv is no readable check"),
-            (["plan.toml", *data(), "--checkpoint", "."], 3, ". is no readable checkpoint"),
+            (["plan.toml", *data(), "--checkpoint", "."], 3, ". is not a readable checkpoint"),
             (["plan.toml", *data(), "--checkpoint", "no/run"], 3, "no folder no for the checkp"),
             (["plan.toml", *data(), "--out", "elm.csv"], 3, "--out elm.csv is a file; name a"),
             (["plan.toml", *data(), "--public", "a=elm.csv"], 3, "the plan declares no public"),

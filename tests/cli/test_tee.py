@@ -223,12 +223,12 @@ class TestTimes:
         [
             ("2026-11-24T12:00:00", "has no time zone; add Z for UTC"),
             ("2026-11-24", "has no time zone"),
-            ("yesterday", "'yesterday' is no time; write 2026-01-31T12:00:00Z"),
-            ("", "is no time"),
-            ("²", "is no time"),
-            ("1.2.3", "is no time"),
-            ("9" * 400, "is no time"),
-            ("99999999999999", "is no time"),
+            ("yesterday", "'yesterday' is not a time; write 2026-01-31T12:00:00Z"),
+            ("", "is not a time"),
+            ("²", "is not a time"),
+            ("1.2.3", "is not a time"),
+            ("9" * 400, "is not a time"),
+            ("99999999999999", "is not a time"),
             ("0", "is not in the years 1971 to 9998"),
             ("1969-12-31T00:00:00Z", "is not in the years 1971 to 9998"),
             ("0001-01-01T00:00:00+14:00", "is not in the years"),
@@ -259,23 +259,23 @@ class TestOptions:
         command = list(written())
         place = command.index("--report-data")
         error = refused(*command[:place], *command[place + 2 :], code=3)
-        assert "give --report-data, or anybody's genuine evidence would do" in error
+        assert "give --report-data, or genuine evidence of any machine would pass" in error
 
     @pytest.mark.parametrize("missing", ["--nonce", "--plan", "--task"])
     def test_of_a_bundle_say_what_was_asked(self, refused, written, missing):
         command = list(written(claims=True))
         place = command.index(missing)
         error = refused(*command[:place], *command[place + 2 :], code=3)
-        assert "give --nonce, --plan and --task, as they were asked" in error
+        assert "give --nonce, --plan and --task, as they were requested" in error
 
     @pytest.mark.parametrize("option", ["--nonce", "--plan"])
     def test_of_a_bundle_are_in_hexadecimal(self, refused, written, option):
         error = refused(*written(claims=True), option, "no hex", code=3)
-        assert error == f"{option} 'no hex' is no hexadecimal number"
+        assert error == f"{option} 'no hex' is not a hexadecimal number"
 
     def test_of_a_document_are_in_hexadecimal(self, refused, written):
         error = refused(*written(), "--report-data", "0", code=3)
-        assert error == "--report-data '0' is no hexadecimal number"
+        assert error == "--report-data '0' is not a hexadecimal number"
         assert "--nonce 'x'" in refused(*written(), "--nonce", "x", code=3)
 
     def test_name_a_policy_and_files_that_are_there(self, confide, refused, written):
@@ -335,7 +335,7 @@ class TestInspect:
         written(platform)
         done = confide("tee", "inspect", "evidence")
         assert done.code == 0
-        assert done.err.strip() == "nothing of this is verified: anybody can write it"
+        assert done.err.strip() == "nothing of this is verified: anybody could have written it"
         lines = dict(line.split(maxsplit=1) for line in done.out.splitlines() if " " in line)
         assert lines["platform"] == platform.value
         reference = reference_of(platform, Evidence.from_bytes(read("evidence")).document)
@@ -447,5 +447,5 @@ def test_inspecting_a_closed_workload_warns_of_nothing_but_that_it_is_not_verifi
 ):
     (folder / "closed").write_bytes(asked(platform).emitted.evidence)
     done = confide("tee", "inspect", "closed")
-    assert done.err.strip() == "nothing of this is verified: anybody can write it"
+    assert done.err.strip() == "nothing of this is verified: anybody could have written it"
     assert json.loads(confide("tee", "inspect", "closed", "--json").out)["warnings"] == []

@@ -103,7 +103,7 @@ def test_lint_names_the_line(folder, confide):
         (("build", "image.toml", "--out", "o", "--skip", "tdx"), 2, "no section [tdx] to skip"),
         (("build", "image.toml", "--out", "o", "--measurement", "sgx=00"), 3, "PLATFORM.NAME=HEX"),
         (("build", "image.toml", "--out", "o", "--measurement", "abacus.x=00"), 3, "PLATFORM.NAME"),
-        (("build", "image.toml", "--out", "o", "--measurement", "sgx.x=zz"), 3, "no hexadecimal"),
+        (("build", "image.toml", "--out", "o", "--measurement", "sgx.x=zz"), 3, "not a hexadeci"),
         (("build", "image.toml", "--out", "o", "--measurement", "sgx.x=00", "--measurement",
           "sgx.x=00"), 3, "names 'sgx.x' twice"),
         (("diff", "boot", "boot"), 3, "cannot read boot/manifest.json"),

@@ -83,4 +83,4 @@ def test_each_evidence_has_its_time(run, confide):
         "evidence", "--policy", "policy.toml", "--at", "2026-11-24T12:00:00Z",
     )  # fmt: skip
     assert done.code == 3
-    assert "2 times --evidence and 1 times --at: one for each" in done.err
+    assert "2 times --evidence but 1 times --at: give one --at for each --evidence" in done.err

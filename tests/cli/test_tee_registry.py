@@ -189,7 +189,7 @@ def test_a_head_finds_what_was_taken_away(registry, run, files, confide):
         "log-operator.pem",
     )
     assert done.code == 5
-    assert "its end was cut off" in done.err
+    assert "it was truncated" in done.err
 
 
 def test_an_entry_is_shown_to_who_has_no_copy(run, files, confide):
@@ -225,7 +225,7 @@ def test_members_change_by_the_parties_word(run, files, confide, registry):
         (("propose", "r.db", "release.json", "--key", "log-operator.key"), 3, "no member"),
         (("verify", "r.db", "--head", "plan.toml"), 3, "give --log-operator"),
         (("verify", "r.db", "--head", "plan.toml", "--log-operator", "log-operator.pem"), 3,
-         "no hexadecimal"),
+         "not a hexadecimal"),
         (("member", "r.db", "x", "alder.key", "--role", "party", "--key", "alder.key"), 3,
          "holds no public key"),
         (("verify", "r.db", "--head", "none", "--log-operator", "log-operator.pem"), 3,
@@ -332,4 +332,4 @@ class TestAttest:
         message = refused(
             "tee", "attest", "--from", "nitro", "--event-log", "log", *self.ARGUMENTS, code=3
         )
-        assert "--event-log is of a TDX domain" in message
+        assert "--event-log is for a TDX domain" in message

@@ -121,7 +121,9 @@ class TestCheckPlan:
         plan = mean().plan(parties=NAMES)
         fields = {f.name: getattr(plan.code, f.name) for f in dataclasses.fields(Code)}
         agreed = Code(**fields | other)
-        with pytest.raises(PlanError, match="install what was agreed, or agree anew") as refusal:
+        with pytest.raises(
+            PlanError, match="install the agreed version, or agree on a new plan"
+        ) as refusal:
             mean().check_plan(plan.with_stage(code=agreed))
         for code in (agreed, plan.code):
             assert f"{code.package} {code.version} ({code.digest.hex()[:16]}…)" in str(

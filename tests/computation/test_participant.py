@@ -154,14 +154,17 @@ BAD_DATA = {
         {"value": [[1.0, 2.0], [np.nan, 0.0]]},
         "NaN or infinity in column 'value', first in row 1",
     ),
-    "text": ({"value": ["a", "b"]}, "column 'value' of type <U1; it takes numbers; encode texts"),
+    "text": ({"value": ["a", "b"]}, "column 'value' of type <U1; numbers are needed; encode texts"),
     "text of a table": (
         pd.DataFrame({"value": ["yes", "no"]}),
-        "column 'value' of type .*; it takes numbers; encode texts as numbers first",
+        "column 'value' of type .*; numbers are needed; encode texts as numbers first",
     ),
-    "missing numbers": ({"value": [1.0, None]}, "column 'value' of type object; it takes numbers$"),
-    "complex": ({"value": [1j]}, "column 'value' of type complex128; it takes numbers"),
-    "one number": ({"value": 5.0}, "one value as column 'value'; it takes one for each row"),
+    "missing numbers": (
+        {"value": [1.0, None]},
+        "column 'value' of type object; numbers are needed$",
+    ),
+    "complex": ({"value": [1j]}, "column 'value' of type complex128; numbers are needed"),
+    "one number": ({"value": 5.0}, "one value as column 'value'; give one for each row"),
     "uneven rows": ({"value": [[1.0], [1.0, 2.0]]}, "column 'value' of uneven rows"),
 }
 

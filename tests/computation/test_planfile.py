@@ -331,7 +331,7 @@ class TestRefusals:
              ["'noise.noise_multiplier' is for placement 'central' or 'shares'", "it is 'none'"]),
             ('[noise]\ndelta = 1e-6', ["'noise.delta' is for placement", "leave delta out"]),
             ('[noise]\nplacement = "central"\nepsilon = 1\nnoise_multiplier = 1',
-             ["'noise': both epsilon and noise_multiplier; give one, the other follows"]),
+             ["'noise': both epsilon and noise_multiplier; give one, the other is derived"]),
             ('[noise]\nplacement = "central"\nnoise_multiplier = 1\ndelta = 0.5',
              ["delta is 0.5 and the plan counts up to"]),
             ('[noise]\nplacement = "central"\nepsilon = -1', ["epsilon"]),

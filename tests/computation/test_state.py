@@ -78,7 +78,7 @@ class TestCheckedState:
 
     @pytest.mark.parametrize("state", [None, [1.0], 1.0])
     def test_is_made_of_a_mapping(self, state):
-        said = f"init returned {type(state).__name__}; it takes a mapping of names to arrays"
+        said = f"init returned {type(state).__name__}; it must return a mapping of names to arrays"
         with pytest.raises(DataError, match=said):
             checked_state(state)
 
@@ -210,8 +210,8 @@ class TestReadingAStrangeFile:
     @pytest.mark.parametrize(
         ("change", "refusal"),
         [
-            ({"format": None}, "no checkpoint of this format"),
-            ({"format": "confide checkpoint 1"}, "no checkpoint of this format"),
+            ({"format": None}, "not a checkpoint of this format"),
+            ({"format": "confide checkpoint 1"}, "not a checkpoint of this format"),
             ({"plan": None}, "belongs to plan"),
             ({"run": None}, "damaged"),
             ({"run": "[3, []]"}, "damaged"),
@@ -238,5 +238,5 @@ class TestReadingAStrangeFile:
 
     def test_refuses_what_is_no_file(self, tmp_path, plan):
         for path in (tmp_path, tmp_path / "none"):
-            with pytest.raises(DataError, match="no readable checkpoint"):
+            with pytest.raises(DataError, match="not a readable checkpoint"):
                 Checkpoint.read(path, plan)

@@ -657,7 +657,7 @@ BAD_DATA = {
     "NaN": (lambda d: {**d, "x": np.append(d["x"][:-1], np.nan)}, "has NaN or infinity in col"),
     "infinity": (lambda d: {**d, "y": d["y"] / 0.0}, "has NaN or infinity in column 'y'"),
     "lengths": (lambda d: {**d, "z": d["z"][:-1]}, "has columns of different lengths"),
-    "text": (lambda d: {**d, "z": ["a"] * len(d["x"])}, "'z' of type <U1; it takes numbers"),
+    "text": (lambda d: {**d, "z": ["a"] * len(d["x"])}, "'z' of type <U1; numbers are needed"),
 }
 
 

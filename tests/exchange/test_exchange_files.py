@@ -150,8 +150,8 @@ class TestCommands:
         [
             (("--rows", f"{OWNER}=rows.csv", "--weights", f"{EVALUATOR}=rows.csv"), "4 rows"),
             (("--rows", "bnk=rows.csv"), f"did you mean '{OWNER}'?"),
-            ((*FILES, "--data", f"{OWNER}=rows.csv"), "has no sums that they would go into"),
-            ((*FILES, "--drop", f"{OWNER}:0"), "has no sums, and nobody drops out"),
+            ((*FILES, "--data", f"{OWNER}=rows.csv"), "has no sums for them"),
+            ((*FILES, "--drop", f"{OWNER}:0"), "has no sums, and drops are only for sums"),
         ],
     )
     def test_simulate_refuses_what_does_not_fit(self, confide, changed, told):

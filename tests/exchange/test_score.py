@@ -371,7 +371,12 @@ class TestAttacks:
         table = Table().asked()
         context = declared().context
         short = he.encrypt(table.owner_part._secret, [0.0], level=0)
-        self.refuse(he.write(short, context), ProtocolError, "of another number", table)
+        self.refuse(
+            he.write(short, context),
+            ProtocolError,
+            "differ from the declaration in their number",
+            table,
+        )
 
     def test_an_input_sent_back_as_the_scores(self):
         """A column of the rows is a fresh ciphertext, at the top level: it is no result."""

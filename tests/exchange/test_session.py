@@ -269,7 +269,7 @@ def test_a_round_of_sums_has_no_exchange():
     sums = Sums(task=Task("task"), code=CODE, sums=SumGroup((make_sum(),)))
     parties = tuple(Party.simulation(n) for n in ("ash", "birch", "cedar", "dogwood"))
     plan = replace(PLAN, parties=parties, stages=(sums, EXCHANGE))
-    with pytest.raises(ProtocolError, match="which is no exchange"):
+    with pytest.raises(ProtocolError, match="which is not an exchange"):
         session("ash", 0, plan)
     with pytest.raises(PlanError, match="'cedar' holds no role"):
         session("cedar", 1, plan)

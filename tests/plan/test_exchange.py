@@ -132,7 +132,9 @@ class TestMessages:
         assert said in str(error.value)
 
     def test_keys_come_from_their_holder(self):
-        with pytest.raises(PlanError, match="whoever has the secret key makes and sends them"):
+        with pytest.raises(
+            PlanError, match="the role that has the secret key makes and sends them"
+        ):
             replace(KEY, sender="evaluator", receiver="owner")
 
     def test_keys_hold_no_numbers(self):
@@ -333,7 +335,7 @@ class TestConfidentiality:
 
     def test_results_told_to_an_evaluator_that_may_lie_open_its_input(self):
         exchange = make_exchange(KEY, ROWS, SCORES, TOLD)
-        with pytest.raises(PlanError, match="sends back a ciphertext that it was given"):
+        with pytest.raises(PlanError, match="send back a ciphertext that it was given"):
             make_plan(exchange, threat=against(evaluator=MALICIOUS))
         curious = make_plan(exchange, threat=against(evaluator=CURIOUS))
         assert finding(curious, "secret key from results").outcome is Outcome.DEFEATED

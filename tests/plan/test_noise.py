@@ -142,7 +142,7 @@ class TestRefusals:
             PoissonSampling(rate)
 
     def test_sampling_of_parties(self):
-        with pytest.raises(PlanError, match="sampling them hides nothing"):
+        with pytest.raises(PlanError, match="so sampling parties hides nothing"):
             make_plan_with_sums(
                 make_sum(unit=Unit.PARTY, capacity=1),
                 neighbours=Neighbours(unit=Unit.PARTY), sampling=PoissonSampling(0.1),

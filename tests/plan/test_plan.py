@@ -272,7 +272,9 @@ class TestValues:
 
     @pytest.mark.parametrize("dropouts", [5, 100])
     def test_somebody_has_to_survive(self, dropouts):
-        with pytest.raises(PlanError, match=f"{dropouts} dropouts of 5 parties leave nobody"):
+        with pytest.raises(
+            PlanError, match=f"{dropouts} dropouts of 5 parties leave no party in the sum"
+        ):
             make_plan(
                 aggregation=Clear(), threat=TRUSTED, release=TO_COORDINATOR, dropouts=dropouts
             )
@@ -363,7 +365,7 @@ class TestParties:
                 make_plan(parties=(again, *PARTIES[:5]))
 
     def test_do_not_share_the_coordinators_key(self):
-        with pytest.raises(PlanError, match="the coordinator has a party's key"):
+        with pytest.raises(PlanError, match="the coordinator has the same key as a party"):
             make_plan(coordinator=Coordinator(PARTIES[0].key))
 
     def test_with_keys_of_their_own_take_a_coordinator_with_one(self):
@@ -385,7 +387,7 @@ class TestParties:
     def test_of_one_owner_hide_as_one(self):
         """Six parties of two owners: whoever is one of them subtracts its own."""
         chains = [replace(p, group=f"chain-{i % 2}") for i, p in enumerate(PARTIES[:6])]
-        with pytest.raises(PlanError, match="belong to 2 ownership groups, and it takes 3"):
+        with pytest.raises(PlanError, match="belong to 2 ownership groups, and at least 3"):
             make_plan(parties=chains)
         three = [replace(p, group=f"chain-{i % 3}") for i, p in enumerate(PARTIES[:6])]
         assert make_plan(parties=three).colluding == 2

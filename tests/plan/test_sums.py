@@ -132,7 +132,7 @@ class TestSensitivity:
 
 class TestSumGroup:
     def test_needs_a_sum(self):
-        with pytest.raises(PlanError, match="a group of no sums"):
+        with pytest.raises(PlanError, match="a group without sums"):
             SumGroup(())
 
     def test_names_each_sum_once(self):

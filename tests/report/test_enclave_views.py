@@ -20,7 +20,7 @@ def test_the_host_sees_ciphertext_and_sums(over):
     report = views(attested_plan(over))
     seen = forms(report, "coordinator")
     assert seen["messages to the enclave and its answers"] == (
-        "encrypted to a key that its evidence vouches for"
+        "encrypted to a public key that its evidence contains"
     )
     assert seen["'vector'"] == "one sum over at least 4 of 6 parties"
     assert not any("contribution" in value for value in seen)
@@ -32,9 +32,9 @@ def test_an_enclave_over_clear_reads_each_contribution_and_the_promise_says_so()
         "in clear, by party; it checks ranges, and forgets it after the round"
     )
     # Nobody verifies anything of use about a simulated one, and its host may read.
-    assert "whoever runs the simulated enclave, behind which no hardware stands," in report.promise
+    assert "the host of the simulated enclave, which no hardware protects," in report.promise
     assert "hardware is trusted" not in report.promise
-    opened = report.view("whoever opened the enclave's machine")
+    opened = report.view("an attacker who opened the enclave's machine")
     assert opened.within_threat
 
 
@@ -47,7 +47,7 @@ def test_an_enclave_on_hardware_is_trusted_in_the_promise():
     assert "the enclave, which it verifies before it sends and whose hardware is trusted" in (
         report.promise
     )
-    opened = report.view("whoever opened the enclave's machine")
+    opened = report.view("an attacker who opened the enclave's machine")
     assert opened.heading == "(beyond the stated threat)"
 
 
@@ -64,7 +64,7 @@ def test_an_enclave_over_hidden_sums_reads_sums_and_the_promise_does_not_need_it
 @pytest.mark.parametrize("over", OVER, ids=str)
 def test_whoever_opens_the_machine_is_named_with_what_is_left(over):
     report = views(attested_plan(over))
-    view = report.view("whoever opened the enclave's machine")
+    view = report.view("an attacker who opened the enclave's machine")
     reads = any(seen.form == "in clear, by party" for seen in view.observations)
     assert reads is isinstance(over, Clear)
 

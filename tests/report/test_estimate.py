@@ -224,7 +224,7 @@ class TestNotes:
         assert not any("counted" in note for note in estimated(plan, 10_000).notes)
 
     def test_say_that_a_party_s_own_work_comes_on_top(self):
-        assert any("comes on top" in note for note in estimated(plan_of()).notes)
+        assert any("are not included" in note for note in estimated(plan_of()).notes)
 
 
 class TestSizes:

@@ -207,7 +207,7 @@ class TestContributions:
         masked, sums = views(PLANS["complete"]).view("network").observations
         assert masked.form.endswith("uniformly distributed beneath it")
         assert "X25519" in masked.voided_by
-        assert sums.form.endswith("as the coordinator sees them")
+        assert sums.form.endswith("the network sees what the coordinator sees")
         assert "TLS" in sums.voided_by
         assert "ε = ∞" in sums.privacy
 
@@ -222,7 +222,7 @@ class TestContributions:
         form = seen_by(PLANS["encrypted"], "p000")[
             "keys, encrypted shares and signatures of its neighbours"
         ]
-        assert form == "one share of the key of each of 6 neighbours; it takes 6 to open one"
+        assert form == "one share of the key of each of 6 neighbours; 6 are needed to open one"
 
     def test_under_masks_are_hidden_behind_shares_of_so_many_neighbours(self):
         for name in ("complete", "sparse"):
@@ -612,8 +612,8 @@ class TestMetadata:
 
     def test_says_that_the_coordinator_of_a_clear_plan_reads_numbers_of_rows(self):
         """It reads each contribution, and so 'rows' of each party."""
-        clear = [m for m in views(PLANS["clear"]).metadata if "number of rows except" in m]
-        masked = [m for m in views(PLANS["complete"]).metadata if "number of rows except" in m]
+        clear = [m for m in views(PLANS["clear"]).metadata if "number of rows, except" in m]
+        masked = [m for m in views(PLANS["complete"]).metadata if "number of rows, except" in m]
         assert clear[0].startswith("nobody but the coordinator, which reads each contribution,")
         assert masked[0].startswith("nobody learns")
 

@@ -131,7 +131,7 @@ class TestPlanning:
     @pytest.mark.parametrize(
         ("make", "told"),
         [
-            (lambda: cohorts(range(9)), "1 cohorts; it takes at least 2"),
+            (lambda: cohorts(range(9)), "1 cohorts; at least 2"),
             (lambda: cohorts(range(9), range(9)), "2 cohorts have the parties"),
             (lambda: Cohorts(cohorts=(Cohort(name="a", parties=("x",)),) * 2), "share the name"),
             (lambda: Cohort(name="A", parties=("x",)), "a cohort named 'A'"),

@@ -37,7 +37,7 @@ def test_runs_in_the_order_of_its_stages(order):
 
 
 def test_takes_what_is_brought_to_each_exchange():
-    with pytest.raises(DataError, match="nobody brings anything to it"):
+    with pytest.raises(DataError, match="is an exchange without inputs"):
         simulate(plan_of("sums", "score", "again"), rows(), computation=[drift(), drift()])
     with pytest.raises(DataError, match="did you mean 'score'"):
         simulate(

@@ -113,7 +113,7 @@ class TestAPlanOfTwoStages:
             ((means().stage(name="a", budget=0.5,
                             release=Release(to=Recipients.COORDINATOR)),
               spreads().stage(name="b", budget=0.5)),
-             "later stages read"),
+             "later stages need"),
         ],
     )  # fmt: skip
     def test_is_refused_where_its_stages_do_not_fit(self, stages, says):

@@ -77,7 +77,7 @@ def test_every_entry_can_be_shown_to_somebody_who_has_none(log):
 def test_what_is_not_in_the_log_cannot_be_shown(log):
     shown = log.inclusion(3, KEY)
     forged = replace(shown, entry=replace(shown.entry, body=b"never said"))
-    with pytest.raises(VerificationError, match="not in the tree"):
+    with pytest.raises(VerificationError, match="does not show that leaf"):
         forged.verify(PUBLIC)
     with pytest.raises(VerificationError, match="not signed"):
         shown.verify(OTHER.public_key().public_bytes_raw())
@@ -111,7 +111,7 @@ def test_an_end_that_was_cut_off_is_found_by_whoever_kept_a_head(log, path):
     head = log.head(KEY)
     rewrite(path, "DELETE FROM confide_log WHERE number >= 5")
     cut = TransparencyLog(path)
-    with pytest.raises(ProtocolError, match="has 5 entries and not 7: its end was cut off"):
+    with pytest.raises(ProtocolError, match="has 5 entries and not 7: it was truncated"):
         cut.check_grew_from(head, PUBLIC)
 
 
@@ -181,7 +181,7 @@ def test_two_heads_of_one_size_convict_who_shows_two_logs(log, path, tmp_path):
     for k in range(7):
         other.append(b"another %d" % k)
     check_heads([log.head(KEY), log.head(KEY)])
-    with pytest.raises(VerificationError, match="shows two logs"):
+    with pytest.raises(VerificationError, match="shows two different logs"):
         check_heads([log.head(KEY), other.head(KEY)])
 
 
@@ -213,7 +213,7 @@ CREATE VIEW confide_log AS WITH RECURSIVE t(number) AS
 def test_a_file_that_is_laid_out_to_exhaust_its_reader_is_refused(path, statement):
     """A number in the place of bytes would be as many zeros; a view may never end."""
     rewrite(path, statement)
-    with pytest.raises(ProtocolError, match=r"laid out otherwise|cannot use the log"):
+    with pytest.raises(ProtocolError, match=r"has other tables|cannot use the log"):
         TransparencyLog(path)
 
 

@@ -88,7 +88,7 @@ def test_a_list_that_grew_is_told_from_one_that_was_changed(count):
         merkle.check_consistency(size, old, count, root, proof)
         changed = merkle.root_of([merkle.leaf_hash(b"changed"), *tree[1:size]])
         for wrong in (changed, bytes(32)):
-            with pytest.raises(VerificationError, match=r"changed or taken away|proof"):
+            with pytest.raises(VerificationError, match=r"changed or removed|proof"):
                 merkle.check_consistency(size, wrong, count, root, proof)
         with pytest.raises(VerificationError):
             merkle.check_consistency(size, old, count, bytes(32), proof)

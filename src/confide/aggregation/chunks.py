@@ -1,10 +1,10 @@
 """Long contributions in chunks under a hash tree, whose root the party signs.
 
 Where a contribution has more than `CHUNK_BYTES`, its signed message holds the root of a Merkle tree
-(`confide.transparency.merkle`, RFC 9162 §2.1) in the place of the vector. The coordinator then asks
-for one chunk after the other, and each comes with what shows that it is under the root. So nobody
-holds a second copy of a contribution, a chunk that is altered, repeated or out of order is refused
-when it comes, and a transfer goes on after the last chunk that arrived.
+(`confide.transparency.merkle`, RFC 9162 §2.1) instead of the vector. The coordinator then asks for
+one chunk after the other, and each comes with a proof that it is under the root. So nobody holds a
+second copy of a contribution, a chunk that is altered, repeated or out of order is refused when it
+comes, and a transfer goes on after the last chunk that arrived.
 
 A contribution counts once its last chunk is there: whose chunks stop coming has dropped out. How
 many chunks there are, and how long each is, follows from the plan. Chunks carry no signature of
@@ -48,13 +48,13 @@ CHUNK_BYTES: Final = 2 << 20
 _ROOT_BYTES: Final = 32
 _ITEMS: Final = 8
 _OVERHEAD: Final = 4096
-"""Room for what stands around a chunk, and for its proof."""
+"""Room for the envelope of a chunk, and for its proof."""
 
 _BEGINS: Final = canonical.encode([CHUNK, "", 0, b"", b""])[: 2 + len(CHUNK)]
 
 
 def pieces_of(layout: Layout, plan: Plan) -> list[tuple[slice, Layout]]:
-    """The parts of a vector that travel as one chunk each; what an enclave opens stays whole.
+    """The parts of a vector that are sent as one chunk each; an enclave gets the vector whole.
 
     Args:
         layout: Of the vector.
@@ -89,7 +89,7 @@ class Outgoing:
         """The payload that the party signs.
 
         Args:
-            beside: What the protocol says beside the vector.
+            beside: What the protocol sends in addition to the vector.
         """
         return canonical.encode({"beside": beside, "root": merkle.root_of(self._leaves)})
 
@@ -116,11 +116,11 @@ class Outgoing:
 
 @dataclass
 class Given:
-    """What has come of a party's contribution.
+    """What has arrived of a party's contribution.
 
     Attributes:
         root: What the party signed.
-        beside: What the protocol says beside the vector.
+        beside: What the protocol sends in addition to the vector.
         chunks: Those that came, in order.
     """
 
@@ -135,7 +135,7 @@ class Incoming:
     Args:
         round_: The attempt.
         sizes: Bytes of each chunk of a contribution.
-        beside: Bytes that the protocol says beside a contribution.
+        beside: Bytes that the protocol sends in addition to a contribution.
         key: Signs the requests.
     """
 
@@ -155,7 +155,7 @@ class Incoming:
         return sender in self._open
 
     def begin(self, sender: str, payload: bytes) -> bytes:
-        """Takes what a party signed of its contribution; the request for the first chunk.
+        """Takes the signed head of a contribution, and returns the request for the first chunk.
 
         Raises:
             ProtocolError: If it is malformed.
@@ -185,10 +185,12 @@ class Incoming:
             case [_, str(sender), int(index), bytes(data), bytes(proof)]:
                 pass
             case _:
-                raise ProtocolError("a message that is no chunk")
+                raise ProtocolError("a message that is not a chunk")
         given = self._open.get(sender)
         if given is None:
-            raise ProtocolError(f"a chunk of {sender[:80]!r}, whose contribution does not come")
+            raise ProtocolError(
+                f"a chunk of {sender[:80]!r}, whose contribution is not being received"
+            )
         expected = len(given.chunks)
         if index != expected:
             raise ProtocolError(
@@ -202,7 +204,7 @@ class Incoming:
         return sender, self._request(index + 1)
 
     def drop(self) -> None:
-        """Lets go of what is unfinished: whose chunks did not all come has dropped out."""
+        """Drops unfinished contributions: their parties have dropped out."""
         self._open.clear()
 
     def _request(self, index: int) -> bytes:
@@ -230,7 +232,7 @@ def sizes_of(name: str, beside: int, sizes: Sequence[int]) -> tuple[list[int], l
 
     Args:
         name: The party's name.
-        beside: Bytes that the protocol says beside the vector.
+        beside: Bytes that the protocol sends in addition to the vector.
         sizes: Bytes of each chunk.
     """
     if len(sizes) == 1:

@@ -2,15 +2,15 @@
 
 A share is sealed for its receiver, so nobody else can tell which of the two lies: the sharer may
 have sealed anything, and the receiver may say anything (Gennaro, Jarecki, Krawczyk and Rabin 2007,
-*Secure Distributed Key Generation*, §4, has the same step). A complaint comes in the place of the
-contribution, before anybody consents, so the round is not spent and another attempt can be made.
-`leaving` says without whom:
+*Secure Distributed Key Generation*, §4, has the same step). A complaint replaces the contribution,
+before anybody consents. So the round is not used up, and another attempt can be made. `leaving`
+says which parties it leaves out:
 
-- Whom more ownership groups accuse than there are liars is a liar, and leaves alone.
+- A party that is accused by more ownership groups than there are liars is a liar, and leaves alone.
 - Of every other pair both leave, and with them the other complaints of either. One of the two lies.
 
-So with every honest party a liar leaves: no liar throws out more than one honest party in a round.
-A complaint holds no secret; it says who complains of whom, and why.
+So a liar leaves with every honest party: no liar excludes more than one honest party in a round. A
+complaint holds no secret; it says who complains of whom, and why.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 COMPLAINT: Final = "complaint"
-"""The kind of message that comes in the place of a contribution."""
+"""The kind of message that replaces a contribution."""
 
 _BEGINS: Final = canonical.encode([COMPLAINT, "", b"", b""])[: 2 + len(COMPLAINT)]
 _MAX_BYTES: Final = 256
@@ -49,7 +49,7 @@ class ComplaintReason(Enum):
     """It does not open under the key that both agreed on."""
 
     FALSE = "false"
-    """It opens, and is no share of what its sharer committed to."""
+    """It opens, but is not a share of what its sharer committed to."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def liars_of(plan: Plan) -> int:
 def leaving(
     complaints: Mapping[str, Complaint], owners: Mapping[str, str], liars: int
 ) -> tuple[str, ...]:
-    """Without whom the next attempt at the round is made.
+    """The parties that the next attempt at the round leaves out.
 
     Args:
         complaints: By who made them, one each.
@@ -121,7 +121,7 @@ def leaving(
     """
     accusers: dict[str, set[str]] = {}
     for accuser, complaint in complaints.items():
-        # What parties of one owner say of each other counts for nobody else.
+        # Complaints between parties of one owner do not count against others.
         if owners[accuser] != owners[complaint.accused]:
             accusers.setdefault(complaint.accused, set()).add(owners[accuser])
     gone = {accused for accused, groups in accusers.items() if len(groups) > liars}

@@ -1,6 +1,6 @@
 """The one place where contributions are clipped, scaled and rounded to the lattice.
 
-A party's units go in as real vectors; out comes one vector of whole numbers, the same whatever the
+A party's units go in as real vectors; out comes one vector of whole numbers, the same for every
 protection. What is added up is exact: a unit is clipped to its bound, rounded to the fine grid and
 added in 64-bit integers; only the total is rounded to the lattice, once, with a public dither.
 """
@@ -25,7 +25,7 @@ from confide.randomness import public_generator
 __all__ = ["Accumulator", "Integers", "decode"]
 
 _BLOCK: Final = 1 << 15
-"""Numbers that are made of contributions at a time: as many as a cache holds."""
+"""How many numbers are processed at a time: as many as fit a cache."""
 
 Integers = NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class Accumulator:
     def clipped(self) -> dict[str, int]:
         """How many counted units were longer than their bound, for each sum.
 
-        For the party alone: nothing of it goes into the sums or onto the wire.
+        For the party alone: it is not sent and does not enter the sums.
         """
         return dict(self._clipped)
 
@@ -118,8 +118,8 @@ class Accumulator:
             round_number: Counted from zero.
 
         Returns:
-            All sums' integers, concatenated in the order of the group, shape `(group.size,)`. It is
-            the one vector that there is, so nothing is added afterwards.
+            All sums' integers, concatenated in the order of the group, shape `(group.size,)`. This
+            is the party's only vector, so nothing is added afterwards.
         """
         for declared in self._group.sums:
             generator = public_generator("dither", seed, party, round_number, declared.name)
@@ -136,7 +136,8 @@ class Accumulator:
         for name in contributions:
             if name not in known:
                 raise DataError(
-                    f"a contribution to {name!r}, which is no declared sum; {nearest(name, known)}"
+                    f"a contribution to {name!r}, which is not a declared sum; "
+                    f"{nearest(name, known)}"
                 )
         for name in known:
             if name not in contributions:
@@ -207,7 +208,9 @@ def _dense(rows: Rows, declared: Sum) -> Reals:
 
 def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str, Reals]:
     if persons is None:
-        raise DataError("the unit of privacy is the person, but no column says who a row is about")
+        raise DataError(
+            "the unit of privacy is the person, but no column identifies the person of a row"
+        )
     identifiers = person_identifiers(persons)
     if any(len(r) != len(identifiers) for r in rows.values()):
         raise DataError(f"{len(identifiers)} person identifiers for another number of rows")
@@ -223,7 +226,7 @@ def _by_person(rows: Mapping[str, Reals], persons: ArrayLike | None) -> dict[str
 
 
 def _blocks(size: int, units: int = 1) -> Iterator[slice]:
-    """Consecutive coordinates, so many that what is made of a block stays small."""
+    """Consecutive coordinates, few enough that the memory for a block stays small."""
     step = max(1, _BLOCK // max(units, 1))
     return (slice(start, min(start + step, size)) for start in range(0, size, step))
 

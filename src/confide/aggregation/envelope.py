@@ -1,10 +1,10 @@
 """Signed messages, of parties and of the coordinator.
 
-Whoever sends signs (plan hash, round, attempt, kind, its name, payload hash). A message therefore
+The sender signs (plan hash, round, attempt, kind, its name, payload hash). A message therefore
 means nothing in another round, another attempt, another step or under another plan. The
 coordinator's signature keeps the network from speaking in its name, and two announcements that
 contradict each other are evidence against it (`confide.aggregation.evidence`). Parties still trust
-nothing it says that the other parties have not signed.
+only what the other parties have signed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 SIGNATURE_BYTES: Final = 64
 _ENVELOPE_BYTES: Final = 512
-"""Room for what stands around a payload: kind, name, signature and the CBOR between."""
+"""Room for what surrounds a payload: kind, name, signature and CBOR."""
 
 _ENVELOPE_ITEMS: Final = 5
 """A list of kind, sender, payload and signature."""
@@ -64,7 +64,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Round:
-    """One attempt at one round of one plan: what a signature is good for.
+    """One attempt at one round of one plan: the scope of a signature.
 
     Attributes:
         plan: The plan.
@@ -98,7 +98,7 @@ class Round:
         return canonical.encode([kind, sender, payload, self.sign(key, sender, kind, payload)])
 
     def sign(self, key: Ed25519PrivateKey, sender: str, kind: str, payload: bytes) -> bytes:
-        """A signature alone, for what is shown to others than the coordinator."""
+        """A signature alone, for messages that are shown to others than the coordinator."""
         return key.sign(self.signed_bytes(sender, kind, payload))
 
     def open(self, data: bytes, kind: str, max_payload: int) -> Envelope:
@@ -128,7 +128,7 @@ class Round:
             key.verify(signature, self.signed_bytes(sender, kind, payload))
         except PlanError as error:
             raise VerificationError(
-                f"a message from {_short(sender)}, which is no party of the plan"
+                f"a message from {_short(sender)}, which is not a party of the plan"
             ) from error
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(
@@ -140,7 +140,7 @@ class Round:
         """An announcement.
 
         Args:
-            key: The key that signs it; None for what proves itself by evidence.
+            key: The key that signs it; None for an announcement that evidence proves.
             kind: What is announced.
             **values: Its fields.
         """
@@ -150,7 +150,7 @@ class Round:
         self, frame: bytes, key: Ed25519PrivateKey | None, kind: str, values: Mapping[str, object]
     ) -> bytes:
         """An announcement behind a few bytes; see `announce`."""
-        # Put together at once: a result is as long as a model, and is copied just once.
+        # Joined in one step: a result is as long as a model, and is copied only once.
         payload = canonical.pieces(dict(values))
         signature = b""
         if key is not None:
@@ -221,7 +221,7 @@ class Round:
             case [str(found), str(sender), bytes(payload), bytes(signature)]:
                 pass
             case _:
-                raise ProtocolError("a message that is no envelope")
+                raise ProtocolError("a message that is not an envelope")
         if sender == COORDINATOR:
             raise VerificationError("a party's message in the coordinator's name")
         if found != kind:
@@ -241,7 +241,7 @@ def _public_key(raw: bytes) -> Ed25519PublicKey:
 
 
 def _short(text: str) -> str:
-    """What somebody else said, for an error: as much as tells what it is."""
+    """Another's text for an error message, shortened."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
@@ -252,7 +252,7 @@ def fields_of(values: object, **types: type) -> tuple[Any, ...]:
         ProtocolError: If a field is missing, unknown or of another type.
     """
     if not isinstance(values, dict):
-        raise ProtocolError("a message that is no map of fields")
+        raise ProtocolError("a message that is not a map of fields")
     if set(values) != set(types):
         found = _short(", ".join(map(str, values)))
         raise ProtocolError(f"a message with fields {found}; it takes {sorted(types)}")

@@ -1,4 +1,4 @@
-"""Other forms of a contribution than one row of numbers a unit: few places, or a sum already."""
+"""Other forms of a contribution than one row of numbers for each unit: a few places, or a sum."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Placed:
     """Each unit's values at a few coordinates of a sum; it is zero at all others.
 
     A histogram's rows are mostly zeros: 4,096 records in 24 histograms of 500 bins are 400 MB as
-    an array, and 100,000 places like this. A unit's norm is that of its values, so it is clipped
-    as ever.
+    an array, and 100,000 places like this. A unit's norm is that of its values, so it is clipped as
+    usual.
 
     Attributes:
         places: Coordinates of the sum, in the order of its flattened array; shape `(units, k)`. A
@@ -56,8 +56,8 @@ class Placed:
         """These contributions, if they fit a sum.
 
         Raises:
-            DataError: If a shape is wrong, a place is none of the sum's or stands twice in a unit,
-                or a value is not a finite number.
+            DataError: If a shape is wrong, a place is outside the sum or occurs twice in a unit, or
+                a value is not a finite number.
         """
         what = f"a contribution to sum {declared.name!r}"
         values = real_numbers(self.values, what)
@@ -101,13 +101,13 @@ class Summed:
         """This contribution, if it fits a sum.
 
         Raises:
-            DataError: If the shape is wrong, a value is not a finite number, or so many units
-                within the bound cannot add up to it.
+            DataError: If the shape is wrong, a value is not a finite number, or this many units
+            within the bound cannot add up to it.
         """
         what = f"a contribution to sum {declared.name!r}"
         total = real_numbers(self.total, what)
         if total.shape != declared.shape:
-            raise DataError(f"{what} of shape {total.shape}; it takes {declared.shape}")
+            raise DataError(f"{what} of shape {total.shape}; the sum has {declared.shape}")
         flat = total.ravel()
         if not np.isfinite(flat).all():
             raise DataError(f"{what} is NaN or infinite; clean the data, or scale the columns")

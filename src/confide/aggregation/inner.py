@@ -1,4 +1,4 @@
-"""The protections that need no enclave, by the plan: beneath an enclave, or without one."""
+"""The protections that need no enclave, used inside an enclave or without one."""
 
 from __future__ import annotations
 

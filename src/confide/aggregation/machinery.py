@@ -1,8 +1,8 @@
 """What runs a protection, and what it costs: registered once for each protection.
 
 `confide.plan.protections` says what a protection hides from whom; a `Machinery` says how it runs:
-its sessions, its kinds of messages, their bytes, and how often it uses which primitive. Whoever
-drives a round, counts its bytes or estimates its time asks the machinery of the plan.
+its sessions, its kinds of messages, their bytes, and how often it uses which primitive. Code that
+runs a round, counts its bytes or estimates its time uses the machinery of the plan.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Sent:
         answers: Bytes of each message that the party sends, envelope included.
         told: Bytes of each message that it receives.
         history: Bytes that it receives on top in a round that so many openings came before.
-        opening: Bytes of what it computes a verified sum from, which come in the place of the sum.
+        opening: Bytes of what it computes a verified sum from, which replaces the sum.
         receipt: Bytes of what an enclave signs of the sum.
     """
 

@@ -176,7 +176,7 @@ def pack(words: NDArray[np.integer[Any]], width: int) -> bytes:
     columns = -(-len(words) // _LANES)
     out, row = np.zeros((width, columns), "<u8"), np.empty(columns, np.uint64)
     for lane in range(_LANES):
-        # A row at a time, so that nothing as long as the vector is made beside the bytes.
+        # A row at a time, so that no second array of this length is made.
         part = words[lane * columns : (lane + 1) * columns]
         row[: len(part)], row[len(part) :] = part, 0
         row &= np.uint64((1 << width) - 1)

@@ -1,8 +1,8 @@
-"""What counts as a number, and as a person's identifier, in what a party contributes.
+"""What counts as a number, and as a person's identifier, in a contribution.
 
-numpy turns what it is given into one type: the text "0.5" into 0.5, the number 1 beside a text into
-"1", and whole numbers beside a float into floats, which may make two neighbouring ones equal. Here
-each part of a container is looked at before numpy joins them.
+numpy converts its input to one type: the text "0.5" into 0.5, the number 1 next to a text into "1",
+and whole numbers next to a float into floats, which may make two adjacent ones equal. Here each
+part of a container is checked before numpy joins them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DEEPEST: Final = 32
 
 
 def real_numbers(values: ArrayLike, what: str) -> Reals:
-    """Values as 64-bit floats, none of which means anything else than what was given.
+    """Values as 64-bit floats, each equal to the value that was given.
 
     Args:
         values: An array, or sequences of arrays and numbers. Booleans count as 0 and 1.
@@ -157,8 +157,8 @@ def _check_numbers(array: NDArray[Any], what: str) -> None:
         # The type of a text says how long the text is.
         kind = {"U": "str", "S": "bytes"}.get(array.dtype.kind, str(array.dtype))
         raise DataError(
-            f"{what} holds values of type {kind}; it takes booleans, whole numbers and "
-            "floats: convert them before"
+            f"{what} holds values of type {kind}; booleans, whole numbers and floats are "
+            "accepted: convert them first"
         )
     if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
         beyond = array[(array > _EXACT) | (array < -_EXACT)]

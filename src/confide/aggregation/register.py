@@ -1,4 +1,4 @@
-"""What a party remembers about rounds, so that nothing is opened twice and nobody is told apart."""
+"""What a party remembers about rounds, so that no sum is opened twice and nobody is singled out."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["LedgerRegister", "RoundRegister"]
 class RoundRegister:
     """Which attempts a party took part in, and which sums it helped to open, over whom.
 
-    Attempts only go up, and a round that this party consented to is spent: no second sum of it is
-    opened. One register serves one party under one plan, for as long as the plan is used. This one
-    forgets when the process ends: see `LedgerRegister`.
+    Attempts only increase, and a round that this party consented to is used up: no second sum of it
+    is opened. One register serves one party under one plan, for as long as the plan is used. This
+    one is lost when the process ends; see `LedgerRegister`.
 
     Args:
         spent: Rounds that are spent from the start, over parties that nobody knows.
@@ -55,17 +55,18 @@ class RoundRegister:
             self._rounds.claim(attempt)
 
     def consent(self, round_: Round, survivors: tuple[str, ...]) -> None:
-        """Spends a round, over these survivors; called before what helps to open its sum leaves.
+        """Marks a round as used, over these survivors, before the party helps to open its sum.
 
         Args:
             round_: The attempt, the latest claimed.
             survivors: The names of the parties in the sum.
 
         Raises:
-            ProtocolError: If a later attempt was claimed, or the round was spent: a session that
-                went on beside its successor could open a second sum. Or if a survivor is no party.
-            OpeningError: If what the sum tells together with earlier ones cannot be known, or may
-                tell parties apart.
+            ProtocolError: If a later attempt was claimed, or the round was used up: a session that
+            ran in parallel with its successor could open a second sum. Or if a survivor is not a
+            party.
+            OpeningError: If the combination with earlier sums is unknown, or may single out
+            parties.
         """
         self._open(round_, _in_order(round_.plan, survivors))
 
@@ -88,11 +89,11 @@ class RoundRegister:
         self._open(round_, () if plan.dropouts else plan.asked(round_.number))
 
     def answered(self, round_: Round, step: int, announcement: bytes, answer: bytes) -> None:
-        """Notes what a step of an attempt answered, before the answer leaves.
+        """Records the answer of a step of an attempt, before it is sent.
 
-        A party that was stopped and goes on from a save answers a step again. With the same secrets
-        it gives the same answer to the same announcement only: two masked vectors under one mask
-        would differ by what was masked, and so by its data or its noise.
+        A party that was stopped and restored from a save answers a step again. With the same
+        secrets it gives the same answer to the same announcement only: the difference of two
+        vectors under one mask would show a difference of its data or its noise.
 
         Args:
             round_: The attempt, the latest one claimed.

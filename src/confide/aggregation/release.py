@@ -11,7 +11,7 @@ __all__ = ["release"]
 
 
 def release(plan: Plan, result: RoundResult, random: SecureRandom) -> RoundResult:
-    """What leaves the coordinator: the sum, with noise if it is the coordinator's to add.
+    """What the coordinator releases: the sum, with noise if the coordinator adds it.
 
     Under `NoiseShares` the noise is in the sum already, and from an enclave it comes with noise;
     the coordinator never held a sum without it.

@@ -1,8 +1,8 @@
-"""What every protection is: two state machines over byte messages.
+"""The interface of every protection: two state machines over byte messages.
 
 A party's session answers each message of the coordinator with one of its own; the coordinator's
-session hands out messages, takes answers in any order, and moves on when told to. There is no
-transport, clock or thread inside, so simulation and network drive the same machines:
+session hands out messages, takes answers in any order, and moves on when told to. They contain no
+transport, clock or thread, so simulation and network use the same machines:
 
     outbox = coordinator.open()
     while outbox:
@@ -55,7 +55,7 @@ class RoundResult:
     Attributes:
         survivors: Names of the parties in the sum, in order.
         totals: The sums' lattice integers, shape `(group.size,)`.
-        receipt: What an enclave signed of it (`confide.aggregation.enclave.Receipt`), or None.
+        receipt: What an enclave signed about it (`confide.aggregation.enclave.Receipt`), or None.
         opening: What each party checks a verified sum by (`confide.aggregation.masked.Opening`), or
             None.
         consents: What shows a party that was not among the survivors what a quorum signed before a
@@ -127,8 +127,8 @@ class PartySession(Protocol):
         """Answers a message of the coordinator.
 
         Raises:
-            ProtocolError: If the message is malformed, repeated, out of order or a lie. The session
-                is over then, has let go of its secrets and answers nothing any more.
+            ProtocolError: If the message is malformed, repeated, out of order or a lie. Then the
+            session is over, has dropped its secrets and sends no more messages.
         """
 
     def accept(self, result: Released) -> Integers:
@@ -160,7 +160,7 @@ class CoordinatorSession(Protocol):
         """
 
     def advance(self) -> Mapping[str, bytes]:
-        """Closes the step, leaving behind whoever has not answered; the next messages, or none.
+        """Closes the step without those who have not answered; the next messages, or none.
 
         Raises:
             DropoutError: If too few parties are left; nothing is released.
@@ -174,12 +174,12 @@ class CoordinatorSession(Protocol):
     def opening(self) -> Opening | None:
         """The survivors of this attempt as they were announced, or None before that.
 
-        From the announcement on, the sum counts as opened, whatever becomes of the attempt.
+        From the announcement on, the sum counts as opened, however the attempt ends.
         """
 
     @property
     def false_shares(self) -> tuple[FalseShare, ...]:
-        """Shares that were found to be false, and who opened them; the sum is right without."""
+        """Shares that are false, and who opened them; the sum is right without them."""
 
     @property
     def result(self) -> RoundResult:

@@ -1,9 +1,9 @@
-"""What a party remembers of the enclaves that answered it, so that it notices two of them.
+"""What a party remembers of the enclaves that answered it, so that it detects two of them.
 
-An enclave may be stopped and begin anew, with another identifier and other keys: that is seen, and
-costs nothing but its memory. Two that answer in turns are a fork, and an enclave whose receipts do
-not follow those that were seen before was set back. An instance is noted when its evidence was
-verified, before anything is sent to it: a host that withholds receipts hides no instance.
+An enclave may be stopped and restart with another identifier and other keys: parties see this, and
+only its memory is lost. Two that answer in turns are a fork, and an enclave whose receipts do not
+follow those seen before was rolled back. An instance is recorded when its evidence was verified,
+before anything is sent to it, so a host cannot hide an instance by withholding receipts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Link:
 
 
 class Witness:
-    """One party's memory under one plan; it forgets when the process ends."""
+    """One party's memory under one plan; it is lost when the process ends."""
 
     def __init__(self) -> None:
         self._instance: bytes | None = None
@@ -44,7 +44,7 @@ class Witness:
         self._gone: set[bytes] = set()
 
     def met(self, instance: bytes) -> None:
-        """Notes an instance whose evidence was verified, before anything is sent to it.
+        """Records an instance whose evidence was verified, before anything is sent to it.
 
         Raises:
             VerificationError: If another instance answered since this one did.
@@ -62,8 +62,8 @@ class Witness:
         """Takes a receipt that was verified by itself.
 
         Raises:
-            VerificationError: If it is of an instance that another one took the place of, or does
-                not follow what was seen of its own.
+            VerificationError: If its instance was replaced by another, or if it does not follow the
+            instance's earlier receipts.
         """
         last = self._last
         self.met(link.instance)
@@ -83,5 +83,5 @@ def _check_follows(last: Link, link: Link) -> None:
     if not follows:
         raise VerificationError(
             f"receipt {link.sequence} of the enclave does not follow receipt {last.sequence}, "
-            "which was seen before: it was set back, or there are two of it"
+            "which was seen before: it was rolled back, or there are two of it"
         )

@@ -18,12 +18,12 @@ from confide.errors import ConfideError
 __all__ = ["COMMANDS", "command", "run"]
 
 COMMANDS: Final = {
-    "plan": "Make, read and question plans.",
-    "train": "Train a model on owners' tables by one command, by an ordinary plan.",
+    "plan": "Make, read and query plans.",
+    "train": "Train a model on owners' tables with one command, by an ordinary plan.",
     "predict": "Predict the rows of a file by a saved model.",
     "data": "Check an owner's own file against a plan, on its own machine.",
     "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
-    "ledger": "Say what data have lost, set caps on it, and check the record.",
+    "ledger": "Show the privacy budget that data have spent, set caps on it, and check the record.",
     "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",
     "demo": "Five rival mortgage lenders train one approval model on 1,989 real applications.",
 }
@@ -31,7 +31,8 @@ COMMANDS: Final = {
 
 
 _USAGE: Final[type[Exception]] = typer.BadParameter.__mro__[2]
-"""What is wrong with a command line: click's own class, or typer's copy of it in newer releases."""
+"""The error for a wrong command line: click's own class, or typer's copy of it in newer
+releases."""
 
 
 class _CommandsWhenCalled(TyperGroup):
@@ -61,7 +62,7 @@ def command(name: str) -> Any:
 
 app = typer.Typer(
     cls=_CommandsWhenCalled,
-    help="Compute together, reveal only what was agreed, and know beforehand who learns what.",
+    help="Compute together, reveal only what was agreed, and know in advance who learns what.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

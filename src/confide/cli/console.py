@@ -1,4 +1,4 @@
-"""Where the command line writes: results to the output, progress and errors to the other stream."""
+"""Where the command line writes: results to the output, progress and errors to the error stream."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ errors = Console(stderr=True, highlight=False)
 Report = Callable[[str, int, int], None]
 
 _SILENCE: Final = 10.0
-"""Seconds after which long work says in a file how far it is."""
+"""Seconds between the progress lines of long work, if the error stream is a file."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ state = _State()
 
 
 def plain(text: str) -> str:
-    """A text in one line, with nothing in it that forges markup, colours or lines."""
+    """A text in one line, with everything escaped that could forge markup, colours or lines."""
     line = " ".join(text.strip().split("\n"))
     return escape(
         "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 
 def note(text: str) -> None:
-    """Says something beside the result, on the error stream, unless that is not wanted."""
+    """Prints a note on the error stream, unless `--quiet` is given."""
     if not state.quiet:
         errors.print(text, markup=False, soft_wrap=True)
 
@@ -49,7 +49,7 @@ def progress() -> AbstractContextManager[Report]:
     """Progress on the error stream, for each label: call with (label, done, of).
 
     In a terminal there are bars, one for each label. In a file there is a line for each label when
-    it is done, and for long work a line every ten seconds. Nothing at all with `--quiet`.
+    it is done, and for long work a line every ten seconds. With `--quiet` there is nothing.
     """
     if state.quiet:
         return nullcontext(lambda *_: None)

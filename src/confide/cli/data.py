@@ -1,4 +1,4 @@
-"""`confide data`: an owner's own file, looked at on its own machine."""
+"""`confide data`: checks an owner's own file on its own machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOCAL: Final = "these counts are about your rows: they stay on this machine"
 
 @app.callback()
 def _data() -> None:
-    """Keeps `check` a command of its own."""
+    """Makes `check` a command of a group."""
 
 
 @app.command()
@@ -45,7 +45,7 @@ def check(
     schema: Annotated[Path, typer.Option(metavar="PLAN.toml", help="The plan with the schema.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Say column by column what fits a plan's schema, with counts that stay here."""
+    """Show, column by column, what fits a plan's schema; the counts stay on this machine."""
     plan, _ = load_plan(schema)
     found, capacity = _schema_of(plan)
     made = check_table(read_table(file), found, capacity=capacity)
@@ -59,7 +59,7 @@ def check(
 
 
 def _schema_of(plan: Plan) -> tuple[Schema, int]:
-    """The schema that a plan's stages read, and the least of their capacities."""
+    """The schema that a plan's stages read, and the smallest of their capacities."""
     tables = [t for s in plan.sum_stages if (t := s.task.read().get("table")) is not None]
     schema = read_settings(tables[-1]) if tables else None
     if not isinstance(schema, Schema):

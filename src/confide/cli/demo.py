@@ -25,12 +25,14 @@ def demo(
     out: Annotated[Path, typer.Option(help="The folder for report.html and report.json.")] = Path(
         "confide-demo"
     ),
-    seed: Annotated[int, typer.Option(help="Another seed deals the applications differently.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="The seed that assigns the applications to lenders.")
+    ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write report.json to the output.")
     ] = False,
     enclave: Annotated[
-        bool, typer.Option("--enclave", help="In a simulated enclave instead; writes no files.")
+        bool, typer.Option("--enclave", help="Run in a simulated enclave instead; writes no files.")
     ] = False,
 ) -> None:
     """Five rival mortgage lenders train one approval model on 1,989 real applications."""
@@ -58,7 +60,7 @@ def demo(
 
 
 def _check_extra() -> None:
-    """Says what is not installed before anything runs."""
+    """Checks that the extra is installed, before anything runs."""
     missing = [name for name in _EXTRA if find_spec(name) is None]
     if missing:
         raise DataError(
@@ -78,7 +80,8 @@ def _attested(seed: int) -> None:
     output.print(f"\n{plain(learned.promise)}\n", soft_wrap=True)
     names = ", ".join(found.run.totals[0].survivors)
     output.print(
-        f"each of {names} asks the aggregator with a nonce, and verifies before it sends:",
+        f"each of {names} sends the aggregator a nonce, and verifies its evidence before "
+        "sending data:",
         soft_wrap=True,
     )
     for step, what in found.steps.items():
@@ -93,11 +96,11 @@ def _attested(seed: int) -> None:
     last = found.receipts[-1]
     output.print(
         f"{len(found.receipts)} receipts, each signed by the enclave and naming the one before; "
-        f"the last says: round {last.number}, {len(last.survivors)} lenders, "
+        f"the last one is for round {last.number}, {len(last.survivors)} lenders, "
         f"{last.spent}, {last.assurance} hardware\n",
         soft_wrap=True,
     )
-    output.print("what else was tried:")
+    output.print("attacks that were tried:")
     for fraud in found.frauds:
         output.print(
             f"  {fraud.name:<20} [bold]refused[/] at {fraud.refused}: {plain(fraud.reason)}",

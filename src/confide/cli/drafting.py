@@ -22,7 +22,7 @@ _OWNERS: Final = ("north", "south", "west")
 _MOST_VALUES: Final = 50
 
 Ask = Callable[[str], bool]
-"""Asks whether a line may be written; the text says what it would publish."""
+"""Asks whether a line may be written; the text says what the line would publish."""
 
 
 def draft_plan(
@@ -36,8 +36,9 @@ def draft_plan(
 ) -> str:
     """A plan file for tables with a file's columns.
 
-    Column names and whether a column has numbers, dates, booleans or texts stand in it. Each line
-    that would publish values of the file is asked for; without it the values are found by sums.
+    The plan file holds the names of the columns, and whether a column has numbers, dates, booleans
+    or texts. A line that would publish values of the file is written only if `ask` allows it;
+    without that line, sums find the values.
 
     Args:
         source: The file.
@@ -48,7 +49,7 @@ def draft_plan(
         ask: Asks.
 
     Raises:
-        PlanError, DataError: If the file has no such label, or something must be declared.
+        PlanError, DataError: If the file has no such label, or a value must be declared.
     """
     table = read_table(source)
     if label not in table.columns:
@@ -82,8 +83,8 @@ def _values(table: pd.DataFrame, name: str, ask: Ask, what: str) -> tuple[str, .
 
 
 def _lines(plan: Plan, epsilon: float | None) -> Iterator[str]:
-    yield "# Written from a file's column names and types: check each line, then ask"
-    yield "# `confide plan views` who will learn what."
+    yield "# Written from a file's column names and types: check each line, then run"
+    yield "# `confide plan views` to see who will learn what."
     yield f"name = {_toml(plan.name)}"
     yield 'crowd = "fixed"'
     for party in plan.parties:

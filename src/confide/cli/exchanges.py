@@ -1,4 +1,4 @@
-"""What parties bring to the exchanges of a plan, from files that a user names."""
+"""Reads the inputs of the parties in a plan's exchanges from files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["exchange_inputs"]
 
 _INTERCEPT: Final = "intercept"
 _OPTIONS: Final = {OWNER: ("rows", "--rows"), EVALUATOR: ("weights", "--weights")}
-"""By role: what its party brings, and the option that names the file of it."""
+"""By role: its party's input, and the option that names the file with it."""
 
 
 def exchange_inputs(
@@ -31,7 +31,7 @@ def exchange_inputs(
         weights: By party, the model that it scores with.
 
     Raises:
-        DataError: If a file is missing, unreadable or nobody's.
+        DataError: If a file is missing or unreadable, or belongs to no party.
         PlanError: If this release does not run an exchange.
     """
     named = {OWNER: rows, EVALUATOR: weights}
@@ -54,7 +54,7 @@ def _missing(plan: Plan, named: Mapping[str, Mapping[str, Path]]) -> Iterator[st
             what, option = _OPTIONS[role.name]
             if role.party not in named[role.name]:
                 yield (
-                    f"exchange {exchange.name!r} takes the {what} of {role.party!r}: give "
+                    f"exchange {exchange.name!r} needs the {what} of {role.party!r}: give "
                     f"{option} {role.party}=FILE"
                 )
 
@@ -66,7 +66,9 @@ def _refuse_strangers(plan: Plan, named: Mapping[str, Mapping[str, Path]]) -> No
         for name in files:
             if name not in holders:
                 known = nearest(name, holders) if holders else "the plan has no such exchange"
-                raise DataError(f"{option} of {name!r}, who is no {role} of an exchange; {known}")
+                raise DataError(
+                    f"{option} of {name!r}, who is not the {role} of an exchange; {known}"
+                )
 
 
 def _roles(exchange: Exchange) -> set[str]:
@@ -85,8 +87,8 @@ def _read(exchange: Exchange, role: str, path: Path) -> Any:
                 f"{path} has an unknown column {column!r}; {nearest(str(column), known)}"
             )
     if missing := [name for name in columns if name not in table]:
-        raise DataError(f"{path} has no weight of {', '.join(missing)}: one column for each")
+        raise DataError(f"{path} has no weight of {', '.join(missing)}: give one column for each")
     if len(table) != 1:
-        raise DataError(f"{path} has {len(table)} rows; a model has one, of weights")
+        raise DataError(f"{path} has {len(table)} rows; a model has one row of weights")
     intercept = table[_INTERCEPT].to_numpy() if _INTERCEPT in table else 0.0
     return ScoreModel.of(table[list(columns)].to_numpy(), intercept)

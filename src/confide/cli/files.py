@@ -41,7 +41,7 @@ def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
     """Reads a plan file.
 
     Raises:
-        PlanError: If it cannot be read or is no plan that may be made.
+        PlanError: If it cannot be read, or its plan must not be made.
     """
     try:
         if path.stat().st_size > _MAX_PLAN_FILE:
@@ -53,7 +53,7 @@ def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
 
 
 def load_table(source: Path | str) -> pd.DataFrame:
-    """Reads a table from any usual file or a database, columns of nothing but numbers as such.
+    """Reads a table from any usual file or a database; columns of numbers become numbers.
 
     Raises:
         DataError: If it cannot be read; never naming a cell.
@@ -95,7 +95,7 @@ def _numeric(cells: pd.Series) -> pd.Series:
 
 
 def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
-    """Reads rows to measure a plan's model on, and the digest that a plan declares of them.
+    """Reads rows to measure a plan's model on, and computes the digest that a plan declares.
 
     The digest is of the columns that the plan reads, as numbers, so that a CSV and a Parquet file
     of one table have the same.
@@ -115,7 +115,7 @@ def load_public(plan: Plan, path: Path) -> tuple[pd.DataFrame, bytes]:
             raise DataError(f"{path} has no column {column!r}; {nearest_column(column, rows)}")
         columns[column] = values = rows[column].to_numpy()
         if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
-            raise DataError(f"{path} has column {column!r} with something else than finite numbers")
+            raise DataError(f"{path} has column {column!r} with values that are not finite numbers")
     return rows, state_hash(columns)
 
 
@@ -123,7 +123,7 @@ def named_files(pairs: list[str], option: str) -> dict[str, Path]:
     """Reads options of the form NAME=FILE.
 
     Raises:
-        DataError: If one is of another form, or a name stands twice.
+        DataError: If one is of another form, or a name occurs twice.
     """
     return {name: Path(file) for name, file in named_sources(pairs, option).items()}
 
@@ -132,13 +132,15 @@ def named_sources(pairs: list[str], option: str) -> dict[str, str]:
     """Reads options of the form NAME=FILE, where a file may also be a database's URL.
 
     Raises:
-        DataError: If one is of another form, or a name stands twice.
+        DataError: If one is of another form, or a name occurs twice.
     """
     files: dict[str, str] = {}
     for pair in pairs:
         name, equals, file = pair.partition("=")
         if not (name and equals and file):
-            raise DataError(f"{option} {pair!r}; it takes NAME=FILE, as {option} alder=alder.csv")
+            raise DataError(
+                f"{option} {pair!r}; write NAME=FILE, for example {option} alder=alder.csv"
+            )
         if name in files:
             raise DataError(f"{option} names {name!r} twice; give each party one file")
         files[name] = file
@@ -160,7 +162,7 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} holds no private key in PEM without a password") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise DataError(f"{path} holds a key of another kind; what is signed here is by Ed25519")
+        raise DataError(f"{path} holds a key of another kind; an Ed25519 key is needed")
     return key
 
 
@@ -179,19 +181,21 @@ def load_public_key(path: Path) -> bytes:
     except (ValueError, TypeError) as error:
         raise DataError(f"{path} holds no public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise DataError(f"{path} holds a key of another kind; what is signed here is by Ed25519")
+        raise DataError(f"{path} holds a key of another kind; an Ed25519 key is needed")
     return key.public_bytes_raw()
 
 
 def read_text(path: Path) -> str:
-    """Reads a short file of one text, as keys and heads are.
+    """Reads a short text file, such as a key or a log head.
 
     Raises:
-        DataError: If it cannot be read, or is larger than such a file.
+        DataError: If it cannot be read or is too large.
     """
     try:
         if path.stat().st_size > _MAX_KEY_FILE:
-            raise DataError(f"{path} is larger than {_MAX_KEY_FILE:,} bytes; it is something else")
+            raise DataError(
+                f"{path} is larger than {_MAX_KEY_FILE:,} bytes, so it is not such a file"
+            )
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""What Ctrl-C does while modules are being imported, which no module is written to survive."""
+"""Handles Ctrl-C during imports, which modules are not written to survive."""
 
 import os
 import signal
@@ -9,15 +9,15 @@ from typing import Final
 __all__ = ["INTERRUPTED", "interrupts_end_quietly"]
 
 INTERRUPTED: Final = 128 + signal.SIGINT
-"""The exit code of a command that was interrupted, as shells have it."""
+"""The exit code of an interrupted command, as in shells."""
 
 
 @contextmanager
 def interrupts_end_quietly() -> Iterator[None]:
     """Within it an interrupt ends the process at once, with exit code 130 and without a trace.
 
-    Nothing is lost, as nothing has begun. An exception would not do: what is being imported may
-    swallow it, or report that it failed for another reason.
+    Nothing is lost, because no work has begun. An exception is not enough: the module being
+    imported may swallow it, or report it as another failure.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # the shell ignores interrupts in a background job

@@ -1,4 +1,4 @@
-"""`confide ledger`: what data have lost, and the caps on it."""
+"""`confide ledger`: the privacy budget that data have spent, and the caps on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Say what data have lost, set caps on it, and check the record.",
+    help="Show the privacy budget that data have spent, set caps on it, and check the record.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -54,7 +54,7 @@ class FilterName(Enum):
 
 
 class PeriodName(Enum):
-    """How often a cap starts anew."""
+    """How often a cap is reset."""
 
     MONTH = "month"
     YEAR = "year"
@@ -68,7 +68,7 @@ def show(
     form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Say what each dataset may lose, has lost, and to whom."""
+    """Show each dataset's privacy budget: what is allowed, what is spent, and to whom."""
     from confide.privacy.ledger.statement import statement
 
     with _opened(where) as ledger:
@@ -79,7 +79,7 @@ def show(
         page = render(
             "ledger.html",
             package="confide.privacy.ledger",
-            title="What the data have lost",
+            title="Privacy budget spent",
             statement=found,
         )
         typer.echo(page)
@@ -91,20 +91,19 @@ def show(
 def verify(
     where: Where,
     head: Annotated[
-        Path | None, typer.Option(help="A head kept elsewhere, as `confide ledger head` wrote it.")
+        Path | None,
+        typer.Option(help="A head that you kept elsewhere, from `confide ledger head`."),
     ] = None,
-    owner: Annotated[
-        str, typer.Option(help="The public key that must own it, in hexadecimal.")
-    ] = "",
+    owner: Annotated[str, typer.Option(help="The owner's public key, in hexadecimal.")] = "",
 ) -> None:
-    """Recompute the whole chain, and find what was changed, cut off or restored."""
+    """Recompute the whole chain, and detect changes, truncation and restored copies."""
     kept = None if head is None else _hexadecimal(read_text(head), f"the head {head}")
     with _opened(where) as ledger:
         found = ledger.verify(kept, owner=_hexadecimal(owner, "the owner's key"))
-    typer.echo(f"{found.number} entries, each as it was written; the last is {found.hash.hex()}")
+    typer.echo(f"{found.number} entries, none changed; the last is {found.hash.hex()}")
     if head is None:
         errors.print(
-            "without --head, entries cut off at the end and a restored backup cannot be seen",
+            "without --head, a truncated end and a restored backup cannot be detected",
             markup=False,
             soft_wrap=True,
         )
@@ -123,40 +122,42 @@ def cap(
     *,
     dataset: Annotated[str, typer.Option(help="The dataset; declared if it is new.")],
     epsilon: Annotated[float, typer.Option(help="ε, above 0; or give --rho.")] = 0.0,
-    rho: Annotated[float, typer.Option(help="ρ of zero-concentrated DP, in place of ε.")] = 0.0,
+    rho: Annotated[float, typer.Option(help="ρ of zero-concentrated DP, instead of ε.")] = 0.0,
     delta: Annotated[
-        float, typer.Option(help="δ, below 1; 0 for pure ε. With --rho 1e-12 will mostly do.")
+        float, typer.Option(help="δ, below 1; 0 for pure ε. With --rho, 1e-12 is usually enough.")
     ],
     filter_name: Annotated[
         FilterName, typer.Option("--filter", help="What may be charged under it.")
     ] = FilterName.RENYI,
     observers: Annotated[
         list[str] | None,
-        typer.Option(help="Count only what one of these sees; once for each name."),
+        typer.Option(help="Count only what these observers see; repeat for each name."),
     ] = None,
     period: Annotated[
-        PeriodName | None, typer.Option(help="Start anew each month or year.")
+        PeriodName | None, typer.Option(help="Reset the cap each month or year.")
     ] = None,
     approximate_delta: Annotated[
         float | None,
-        typer.Option(help="The part of δ for events with a δ of their own; else a tenth."),
+        typer.Option(help="The part of δ for events with their own δ; a tenth if omitted."),
     ] = None,
-    unit: Annotated[Unit, typer.Option(help="Of a new dataset: whom it protects.")] = Unit.RECORD,
+    unit: Annotated[
+        Unit, typer.Option(help="For a new dataset: the unit that it protects.")
+    ] = Unit.RECORD,
     relation: Annotated[
-        Relation, typer.Option(help="Of a new dataset: what neighbours differ in.")
+        Relation, typer.Option(help="For a new dataset: how neighbouring data sets differ.")
     ] = Relation.ADD_OR_REMOVE_ONE,
     parent: Annotated[
-        str | None, typer.Option(help="Of a new dataset: what it was made from.")
+        str | None, typer.Option(help="For a new dataset: the dataset that it was made from.")
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Of a new dataset: nothing in it is in another.")
+        bool, typer.Option("--fresh", help="For a new dataset: it shares no data with another one.")
     ] = False,
     distinct: Annotated[
-        bool, typer.Option("--distinct", help="Of a new dataset: it only looks like another.")
+        bool, typer.Option("--distinct", help="For a new dataset: it only looks like another one.")
     ] = False,
     key: KeyFile = None,
 ) -> None:
-    """Set a cap, in place of one on the same observers and period."""
+    """Set a cap; it replaces one on the same observers and period."""
     from confide.privacy.ledger import Cap, Filter, Period
 
     wanted = Cap(
@@ -182,12 +183,12 @@ def uncap(
     *,
     dataset: Annotated[str, typer.Option(help="The dataset.")],
     observers: Annotated[
-        list[str] | None, typer.Option(help="Whom the cap is about; once for each name.")
+        list[str] | None, typer.Option(help="The observers of the cap; repeat for each name.")
     ] = None,
-    period: Annotated[PeriodName | None, typer.Option(help="How often it starts anew.")] = None,
+    period: Annotated[PeriodName | None, typer.Option(help="How often it is reset.")] = None,
     key: KeyFile = None,
 ) -> None:
-    """Remove a cap. What was charged stays; without any cap, charges are refused."""
+    """Remove a cap. Charges stay on record; without any cap, new charges are refused."""
     from confide.privacy.ledger import Period
 
     with _opened(where, key=key) as ledger:
@@ -197,14 +198,14 @@ def uncap(
             period=Period(period.value) if period else None,
         )
         left = "; ".join(map(str, ledger.caps(dataset))) or "none, so that charges are refused"
-    errors.print(f"{dataset}: removed. Caps that are left: {left}", markup=False, soft_wrap=True)
+    errors.print(f"{dataset}: removed. Remaining caps: {left}", markup=False, soft_wrap=True)
 
 
 @app.command()
 def repair(where: Where, key: KeyFile = None) -> None:
-    """Say that the clock of earlier entries was wrong, so that the ledger can be used again.
+    """Record that the clock of earlier entries was wrong, so that the ledger can be used again.
 
-    All entries stay. What was charged at a wrong time counts in every month and year.
+    All entries stay. A charge at a wrong time counts in every month and year.
     """
     with _opened(where, key=key, repair=True) as ledger:
         last = ledger.entries()[-1]
@@ -219,7 +220,7 @@ def split(
     epsilon: Annotated[float, typer.Option(help="ε of all of them together.")],
     delta: Annotated[float, typer.Option(help="δ of all of them; 0 for pure ε.")] = 0.0,
 ) -> None:
-    """Split one budget over queries that are known beforehand, exactly."""
+    """Split one budget exactly over queries that are known in advance."""
     from confide.privacy.ledger import split_budget
 
     shares = split_budget(dict(map(_weighed, queries)), epsilon=epsilon, delta=delta)
@@ -233,21 +234,22 @@ def split(
 @app.command("import-register")
 def import_register(
     register: Annotated[
-        Path, typer.Argument(metavar="REGISTER", help="A register of rounds of a release before.")
+        Path,
+        typer.Argument(metavar="REGISTER", help="A register of rounds from an earlier release."),
     ],
     where: Annotated[
         str, typer.Option("--ledger", help="The ledger: a file, or postgresql://…; made if new.")
     ],
     datasets: Annotated[
         list[str] | None,
-        typer.Option("--dataset", help="What was contributed from; once for each dataset."),
+        typer.Option("--dataset", help="A dataset that was contributed from; repeat for each."),
     ] = None,
     no_dataset: Annotated[
-        bool, typer.Option("--no-dataset", help="Nothing in this ledger was contributed from.")
+        bool, typer.Option("--no-dataset", help="No dataset of this ledger was contributed from.")
     ] = False,
     key: KeyFile = None,
 ) -> None:
-    """Copy the rounds of a register of an earlier release into the ledger; stop its party first."""
+    """Copy the rounds of an earlier release's register into the ledger; stop its party first."""
     from confide.privacy.ledger.old_register import read_register
 
     found = read_register(register)
@@ -257,8 +259,8 @@ def import_register(
             raise DataError(
                 f"say from which datasets of the ledger ({known or 'it has none'}) the rounds were "
                 "contributed: --dataset NAME, once for each, or --no-dataset. The register does "
-                "not know who was in the sums, so these datasets enter exact sums of other plans "
-                "no more"
+                "not say who was in the sums, so these datasets can no longer enter exact "
+                "sums of other plans"
             )
         new = ledger.import_rounds(found, datasets or ())
     total = sum(map(len, found.values()))
@@ -312,8 +314,8 @@ def _print(found: Statement) -> None:
         output.print()
     for plan in found.rounds:
         output.print(
-            f"plan {plan.plan_hash}: helped to open {len(plan.opened)} rounds; the latest taken "
-            f"part in is round {plan.latest}, attempt {plan.attempt}",
+            f"plan {plan.plan_hash}: helped to open {len(plan.opened)} rounds; took part last "
+            f"in round {plan.latest}, attempt {plan.attempt}",
             soft_wrap=True,
         )
 
@@ -326,7 +328,7 @@ def _print_dataset(dataset: DatasetStatement) -> None:
         f"{plain(made) if made else ''}",
         soft_wrap=True,
     )
-    output.print(f"lost so far: {dataset.lost}", soft_wrap=True)
+    output.print(f"spent so far: {dataset.lost}", soft_wrap=True)
     if dataset.caps:
         output.print(_caps(dataset))
     if dataset.charges:

@@ -1,4 +1,4 @@
-"""`confide plan`: make, read and question plans."""
+"""`confide plan`: make, read and query plans."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from confide.report.text import exposures_text
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Make, read and question plans.",
+    help="Make, read and query plans.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -78,10 +78,11 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
         float | None, typer.Option(help="ε for each record, with --from; else exact sums.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Write lines that publish values of the file, unasked.")
+        bool,
+        typer.Option("--yes", help="Write lines that publish values of the file, without asking."),
     ] = False,
 ) -> None:
-    """Write a commented plan file to begin with, or one for a file's columns."""
+    """Write a commented starter plan, or a plan for a file's columns."""
     text = STARTER
     if source is not None:
         if label is None:
@@ -93,15 +94,15 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
             epsilon=epsilon, ask=_may_publish(yes),
         )  # fmt: skip
     _write_new(path, text.encode())
-    note(f"wrote {path}: edit it, then ask `confide plan views {path}`")
+    note(f"wrote {path}: edit it, then run `confide plan views {path}`")
 
 
 def _may_publish(yes: bool) -> Callable[[str], bool]:
-    """Asks on the error stream, or says what is written unasked."""
+    """Asks on the error stream, or with --yes says what is written."""
 
     def ask(text: str) -> bool:
         if yes:
-            note(f"{text}; written, as --yes says")
+            note(f"{text}; written, because of --yes")
             return True
         return typer.confirm(f"{text}. Write it?", default=False, err=True)
 
@@ -133,7 +134,7 @@ def migrate(
         typer.Option(help="Whether the parties in the sums may change from round to round."),
     ] = CrowdWord.OPEN,
 ) -> None:
-    """Write a plan of schema 2 anew in schema 3, to be reviewed and signed again."""
+    """Convert a plan of schema 2 to schema 3, to be reviewed and signed again."""
     data = _old_bytes(old)
     try:
         plan = migrated(
@@ -149,7 +150,7 @@ def migrate(
     plan, note = _with_installed_code(plan)
     _write_new(new, plan.canonical())
     errors.print(
-        f"wrote {new}: plan {plan.hash.hex()} in the place of {hashlib.sha256(data).hexdigest()}. "
+        f"wrote {new}: plan {plan.hash.hex()} replaces {hashlib.sha256(data).hexdigest()}. "
         f"{note}Each party reviews the new plan and signs its hash",
         markup=False,
         soft_wrap=True,
@@ -158,7 +159,7 @@ def migrate(
 
 @app.command()
 def show(path: PlanFile) -> None:
-    """Show a plan with everything that follows from it."""
+    """Show a plan with everything that is derived from it."""
     plan, _ = load_plan(path)
     output.print_json(json.dumps(_shown(plan)))
 
@@ -168,18 +169,18 @@ def show_views(
     path: PlanFile,
     form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
     full: Annotated[
-        bool, typer.Option("--full", help="Print everything behind the first page too.")
+        bool, typer.Option("--full", help="Also print the details after the first page.")
     ] = False,
     who: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="Ask who sees what, as in --who party=alder,form=plaintext. Keys: "
+            help="List who sees what, for example --who party=alder,form=plaintext. Keys: "
             f"{', '.join(KEYS)}.",
         ),
     ] = None,
 ) -> None:
-    """Say who will learn what, before anything runs."""
+    """Show who will learn what, before anything runs."""
     plan, _ = load_plan(path)
     report = views(plan)
     if who:
@@ -198,7 +199,7 @@ def show_views(
 def _show_answer(report: ViewReport, who: list[str], form: Format) -> None:
     found = report.who_sees(**parsed(who))
     if form is Format.HTML:
-        raise PlanError("--who answers as text or JSON: leave --format html out")
+        raise PlanError("--who gives text or JSON: leave out --format html")
     if form is Format.JSON:
         typer.echo(json.dumps(to_json(found), indent=1))
     else:
@@ -217,7 +218,7 @@ def show_estimate(
     max_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Say what a plan costs: bytes, seconds, memory."""
+    """Show what a plan costs: bytes, seconds, memory."""
     plan, _ = load_plan(path)
     seconds = {e.name: estimate_exchange(plan, e.name).seconds for e in plan.exchanges}
     limits = CostLimits(bytes_per_party=max_bytes, seconds=max_seconds)
@@ -237,9 +238,9 @@ def show_hash(path: PlanFile) -> None:
 def public(
     path: PlanFile,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows to publish, CSV or Parquet.")],
-    name: Annotated[str, typer.Option(help="What the parties call it.")] = "hold-out",
+    name: Annotated[str, typer.Option(help="The name of the public value.")] = "hold-out",
 ) -> None:
-    """Write the section that declares a file's rows public, to be added to the plan."""
+    """Print the section that declares a file's rows public, to be added to the plan."""
     plan, _ = load_plan(path)
     rows, digest = load_public(plan, file)
     typer.echo(
@@ -274,14 +275,14 @@ def _coordinator(digits: str) -> Coordinator:
         return Coordinator(bytes.fromhex(digits))
     except ValueError as error:
         raise PlanError(
-            f"--coordinator-key {digits!r}; it takes {_KEY_DIGITS} hexadecimal digits"
+            f"--coordinator-key {digits!r}; write {_KEY_DIGITS} hexadecimal digits"
         ) from error
 
 
 def _with_installed_code(plan: Plan) -> tuple[Plan, str]:
-    """The plan with the code that is installed, if that computes the same, and a note on it.
+    """The plan with the installed code, if that computes the same, and a note on it.
 
-    An old plan names the code of an old release, which this one refuses to run.
+    An old plan names the code of an old release, which this release refuses to run.
     """
     old = f"{plan.code.package} {plan.code.version}"
     try:
@@ -291,7 +292,7 @@ def _with_installed_code(plan: Plan) -> tuple[Plan, str]:
     if stage.sums != plan.sums:
         return plan, f"Its code is still {old}: what is installed declares other sums. "
     code = stage.code
-    note = f"Its code is {code.package} {code.version} as installed, and was {old}. "
+    note = f"Its code is now {code.package} {code.version}, as installed, instead of {old}. "
     return plan.with_stage(code=code), note if code != plan.code else ""
 
 

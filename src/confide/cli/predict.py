@@ -18,14 +18,16 @@ __all__ = ["predict"]
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model that was saved.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A saved model.")],
     file: Annotated[
         str,
         typer.Argument(
             metavar="FILE", help="Rows: CSV of any kind, Parquet, Arrow, or a database's URL."
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="A CSV file; the output if left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV file to write; standard output if omitted.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Predict the rows of a file by a saved model."""

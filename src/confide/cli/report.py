@@ -1,4 +1,4 @@
-"""The first page of a report on a terminal: as wide as that is, its verdicts in colours."""
+"""The first page of a report on a terminal: as wide as the terminal, with verdicts in colours."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["page_width", "show_first_page"]
 
 _STYLES: Final = {Tone.BAD: "bold red", Tone.GOOD: "bold green", Tone.FAIR: "bold yellow"}
 _WIDEST: Final = 100
-"""Longer lines are harder to read, however wide a terminal is."""
+"""The most characters in a line, because longer lines are hard to read."""
 
 
 def page_width() -> int:
-    """The width of a page: that of the terminal, or of a mail where there is none."""
+    """The width of a page: that of the terminal, or that of a mail without a terminal."""
     return min(output.width, _WIDEST) if output.is_terminal else WIDTH
 
 

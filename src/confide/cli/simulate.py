@@ -1,4 +1,4 @@
-"""`confide simulate`: run a plan on files of one's own."""
+"""`confide simulate`: run a plan on your own files."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="The rows that a party has scored in an exchange: those of all its rounds.",
+            help="The rows that a party gets scored in an exchange, for all its rounds.",
         ),
     ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="The model that a party scores with in an exchange: one row, a column for each "
-            "weight and 'intercept'.",
+            help="The model that a party scores with in an exchange: one row, with a column for "
+            "each weight and 'intercept'.",
         ),
     ] = None,
     ledger: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE[#DATASET]",
-            help="A party's ledger (a file or a URL), charged before anything is computed.",
+            help="A party's ledger (a file or a URL); it is charged before anything is computed.",
         ),
     ] = None,
     drop: Annotated[
@@ -80,8 +80,8 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Written after each round; an existing one of this plan is resumed. The data are "
-            "not compared with those it was begun with."
+            help="A file written after each round; an existing one of this plan is resumed. The "
+            "data are not compared with those of the first run."
         ),
     ] = None,
     out: Annotated[
@@ -136,7 +136,7 @@ def _accounts(named: list[str], stack: ExitStack) -> dict[str, Account]:
         file, _, dataset = where.partition("#")
         if not (name and equals and file):
             raise DataError(
-                f"--ledger {pair!r}; it takes NAME=FILE or NAME=FILE#DATASET, as --ledger "
+                f"--ledger {pair!r}; write NAME=FILE or NAME=FILE#DATASET, for example --ledger "
                 "alder=alder.db#loans"
             )
         if name in accounts:
@@ -167,13 +167,14 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
     declared: dict[str, PublicValue] = {p.name: p for p in plan.public}
     if name not in declared:
         raise DataError(
-            f"the plan declares no public value {name!r}; metrics of private rows are releases: "
-            + (nearest(name, declared) if declared else _NONE_DECLARED)
+            f"the plan declares no public value {name!r}, and metrics of private rows would "
+            "reveal them: " + (nearest(name, declared) if declared else _NONE_DECLARED)
         )
     rows, digest = load_public(plan, file)
     if declared[name].rows not in (0, len(rows)):
         raise DataError(
-            f"{file} has {len(rows)} rows, the public value {name!r} that the plan declares has "
+            f"{file} has {len(rows)} rows, but the public value {name!r} that the plan declares "
+            "has "
             f"{declared[name].rows}"
         )
     if digest != declared[name].digest:
@@ -187,7 +188,7 @@ def _measure(plan: Plan, files: dict[str, Path]) -> Any:
 def _drop(text: str) -> Drop:
     name, colon, number = text.partition(":")
     if not (name and colon and number.isascii() and number.isdigit() and len(number) < 10):
-        raise DataError(f"--drop {text!r}; it takes NAME:ROUND, as --drop cedar:3")
+        raise DataError(f"--drop {text!r}; write NAME:ROUND, for example --drop cedar:3")
     return Drop(name, int(number))
 
 
@@ -204,7 +205,7 @@ def _summary(run: Run, plan: Plan) -> dict[str, Any]:
 
 
 def _exchanged(run: ExchangeRun) -> dict[str, Any]:
-    """What an exchange gave: its rounds, and by party what it learned in each."""
+    """The outcome of an exchange: its rounds, and what each party learned in each."""
     learned = {
         party: [np.asarray(each).tolist() for each in results]
         for party, results in run.results.items()
@@ -255,7 +256,7 @@ def _show(run: Run, plan: Plan, out: Path | None) -> None:
 
 
 def _exchange_table(name: str, run: ExchangeRun) -> Table:
-    """How many numbers each party learned in an exchange, and what travelled."""
+    """How many numbers each party learned in an exchange, and the bytes sent."""
     table = Table("party", "learned", title=f"exchange {plain(name)}")
     for party, results in run.results.items():
         count = sum(np.asarray(each).size for each in results)

@@ -32,44 +32,52 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
         list[str],
         typer.Option(
             metavar="NAME=FILE",
-            help="An owner's rows: CSV of any kind, Parquet, Arrow, or a database's URL; once for "
-            "each owner.",
+            help="An owner's rows: CSV of any kind, Parquet, Arrow, or a database's URL; repeat "
+            "for each owner.",
         ),
     ],
     label: Annotated[str, typer.Option(help="The column to predict.")],
     features: Annotated[
-        str | None, typer.Option(help="Columns to predict from, with commas; all others if left.")
+        str | None,
+        typer.Option(help="Columns to predict from, with commas; all others if omitted."),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="The label's values in order, with commas; of two, predicts the last."),
+        typer.Option(
+            help="The label's values in order, with commas; of two classes, the last "
+            "one is predicted."
+        ),
     ] = None,
     category: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=A,B", help="The values of a column of texts."),
     ] = None,
     epsilon: Annotated[
-        float | None, typer.Option(help="ε for each record; exact sums without it.")
+        float | None, typer.Option(help="ε for each record; exact sums if omitted.")
     ] = None,
     delta: Annotated[float | None, typer.Option(help="δ, with --epsilon.")] = None,
     capacity: Annotated[
-        int | None, typer.Option(help="The most rows that an owner counts; public.")
+        int | None, typer.Option(help="The most rows of an owner that count; public.")
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="An option of the kind, as l2=0.01."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="An option of the model, such as l2=0.01."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The model's file, as approval.confide.")] = None,
-    report: Annotated[Path | None, typer.Option(help="A page about the model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The model's file, such as approval.confide.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="An HTML page about the model.")] = None,
     plan_out: Annotated[
-        Path | None, typer.Option("--plan", help="The plan's canonical bytes.")
+        Path | None, typer.Option("--plan", help="A file for the plan's canonical bytes.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say who would learn what, and run nothing.")
+        bool, typer.Option("--dry-run", help="Show who would learn what, and run nothing.")
     ] = False,
 ) -> None:
-    """Train a model on owners' tables by one command, by an ordinary plan."""
+    """Train a model on owners' tables with one command, by an ordinary plan."""
     given: dict[str, Any] = {"label": label, "features": _split(features)}
     given["classes"] = _split(classes)
     given["columns"] = dict(_category(pair) for pair in category or [])
@@ -108,7 +116,7 @@ def _split(text: str | None) -> list[str] | None:
 def _category(pair: str) -> tuple[str, Category]:
     name, equals, values = pair.partition("=")
     if not (name and equals and values):
-        raise PlanError(f"--category {pair!r}; it takes COLUMN=A,B, as --category ward=A,B")
+        raise PlanError(f"--category {pair!r}; write COLUMN=A,B, for example --category ward=A,B")
     return name, Category(values=tuple(_split(values) or ()), missing=Missing.INDICATOR)
 
 
@@ -123,7 +131,7 @@ def _privacy(epsilon: float | None, delta: float | None) -> Epsilon | None:
 def _option(pair: str) -> tuple[str, Any]:
     name, equals, value = pair.partition("=")
     if not (name and equals and value):
-        raise PlanError(f"--set {pair!r}; it takes NAME=VALUE, as --set l2=0.01")
+        raise PlanError(f"--set {pair!r}; write NAME=VALUE, for example --set l2=0.01")
     try:
         return name, json.loads(value)
     except ValueError:

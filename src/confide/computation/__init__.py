@@ -1,4 +1,4 @@
-"""Federated computations: pure functions over declared sums, and what a party does with them."""
+"""Federated computations: pure functions over declared sums, and the parties that run them."""
 
 from typing import TYPE_CHECKING
 

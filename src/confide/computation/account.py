@@ -1,4 +1,4 @@
-"""A party's account in a run: charged before anything is computed, closed with what was used."""
+"""A party's account in a run: charged before anything is computed, settled with what was used."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _COORDINATOR = "coordinator"
 
 @dataclass(frozen=True)
 class Account:
-    """Where a party's losses are written down.
+    """Where a party's privacy losses are recorded.
 
     Attributes:
         ledger: The party's own ledger.
-        dataset: The dataset in it that the party's rows are.
+        dataset: The ledger's name of the party's rows.
     """
 
     ledger: Ledger
@@ -47,10 +47,10 @@ class Account:
 
         Args:
             plan: The plan, whose hash the ledger names.
-            party: Whose account it is.
+            party: The party that the account belongs to.
             at_capacity: Whether the party has as many units as the plan's capacity, or more.
             rounds: How many rounds are to run.
-            resume: Take up what an interrupted run of the same plan reserved.
+            resume: Whether to reuse what an interrupted run of the same plan reserved.
             part: The stage as a plan of its own; the plan itself if it has one stage.
 
         Raises:
@@ -83,7 +83,7 @@ class Charges(
 
     Args:
         account: Where they are written.
-        plan: What they are for.
+        plan: The plan that they are for.
         requests: What each group of observers sees of a round.
     """
 
@@ -104,9 +104,9 @@ class Charges(
             raise
 
     def use(self) -> None:
-        """Writes down that a round's contribution is about to be computed.
+        """Records that a round's contribution is about to be computed.
 
-        A round that is tried again is charged again: its noise is drawn anew.
+        A round that is tried again is charged again, because its noise is drawn again.
         """
         for place, request in enumerate(self._requests):
             if self._open[place].left == 0:
@@ -116,7 +116,7 @@ class Charges(
         self._used = True
 
     def close(self, release_digest: bytes = b"") -> None:
-        """Closes the charges: what was begun stays, the rest is given back."""
+        """Closes the charges: rounds that began stay charged, the rest is given back."""
         for reservation in self._open:
             if self._used:
                 reservation.commit(release_digest)
@@ -163,10 +163,10 @@ def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request
     if sampled and found.relation is not plan.neighbours.relation:
         raise DataError(
             f"party {party!r} samples its batches, and what the plan protects (a "
-            f"{plan.neighbours.unit.value}, {plan.neighbours.relation.value}) replaces a sampled "
-            f"{plan.sums.unit.value}"
+            f"{plan.neighbours.unit.value}, {plan.neighbours.relation.value}) replaces a "
+            f"sampled {plan.sums.unit.value}"
             + (" because its rows fill the capacity" if at_capacity else "")
-            + "; a ledger counts no such event: declare the relation 'replace-one' over "
+            + "; a ledger cannot account for this: declare the relation 'replace-one' over "
             f"{plan.sums.unit.plural}, or raise the capacity"
         )
     exact = isinstance(plan.noise, CentralNoise)

@@ -21,7 +21,7 @@ __all__ = ["code_of", "package_code"]
 def code_of(*functions: Callable[..., Any]) -> Code:
     """The code of functions: of their package, or of their own source.
 
-    A function from a package is that package's: name, version and a digest over its Python files.
+    For a function from a package: the package's name, version and a digest over its Python files.
     One from a script or a notebook is named after its file and has the digest of the functions'
     source text. Functions from different places are named after all of them, and the digest is over
     each one's package or source text.
@@ -39,7 +39,7 @@ def code_of(*functions: Callable[..., Any]) -> Code:
 def package_code(package: str) -> Code:
     """An imported package's code: SHA-256 over the names and digests of its Python files.
 
-    The digest is the same whether the package lies in a checkout or came in a wheel.
+    The digest is the same for a checkout and for an installed wheel.
     """
     root = Path(sys.modules[package].__path__[0])
     digest = hashlib.sha256()
@@ -70,7 +70,7 @@ def _underlying(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _module_name(function: Callable[..., Any]) -> str:
-    """A function's module; of a script its file's name, so that running it changes nothing."""
+    """A function's module; for a script its file's name, so that running it changes nothing."""
     name = getattr(function, "__module__", None) or type(function).__module__
     file = getattr(sys.modules.get(name), "__file__", None)
     return Path(file).stem if name == "__main__" and file else name

@@ -2,13 +2,12 @@
 
 `contribute` runs at each party and turns the public state and that party's data into contributions;
 `update` runs everywhere and turns the state and the released sums into the next state. Neither
-knows how the sums are protected, so a computation runs under every protection, in simulation and
-over the network, and its view report follows from its declaration.
+depends on how the sums are protected. So a computation runs under every protection, in simulation
+and over the network, and its report follows from its declaration.
 
-A computation may keep a state of its own at each party beside the public one, such as control
-variates or personal layers: `own` gives the first one, and `contribute` takes the last one and
-returns the next. It never leaves the party, and the next one counts only if the party's
-contribution is in the sum.
+A computation may also keep a private state at each party, such as control variates or personal
+layers: `own` gives the first one, and `contribute` takes the current one and returns the next. It
+never leaves the party, and the next one is kept only if the party's contribution is in the sum.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ ContributeWithOwn = Callable[[State, State, Data, np.random.Generator], tuple[Co
 Update = Callable[[State, Totals], State]
 
 _STAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Sums)) - {"name"}
-"""What `Computation.plan` gives to the stage; the rest is the plan's."""
+"""The fields that `Computation.plan` gives to the stage; all others are the plan's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,23 +52,23 @@ class Computation:
     """A federated computation.
 
     Attributes:
-        task: Its name and settings, as they stand in plans.
+        task: Its name and settings, as plans name them.
         sums: What leaves a party in a round.
-        columns: The data columns that `contribute` reads; others never reach it.
+        columns: The data columns that `contribute` reads; it never gets others.
         read: From a party's columns, cells of any type, to the named numeric arrays of one length
             that `contribute` gets; None if the columns are numbers already. `Schema.read` is one.
         init: Gives the public state before the first round.
         contribute: From (state, data, public generator) to a contribution for each sum: one row per
             unit, shape `(units, *shape)`; if the unit is the party, of shape `shape`. Over records
-            it is called on chunks of rows, so it must treat each row by itself. With `own`, from
-            (state, own, data, public generator) to (contributions, next own).
+            it is called on chunks of rows, so it must treat each row independently. With `own`,
+            from (state, own, data, public generator) to (contributions, next own).
         update: From (state, totals) to the next state.
         own: Gives a party's own state before its first round; None if parties keep none. Its names
             and shapes stay the same, so that it cannot grow.
         follow: In a plan of several stages, from the state that the stage before left to the state
-            before the first round. If omitted, that state with what `init` adds to it.
+            before the first round. If omitted, that state together with what `init` adds to it.
         needs_noise: Why its sums must not be exact, in words; empty if they may be.
-        person_column: If the unit is the person, the column that says who a row is about.
+        person_column: If the unit is the person, the column that identifies the person of a row.
 
     Example:
         The mean age, without anybody's age or number of rows leaving a party::
@@ -103,8 +102,9 @@ class Computation:
         if by_person != (self.person_column is not None):
             raise PlanError(
                 f"computation {self.task.name!r} has the unit {self.sums.unit.value!r} and "
-                + ("no person_column: name the column that says who a row is about" if by_person
-                   else f"person_column {self.person_column!r}: only persons have one")
+                + ("no person_column: name the column that identifies the person of a row"
+                   if by_person
+                   else f"person_column {self.person_column!r}: it needs the unit 'person'")
             )  # fmt: skip
 
     def plan(self, *, parties: Sequence[Party | str], **fields: Any) -> Plan:
@@ -113,7 +113,7 @@ class Computation:
         Args:
             parties: The parties; a bare name stands for a simulated party.
             **fields: Further fields of `confide.plan.Plan`, such as `aggregation`, and of its one
-                stage (`confide.plan.Sums`), such as `rounds`. As `noise` also the ε that it keeps,
+                stage (`confide.plan.Sums`), such as `rounds`. `noise` may also be a target ε,
                 `confide.privacy.guarantee.Calibrated`.
 
         Raises:
@@ -146,7 +146,7 @@ class Computation:
         """The public state before the first round.
 
         Args:
-            before: What the stage before left; empty for the first.
+            before: The state after the stage before; empty for the first stage.
         """
         if self.follow is not None and before:
             return self.follow(before)
@@ -160,13 +160,13 @@ class Computation:
         """
         if self.needs_noise and isinstance(plan.noise, NoNoise):
             raise PlanError(
-                f"computation {self.task.name!r} over exact sums: {self.needs_noise}. Add noise to "
-                "the plan, or declare what it would find"
+                f"computation {self.task.name!r} over exact sums: {self.needs_noise}. Add noise "
+                "to the plan, or declare the values that it would find"
             )
         if plan.keeps_own_state != (self.own is not None):
             keeps = "keeps" if self.own is not None else "does not keep"
             raise PlanError(
-                f"computation {self.task.name!r} {keeps} a state of its own at each party, and "
+                f"computation {self.task.name!r} {keeps} a private state at each party, but "
                 f"plan {plan.name!r} says otherwise: make the plan from the computation"
             )
         if plan.task != self.task or plan.sums != self.sums:
@@ -180,12 +180,13 @@ class Computation:
             raise PlanError(
                 f"plan {plan.name!r} names {plan.code.package} {plan.code.version} "
                 f"({plan.code.digest.hex()[:16]}…), but {code.package} {code.version} "
-                f"({code.digest.hex()[:16]}…) is installed: install what was agreed, or agree anew"
+                f"({code.digest.hex()[:16]}…) is installed: install the agreed version, or "
+                "agree on a new plan"
             )
 
 
 def as_parties(parties: Sequence[Party | str]) -> tuple[Party, ...]:
-    """Parties as they are, names as simulated parties."""
+    """Turns names into simulated parties, and leaves parties as they are."""
     if isinstance(parties, str):
         raise PlanError(f"parties is the text {parties!r}; give a list of names")
     return tuple(Party.simulation(p) if isinstance(p, str) else p for p in parties)

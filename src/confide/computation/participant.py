@@ -41,7 +41,7 @@ DataSource: TypeAlias = "Columns | Callable[[], Columns]"
 
 
 class _Declared(dict[str, Any]):
-    """The columns that a computation declares; reading another one is its mistake."""
+    """The columns that a computation declares; reading any other column is an error."""
 
     def __missing__(self, column: str) -> NoReturn:
         raise PlanError(
@@ -52,11 +52,11 @@ class _Declared(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Counted:
-    """What a party contributes to a round, and what became of its rows on the way.
+    """What a party contributes to a round, and how many of its rows were clipped or left out.
 
     Attributes:
         integers: The lattice integers, with its share of noise, shape `(group.size,)`.
-        own: The own state that counts if they do.
+        own: The private state that is kept if they are in the sum.
         rows: How many rows it has. This and what follows is for the party alone.
         clipped: For each sum, how many of the units that it counts were longer than its bound.
         beyond_capacity: For each sum, how many units it had no room for.
@@ -77,7 +77,7 @@ class Participant:
         computation: What is computed; the plan must be for it.
         identity: The party's name, key, register and randomness.
         data: Its rows; a data frame will do.
-        account: Where it writes down what the plan's sums tell about its rows, before it computes.
+        account: Where it records what the plan's sums reveal about its rows, before it computes.
         whole: The plan that `plan` is a stage of; `plan` itself if omitted.
     """
 
@@ -100,11 +100,11 @@ class Participant:
         self._read: Data | None = None
 
     def reserve(self, rounds: int, *, resume: bool = False) -> None:
-        """Reserves what so many rounds will cost this party, if it has an account.
+        """Reserves the privacy cost of so many rounds, if the party has an account.
 
         Args:
             rounds: How many are to run.
-            resume: Take up what an interrupted run of the plan reserved.
+            resume: Whether to reuse what an interrupted run of the plan reserved.
 
         Raises:
             PrivacyBudgetError: If the ledger has no room for it; nothing is charged.
@@ -174,7 +174,7 @@ class Participant:
             round_number: The round, counted through the plan.
             state: The public state.
             own: The party's own state after the last round that counted.
-            random: Where its batch and its noise come from.
+            random: The randomness of its batch and its noise.
 
         Raises:
             LedgerError: If the round cannot be charged; nothing is computed then.
@@ -183,7 +183,7 @@ class Participant:
             PlanError: If the computation reads a column that it does not declare.
 
         Returns:
-            The integers, the own state that counts if they do, and what became of its rows.
+            The integers, the private state to keep if they are in the sum, and counts of its rows.
         """
         plan, name = self._plan, self._identity.name
         if self._charges is not None:
@@ -217,7 +217,8 @@ class Participant:
         if summed and not isinstance(self._plan.noise, NoNoise):
             raise PlanError(
                 f"contribute gives {summed[0]!r} as a sum, and the plan adds noise: a sum in "
-                "floating point may move by more than one unit's bound. Contribute one row a unit"
+                "floating point may move by more than one unit's bound. Contribute one row "
+                "for each unit"
             )
         return given
 
@@ -232,12 +233,12 @@ class Participant:
                 return given, _same_form(own, checked_state(after, "contribute"))
             case _:
                 raise DataError(
-                    "contribute of a computation with own state returned one value; it takes two: "
-                    "the contributions and the next own state"
+                    "contribute of a computation with own state returned one value; it must "
+                    "return two: the contributions and the next own state"
                 )
 
     def _fills_capacity(self) -> bool:
-        """Whether one more unit would leave another out, or one less let another in."""
+        """Whether adding or removing a unit would move another one out or in."""
         if self._plan.sums.unit is Unit.PARTY:
             return False
         data = self._load()
@@ -248,8 +249,8 @@ class Participant:
     def _batch(self, data: Data, room: int, random: SecureRandom) -> tuple[NDArray[np.intp], int]:
         """Indices of the rows that this round counts, in order: at most `room` units, sampled.
 
-        What is beyond the room is cut before the sample is drawn: cutting afterwards would let one
-        unit decide whether another is in. How many units were cut comes second.
+        Units beyond `room` are cut before the sample is drawn; if they were cut afterwards, one
+        unit could decide whether another is in. The second value is how many units were cut.
         """
         plan, rows = self._plan, np.arange(_rows(data))
         if plan.sums.unit is Unit.PARTY or isinstance(plan.sampling, FullBatch):
@@ -268,8 +269,8 @@ class Participant:
         source = self._data() if callable(self._data) else self._data
         if not hasattr(source, "keys"):
             raise DataError(
-                f"{self} has data of type {type(source).__name__}; it takes columns by names: a "
-                "data frame, or a map of names to arrays"
+                f"{self} has data of type {type(source).__name__}; give columns by name: a data "
+                "frame, or a map of names to arrays"
             )
         data = self._columns(source)
         if persons := self._computation.person_column:
@@ -309,14 +310,14 @@ class Participant:
         except ValueError:
             raise DataError(f"{self} has column {column!r} of uneven rows") from None
         if values.ndim == 0:
-            raise DataError(f"{self} has one value as column {column!r}; it takes one for each row")
+            raise DataError(f"{self} has one value as column {column!r}; give one for each row")
         return values
 
     def _check_numbers(self, column: str, values: np.ndarray[Any, Any]) -> None:
         if values.dtype.kind not in "fiub":
             text = values.dtype.kind in "US" or any(isinstance(v, str) for v in values.flat)
             raise DataError(
-                f"{self} has column {column!r} of type {values.dtype}; it takes numbers"
+                f"{self} has column {column!r} of type {values.dtype}; numbers are needed"
                 + ("; encode texts as numbers first" if text else "")
             )
         finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
@@ -328,9 +329,11 @@ class Participant:
             )
 
     def _check_persons(self, column: str, values: np.ndarray[Any, Any]) -> None:
-        """A row about nobody could be about anybody, and one person would count as two."""
+        """Refuses rows without a person: one person could then count as two."""
         if values.ndim != 1:
-            raise DataError(f"{self} has column {column!r} of {values.ndim} axes; persons take one")
+            raise DataError(
+                f"{self} has column {column!r} of {values.ndim} axes; person identifiers have one"
+            )
         import pandas as pd
 
         missing = pd.isna(values)
@@ -345,7 +348,7 @@ class Participant:
 
 
 def next_state(computation: Computation, state: State, totals: Integers) -> State:
-    """The server step, which everybody computes: from a state and released integers to the next.
+    """The server step, which everybody computes: the next state, from released integers.
 
     Raises:
         DataError: If the computation diverges, or gives no state.
@@ -354,7 +357,7 @@ def next_state(computation: Computation, state: State, totals: Integers) -> Stat
 
 
 def _same_form(before: State, after: State) -> State:
-    """Refuses an own state of other names or shapes: it could grow from round to round."""
+    """Refuses a private state whose names or shapes change: it could grow from round to round."""
     forms = [{name: array.shape for name, array in own.items()} for own in (before, after)]
     if forms[0] != forms[1]:
         odd = sorted(n for n in forms[0] | forms[1] if forms[0].get(n) != forms[1].get(n))
@@ -369,8 +372,8 @@ def _same_form(before: State, after: State) -> State:
 def _mapping(given: object) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise DataError(
-            f"contribute returned {type(given).__name__}; it takes a mapping of the declared sums "
-            "to arrays"
+            f"contribute returned {type(given).__name__}; it must return a mapping of the "
+            "declared sums to arrays"
         )
     return given
 

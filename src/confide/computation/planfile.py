@@ -1,7 +1,7 @@
 """Plans as TOML files: read into checked plans by the declared fields (`confide.plan.fields`).
 
-What a stage is follows from the name of its task: a computation, which makes it one of sums, or an
-exchange. Exchanges belong to a higher layer, which hands them in (`confide.exchange.read_plan`).
+The name of a stage's task decides its kind: a computation makes it a stage of sums, or it is an
+exchange. Exchanges belong to a higher layer, which passes them in (`confide.exchange.read_plan`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ STAGE_KEY: Final = "stage"
 """The key of the list of stages."""
 
 _OF_SEVERAL: Final = frozenset({"name", "budget"})
-"""What a stage has only in a plan of several."""
+"""The keys of a stage only in a plan of several."""
 
 
 class MakeExchange(Protocol):
-    """Makes the stage of an exchange from what a plan file says of it."""
+    """Makes the stage of an exchange from its section in a plan file."""
 
     def __call__(
         self, settings: Mapping[str, Any], roles: tuple[Role, ...], *, name: str, rounds: int
@@ -51,6 +51,7 @@ class MakeExchange(Protocol):
 
         Args:
             settings: Those of its task.
+
             roles: Who does what.
             name: The stage's name.
             rounds: How many rounds.
@@ -86,13 +87,13 @@ def read_plan(
 
     Raises:
         PlanError: If the TOML is malformed, a key unknown, a value wrong, the task not installed,
-            or the plan must not be made. What is wrong with single keys is named all at once.
+            or the plan must not be made. All faults of single keys are reported at once.
     """
     try:
         given = tomllib.loads(text)
     # Numbers of thousands of digits and brackets without end raise errors of their own.
     except (ValueError, RecursionError) as error:
-        raise PlanError(f"{where} is no TOML: {error}") from error
+        raise PlanError(f"{where} is not TOML: {error}") from error
     fields = _read(given, where, exchanges or {})
     computed: tuple[_Computed, ...] = fields.pop("stages")
     fields["stages"] = tuple(c.stage for c in computed)
@@ -109,7 +110,7 @@ def stage_keys(*, alone: bool) -> tuple[Key, ...]:
     """The keys of a stage of sums.
 
     Args:
-        alone: For the only stage of a plan, whose keys stand at the top.
+        alone: For the only stage of a plan, whose keys are at the top.
     """
     return tuple(key for key in keys_of(Sums) if not (alone and key.name in _OF_SEVERAL))
 
@@ -118,7 +119,7 @@ def exchange_keys(*, alone: bool) -> tuple[Key, ...]:
     """The keys of a stage that is an exchange.
 
     Args:
-        alone: For the only stage of a plan, whose keys stand at the top.
+        alone: For the only stage of a plan, whose keys are at the top.
     """
     return tuple(key for key in keys_of(Exchange) if not (alone and key.name in _OF_SEVERAL))
 
@@ -152,7 +153,7 @@ def _read(
 
 
 def _stages(reader: Reader, given: object, exchanges: Mapping[str, MakeExchange]) -> Any:
-    """The stages of a list, each read by the keys of what it is."""
+    """The stages of a list, each read by the keys of its kind."""
     if not isinstance(given, list):
         return reader.fields((_stage_list(),), {STAGE_KEY: given}, "")["stages"]
     return tuple(
@@ -162,7 +163,7 @@ def _stages(reader: Reader, given: object, exchanges: Mapping[str, MakeExchange]
 
 
 def _kind(given: object, exchanges: Mapping[str, MakeExchange]) -> type[Sums | Exchange]:
-    """What a stage is, by the name of its task."""
+    """The kind of a stage, by the name of its task."""
     task = given.get("task") if isinstance(given, Mapping) else None
     name = task.get("name") if isinstance(task, Mapping) else None
     return Exchange if isinstance(name, str) and name in exchanges else Sums
@@ -193,7 +194,7 @@ def _noise(kind: type[CentralNoise | NoiseShares], **given: Any) -> Any:
     if "epsilon" not in given:
         return kind(**given)
     if "noise_multiplier" in given:
-        raise PlanError("both epsilon and noise_multiplier; give one, the other follows")
+        raise PlanError("both epsilon and noise_multiplier; give one, the other is derived")
     return Calibrated(kind=kind, **given)
 
 
@@ -223,7 +224,7 @@ def _task(given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     settings = dict(given)
     name = settings.pop("name", None)
     if not isinstance(name, str):
-        raise PlanError("section [task] has no name; say what is computed, as 'fed-avg'")
+        raise PlanError("section [task] has no name; name the computation, for example 'fed-avg'")
     return settings, name
 
 
@@ -233,4 +234,4 @@ _MAKERS: Final[Mapping[type, Callable[..., Any]]] = {
     NoiseShares: lambda **given: _noise(NoiseShares, **given),
     Party: _party,
 }
-"""What files say differently from the values: whom a key is given for, and ε."""
+"""Keys that differ from the fields of the values, such as ε."""

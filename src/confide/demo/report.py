@@ -20,7 +20,7 @@ from confide.report.document import render
 __all__ = ["findings", "write_report"]
 
 _FEW: Final = 50
-"""A share among fewer applications than these is called uncertain."""
+"""A share among fewer applications than this is called uncertain."""
 
 
 def findings(experiment: Experiment, spread: pd.DataFrame) -> dict[str, Any]:
@@ -158,7 +158,9 @@ def _fairness_notes(applications: pd.Series) -> list[str]:
     counts = {str(group): int(count) for group, count in applications.items()}
     notes = []
     if unknown := counts["all"] - counts["men"] - counts["women"]:
-        notes.append(f"Sex is unknown for {unknown} applications: men and women are not all.")
+        notes.append(
+            f"Sex is unknown for {unknown} applications, so men and women do not add up to all."
+        )
     if few := [f"{group} ({count})" for group, count in counts.items() if count < _FEW]:
         notes.append(
             f"Groups of fewer than {_FEW} applications: {', '.join(few)}. Their shares and AUC are "

@@ -1,8 +1,8 @@
-"""How far the demonstration's results spread over seeds: other deals, other hold-outs, other noise.
+"""How far the demonstration's results spread over seeds: assignments, hold-outs and noise.
 
 Twenty seeds take minutes, so their scores come with the package, in `seeds.csv`. The command
-`python -m confide.demo.spread` computes them anew and writes the file; but for the noise, which
-nobody can repeat, they come out the same.
+`python -m confide.demo.spread` computes them again and writes the file; they are the same, except
+for the noise, which cannot be repeated.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ SEEDS: Final = range(20)
 """The seeds whose scores come with the package."""
 
 MODELS: Final = ("pooled", "clear", "masked", "private")
-"""Beside each lender's own model: the columns of a spread."""
+"""The columns of a spread, in addition to each lender's own model."""
 
 _FILE: Final = "seeds.csv"
 
 
 def read_spread() -> pd.DataFrame:
-    """AUC on the hold-out: one row a seed, a column for each lender's own model and of `MODELS`."""
+    """AUC on the hold-out: one row for each seed, a column for each lender and each of `MODELS`."""
     text = resources.files(__package__).joinpath(_FILE).read_text(encoding="ascii")
     return pd.read_csv(StringIO(text), index_col="seed")
 
@@ -49,7 +49,7 @@ def compute_spread(
 
     Args:
         seeds: Which.
-        progress: Called with what is done, how far, and of how much.
+        progress: Called with the label of the work, how much is done, and of how much.
         models: Which of `MODELS`; those of the lenders are always there.
     """
     rows = []
@@ -77,7 +77,7 @@ def _scores(seed: int, models: tuple[str, ...]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Computes the scores anew and writes them where the package has them."""
+    """Computes the scores again and writes the package's file."""
     path = Path(__file__).with_name(_FILE)
     spread = compute_spread(SEEDS, lambda *done: print(*done, file=sys.stderr))  # noqa: T201
     spread.round(5).to_csv(path, lineterminator="\n")

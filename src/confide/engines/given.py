@@ -12,7 +12,7 @@ __all__ = ["check_parties", "check_types"]
 
 
 def check_types(plan: object, data: object) -> None:
-    """Refuses what is no plan, and data that are no map of parties to theirs.
+    """Refuses arguments of other types: the plan, and the map from parties to data.
 
     Raises:
         PlanError: If the plan is of another type.
@@ -22,13 +22,13 @@ def check_types(plan: object, data: object) -> None:
         raise PlanError(f"plan is of type {type(plan).__name__}; make one by computation.plan(...)")
     if not isinstance(data, Mapping):
         raise DataError(
-            f"data is of type {type(data).__name__}; it takes a map of party names to their data, "
-            "as {'alder': frame, 'birch': other}"
+            f"data is of type {type(data).__name__}; give a map of party names to their data, "
+            f"such as {'alder': frame, 'birch': other}"
         )
 
 
 def check_parties(plan: Plan, data: Mapping[str, object]) -> None:
-    """Refuses data for others than the parties, and parties without data.
+    """Refuses data of unknown parties, and parties without data.
 
     Raises:
         DataError: If there are such.
@@ -37,8 +37,8 @@ def check_parties(plan: Plan, data: Mapping[str, object]) -> None:
     unknown = sorted(data.keys() - names)
     if unknown and not plan.sum_stages:
         raise DataError(
-            f"data for {', '.join(unknown)}, and plan {plan.name!r} has no sums that they would go "
-            "into: what a party brings to an exchange is in exchanges=…"
+            f"data for {', '.join(unknown)}, and plan {plan.name!r} has no sums for them: give "
+            "the inputs of an exchange in exchanges=…"
         )
     if missing := sorted(names - data.keys()):
         odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""

@@ -1,8 +1,8 @@
-"""The local engine: a plan run on one machine, by the same protocol machines as over the network.
+"""The local engine: a plan run on one machine, with the same state machines as over the network.
 
-The same plan, data, seed, library versions and CPU dispatch give the same bits. Beside the parties'
-data and keys it holds one state and one sum, whatever the number of parties: a party's data may be
-a function that loads it, called when the party contributes.
+The same plan, data, seed, library versions and CPU dispatch give the same bits. Besides the
+parties' data and keys it holds one state and one sum, for any number of parties: a party's data may
+be a function that loads it, called when the party contributes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ __all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
 
 
 class NoiseWarning(UserWarning):
-    """A plan whose model would be mostly noise."""
+    """Warns of a plan whose model would be mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Drop:
         last_round: The last one; the first only, if not given.
         at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
             'contribution', 'consent' or 'opened', before an enclave 'challenge', or one that the
-            plan's protection adds. One that the protection does not have stands for 'contribution',
-            or for its first kind if it has no 'contribution'.
+            plan's protection adds. A kind that the protection does not have means 'contribution',
+            or its first kind if it has no 'contribution'.
     """
 
     party: str
@@ -100,7 +100,7 @@ class EnclaveHost:
     Attributes:
         attester: The hardware.
         build: Hash of the build's manifest, 32 bytes.
-        relying: What every party verifies it by.
+        relying: The policy and time that every party verifies it by.
     """
 
     attester: Attester
@@ -114,17 +114,17 @@ class EnclaveHost:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run gave.
+    """The outcome of a run.
 
     Attributes:
         plan: The plan as it ran.
         state: The public state after the last round.
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
-        exchanges: By the name of each stage that is an exchange, what it gave whom.
+        exchanges: By the name of each stage that is an exchange, its outcome.
         evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
-        replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
-            replayed, as tests do. Then nothing of the run is private, whatever the plan says.
+        replayable: Whether keys, masks, noise or batches came from replayable randomness, as in
+            tests. Then nothing of the run is private, whatever the plan says.
     """
 
     plan: Plan
@@ -167,7 +167,8 @@ def simulate(
     If too few are left, the first such error is raised.
 
     Args:
-        plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
+        plan: The plan. Real keys are replaced by simulated ones, because other parties' keys cannot
+            sign here.
         data: By party name: a data frame, or a map from column names to arrays of one length
             (numbers or booleans), or a function that gives either and is called in each round. A
             plan without sums takes none.
@@ -176,11 +177,11 @@ def simulate(
         drops: Who drops out, and when.
         measure: Measures each state on public data for the history; it is given nothing else.
         checkpoint: A file written before each sum is opened and after each round; if it exists, the
-            run goes on from it. A round whose sum may have been opened is not run again: if its
+            run continues from it. A round whose sum may have been opened is not run again: if its
             result was lost, it is skipped, and the state stays as it was.
         on_round: Called with each round's history entry, for progress.
         accounts: By party name, the ledgers that the run is charged to before anything is computed.
-            A party without one keeps no account of what it reveals.
+            A party without one keeps no record of what it reveals.
         randomness: Where a party, or 'coordinator', takes keys, masks, noise and batches from, by
             name. The operating system, unless a test replays a run with its noise by
             `InsecureReplayableRandom`.
@@ -189,7 +190,8 @@ def simulate(
             (`confide.exchange.run_exchange`).
 
     Raises:
-        PlanError: If the plan is not for the computation, or asks for what this release lacks.
+        PlanError: If the plan is not for the computation, or needs a feature that this release
+        lacks.
         DataError: If a party's data does not fit; before anything is computed.
         DropoutError: If more parties drop out than the plan allows.
         PrivacyBudgetError: If a party's ledger has no room for the plan; nothing is computed or
@@ -198,7 +200,7 @@ def simulate(
             computed or charged.
 
     Warns:
-        NoiseWarning: If the plan's noise is larger than all that it can teach a model.
+        NoiseWarning: If the plan's noise is larger than all updates of its model.
 
     Returns:
         The run: its final state, its history, and the sums that were released.
@@ -277,7 +279,7 @@ def simulate(
 
 
 class _SharedSteps(Steps):
-    """Reads a result and takes the step once for all parties: the same computation of the same."""
+    """Reads a result and computes the next state once, since all parties compute the same."""
 
     def __init__(self) -> None:
         self._read: tuple[memoryview, Announced] | None = None
@@ -298,7 +300,7 @@ class _SharedSteps(Steps):
 
 
 class _Simulation:
-    """Carries messages between the runs of one machine, and writes down what happens."""
+    """Carries messages between the runs on one machine, and records what happens."""
 
     def __init__(
         self,
@@ -386,7 +388,7 @@ class _Simulation:
             traffic.count(name, message=announcement)
             return
         replies = self._coordinator.receive(answer)
-        if kind_of(answer) != READY:  # Catching up is no part of a round: it is asked again below.
+        if kind_of(answer) != READY:  # Catching up is no part of a round: it is asked again.
             traffic.count(name, message=announcement, answer=answer)
         for reply in replies:
             if unframed(reply)[0] < number:
@@ -461,7 +463,7 @@ class _Simulation:
 def _computations(
     plan: Plan, given: Computation | Sequence[Computation] | None
 ) -> tuple[Computation, ...]:
-    """A computation for each stage, which it is checked to be for."""
+    """The computation of each stage, checked to be the one that the stage names."""
     if given is None:
         given = [find_computation(stage.task) for stage in plan.sum_stages]
     found = (given,) if isinstance(given, Computation) else tuple(given)
@@ -477,7 +479,7 @@ def _computations(
 
 @contextmanager
 def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]:
-    """Reserves rounds at every party that has an account, or at none; settles them in the end."""
+    """Reserves rounds at every party that has an account, or at none; settles them at the end."""
     with ExitStack() as settle:
         for party in parties.values():
             party.reserve(resume=resume)
@@ -493,7 +495,7 @@ def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
 
 
 def _check_unopened(plan: Plan, parties: Mapping[str, PartyRun], start: Checkpoint | None) -> None:
-    """Refuses a run that would open sums again which some party helped to open before."""
+    """Refuses a run that would open sums again that some party helped to open before."""
     first = 0 if start is None else start.next_round
     known = set() if start is None else {opening.number for opening in start.openings}
     for name, party in parties.items():
@@ -501,10 +503,11 @@ def _check_unopened(plan: Plan, parties: Mapping[str, PartyRun], start: Checkpoi
         if opened:
             raise ProtocolError(
                 f"the ledger of {name!r} says that plan {plan.short_hash} ran before: the sum of "
-                f"round {opened[0]} was opened{_and_more(len(opened) - 1)}, and a round is opened "
-                "once, or two sums over different parties would tell them apart. Go on from that "
-                "run's checkpoint, simulate with ledgers in another folder, or make a new plan "
-                "(another seed makes one), whose cost is added in the ledger"
+                f"round {opened[0]} was opened{_and_more(len(opened) - 1)}, and each round is "
+                "opened only once: two sums over different parties would single them out. "
+                "Continue from that run's checkpoint, simulate with ledgers in another "
+                "folder, or make a new plan "
+                "(with another seed, for example), whose cost is added in the ledger"
             )
 
 
@@ -523,7 +526,7 @@ def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
 def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
     names = {p.name for p in plan.parties}
     if drops and not plan.sum_stages:
-        raise PlanError(f"plan {plan.name!r} has no sums, and nobody drops out of an exchange")
+        raise PlanError(f"plan {plan.name!r} has no sums, and drops are only for sums")
     kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *(message_kinds(plan) if drops else ()))))
     for drop in drops:
         if drop.party not in names:
@@ -558,7 +561,7 @@ def _check_exchanges(plan: Plan, given: Mapping[str, Mapping[str, Any]]) -> None
     for name in names:
         if name not in given:
             raise DataError(
-                f"stage {name!r} is an exchange, and nobody brings anything to it: give "
+                f"stage {name!r} is an exchange without inputs: give "
                 f"simulate(…, exchanges={{{name!r}: {{party: input}}}})"
             )
 
@@ -568,8 +571,8 @@ def _check_times(plan: Plan) -> None:
         earliest = stage.release.earliest
         if earliest is not None and datetime.now(UTC) < earliest:
             raise PlanError(
-                f"stage {stage.name!r} releases its results at {stage.release.not_before} at the "
-                "earliest, which is still to come: run it then"
+                f"stage {stage.name!r} releases its results at {stage.release.not_before} at "
+                "the earliest, and that time has not come: run it then"
             )
 
 
@@ -592,7 +595,7 @@ def _entry(plan: Plan, event: ResultReleased, seconds: float) -> dict[str, Any]:
 
 
 def _attested(result: RoundResult) -> dict[str, Any]:
-    """What stood behind the enclave, as its receipt says, where there was one."""
+    """The hardware of the enclave, as its receipt says, if the plan has one."""
     if result.receipt is None:
         return {}
     return {"assurance": Receipt.from_bytes(result.receipt).assurance}

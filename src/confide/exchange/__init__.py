@@ -1,8 +1,8 @@
-"""Exchanges: what a few parties compute together that is no sum, message by declared message.
+"""Exchanges: computations that are not sums, made of declared messages between a few parties.
 
-An `Exchange` in a plan declares roles, messages and rounds. Here are the state machines that send
-and take these messages and no others, and the exchanges of this release: `EncryptedScore`, in which
-an evaluator scores rows that it cannot read with a model that it keeps.
+An `Exchange` in a plan declares roles, messages and rounds. This package has the state machines
+that send and accept these messages and no others, and the exchanges of this release:
+`EncryptedScore`, in which an evaluator scores rows that it cannot read with a model that it keeps.
 """
 
 from confide.exchange.estimate import ExchangeEstimate, estimate_exchange

@@ -1,9 +1,9 @@
 """What an exchange writes into a party's ledger.
 
-An exchange adds no noise, so no ε follows from it. Its entry says who sees what of the party's
-data: whoever reads a result of it sees something that nothing bounds (ε = ∞, charged as such, and
-refused where a cap is set for these observers), and whoever sees a ciphertext of it sees nothing
-(an event without a loss, so that the ledger still shows who computed on the data, and when).
+An exchange adds no noise, so it has no finite ε. Its entry says who sees what of the party's data.
+An observer that reads a result sees something that nothing bounds: it is charged as ε = ∞, and
+refused where a cap is set for this observer. An observer that sees only a ciphertext learns
+nothing: its event has no loss, but the ledger still shows who computed on the data, and when.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READABLE: Final = frozenset({Form.PLAINTEXT, Form.RESULT})
 def charged(
     plan: Plan, exchange: Exchange, accounts: Mapping[str, Account]
 ) -> Iterator[tuple[Reservation, ...]]:
-    """Reserves all rounds at every party that has an account, or at none; settles in the end.
+    """Reserves all rounds at every party that has an account, or at none; settles at the end.
 
     Args:
         plan: The plan, whose hash the ledger names.
@@ -69,7 +69,7 @@ def _reserved(
 
 
 def _settle(reservation: Reservation, rounds: int) -> None:
-    """What began stays charged, the rest is given back."""
+    """Rounds that began stay charged; the charge for the other rounds is given back."""
     if reservation.left == rounds:
         reservation.cancel()
     else:

@@ -1,4 +1,4 @@
-"""What an evaluator computes on encrypted rows, and the encryption that this takes.
+"""What an evaluator computes on encrypted rows, and the encryption parameters that this needs.
 
 w·x + b takes one multiplication. The sigmoid is a polynomial on the interval that the declared
 bounds leave for w·x + b; the division by that interval's size is done to the weights, so it costs
@@ -26,10 +26,10 @@ __all__ = ["LINKS", "Circuit", "Reals"]
 Reals = NDArray[np.float64]
 
 LINKS: Final = ("identity", "logistic")
-"""What is made of w·x + b: nothing, or its sigmoid."""
+"""The function that is applied to w·x + b: the identity, or the sigmoid."""
 
 _DEGREES: Final = (3, 5, 7, 9, 11, 13, 15, 19, 23, 27, 31, 47, 63)
-"""Degrees of the polynomial in the place of the sigmoid, in the order in which they are tried."""
+"""Degrees of the polynomial that replaces the sigmoid, in the order in which they are tried."""
 
 _GRID: Final = 4001
 """Points on which the polynomial is compared with the sigmoid."""
@@ -72,12 +72,12 @@ class Circuit:
 
     @property
     def approximation(self) -> float:
-        """The largest error of the polynomial in the place of the sigmoid."""
+        """The largest error of the polynomial that replaces the sigmoid."""
         return 0.0 if self.link == "identity" else _sigmoid(self.margin, self.precision / 2)[1]
 
     @property
     def largest(self) -> float:
-        """The largest size of a score, but for its error."""
+        """The largest absolute value of a score, without its error."""
         return self.margin if self.link == "identity" else 1.0
 
     def on(self, weights: Reals, intercept: float) -> Callable[..., Any]:
@@ -135,7 +135,7 @@ def _sigmoid(margin: float, error: float) -> tuple[Chebyshev, float]:
     exact = _exact_sigmoid(margin * grid)
     for degree in _DEGREES:
         made = Chebyshev.interpolate(lambda t: _exact_sigmoid(margin * t), degree, [-1, 1])
-        # σ - ½ is odd: what stands at even powers is rounding, and would only cost time.
+        # σ - ½ is odd: coefficients of even powers are rounding errors, and would only cost time.
         made.coef[2::2] = 0.0
         found = float(np.abs(made(grid) - exact).max())
         if found <= error:

@@ -1,15 +1,15 @@
 """Results that tell a key holder no more than their numbers.
 
-A ciphertext remembers how it was computed. Its second polynomial is a known function of the one
+A ciphertext depends on how it was computed. Its second polynomial is a known function of the one
 that the key holder sent and of the evaluator's numbers, without any randomness: a single result
 confirms a guess of a model, or gives it away (`tests/exchange/test_hiding.py`). So the evaluator
 re-randomises (Ducas and Stehlé 2016, Sanitization of FHE Ciphertexts, §1; Gentry 2009, §2.1): it
-adds a fresh encryption of zero, which makes that polynomial seemingly uniform, and Gaussian noise
-that drowns the error, which depends on the model as well. How wide the noise is follows from the
-same theorem as for opened results (`confide.he.flooding`).
+adds a fresh encryption of zero, which makes that polynomial look uniform, and Gaussian noise that
+is much larger than the error, because the error depends on the model too (noise flooding). The
+width of the noise follows from the same theorem as for opened results (`confide.he.flooding`).
 
-That holds against a key holder that made its keys honestly. A false public key makes the encryption
-of zero one that hides nothing, and nobody proves that keys are true.
+This holds against a key holder that made its keys honestly. Under a false public key the encryption
+of zero hides nothing, and nothing proves that keys were made honestly.
 """
 
 from __future__ import annotations

@@ -23,6 +23,6 @@ def read_plan(text: str, where: str) -> tuple[Plan, tuple[Computation, ...]]:
 
     Raises:
         PlanError: If the TOML is malformed, a key unknown, a value wrong, the task not installed,
-            or the plan must not be made. What is wrong with single keys is named all at once.
+            or the plan must not be made. All faults of single keys are reported at once.
     """
     return read_plan_of(text, where, exchanges=FROM_FILES)

@@ -22,7 +22,7 @@ class Program(Protocol):
         """Checks what the party in a role brings, before anything is sent.
 
         Raises:
-            DataError: If it does not fit. No value of it is shown.
+            DataError: If it does not fit. The message shows no value of it.
         """
 
     def part(self, role: str, given: object, number: int) -> Part:
@@ -49,8 +49,8 @@ def find_program(exchange: Exchange) -> Program:
     """Makes what runs an exchange.
 
     Raises:
-        PlanError: If this release has none for its task, or the exchange declares something else
-            than it sends.
+        PlanError: If this release has none for its task, or the exchange declares other messages
+            than the task sends.
     """
     name = exchange.task.name
     if name not in _KNOWN:

@@ -1,4 +1,4 @@
-"""Running an exchange on this machine, by the state machines that a network would drive."""
+"""Runs an exchange on this machine, with the same state machines that a network would use."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["ExchangeRun", "run_exchange"]
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeRun:
-    """What an exchange gave.
+    """The outcome of an exchange.
 
     Attributes:
         plan: The plan as it ran.
         stage: The name of the stage.
-        results: By party, what it learned in each round; parties that learn nothing are not there.
+        results: By party, what it learned in each round; parties that learn nothing are left out.
         rounds: One map of plain values per round: its number in the plan, the bytes of each
             message, seconds.
     """
@@ -49,12 +49,13 @@ def run_exchange(
     """Runs an exchange on this machine.
 
     Args:
-        plan: The plan. Real keys are replaced by simulated ones, since nobody else's can sign here.
-        inputs: By party name, what it brings: what the exchange's task says of its role.
+        plan: The plan. Real keys are replaced by simulated ones, because other parties' keys cannot
+            sign here.
+        inputs: By party name, what it brings; the exchange's task says what its role needs.
         stage: The name of the stage; the plan's only exchange if omitted.
         accounts: By party name, the ledgers that the exchange is written into before it begins.
-        identities: By party name, who remembers the rounds that it took part in; fresh ones if
-            omitted.
+        identities: By party name, the identity that remembers the rounds it took part in; fresh
+            ones if omitted.
         on_round: Called with each round's entry, for progress.
 
     Raises:
@@ -126,7 +127,7 @@ def _check_inputs(exchange: Exchange, program: Program, inputs: Mapping[str, Any
     _check_names("an input", inputs, exchange)
     for role in exchange.roles:
         if role.party not in inputs:
-            raise DataError(f"{role.party!r} holds the role {role.name!r} and brings nothing to it")
+            raise DataError(f"{role.party!r} holds the role {role.name!r} and has no input")
     for role in exchange.roles:
         program.check_input(role.name, inputs[role.party])
 

@@ -2,11 +2,11 @@
 
 In each round the owner of the rows makes a fresh secret key, and sends public keys and its rows
 under that key. The evaluator computes w·x + b on the ciphertexts, for a logistic model the sigmoid
-of it as a polynomial, re-randomises the result and sends it back; the owner opens it.
+of it as a polynomial, re-randomises the result and sends it back; the owner decrypts it.
 
 The ring follows from public bounds alone: on the numbers in a row, on the weights, and the
-precision. It stands in the plan, both sides check that it suffices, and neither the owner's rows
-nor the evaluator's weights have a part in it.
+precision. The plan names it and both sides check that it is large enough. It does not depend on the
+owner's rows or the evaluator's weights.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ class EncryptedScore:
             given: What it brings.
 
         Raises:
-            DataError: If it is of another type, shape or size. No number of it is shown.
+            DataError: If it is of another type, shape or size. The message shows no number of it.
         """
         if role == OWNER:
             self._table(given)
@@ -301,7 +301,7 @@ class EncryptedScore:
         try:
             rows = self._numbers(given)
         except DataError as error:
-            raise DataError(f"the rows hold something else than numbers: {error}") from None
+            raise DataError(f"the rows hold values that are not numbers: {error}") from None
         shape = (self.rounds * self.rows, len(self.columns))
         if rows.shape != shape:
             raise DataError(
@@ -324,7 +324,8 @@ class EncryptedScore:
             )
         if given.weights.shape != (len(self.columns),):
             raise DataError(
-                f"weights of shape {given.weights.shape} for {len(self.columns)} columns; one each"
+                f"weights of shape {given.weights.shape} for {len(self.columns)} columns; give "
+                "one weight for each column"
             )
         numbers = np.append(given.weights, given.intercept)
         if not (np.isfinite(numbers).all() and (np.abs(numbers) <= self.weight_bound).all()):
@@ -339,7 +340,7 @@ def _parties(exchange: str, roles: tuple[Role, ...]) -> dict[str, str]:
     """The party of each role.
 
     Raises:
-        PlanError: If a role is missing, there twice, or another one.
+        PlanError: If a role is missing, repeated or unknown.
     """
     parties = {role.name: role.party for role in roles}
     if set(parties) != {OWNER, EVALUATOR} or len(roles) != len(parties):

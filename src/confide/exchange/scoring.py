@@ -41,7 +41,7 @@ class ScoreModel:
             intercept: One number, or an array of one.
 
         Raises:
-            DataError: If they are no numbers, or of another shape. None of them is shown.
+            DataError: If they are not numbers, or of another shape. The message shows none of them.
         """
         w, b = (
             real_numbers(weights, "the vector of weights"),
@@ -84,7 +84,9 @@ class OwnerPart:
         declared = self._declared
         found = he.read_vector(content, declared.context, most_length=declared.rows)
         if len(found) != declared.rows or any(b.level or b.parts > 2 for b in found.blocks):
-            raise ProtocolError("scores of another number or at another level than declared")
+            raise ProtocolError(
+                "the scores differ from the declaration in their number or their level"
+            )
         scores = he.decrypt_private(self._secret, found)
         largest = declared.circuit.largest + declared.error
         if not (np.abs(scores) <= largest).all() or not self._repeats(found):
@@ -99,13 +101,13 @@ class OwnerPart:
     def result(self) -> Reals:
         """The scores, (rows,)."""
         if self._scores is None:
-            raise ProtocolError("the scores are not there yet")
+            raise ProtocolError("the scores have not arrived yet")
         return self._scores
 
     def _repeats(self, found: he.SealedVector) -> bool:
         """Whether the numbers repeat through the slots, as those of a vector do.
 
-        What is encrypted under another key opens as noise in all slots.
+        A ciphertext under another key decrypts to noise in all slots.
         """
         period = 1 << (self._declared.rows - 1).bit_length()
         for block in found.blocks:
@@ -143,7 +145,7 @@ class EvaluatorPart:
                 bound = self._table.bound
                 if bound is None or bound > self._declared.bound:
                     raise ProtocolError(
-                        "rows that were not checked against the declared bound of"
+                        "rows whose encryption was not checked against the declared bound of"
                         f" {self._declared.bound:g}"
                     )
 
@@ -151,7 +153,7 @@ class EvaluatorPart:
         """See `Part`: computes on the ciphertexts."""
         declared = self._declared
         if self._public is None or self._keys is None or self._table is None:
-            raise ProtocolError("scores are asked for before keys and rows are there")
+            raise ProtocolError("scores were requested before keys and rows arrived")
         computed = declared.circuit.on(self._model.weights, self._model.intercept)
         result = he.evaluate(computed, self._keys, table=self._table)
         hidden = rerandomised(

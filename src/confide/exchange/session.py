@@ -2,15 +2,15 @@
 
 Each message is signed over the plan's hash, the round and attempt, the message's name, its sender
 and its receiver, its content, and a hash of all messages that the two sent each other before it in
-this round. It is taken in the declared order only, once, and up to its declared size. Whatever else
-arrives is an error, and ends the session.
+this round. A message is accepted only in the declared order, only once, and up to its declared
+size. Any other message is an error and ends the session.
 
     while any(not session.done for session in sessions.values()):
         for session in sessions.values():
             while (parcel := session.send()) is not None:
                 sessions[parcel.receiver].receive(parcel.data)
 
-Who carries the bytes sees keys and ciphertexts; a coordinator may relay them.
+The carrier of the bytes sees keys and ciphertexts; a coordinator may relay them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Part(Protocol):
         """
 
     def take(self, message: str, content: bytes) -> None:
-        """Takes the content of a message that the role receives.
+        """Reads the content of a message that the role receives.
 
         Args:
             message: Its name.
@@ -77,8 +77,8 @@ class Parcel:
 class ExchangeSession:
     """A party's side of one attempt at a round of an exchange.
 
-    A round that a message with data of this party may have left is spent: another attempt at it is
-    refused, so nobody gets a second result of one round.
+    Once a message with data of this party may have been sent, the round is used up: another attempt
+    at it is refused, so nobody gets a second result of one round.
 
     Args:
         round_: The attempt.
@@ -86,14 +86,16 @@ class ExchangeSession:
         part: What it computes.
 
     Raises:
-        ProtocolError: If the round is no exchange's, or was taken part in before.
+        ProtocolError: If the round belongs to no exchange, or the party took part in it before.
         PlanError: If the party holds no role in it.
     """
 
     def __init__(self, round_: Round, identity: Identity, part: Part) -> None:
         exchange = round_.plan.stages[round_.plan.stage_of(round_.number)]
         if not isinstance(exchange, Exchange):
-            raise ProtocolError(f"{round_} is one of stage {exchange.name!r}, which is no exchange")
+            raise ProtocolError(
+                f"{round_} belongs to stage {exchange.name!r}, which is not an exchange"
+            )
         self._round, self._exchange, self._identity, self._part = round_, exchange, identity, part
         self._role = exchange.role_of(identity.name)
         self._left = deque(m for m in exchange.messages if self._role in {m.sender, m.receiver})
@@ -118,7 +120,7 @@ class ExchangeSession:
         return self._part.result
 
     def send(self) -> Parcel | None:
-        """The next message, if it is this party's turn; None if it waits or is done.
+        """The next message, if it is this party's turn; None if the party waits or is done.
 
         Raises:
             ProtocolError: If the session is over, or the message is larger than declared.
@@ -146,8 +148,8 @@ class ExchangeSession:
         try:
             if not self._left or self._left[0].receiver != self._role:
                 raise ProtocolError(
-                    f"a message in {self._round} where {self._identity.name!r} takes none: it is "
-                    "repeated or out of order"
+                    f"{self._identity.name!r} expects no message now in {self._round}: the "
+                    "message is repeated or out of order"
                 )
             message = self._left.popleft()
             self._part.take(message.name, self._opened(message, data))
@@ -163,7 +165,7 @@ class ExchangeSession:
                 f"most {message.max_bytes:,}"
             )
         if message.form.holds_data and not self._spent:
-            # Before the bytes leave: what may have left counts as gone.
+            # Before the bytes are sent: a message that may have been sent counts as sent.
             self._identity.register.spend(self._round)
             self._spent = True
         receiver = self._exchange.party_of(message.receiver)

@@ -1,7 +1,7 @@
 """The most bytes that keys and ciphertexts take, from their parameters alone.
 
-Residues are packed to the bits of their primes, and what a seed made travels as the seed
-(`confide.he.write`).
+Residues are packed to the bits of their primes, and a polynomial that was made from a seed is sent
+as the seed (`confide.he.write`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from confide import he
 __all__ = ["ciphertext_bytes", "evaluation_key_bytes", "public_key_bytes", "table_bytes"]
 
 _AROUND: Final = 512
-"""More than what stands around residues: names, hash of the parameters, key, scale, seed."""
+"""An upper bound for everything except residues: names, hashes, the scale, the seed."""
 
 
 def ciphertext_bytes(parameters: he.Parameters, level: int, polynomials: int) -> int:
@@ -23,7 +23,7 @@ def ciphertext_bytes(parameters: he.Parameters, level: int, polynomials: int) ->
     Args:
         parameters: The ring.
         level: Of the ciphertext.
-        polynomials: Those that travel: 1 of a fresh one under the secret key, else 2.
+        polynomials: How many are sent: 1 for a fresh one under the secret key, else 2.
     """
     return _AROUND + polynomials * _polynomial_bytes(parameters, parameters.rows(level))
 

@@ -99,7 +99,7 @@ def _parts(where: Path, text: str, arrays: State) -> Parts:
         raise DataError(f"{where} has another format than {_FORMAT!r}; install its release")
     digest = written.pop("digest", "")
     if digest != _digest(written, arrays):
-        raise DataError(f"{where} is damaged: its digest is not that of what it holds")
+        raise DataError(f"{where} is damaged: its digest does not match its content")
     kinds = [kind for key, kind in PREDICTORS.items() if key in written]
     try:
         table = read_table(written["table"])

@@ -126,7 +126,7 @@ def read_table(given: object) -> Inputs:
     """The table of a task's settings.
 
     Raises:
-        PlanError: If it is none.
+        PlanError: If it is not hexadecimal.
     """
     return _Table.read({"table": given}, "task").table.table()
 

@@ -1,4 +1,4 @@
-"""Exact noise on the integers, for whatever is released.
+"""Exact noise on the integers, for all releases.
 
 `DiscreteGaussian` and `DiscreteLaplace` are frozen values: a scale, perhaps a bound, and `sample`.
 """

@@ -1,9 +1,9 @@
 """Discrete Gaussian and discrete Laplace noise on the integers, sampled exactly.
 
-Noise in floating point betrays what it hides: the holes between the numbers it can produce, and the
-size of the last bit, depend on the value it is added to (Mironov 2012; opendp/opendp#414). Noise on
-a lattice has neither. Here the probabilities of the samples are the stated ones, not near them:
-`confide.noise.table` and `confide.noise.reference` argue why.
+Noise in floating point reveals what it should hide: the gaps between the numbers that it can
+produce, and the size of the last bit, depend on the value it is added to (Mironov 2012;
+opendp/opendp#414). Noise on a lattice has neither. Here the samples have exactly the stated
+probabilities: `confide.noise.table` and `confide.noise.reference` give the proof.
 
 How long sampling takes depends on the law, on the number of samples and on the noise drawn, never
 on what the noise will be added to.
@@ -75,13 +75,13 @@ class DiscreteNoise(ABC):
     def sample(
         self, size: int, random: SecureRandom, *, backend: Backend | None = None
     ) -> NDArray[np.int64]:
-        """Draws independent samples. Memory is that of the answer and less than 2 MiB beside it.
+        """Draws independent samples. Memory is that of the answer and less than 2 MiB more.
 
         Args:
             size: How many.
             random: Gives the 32 bytes of the key that the samples are made of, and 32 more in one
                 of 2^39 samples.
-            backend: Which code draws; the fastest installed if None. Both draw the same.
+            backend: Which code draws; the fastest installed if None. All draw the same samples.
 
         Returns:
             (size,) int64, in lattice steps.

@@ -1,8 +1,8 @@
 """The compiled sampler, where `confide-native` is installed, and the choice between the two.
 
 Both samplers read the same words in the same way and decide by the same tables, so they yield the
-same samples; neither is less exact than the other. The kernel holds no cryptography: it asks for
-words, and for the settlement of what they leave undecided.
+same samples; neither is less exact than the other. The kernel contains no cryptography: it asks for
+random words, and for a decision where they are not enough.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def fill_with(
     kernel = _kernel()
     if kernel is None:
         raise PlanError(
-            f"the kernel is asked for and confide-native {__version__} is not installed; install "
-            "it, or leave the choice open: the reference draws the same samples"
+            f"the kernel is asked for and confide-native {__version__} is not installed; "
+            "install it, or leave `backend` out: the reference draws the same samples"
         )
     kernel.fill(
         out,
@@ -130,7 +130,7 @@ class _LazyWords:
 
 @lru_cache(maxsize=1)
 def _kernel() -> _Kernel | None:
-    """The kernel of this very version, or None."""
+    """The kernel of exactly this version, or None."""
     try:
         module = importlib.import_module("confide_native")
     except ImportError:

@@ -1,4 +1,4 @@
-r"""What both distributions are to the samplers: a convex energy on the integers, cut into cells.
+r"""The form in which samplers see both distributions: a convex energy, cut into cells.
 
 P(x) ∝ exp(-E(|x|)) for |x| ≤ B, with E(m) = q·m² + l·m: the discrete Gaussian has q = 1/2σ² and
 l = 0, the discrete Laplace q = 0 and l = 1/b. Both are rational, so every energy is.

@@ -14,7 +14,7 @@ __all__ = ["log_normaliser"]
 _SUMMED: Final = 2**16
 """Sums over fewer magnitudes are added up; more are integrated."""
 _GAUSSIAN_REACH: Final = 40.0
-"""Beyond so many standard deviations nothing counts in double precision."""
+"""Beyond this many standard deviations nothing matters in double precision."""
 
 
 def log_normaliser(law: Law, scale: float) -> float:

@@ -1,7 +1,8 @@
-"""The comparisons that 64 bits leave undecided, settled with as many more as it takes.
+"""Decides the comparisons that 64 bits leave open, with as many more bits as needed.
 
 It happens about once in 2^39 samples. Every step is in whole numbers, so the answer is right
-whatever the floating-point unit does, and each further word leaves a chance of 2^-64 to go on.
+whatever the floating-point unit does, and each further word leaves a probability of 2^-64 to
+continue.
 """
 
 from __future__ import annotations

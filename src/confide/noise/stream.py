@@ -1,9 +1,9 @@
-"""The bits that noise is made of: AES-256 in counter mode under a fresh key.
+"""The random bits for noise: AES-256 in counter mode under a fresh key.
 
 A `SecureRandom` gives 32 bytes, which OpenSSL expands at a nanosecond or two for a word of 64 bits;
 the operating system's own generator takes twenty times as long, and longer than the sampling.
-"Exact" is meant for ideal bits. These are as good as AES-256 is a pseudo-random permutation, but
-for N²/2^129 with N blocks of 16 bytes: 2^-67 for a thousand million samples.
+"Exact" holds for ideal bits. These bits are as good as AES-256 is a pseudo-random permutation, up
+to an advantage of N²/2^129 with N blocks of 16 bytes: 2^-67 for a thousand million samples.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class KeyStream(ProcessBound, what="a stream of noise"):
         key = random.bytes(SEED_BYTES)
         if len(key) != SEED_BYTES:
             raise DataError(
-                f"the source of randomness gave {len(key)} bytes of {SEED_BYTES}: no noise is made "
-                "of fewer; use confide.randomness.SystemRandom()"
+                f"the source of randomness gave {len(key)} bytes of {SEED_BYTES}: fewer give no "
+                "secure noise; use confide.randomness.SystemRandom()"
             )
         self._encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
 

@@ -1,11 +1,11 @@
-"""Every attack we know on a plan, and what it comes to: the table behind "cannot be made".
+"""Every attack we know on a plan, and its outcome: the table behind "this plan cannot be made".
 
 A judge looks at a plan and returns a finding: the attack is *broken* through (such a plan cannot be
-made), *defeated* (and by what), *assumed* away (and by which assumption), *reported* (it works, and
-the views say so) or *absent* (nobody in the threat could mount it). What depends on how the plan's
-protection works is judged by the protection (`confide.plan.protections`). Tests enumerate
-adversaries and protections against this table, and each defeat is tried by an attack in the test
-suite.
+made), *defeated* (with what defeats it), *assumed* away (with the assumption), *reported* (it
+works, and the views say so) or *absent* (nobody in the threat could mount it). What depends on how
+the plan's protection works is judged by the protection (`confide.plan.protections`). Tests
+enumerate adversaries and protections against this table, and each defeat is tried by an attack in
+the test suite.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["ATTACKS", "Aim", "Attack", "Finding", "Outcome", "assess"]
 
 
 def assess(plan: Plan) -> tuple[Finding, ...]:
-    """Judges a plan by the whole table: each stage, and what they tell together."""
+    """Judges a plan by the whole table: each stage, and what all stages reveal together."""
     table = tuple(
         Finding(name, aim, *_worst(plan, judge), source) for name, aim, judge, source in ATTACKS
     )
@@ -56,7 +56,7 @@ _WORST_FIRST: Final = (
 
 
 def _worst(plan: Plan, judge: Judge) -> Judgement:
-    """What an attack comes to in the stage where it comes to most."""
+    """The outcome of an attack in the stage where it is worst."""
     if judge in _OVER_STAGES or len(plan.stages) == 1:
         return judge(plan)
     verdicts = [(stage.name, *judge(alone))
@@ -78,8 +78,9 @@ def _insider_subtraction(plan: Plan) -> Judgement:
     if left < least:
         return Outcome.BROKEN, (
             f"insider subtraction: with {plan.most_missing} parties missing, the others may belong "
-            f"to {left} ownership groups, and it takes {least} (colluding + 2) for two to hide in "
-            "each other: invite other owners, or allow fewer dropouts or colluders"
+            f"to {left} ownership groups, and at least {least} (colluding + 2) are needed, so "
+            "that the sum still covers two honest ones: invite other owners, or allow fewer "
+            "dropouts or colluders"
         )
     hidden = plan.min_survivors - plan.colluding
     return Outcome.DEFEATED, f"at least {hidden} others stay in every sum"
@@ -104,10 +105,11 @@ def _round_differences(plan: Plan) -> Judgement:
     if plan.keeps_classes:
         return Outcome.BROKEN, (
             "differences of opened sums: the coordinator announces a false sum that leaves the "
-            "state as it was, so that parties contribute what they contributed before, then calls "
-            f"one of up to {plan.dropouts} missing and subtracts: what is left is that party's own "
-            "contribution. Take crowd 'fixed' (who misses the first sum stays out, a later loss "
-            "ends the run), or dropouts = 0, or noise per ownership group (neighbours.unit = "
+            f"state as it was, so that parties contribute what they contributed before, then "
+            f"reports one of up to {plan.dropouts} parties as missing and subtracts: the "
+            "difference is that party's own contribution. Take crowd 'fixed' (a party that "
+            "misses the first sum stays out, a later loss ends the run), or dropouts = 0, or "
+            "noise per ownership group (neighbours.unit = "
             "'party' with noise in shares), or call the coordinator 'curious' if it follows the "
             "protocol"
         )
@@ -122,11 +124,11 @@ def _round_differences(plan: Plan) -> Judgement:
 
 
 def _same_crowd(plan: Plan) -> str:
-    """Why differences of opened sums single nobody out; empty if they do."""
+    """Why differences of opened sums single out nobody; empty if they single out somebody."""
     if plan.rounds == 1:
         return (
-            "the plan opens one sum; each party's store lets its data into exact sums of other "
-            "plans with the same parties only"
+            "the plan opens one sum; each party's store allows its data in exact sums of other "
+            "plans only if they have the same parties"
         )
     if plan.firms_covered:
         return "the noise covers each ownership group's whole contribution"
@@ -136,14 +138,14 @@ def _same_crowd(plan: Plan) -> str:
         return "every sum is over all parties"
     if plan.fixed_crowd:
         return (
-            "every sum is over the parties of the first one: who misses it stays out, and a later "
-            "loss ends the run"
+            "every sum is over the parties of the first one: a party that misses it stays out, "
+            "and a later loss ends the run"
         )
     return ""
 
 
 def _same_classes(plan: Plan) -> str:
-    """Why the sums of cohorts single nobody out; empty if they do."""
+    """Why the sums of cohorts single out nobody; empty if they single out somebody."""
     _, _, groups = smallest_class(plan)
     if groups < plan.least_class or (plan.dropouts and not plan.refuses_openings):
         return ""
@@ -153,8 +155,8 @@ def _same_classes(plan: Plan) -> str:
         else "nobody may be missing from a cohort"
     )
     return (
-        "the cohorts' sums together tell totals of classes of parties that are in the same "
-        f"cohorts, and no class has fewer than {groups} ownership groups; {losses}"
+        "the cohorts' sums together reveal only totals over classes (parties that are in the "
+        f"same cohorts), and no class has fewer than {groups} ownership groups; {losses}"
     )
 
 
@@ -163,12 +165,14 @@ def _cohort_differences(plan: Plan) -> Judgement:
     within, names, groups = smallest_class(plan)
     if groups >= plan.least_class:
         return Outcome.REPORTED, (
-            "once a party is missing from a cohort's sum and not from another's, they are told "
-            "apart by it, and no party checks that. NOT PRIVATE for that party as a whole"
+            "once a party is missing from one cohort's sum and not from another's, the "
+            "difference singles it out, and no party checks that. NOT PRIVATE for that party as "
+            "a whole"
         )
     told = (
         f"differences of opened sums: {_listed(names)} are in the cohorts {_listed(within)} and in "
-        f"no others, so adding and subtracting the cohorts' sums leaves their total, and they are "
+        f"no others, so adding and subtracting the cohorts' sums gives their total, and they "
+        "are only "
         f"{groups} ownership group{'' if groups == 1 else 's'}"
     )
     if plan.refuses_openings:
@@ -192,7 +196,8 @@ def _chosen_state(plan: Plan) -> Judgement:
     judged = plan.aggregation.judge(Attack.CHOSEN_STATE, plan)
     if judged[0] is Outcome.REPORTED and plan.firms_covered:
         return Outcome.DEFEATED, (
-            "whatever state a liar chooses, the noise covers each ownership group's contribution"
+            "the noise covers each ownership group's contribution, whatever state a party or "
+            "coordinator that lies chooses"
         )
     return judged
 
@@ -202,8 +207,8 @@ def _inference_from_sums(plan: Plan) -> Judgement:
         return unseen
     if isinstance(plan.noise, NoNoise):
         return Outcome.REPORTED, (
-            "exact sums bound nothing about single records: whoever knows enough of the rest "
-            "learns what is left (ε = ∞)"
+            "exact sums do not protect single records: anyone who knows enough of the other "
+            "records learns the remaining one (ε = ∞)"
         )
     central = isinstance(plan.noise, CentralNoise) and not plan.attested
     if central and plan.threat.confidentiality.coordinator.corrupt:
@@ -219,10 +224,10 @@ def _noise_left_out(plan: Plan) -> Judgement:
 
 def _predicted_batch(plan: Plan) -> Judgement:
     if isinstance(plan.sampling, FullBatch):
-        return Outcome.ABSENT, "no batch is drawn, so none counts on being secret"
+        return Outcome.ABSENT, "no batch is drawn, so no guarantee relies on a secret batch"
     return Outcome.DEFEATED, (
         "each party draws its batch from its operating system's generator and tells nobody; the "
-        "seed of the plan has no part in it"
+        "plan's seed is not used for it"
     )
 
 
@@ -240,7 +245,7 @@ def _false_sum(plan: Plan) -> Judgement:
 
 
 def _unseen(plan: Plan) -> Judgement | None:
-    """Why the adversary sees no sums; None if it does."""
+    """Why the adversary sees no sums; None if it sees them."""
     adversary = plan.threat.confidentiality
     if plan.to_parties or adversary.coordinator.corrupt:
         return None
@@ -270,7 +275,7 @@ _JUDGED_HERE: Final[Mapping[Attack, Judge]] = {
     Attack.POISONING: _poisoning,
     Attack.FALSE_SUM: _false_sum,
 }
-"""What depends on the plan as a whole, or is asked of its protection under a condition."""
+"""Attacks that depend on the whole plan, or on its protection under a condition."""
 
 _KNOWN: Final[tuple[tuple[Attack, Aim, str], ...]] = (
     (
@@ -340,4 +345,4 @@ ATTACKS: Final[tuple[tuple[str, Aim, Judge, str], ...]] = tuple(
 """Name, aim, judge and source of every attack, in the order in which the views list them."""
 
 _OVER_STAGES: Final = frozenset({_round_differences, _chosen_state})
-"""What opened sums tell together is judged over all stages at once."""
+"""What opened sums reveal together is judged over all stages at once."""

@@ -1,4 +1,4 @@
-"""What every plan keeps, whatever it computes: its version, its parties, its releases."""
+"""Checks of every plan, whatever it computes: its version, its parties, its releases."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def check_parties(plan: Plan) -> None:
     refuse_repeated("parties share the key", keys)
     if plan.coordinator.key.hex() in keys:
         raise PlanError(
-            "the coordinator has a party's key; whoever holds both signs in two roles: give "
-            "the coordinator a key of its own"
+            "the coordinator has the same key as a party, so its holder could sign in two "
+            "roles: give the coordinator a key of its own"
         )
     if plan.coordinator.simulated and not all(p.simulated for p in plan.parties):
         raise PlanError(
@@ -76,37 +76,37 @@ def check_parties(plan: Plan) -> None:
 
 
 def check_releases(plan: Plan) -> None:
-    """Refuses a release to nobody, and a state that later stages read and parties do not get."""
+    """Refuses a release to nobody, and a state that later stages need and parties lack."""
     for stage in plan.sum_stages:
         for name in stage.release.parties or ():
             plan.party(name)
     for stage in plan.sum_stages[:-1]:
         if stage.release.to is not Recipients.EVERYONE:
             raise PlanError(
-                f"stage {stage.name!r} releases to {stage.release.to.value!r}, and later "
-                "stages read the state that follows from it: release to 'everyone'"
+                f"stage {stage.name!r} releases to {stage.release.to.value!r}, but later stages "
+                "need the state that is computed from it: release to 'everyone'"
             )
 
 
 def check_opens(plan: Plan) -> None:
-    """Refuses a plan whose every round nobody, or too few, would be left to open."""
+    """Refuses a plan whose sums could never be opened, because too few parties would remain."""
     if plan.min_survivors < 1:
         raise PlanError(
-            f"{plan.dropouts} dropouts of {plan.min_survivors + plan.dropouts} parties leave "
-            "nobody; allow fewer"
+            f"{plan.dropouts} dropouts of {plan.min_survivors + plan.dropouts} parties leave no "
+            "party in the sum; allow fewer dropouts"
         )
     opens = plan.sum_stages and plan.refuses_openings and not plan.cohorts
     if opens and plan.fewest_owners < plan.least_class:
         raise PlanError(
-            f"exact sums over {plan.fewest_owners} ownership groups, and against a coordinator "
-            f"that may lie parties open sums over at least {plan.least_class} together: every "
+            f"exact sums over {plan.fewest_owners} ownership groups, but parties open a sum "
+            f"against a coordinator that may lie only over at least {plan.least_class}: every "
             "round would be refused. Invite more parties, allow fewer dropouts, or call the "
             "coordinator curious"
         )
 
 
 def refuse_repeated(what: str, values: list[str]) -> None:
-    """Refuses a value that stands twice."""
+    """Refuses a value that occurs twice."""
     for value, count in Counter(values).items():
         if count > 1:
             raise PlanError(f"{count} {what} {value!r}; each needs its own")
@@ -116,11 +116,11 @@ def check_version(version: object) -> None:
     """Refuses a plan of another schema, saying what to do about it."""
     if version == SCHEMA_VERSION:
         return
-    fix = "use the release that it was made with, or make it anew"
+    fix = "use the release that it was made with, or make the plan again"
     if version == MIGRATED_VERSION:
         fix = (
-            "its parties signed another hash, so write it anew and sign that: confide plan migrate "
-            "OLD NEW"
+            "convert it with `confide plan migrate OLD NEW` and let its parties sign the new "
+            "plan, whose hash differs"
         )
     raise PlanError(
         f"a plan of schema_version {version}; this release reads {SCHEMA_VERSION}: {fix}"

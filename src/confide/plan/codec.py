@@ -1,9 +1,10 @@
 """Plan values to plain values and back, by their declared fields.
 
 A frozen value becomes a map of its fields plus its `type`, an enumeration its text, a real number
-its shortest decimal text, a tuple a list. A field that is None is absent and leaves no bytes, so a
-later release adds optional fields without changing the bytes of plans that do not use them. Reading
-is strict: a field too many, a field too few or a value of another type is an error, never a guess.
+its shortest decimal text, a tuple a list. A field that is None is absent and adds no bytes, so a
+later release can add optional fields without changing the bytes of plans that do not use them.
+Reading is strict: a field too many, a field too few or a value of another type is an error, never a
+guess.
 """
 
 from __future__ import annotations
@@ -67,9 +68,9 @@ def from_plain(declared: Any, plain: object, where: str) -> Any:
 
 
 _SHOWN: Final = 5
-"""Of columns so many names are shown."""
+"""The most column names that a message shows."""
 _MOST_SHOWN: Final = 40
-"""The library's own names are shown all, unless there are more."""
+"""The most names of the library that a message shows."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -85,8 +86,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def nearest_column(name: str, known: Iterable[object]) -> str:
     """The end of an error message on a column that data lack: the nearest names, five at most.
 
-    The header of a file without one is its first row, which is somebody's data: a header in which
-    any name reads as a number is not shown.
+    The header of a file without one is its first row, which is somebody's data: if any name in the
+    header looks like a number, no name is shown.
     """
     columns = sorted({str(column) for column in known})
     if any(_reads_as_number(column) for column in columns):

@@ -1,7 +1,7 @@
-"""Over whom the sums of a plan are: whoever is there, the parties of the first, or cohorts in turn.
+"""Which parties the sums of a plan cover: all that are there, the same ones, or cohorts in turn.
 
-Sums over different parties differ by what these contribute. So which crowds a plan may have follows
-from what its sums tell together (`confide.plan.openings`).
+Sums over different parties differ by what these parties contribute. So which crowds a plan may have
+depends on what its sums reveal together (`confide.plan.openings`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True)
 class OpenCrowd(Value):
-    """Each round's sum is over whoever is there, up to the plan's dropouts.
+    """Each round's sum is over all parties that are present, up to the plan's dropouts.
 
     Two sums over different parties differ by what those parties contributed. So exact sums over an
     open crowd are for a coordinator that is not malicious.
@@ -49,8 +49,9 @@ class OpenCrowd(Value):
 class FixedCrowd(Value):
     """All sums are over the parties of the first one.
 
-    Who misses the first sum stays out, and a later loss ends the run. Then sums differ only by what
-    the same parties contributed in different rounds (So et al. 2023, Securing Secure Aggregation).
+    A party that misses the first sum stays out, and a later loss ends the run. Then sums differ
+    only by what the same parties contributed in different rounds (So et al. 2023, Securing Secure
+    Aggregation).
     """
 
     word: ClassVar[str] = "fixed"
@@ -80,7 +81,7 @@ class Cohorts(Value):
 
     The first cohort is asked in the first round, the next one in the next, and after the last the
     first again. Parties that are in the same cohorts form a class, and exact sums of all cohorts
-    together tell no more than the totals of classes. So each class keeps enough ownership groups.
+    together reveal only the totals of classes. So each class must have enough ownership groups.
 
     Attributes:
         cohorts: The cohorts, in the order in which they are asked.
@@ -93,8 +94,8 @@ class Cohorts(Value):
     def _check(self) -> None:
         if len(self.cohorts) < 2:
             raise PlanError(
-                f"{len(self.cohorts)} cohorts; it takes at least 2. Where everybody is asked in "
-                "each round, take crowd 'fixed' or 'open'"
+                f"{len(self.cohorts)} cohorts; at least 2 are needed. If every round asks all "
+                "parties, take crowd 'fixed' or 'open'"
             )
         _refuse_repeated("share the name", (c.name for c in self.cohorts))
         _refuse_repeated("have the parties", (", ".join(c.parties) for c in self.cohorts))
@@ -151,7 +152,7 @@ def smallest_class(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...], int]:
 
 
 def check_openings(plan: Plan, openings: Iterable[Opening]) -> None:
-    """Refuses a sum that would tell few ownership groups apart beside those opened before.
+    """Refuses a sum that, with the sums opened before, would single out few ownership groups.
 
     Args:
         plan: The plan, which says what sums keep together.
@@ -174,8 +175,8 @@ def check_openings(plan: Plan, openings: Iterable[Opening]) -> None:
 def _check_within(cohort: Cohort, opening: Opening) -> None:
     if strangers := sorted(set(opening.survivors) - set(cohort.parties)):
         raise OpeningError(
-            f"{opening} has {strangers[0]!r} in it, and the plan asks cohort {cohort.name!r} in "
-            "that round, which has not: this sum is not opened"
+            f"{opening} contains {strangers[0]!r}, who is not in cohort {cohort.name!r} that "
+            "the plan asks in that round: this sum is not opened"
         )
 
 

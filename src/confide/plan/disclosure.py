@@ -1,10 +1,10 @@
 """All exposures of a plan: each observer of the threat, of the trusted and of those beyond.
 
 Observers are every party, the coordinator, the network, the coalitions that the threat allows, and
-whom the protection adds: an enclave, coalitions beyond the threat. What each sees of contributions
-is the protection's to say; who receives which sums, over how many, and what they tell together over
-rounds and stages follows from the plan alone. What each sees of an exchange follows from its
-declared messages (`confide.plan.exchange_exposures`).
+those that the protection adds: an enclave, coalitions beyond the threat. The protection says what
+each sees of contributions. Who receives which sums, over how many parties, and what they reveal
+together over rounds and stages follows from the plan alone. What each sees of an exchange follows
+from its declared messages (`confide.plan.exchange_exposures`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["DURATIONS", "TOOK_PART", "TRAFFIC", "exposures"]
 
 TOOK_PART = "which parties took part in each round and which dropped out"
-TRAFFIC = "who talks to the coordinator, when, and how much: sizes depend on the plan alone"
+TRAFFIC = "who talks to the coordinator, when, and how many bytes; sizes depend on the plan alone"
 DURATIONS = "how long each party takes, which grows with its number of rows"
 
 _CROWD_REMEDY = (
@@ -57,13 +57,13 @@ _CROWD_REMEDY = (
 def exposures(plan: Plan, *, of_each_kind: bool = False) -> tuple[Exposure, ...]:
     """Who learns what under a plan, of all its stages: sums and exchanges.
 
-    First what each observer sees of sums, parties before roles before coalitions, then each
-    exchange in order. `Exposure.stage` is the place of the stage in the plan.
+    First what each observer sees of sums (parties, then roles, then coalitions), then each exchange
+    in order. `Exposure.stage` is the place of the stage in the plan.
 
     Args:
         plan: A plan of any number of stages.
-        of_each_kind: Whether one party of each kind is enough: of those whose ownership groups are
-            equally large and that receive the same, the first.
+        of_each_kind: Whether one party of each kind is enough: the first of those whose ownership
+            groups are equally large and that receive the same.
     """
     part = plan.sums_part
     of_sums = (
@@ -151,7 +151,7 @@ def _in_stage(part: Plan, observer: Observer) -> Iterator[Exposure]:
 
 
 def _receives(part: Plan, observer: Observer) -> bool:
-    """Whether the results of a stage go to an observer, or to a party that may be among it."""
+    """Whether the results of a stage go to an observer, or to a party that may belong to it."""
     if observer.party is not None:
         return part.release.reaches(observer.party)
     return bool(observer.parties) and part.to_parties
@@ -173,7 +173,7 @@ def _own(observer: Observer) -> Exposure:
 
 
 def _sums_on_the_wire(part: Plan, observer: Observer) -> Exposure:
-    """The network carries what opens the sums: the channel alone keeps them from it."""
+    """The network carries what opens the sums: only the channel hides them from it."""
     without = of_sums(part, replace(observer, coordinator=True))
     return Exposure(
         observer=observer,
@@ -181,7 +181,8 @@ def _sums_on_the_wire(part: Plan, observer: Observer) -> Exposure:
         value=f"sums of {sum_names(part)}",
         of=Subject.ALL,
         form=Form.SEALED,
-        detail="encrypted by the channel; without it, as the coordinator sees them",
+        detail="encrypted by the channel; without the channel the network sees what the "
+        "coordinator sees",
         when=seen_when(part),
         guarantee=replace(hidden(), insiders=without.insiders),
         assumption=CHANNEL,
@@ -219,7 +220,7 @@ def _worst_of(guarantees: Iterable[Guarantee]) -> Guarantee:
 
 
 def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
-    """Sums over different parties differ by what these contributed."""
+    """Sums over different parties differ by what these parties contributed."""
     if plan.cohorts is not None:
         yield from _class_totals(plan, observer)
         return
@@ -234,10 +235,11 @@ def _differences(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         of=Subject.MISSING,
         form=Form.DIFFERENCE,
         detail="parties missing from one round's sum and not from another's, up to "
-        f"{plan.dropouts} at a time: the difference is what they contributed, up to how much the "
-        "others' part changed"
+        f"{plan.dropouts} at a time: the difference is what they contributed, plus the change "
+        "of the others' part"
         + (
-            "; what does not change, such as a number of rows, can be recovered, up to rounding"
+            "; a value that does not change, such as a number of rows, can be recovered, up to "
+            "rounding"
             if exact
             else ", and the noise of both sums"
         ),
@@ -263,8 +265,8 @@ def _class_totals(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         value="differences of the cohorts' sums",
         of=Subject.OTHERS if observer.parties else Subject.ALL,
         form=Form.DIFFERENCE,
-        detail="totals of classes of parties that are in the same cohorts, up to how much their "
-        f"part changed; the smallest class is the {len(names)} parties that are in "
+        detail="totals over classes (parties that are in the same cohorts), plus the change of "
+        f"their part; the smallest class is the {len(names)} parties that are in "
         f"{', '.join(within)} alone, of {groups} ownership groups",
         when=f"each pair of {plan.rounds} rounds",
         condition=Condition.EVERY_RUN if always else Condition.ONCE_MISSING,
@@ -275,7 +277,7 @@ def _class_totals(plan: Plan, observer: Observer) -> Iterator[Exposure]:
 
 
 def _chosen_state(plan: Plan, observer: Observer) -> Iterator[Exposure]:
-    """A liar chooses the state that parties are asked about."""
+    """A coordinator or party that lies chooses the state that parties are asked about."""
     if plan.finding(Attack.CHOSEN_STATE).outcome is not Outcome.REPORTED:
         return
     announces = observer.coordinator and announces_freely(plan)
@@ -290,8 +292,8 @@ def _chosen_state(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         form=Form.SUM,
         detail="it "
         + ("announces false sums" if announces else "contributes what it likes")
-        + ", and so chooses the state that the next round asks about: a model made for it shows "
-        "single records in the sum of the updates",
+        + ", and so chooses the state that the next round asks about: a model chosen for this "
+        "purpose reveals single records in the sum of the updates",
         when=f"in each of {plan.rounds} rounds but the first",
         condition=Condition.BY_CHEATING,
         guarantee=_apart(plan, observer),

@@ -1,12 +1,14 @@
-"""Exchanges: what is no sum. A few parties in roles send each other declared messages.
+"""Exchanges: computations that are not sums.
+
+A few parties in roles send each other declared messages.
 
 An exchange declares who holds which role and every message: its name, from whom to whom, in which
-form, whose data it is computed from and how large it is at most. Its rounds all go through the
-same messages in the same order; whatever else arrives is an error. So what each observer sees
-follows from the declaration, as it does for sums (`confide.plan.exchange_exposures`).
+form, whose data it is computed from and how large it is at most. All rounds send the same messages
+in the same order; any other message is an error. So what each observer sees follows from the
+declaration, as it does for sums (`confide.plan.exchange_exposures`).
 
-The form says how safe a message is in whose hands (Goldreich 2004, Foundations of Cryptography II,
-§7.2: a party's view is its own input and the messages that it receives).
+The form says who can read a message (Goldreich 2004, Foundations of Cryptography II, §7.2: a
+party's view is its own input and the messages that it receives).
 """
 
 from __future__ import annotations
@@ -45,13 +47,13 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class MessageForm(Enum):
-    """In which form a message holds what it holds.
+    """In which form the content of a message is.
 
     Keys, ciphertexts and encrypted results name the role whose secret key they belong to. An
-    encrypted result is re-randomised: whoever computed it added a fresh encryption of zero and
-    noise that drowns the error (Ducas and Stehlé 2016, Sanitization of FHE Ciphertexts, §1), so
-    that the ciphertext tells an honest key holder no more than the result. A result is opened with
-    noise that hides the key (`confide.he.decrypt_shared`).
+    encrypted result is re-randomised: its sender added a fresh encryption of zero and noise that is
+    much larger than the error (Ducas and Stehlé 2016, Sanitization of FHE Ciphertexts, §1), so that
+    the ciphertext tells an honest key holder no more than the result. A result is opened with noise
+    that hides the key (`confide.he.decrypt_shared`).
     """
 
     PUBLIC_KEY = "public-key"
@@ -101,7 +103,7 @@ class Message(Value):
         name: Lower-case identifier, unique within the exchange.
         sender: The role that sends it.
         receiver: The role that it is for.
-        form: In which form it holds what it holds.
+        form: In which form its content is.
         of: The roles whose data it is computed from; none for keys.
         key: The role whose secret key it belongs to, for keys and for what is encrypted.
         shape: The shape of the numbers in it; () is one number. Omitted for keys.
@@ -139,12 +141,12 @@ class Message(Value):
         if self.form.holds_data != bool(self.of):
             raise PlanError(
                 f"message {self.name!r} is of form {form!r} and computed from the data of "
-                f"{list(self.of)}; name the roles whose data it holds in 'of', and none for keys"
+                f"{list(self.of)}; name the roles whose data it holds in 'of', and no role for keys"
             )
         if self.form.holds_data == (self.shape is None):
             raise PlanError(
-                f"message {self.name!r} is of form {form!r} and has the shape {self.shape}; give "
-                "the shape of its numbers, and none for keys"
+                f"message {self.name!r} is of form {form!r} and has the shape {self.shape}; "
+                "give the shape of its numbers, and no shape for keys"
             )
         if self.form.keyed == (self.key is None):
             raise PlanError(
@@ -154,7 +156,7 @@ class Message(Value):
         if not self.form.holds_data and self.key != self.sender:
             raise PlanError(
                 f"message {self.name!r} holds keys of role {self.key!r} and comes from role "
-                f"{self.sender!r}; whoever has the secret key makes and sends them"
+                f"{self.sender!r}; the role that has the secret key makes and sends them"
             )
         for size in self.shape or ():
             if size < 1:
@@ -174,7 +176,7 @@ class Message(Value):
 
     @property
     def tells_result(self) -> bool:
-        """Whether it is what the exchange is for: a result, encrypted or opened."""
+        """Whether it is a result of the exchange, encrypted or opened."""
         return self.form in {MessageForm.ENCRYPTED_RESULT, MessageForm.RESULT}
 
     @property
@@ -212,7 +214,7 @@ class Exchange(Value):
         if len(self.roles) < 2 or not self.messages:
             raise PlanError(
                 f"exchange {self.name!r} has {len(self.roles)} roles and {len(self.messages)} "
-                "messages; it takes at least 2 roles and a message between them"
+                "messages; at least 2 roles and a message between them are needed"
             )
         _refuse_repeated(f"roles of exchange {self.name!r} share the name", self._role_names)
         _refuse_repeated(
@@ -244,8 +246,9 @@ class Exchange(Value):
         )
         if message.form.encrypted and not has_key:
             raise PlanError(
-                f"message {message.name!r} is encrypted under the key of role {message.key!r}, and "
-                f"role {message.sender!r} has no public key of it by then: declare a message of "
+                f"message {message.name!r} is encrypted under the key of role {message.key!r}, "
+                f"but role {message.sender!r} has not received the public key by then: declare "
+                "a message of "
                 f"form 'public-key' from {message.key!r} to {message.sender!r} before it"
             )
 
@@ -283,7 +286,7 @@ class Exchange(Value):
         raise PlanError(f"party {party!r} holds no role in exchange {self.name!r}")
 
     def is_evaluator(self, role: str) -> bool:
-        """Whether a role is given data of others that is not a result: to compute on it."""
+        """Whether a role computes on others' data: it receives some that is not a result."""
         return any(
             m.receiver == role and m.form.holds_data and not m.tells_result and set(m.of) - {role}
             for m in self.messages
@@ -296,11 +299,12 @@ OF_SUMS: Final[dict[str, Any]] = {
     "aggregation": Masked(),
     "noise": NoNoise(),
 }
-"""What says how sums are formed and protected, as it is in a plan without sums."""
+"""The fields that say how sums are formed and protected, with their values in a plan without
+sums."""
 
 
 def check_exchanges(plan: Plan) -> None:
-    """Refuses exchanges of parties that a plan does not have, and parties with nothing to do.
+    """Refuses exchanges of unknown parties, and parties with nothing to do.
 
     Raises:
         PlanError: Naming the party.
@@ -320,7 +324,7 @@ def check_exchanges(plan: Plan) -> None:
     if changed and not plan.sum_stages:
         raise PlanError(
             f"a plan without sums that sets {', '.join(changed)}: these say how sums are formed "
-            "and protected, and an exchange has none. Leave them out"
+            "and protected, and an exchange has no sums. Leave them out"
         )
 
 

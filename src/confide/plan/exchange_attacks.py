@@ -1,10 +1,10 @@
-"""Every attack we know on an exchange, and what it comes to under a plan.
+"""Every attack we know on an exchange, and its outcome under a plan.
 
 As for sums (`confide.plan.attacks`): a judge looks at one exchange of a plan and says whether the
 stated adversary breaks through (such a plan cannot be made), and if not, what stops it.
 
 Who is corrupt in an exchange: up to c parties, whichever roles they hold, and with them every
-*evaluator*, which is whoever receives data of others to compute on.
+*evaluator*: a role that receives data of others to compute on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def assess_exchange(plan: Plan, exchange: Exchange) -> tuple[Finding, ...]:
 
 
 def corruption_of(adversary: Adversary, exchange: Exchange, role: str) -> Corruption:
-    """How far whoever holds a role may be corrupted."""
+    """How far the holder of a role may be corrupted."""
     levels = [adversary.parties] if adversary.colluding_parties else [Corruption.HONEST]
     if exchange.is_evaluator(role):
         levels.append(adversary.evaluator)
@@ -52,7 +52,7 @@ def corruption_of(adversary: Adversary, exchange: Exchange, role: str) -> Corrup
 
 
 def other_parties(plan: Plan, exchange: Exchange, message: Message, role: str) -> list[str]:
-    """Whose data of other ownership groups than a role's a message is computed from."""
+    """The parties of other ownership groups than a role's whose data a message is computed from."""
     own = plan.owners[exchange.party_of(role)]
     parties = (exchange.party_of(each) for each in message.of)
     return [party for party in parties if plan.owners[party] != own]
@@ -81,7 +81,8 @@ def _read_data(plan: Plan, exchange: Exchange) -> _Verdict:
     if trusted:
         return Outcome.ABSENT, f"the plan trusts {', '.join(trusted)} with what it receives"
     return Outcome.DEFEATED, (
-        "whoever computes on another's data receives ciphertexts under a key that it does not have"
+        "a party that computes on another's data receives ciphertexts under a key that it does "
+        "not have"
     )
 
 
@@ -109,9 +110,9 @@ def _pooled_key(plan: Plan, exchange: Exchange) -> _Verdict:
         if len(together) <= adversary.colluding_parties:
             return Outcome.BROKEN, (
                 f"key and ciphertext together: {holder!r} has the key of {message.name!r}, "
-                f"{receiver!r} and whoever relays it have the ciphertext, and the stated adversary "
-                f"may hold both: they read data of {', '.join(others)}. Encrypt under the data "
-                "owner's own key, or lower threat.confidentiality.colluding_parties."
+                f"{receiver!r} and any relay have the ciphertext, and the stated adversary "
+                f"may hold both: together they read data of {', '.join(others)}. Encrypt under the "
+                "data owner's own key, or lower threat.confidentiality.colluding_parties."
             )
         beyond = f"it takes {holder} and {receiver} together, more than the stated adversary holds"
     if beyond:
@@ -134,11 +135,11 @@ def _key_from_results(_: Plan, exchange: Exchange) -> _Verdict:
     if any(m.form is MessageForm.RESULT for m in exchange.messages):
         return Outcome.DEFEATED, (
             "results that others see are opened under noise that hides the error, and each key "
-            "opens as many as it may and no more"
+            "opens only as many as it is allowed to"
         )
     return Outcome.ASSUMED, (
-        "results stay with the holder of the key: shown to anybody who has their ciphertexts, they "
-        "would give the key away"
+        "results stay with the holder of the key: shown to anybody who has their ciphertexts, "
+        "they would reveal the key"
     )
 
 
@@ -153,21 +154,21 @@ def _false_ciphertext(plan: Plan, exchange: Exchange) -> _Verdict:
     if told:
         return Outcome.BROKEN, (
             "another ciphertext in the place of a result: "
-            f"{exchange.party_of(liars[0].sender)!r} may lie, sends back a ciphertext that it was "
-            f"given, and {exchange.party_of(told[0].sender)!r} opens it in {told[0].name!r}. Leave "
-            "that message out, or call the evaluator and the parties 'curious'."
+            f"{exchange.party_of(liars[0].sender)!r} may lie and send back a ciphertext that it "
+            f"was given, and {exchange.party_of(told[0].sender)!r} opens it in {told[0].name!r}. "
+            "Leave that message out, or call the evaluator and the parties 'curious'."
         )
     return Outcome.REPORTED, (
-        "it may send another ciphertext than the result, and nothing proves that it did not; "
-        "nobody is told what came out, but whether the key's holder stops, or acts on the result, "
-        "tells something about its data"
+        "it may send another ciphertext than the result, and nothing proves that it did not. "
+        "Nobody else sees the decrypted result, but the reaction of the key's holder (it stops, "
+        "or it acts on the result) reveals something about its data"
     )
 
 
 def _results_told(
     plan: Plan, exchange: Exchange
 ) -> Iterator[tuple[Message, Corruption, list[str]]]:
-    """Results that their receiver reads, how far it may be corrupted, and whose data they tell."""
+    """Results that their receiver reads, its corruption, and whose data they reveal."""
     for message in exchange.messages:
         others = other_parties(plan, exchange, message, message.receiver)
         if message.tells_result and message.read_by_receiver and others:
@@ -187,8 +188,8 @@ def _from_results(plan: Plan, exchange: Exchange) -> _Verdict:
         return Outcome.REPORTED, (
             f"{exchange.party_of(message.receiver)} learns {count:,} "
             f"{'result' if count == 1 else 'results'} over data of {', '.join(others)}. A linear "
-            f"model{_weights(exchange, message)} follows from as many results as it has numbers, "
-            "also beneath a function that can be inverted"
+            f"model{_weights(exchange, message)} can be computed from as many results as it has "
+            "numbers, even if an invertible function is applied to them"
             + (lies if receiver is Corruption.MALICIOUS and message.form.encrypted else "")
         )
     return _NOBODY
@@ -209,8 +210,8 @@ def _from_ciphertext(plan: Plan, exchange: Exchange) -> _Verdict:
     if not found:
         return _NOBODY
     hidden = (
-        "a result is re-randomised by a fresh encryption of zero, and noise drowns its error: to "
-        "whoever made its keys honestly the ciphertext tells no more than the result"
+        "a result is re-randomised by a fresh encryption of zero, and noise hides its error: if "
+        "the key holder made its keys honestly, the ciphertext reveals no more than the result"
     )
     if any(receiver is Corruption.MALICIOUS for _, receiver, _ in found):
         return Outcome.REPORTED, (
@@ -248,8 +249,8 @@ def _false_result(plan: Plan, exchange: Exchange) -> _Verdict:
     if not any(corruption_of(adversary, exchange, s) is Corruption.MALICIOUS for s in senders):
         return _NOBODY
     return Outcome.REPORTED, (
-        "whoever computes the result can set it: nothing proves that it is that of the agreed "
-        "computation, or that the same model was used in every round"
+        "the party that computes the result can set it: nothing proves that it followed the "
+        "agreed computation, or that it used the same model in every round"
     )
 
 

@@ -1,9 +1,10 @@
 """What each observer learns from an exchange, from its declaration alone.
 
 The sender, the receiver, the coordinator and the network each have every message in one form. The
-coordinator may relay any message, so it counts as seeing all of them as they travel. A coalition
-within the threat sees what its members see: where key and ciphertext together would show more, the
-plan cannot be made (`confide.plan.exchange_attacks`), and beyond the threat it is listed here.
+coordinator may relay any message, so it counts as seeing all of them in the form in which they are
+sent. A coalition within the threat sees what its members see: if key and ciphertext together would
+reveal more, the plan cannot be made (`confide.plan.exchange_attacks`); coalitions beyond the threat
+are listed here.
 """
 
 from __future__ import annotations
@@ -68,15 +69,17 @@ class _Seen:
                 elif party.name == self._party(message.receiver):
                     yield self._as_received(message, party)
             yield from self._by_cheating(party)
-            yield self._metadata(party, "how long the others compute, and whether one stops")
+            yield self._metadata(
+                party, "how long the others compute, and whether one of them stops"
+            )
         for carrier in (of_coordinator(self.plan), of_network(self.plan)):
             for message in self.exchange.messages:
                 travels = self._as_it_travels(message, carrier)
                 yield self._in_channel(travels) if carrier.network else travels
             yield self._metadata(
                 carrier,
-                "who sends which message to whom, when, and how much: sizes depend on the plan "
-                "alone",
+                "who sends which message to whom, when, and how many bytes; sizes depend on the "
+                "plan alone",
             )
         yield from self._pooled()
 
@@ -126,7 +129,7 @@ class _Seen:
                 message,
                 observer,
                 form=Form.CIPHERTEXT,
-                detail=f"a ciphertext under the key of {holder}, seemingly uniform",
+                detail=f"a ciphertext under the key of {holder}, which looks random",
                 guarantee=hidden(),
                 assumption=_HARDNESS.format(holder=holder),
             )
@@ -134,7 +137,7 @@ class _Seen:
 
     def _in_channel(self, travels: Exposure) -> Exposure:
         """What the network has of a message: the channel is around it."""
-        detail = f"encrypted by the channel; beneath it {travels.detail}"
+        detail = f"encrypted by the channel; inside the channel, {travels.detail}"
         if travels.form in (Form.PLAINTEXT, Form.RESULT):
             return replace(
                 travels, detail=detail, form=Form.SEALED, guarantee=hidden(), assumption=CHANNEL
@@ -217,7 +220,7 @@ class _Seen:
     def _chosen_inputs(
         self, message: Message, party: Observer, others: tuple[str, ...]
     ) -> Exposure:
-        """A key holder that lies has what is computed with, and not some results of it."""
+        """A key holder that lies learns the model itself, and not only some of its results."""
         return self._exposure(
             party,
             what=What.CONTRIBUTION,
@@ -232,15 +235,15 @@ class _Seen:
         )
 
     def _reaction(self, message: Message, party: Observer, others: tuple[str, ...]) -> Exposure:
-        """Whether the key's holder stops after a result tells about what it was computed from."""
+        """Whether the key's holder stops after a result reveals something about its data."""
         return self._exposure(
             party,
             what=What.CONTRIBUTION,
             value=f"whether {self._party(message.receiver)} stops after another result",
             whose=others,
             form=Form.RESULT,
-            detail="it sends the result of a computation of its choice, and whether that is taken "
-            "tells about a bit of what it was computed from",
+            detail="it sends the result of a computation of its choice; whether that result is "
+            "accepted reveals about one bit of the data",
             condition=Condition.BY_CHEATING,
             guarantee=unbounded(),
             remedy="an evaluator and parties that are not malicious "
@@ -257,7 +260,7 @@ class _Seen:
             if others:
                 yield self._exposure(
                     Observer(
-                        name=f"{holder} and {receiver}, or whoever relays to it, together",
+                        name=f"{holder} and {receiver}, or a relay to it, together",
                         standing=Standing.BEYOND,
                         parties=2,
                         groups=2,

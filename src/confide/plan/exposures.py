@@ -2,8 +2,8 @@
 
 An exposure says who observes what of whom, in which form, under which condition, what is guaranteed
 about it, what that rests on and what would end it. Views, promises and a console's questions are
-filters over a plan's exposures (`confide.plan.disclosure.exposures`); nothing about who sees what
-stands anywhere else.
+filters over a plan's exposures (`confide.plan.disclosure.exposures`); no other place in the library
+says who sees what.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Observer:
         groups: How many ownership groups these are.
         coordinator: Whether the coordinator is among them.
         network: Whether the network is.
-        enclave: Whether it is the enclave, or whoever opened its machine.
+        enclave: Whether it is the enclave, or an attacker who opened its machine.
     """
 
     name: str
@@ -127,16 +127,16 @@ class Verdict(Enum):
     """What is guaranteed about one unit, from best to worst."""
 
     PRIVATE = "PRIVATE"
-    """Differential privacy bounds what the value tells."""
+    """Differential privacy limits what the value reveals."""
     HIDDEN = "HIDDEN"
-    """The value looks random, or is a sum over two honest ownership groups or more; no noise
-    bounds what the sum tells."""
+    """The value looks random, or is a sum over two honest ownership groups or more; no noise limits
+    what the sum reveals."""
     NOT_PRIVATE = "NOT PRIVATE"
-    """Nothing bounds what the value tells."""
+    """Nothing limits what the value reveals."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of some verdicts; of none, the best."""
+    """The worst of some verdicts; the best verdict if there are none."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.PRIVATE)
 
@@ -147,9 +147,10 @@ class Guarantee:
 
     Attributes:
         unit: For each unit that the plan protects.
+
         group: For each ownership group's contribution as a whole.
-        insiders: How many shares of the noise the observer takes away, where noise protects the
-            unit: what an accountant states ε with. None where no noise does.
+        insiders: How many shares of the noise the observer knows, where noise protects the unit; an
+            accountant needs it for ε. None where no noise does.
     """
 
     unit: Verdict
@@ -171,10 +172,11 @@ class Exposure:
         when: How often.
         condition: Under which condition.
         guarantee: What is guaranteed about it.
-        assumption: What would void the guarantee: the failure, not the assumption. Empty if the
-            guarantee rests on nothing.
-        remedy: What would end the exposure; empty if it is meant to be.
-        stage: The place of the stage that it belongs to; None for what several tell together.
+        assumption: The failure that would void the guarantee (not the assumption itself). Empty if
+            the guarantee depends on none.
+        remedy: What would end the exposure; empty if the plan intends it.
+        stage: The place of the stage that it belongs to; None for what several stages reveal
+            together.
         whose: The names of the parties that it is of, where `of` is `Subject.NAMED`.
     """
 
@@ -210,12 +212,12 @@ class Exposure:
 
 
 def unbounded() -> Guarantee:
-    """The guarantee of what nothing hides and no noise bounds."""
+    """The guarantee of a value that nothing hides and no noise limits."""
     return Guarantee(unit=Verdict.NOT_PRIVATE, group=Verdict.NOT_PRIVATE)
 
 
 def hidden() -> Guarantee:
-    """The guarantee of what looks random to its observer."""
+    """The guarantee of a value that looks random to its observer."""
     return Guarantee(unit=Verdict.HIDDEN, group=Verdict.HIDDEN)
 
 
@@ -257,9 +259,9 @@ def of_sums(plan: Plan, observer: Observer, *, apart: bool = False) -> Guarantee
 
 
 def _shares_taken(plan: Plan, observer: Observer) -> int | None:
-    """How many shares of the noise are missing from what an observer sees; None: no noise counts.
+    """How many shares of the noise an observer can subtract; None if no noise protects against it.
 
-    Central noise has no shares, and none of it is in what its maker sees.
+    Central noise has no shares, and the adder sees the sums without it.
     """
     if isinstance(plan.noise, NoNoise):
         return None
@@ -309,7 +311,7 @@ def sums_seen(part: Plan, observer: Observer) -> Iterator[Exposure]:
 
 
 def _single_cells(part: Plan, observer: Observer, seen: Guarantee) -> Iterator[Exposure]:
-    """What exact sums tell of a unit that is alone in one of their cells."""
+    """What exact sums reveal about a unit that is alone in one of their cells."""
     if seen.insiders is not None:
         return
     unit = part.neighbours.unit.value
@@ -321,7 +323,7 @@ def _single_cells(part: Plan, observer: Observer, seen: Guarantee) -> Iterator[E
                 value=f"a {unit} that is alone in one of the {declared.cells}",
                 of=Subject.OTHERS if observer.parties else Subject.ALL,
                 form=Form.SUM,
-                detail=f"what it counts in '{declared.name}', exactly",
+                detail=f"its exact value in '{declared.name}'",
                 when=seen_when(part),
                 guarantee=Guarantee(unit=Verdict.NOT_PRIVATE, group=seen.group),
                 remedy=_sum_remedy(part, seen),
@@ -333,7 +335,7 @@ def _sum_form(guarantee: Guarantee) -> Form:
 
 
 def _sum_remedy(part: Plan, guarantee: Guarantee) -> str:
-    """What would bound what sums tell, where nothing does."""
+    """What would limit what sums reveal, where nothing does."""
     if guarantee.unit is not Verdict.NOT_PRIVATE:
         return ""
     return (
@@ -350,11 +352,11 @@ def _over_whom(part: Plan, observer: Observer) -> str:
         return text
     whose = "its own part" if observer.party is not None and insiders == 1 else "their own part"
     left = max(least - insiders, 0)
-    return f"{text}; less {whose}, the sum of at least {left} others"
+    return f"{text}; without {whose}, the sum of at least {left} others"
 
 
 def _sum_assumption(part: Plan, observer: Observer) -> str:
-    """What would let an observer see more than the sums, or less noise in them."""
+    """The failure that would let an observer see more than the sums, or sums with less noise."""
     failures = []
     if part.only_sums_open:
         failures.append(f"{part.colluding + 1} parties or more collude")

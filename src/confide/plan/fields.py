@@ -1,8 +1,8 @@
-"""How the fields of plan values stand in files: the field is the one declaration.
+"""How the fields of plan values are written in files: the field is the only declaration.
 
 A field's type, default and place among others are those of its dataclass, and what it means is its
-entry under `Attributes` there. The reader of plan files, the file to begin with and the list of
-keys in the documents follow from these; only what differs from the field is said in its metadata.
+entry under `Attributes` there. The reader of plan files, the starter file and the list of keys in
+the documents are made from these. A field's metadata say only what differs in files.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _ENTRY: Final = re.compile(r"    (\w+): (.*)")
 
 
 class Written(Enum):
-    """How a value stands in a file."""
+    """How a value is written in a file."""
 
     PLAIN = "plain"
     OPEN = "open"
     """A section with any keys: the settings of a task."""
     WORD = "word"
-    """A union as a word; its further keys stand in a section that is called by the word."""
+    """A union as a word; its further keys are in a section that has the word as its name."""
     SECTION = "section"
     """A union as a section; a key in it holds the word, or its other keys tell which it is."""
 
@@ -68,15 +68,15 @@ def in_file(
     word_key: str | None = None,
     instead: tuple[str, str] | None = None,
 ) -> Mapping[str, object]:
-    """A field's metadata: in what its key in files differs from the field.
+    """A field's metadata: how its key in files differs from the field.
 
     Args:
         key: The key, if it is not the field's name.
         left_out: Whether a file may leave it out, although the field has no default.
-        follows: Whether it is in no file, because it follows from other keys.
-        form: How it stands there, if its type does not say it.
+        follows: Whether it is in no file, because other keys determine it.
+        form: How it is written there, if its type does not say it.
         word_key: For a union in a section: the key that holds the word.
-        instead: A key that may stand in its place, and what that one means.
+        instead: Another key that a file may give in its place, and what that key means.
 
     Example:
         >>> from dataclasses import dataclass, field
@@ -109,9 +109,9 @@ class Key:
         meaning: What it means, in words.
         default: What holds if a file leaves it out; `dataclasses.MISSING` or None if nothing.
         required: Whether a file must give it.
-        form: How its value stands there.
+        form: How its value is written there.
         word_key: For a union in a section: the key that holds the word.
-        instead: A key that may stand in its place, and what that one means.
+        instead: Another key that a file may give in its place, and what that key means.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Findings: the known attacks by name, and what an attack comes to under a plan."""
+"""Findings: the known attacks by name, and the outcome of an attack under a plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Aim(Enum):
 
 
 class Outcome(Enum):
-    """What an attack comes to under a plan."""
+    """The outcome of an attack under a plan."""
 
     BROKEN = "broken"
     DEFEATED = "defeated"
@@ -75,7 +75,7 @@ class Finding:
     Attributes:
         attack: The attack's name.
         aim: What it is after.
-        outcome: What it comes to.
+        outcome: Its outcome.
         reason: Why, naming what defeats it or the fix.
         source: Where the attack is described.
     """
@@ -88,11 +88,11 @@ class Finding:
 
 
 Judgement = tuple[Outcome, str]
-"""What an attack comes to, and why."""
+"""The outcome of an attack, and why."""
 
 
 class Judge(Protocol):
-    """What an attack comes to under a plan."""
+    """The outcome of an attack under a plan."""
 
     def __call__(self, plan: Plan, /) -> Judgement:
         """Looks at a plan."""
@@ -106,8 +106,7 @@ class KnownAttack:
     Attributes:
         name: The attack's name.
         aim: What it is after.
-        judge: What it comes to under a plan.
-        source: Where the attack is described.
+        judge: Its outcome under a plan. source: Where the attack is described.
     """
 
     name: str
@@ -119,7 +118,7 @@ class KnownAttack:
 NOBODY: Final[Judgement] = (Outcome.ABSENT, "nobody in the stated threat could try")
 NOTHING_HIDDEN: Final[Judgement] = (
     Outcome.ABSENT,
-    "whoever adds up reads what it receives, as agreed",
+    "the party that adds up reads what it receives, as agreed",
 )
 
 JUDGED_BY_PROTECTION: Final = frozenset(
@@ -136,7 +135,7 @@ JUDGED_BY_PROTECTION: Final = frozenset(
         Attack.FALSE_SUM,
     }
 )
-"""Attacks that every protection judges: what they come to depends on how it works."""
+"""Attacks that every protection judges: their outcome depends on how it works."""
 
 ABSENT_BY_NATURE: Final = {
     Attack.FALSE_CIPHERTEXT: "nothing is encrypted under shared keys",
@@ -147,4 +146,4 @@ ABSENT_BY_NATURE: Final = {
     Attack.FORKED: "the plan has no enclave",
     Attack.BROKEN_HARDWARE: "the plan has no enclave",
 }
-"""Attacks on what only some protections have, and why they are absent under the others."""
+"""Attacks on parts that only some protections have, and why they are absent under the others."""

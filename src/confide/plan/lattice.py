@@ -29,7 +29,8 @@ MAX_SIZE: Final = 1 << 28
 """The most coordinates in one group (two gibibytes of 64-bit integers)."""
 
 _MAX_BITS: Final = 62
-"""The most bits of a sum, and of a party's total on the fine grid: both live in 64-bit integers."""
+"""The most bits of a sum, and of a party's total on the fine grid: both are held in 64-bit
+integers."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Lattice:
 
         Args:
             parties: How many parties contribute at most.
-            noise_tail: What the total noise exceeds, in lattice units, with probability 2^-60.
+            noise_tail: The size, in lattice units, that the total noise exceeds with probability
+                2^-60.
 
         Raises:
             PlanError: If the sum does not fit 62 bits.

@@ -1,4 +1,4 @@
-"""Literals: what people write in files, checked field by field before anything is made of it."""
+"""Literals: the content of files, checked field by field before any value is made from it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Literal(BaseModel):
                 nearest known one.
         """
         try:
-            # Read as JSON because there strict means what files mean: "20" and true are no numbers,
-            # but a text names a member of an enumeration and a list is as good as a tuple.
+            # Read as JSON because its strict mode fits files: "20" and true are not numbers, but a
+            # text may name a member of an enumeration, and a list may stand for a tuple.
             return cls.model_validate_json(json.dumps(given, default=_refuse), strict=True)
         except ValidationError as error:
             raise PlanError(f"{where}: " + "; ".join(_problems(cls, error))) from error
@@ -65,8 +65,8 @@ def _place(
 ) -> tuple[list[str], type[BaseModel]]:
     """Where a problem is, as people write it, and the literal whose key it is.
 
-    Where a value may be one of several literals, pydantic names the chosen one in the path: that
-    part is nothing that anybody wrote.
+    Where a value may be one of several literals, pydantic names the chosen one in the path: nobody
+    wrote that part.
     """
     parts: list[str] = []
     choices: list[type[BaseModel]] = []

@@ -2,28 +2,30 @@
 
 Parties sit on a circle in an order drawn by a joint coin; each masks with the `degree`/2 next to it
 on either side and hands Shamir shares of its secrets to those neighbours and itself. Small rounds
-use the complete graph. Let n parties, up to d dropouts and c colluders be given; all failure
-probabilities are over the coin, at most 2^-40 together for each round; what parties draw to verify
-adds as much again.
+use the complete graph. The plan has n parties, up to d dropouts and c colluders; all failure
+probabilities are over the coin, at most 2^-40 together for each round; the signatures that parties
+draw to verify add the same amount.
 
 - **Shares** (`threshold` t): an outsider needs t shares of a party's secret. Fewer than t colluders
   sit in any honest party's neighbourhood, and at least t survivors in every one.
 - **Cuts** (`cut_survivors` s): the honest survivors' graph falls apart only at two disjoint runs of
   degree/2 places in which everybody is dropped or colludes (a circulant graph has no other cut).
   Any two disjoint runs keep at least s survivors, which each party checks for itself, and no two
-  hold s colluders. So even a coordinator that calls whom it likes dropped cannot cut a party off.
+  such runs hold s colluders. So even a coordinator that reports any parties as dropped cannot
+  isolate a party.
 - **Quorum** q > (n + c)/2: honest parties sign one set of survivors. Two sets with q signatures
-  each would need 2q ≤ (n - c) + 2c. So one set at most is unmasked, and nobody gives away both the
+  each would need 2q ≤ (n - c) + 2c. So at most one set is unmasked, and nobody reveals both the
   self mask and the pairwise masks of one party (Bonawitz et al. 2017, §6.2).
 - **Samples of the quorum**: a party verifies signatures that it draws at random, in secret, after
-  it received them all. What opens without a true quorum (the other secret of a party, or any secret
-  of another attempt) takes t shares of some honest party's secret from colluders and from parties
-  that a false quorum fooled. So each may be fooled with probability 2^-b, far above 2^-40, as long
-  as that many together are not: b is derived from that.
+  it received them all. To open anything without a true quorum (the other secret of a party, or any
+  secret of another attempt) the adversary needs t shares of some honest party's secret, from
+  colluders and from parties that a false quorum deceived. So a single party may be deceived with a
+  probability 2^-b far above 2^-40, as long as it is that unlikely for enough parties together; b is
+  derived from this.
 
 The tails are hypergeometric, since a neighbourhood is a uniformly random set (Bell et al. 2020,
 Lemma 3.7); they are summed exactly, and bounded over all n places and over the attempts that a
-withheld coin allows.
+withheld share of the coin allows.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ class Masking:
         )
 
     def _falsely_opened(self, fooled: float) -> float:
-        """P[colluders and fooled parties hold t shares of one honest party's secret]."""
+        """P[colluders and deceived parties hold t shares of one honest party's secret]."""
         holders = self.degree + 1
         return math.fsum(
             _hypergeometric(self.parties - 1, self.colluding, self.degree, colluders)
@@ -142,30 +144,31 @@ def derive_masking(parties: int, dropouts: int, colluding: int, *, malicious: bo
 
 
 def check_survivors(parties: int, dropouts: int, colluding: int) -> None:
-    """Refuses plans in which colluders can subtract their own part and see a single party's."""
+    """Refuses plans in which colluders, without their own part, see that of one party."""
     if dropouts < 0:
         raise PlanError(f"dropouts is {dropouts}; it is at least 0")
     if parties - dropouts < colluding + 2:
         raise PlanError(
             f"insider subtraction: of {parties} parties {dropouts} may drop out, which leaves "
-            f"{parties - dropouts}; if {colluding} of them subtract their own part from the sum, "
-            "fewer than 2 are left to hide in. It takes at least "
-            f"{colluding + dropouts + 2} parties "
-            f"(colluding + dropouts + 2): invite more, or bear fewer dropouts or colluders"
+            f"{parties - dropouts}; if {colluding} of them subtract their own part from the "
+            f"sum, fewer than 2 honest parties are left in it. At least "
+            f"{colluding + dropouts + 2} parties are needed (colluding + dropouts + 2): invite "
+            "more, or allow fewer dropouts or colluders"
         )
 
 
 def check_quorum(parties: int, dropouts: int, colluding: int) -> int:
-    """The quorum; refuses plans in which a liar could get two sets of survivors confirmed."""
+    """The quorum; refuses plans that allow two confirmed sets of survivors."""
     bearable = min((parties - colluding - 1) // 2, parties - colluding - 2)
     if dropouts > (parties - colluding - 1) // 2:
         enough = max(colluding + 2 * dropouts + 1, colluding + dropouts + 2)
         fix = f"Set dropouts = {bearable}, invite" if bearable >= 0 else "Invite"
         raise PlanError(
             f"equivocation: {parties} parties of which {colluding} collude with a malicious "
-            f"coordinator bear {bearable if bearable > 0 else 'no'} dropouts, not {dropouts}; two "
-            "sets of survivors could each find more than (n + c)/2 confirmations, and their sums "
-            f"differ in one party. {fix} more, so that there are at least {enough} parties, or "
+            f"coordinator allow {bearable if bearable > 0 else 'no'} dropouts, not {dropouts}: "
+            f"otherwise two sets of survivors could each get more than (n + c)/2 confirmations, "
+            f"and their sums differ in one party. {fix} more, so that there are at least "
+            f"{enough} parties, or "
             "call coordinator and network 'curious' if they are"
         )
     return (parties + colluding) // 2 + 1
@@ -190,12 +193,13 @@ def signatures_to_verify(masking: Masking, count: int) -> int:
 
 
 def failure_bits(masking: Masking, rounds: int) -> float:
-    """How unlikely it is that chance breaks a stated bound in any round of a plan.
+    """How unlikely it is that a stated bound fails by chance in any round of a plan.
 
-    Adds up over the rounds (union bound) what each round allows over all its attempts: 2^-40 for
-    the joint coin, unless the graph is complete, and 2^-40 for the signatures that parties draw to
-    verify, where there is a quorum. Noise that leaves its modulus costs correctness and is not
-    counted here (`confide.plan.noise.TAIL_BITS`), and neither are the assumptions on ciphers.
+    Adds up, over the rounds (union bound), the probability that each round allows over all its
+    attempts: 2^-40 for the joint coin, unless the graph is complete, and 2^-40 for the signatures
+    that parties draw to verify, where there is a quorum. Noise that exceeds its modulus affects
+    correctness only and is not counted here (`confide.plan.noise.TAIL_BITS`), and neither are the
+    assumptions on ciphers.
 
     Args:
         masking: The parameters of each round.
@@ -254,7 +258,8 @@ def _log_choose(n: int, k: int) -> float:
 
 def _sparse(n: int, d: int, c: int) -> tuple[int, int, int] | None:
     """The smallest even degree below n/2 that meets all bounds, with t and s, or None."""
-    # Four bounds share the budget: shares and cuts, each kept from colluders and left to survivors.
+    # Four bounds share the budget: for shares and for cuts, colluders hold few enough and survivors
+    # enough.
     budget = 2.0**-SECURITY_BITS / (4 * MAX_ATTEMPTS)
     per_party, per_cut = budget / n, budget / (n * (n - 1) / 2)
     for degree in range(4, (n + 1) // 2, 2):
@@ -269,7 +274,7 @@ def _sparse(n: int, d: int, c: int) -> tuple[int, int, int] | None:
 
 
 def _largest_reached(n: int, d: int, draws: int, allowed: float) -> int:
-    """The largest m such that `draws` random places hold fewer than m survivors almost never."""
+    """The largest m such that `draws` random places almost always hold at least m survivors."""
     fewest = bisect_left(
         range(draws), True, key=lambda x: hypergeometric_tail(n, d, draws, x + 1) <= allowed
     )

@@ -1,7 +1,7 @@
-"""Plans of schema 2 written anew in schema 3. The hash changes, so every party signs anew.
+"""Converts plans of schema 2 to schema 3. The hash changes, so every party signs anew.
 
 Schema 3 added the coordinator's key, the crowd, and stages; what a plan of schema 2 says of its one
-task moves into its one stage. Everything else means what it meant. The new plan is checked like any
+task moves into its one stage. All other fields keep their meaning. The new plan is checked like any
 other, and schema 3 refuses some plans that schema 2 allowed: exact sums of several rounds, over
 parties that may be missing, against a coordinator that may lie.
 """
@@ -34,12 +34,12 @@ from confide.plan.stages import Sums
 __all__ = ["migrate"]
 
 _MOVED: Final = ("task", "code", "sums", "rounds", "sampling", "release")
-"""What belongs to a stage since schema 3. Its other fields take their defaults."""
+"""The fields that belong to a stage since schema 3. Its other fields take their defaults."""
 
 _WERE_EMPTY: Final = {
     kind.__name__: kind for kind in (Clear, Encrypted, FullBatch, Masked, NoNoise)
 }
-"""Values that had no fields in schema 2: those they have now take their defaults."""
+"""Values that had no fields in schema 2: their new fields take their defaults."""
 
 
 def migrate(
@@ -54,8 +54,8 @@ def migrate(
         crowd: Whether the parties in the sums may change; they may if omitted, as in schema 2.
 
     Raises:
-        PlanError: If the bytes are those of another schema or of no plan, the coordinator needs a
-            key, or the plan must not be made; then the message says what to change.
+        PlanError: If the bytes are of another schema or not a plan, if the coordinator needs a key,
+        or if the plan must not be made; then the message says what to change.
         ProtocolError: If the bytes are not deterministic CBOR.
     """
     old = _read(data)
@@ -129,7 +129,7 @@ def _defaults(kind: type) -> Mapping[str, Any]:
 
 
 def _completed(plain: Any) -> Any:
-    """Plain values, with the defaults of fields that were added to values without any."""
+    """Plain values, with the defaults of fields that were added to values that had no fields."""
     if isinstance(plain, list):
         return [_completed(item) for item in plain]
     if not isinstance(plain, dict):

@@ -1,9 +1,9 @@
-"""How much noise a plan's lattice carries: derived from the noise multiplier, never set.
+"""How much noise is added on a plan's lattice: derived from the noise multiplier, never set.
 
 In clip-normalised units every coordinate of a round gets the standard deviation z·Δ, where z is the
 noise multiplier and Δ the joint L2 sensitivity: a sum with bound B and resolution γ gets z·Δ·B/γ
-steps. Shares split the variance among the fewest honest survivors, so that dropouts and colluders
-still leave all of it.
+steps. Shares split the variance among the fewest honest survivors, so that the full variance
+remains in spite of dropouts and colluders.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["LEAST_STEPS", "TAIL_BITS", "check_noise", "most_units", "noise_steps
 
 LEAST_STEPS: Final = 4.0
 """The least standard deviation of a draw, in lattice steps: a sum of discrete Gaussians this wide
-is a discrete Gaussian but for less than 2^-200 (Kairouz, Liu and Steinke 2021, Theorem 1)."""
+is within 2^-200 of a discrete Gaussian (Kairouz, Liu and Steinke 2021, Theorem 1)."""
 
 TAIL_BITS: Final = 60
-"""The noise of a sum leaves its modulus with probability at most 2^-60 a round. A wrap-around
-costs correctness, never privacy."""
+"""The noise of a sum exceeds its modulus with probability at most 2^-60 a round. A wrap-around
+affects correctness, never privacy."""
 
 _LARGEST_STEPS: Final = 2.0**40
 _UP: Final = 1 + 2.0**-40
-"""Rounding the scale up by this much leaves no doubt about the last bits of a square root."""
+"""The scale is rounded up by this much, to cover errors in the last bits of a square root."""
 
 
 def noise_steps(plan: Plan, declared: Sum) -> float:
@@ -45,7 +45,7 @@ def noise_steps(plan: Plan, declared: Sum) -> float:
 
 
 def noise_tail(plan: Plan, declared: Sum) -> int:
-    """What a sum's total noise exceeds with probability at most 2^-60, in lattice steps.
+    """The size, in lattice steps, that a sum's total noise exceeds with probability at most 2^-60.
 
     Discrete Gaussians are sub-Gaussian (Canonne, Kamath and Steinke 2020, Corollary 17), and so are
     their sums: P[|X| ≥ t] ≤ 2·exp(-t²/2σ²), here over all coordinates.
@@ -56,7 +56,7 @@ def noise_tail(plan: Plan, declared: Sum) -> int:
 
 
 def check_noise(plan: Plan) -> None:
-    """Refuses noise that a plan cannot carry.
+    """Refuses noise that does not fit a plan.
 
     Raises:
         PlanError: If δ is at least 1 ÷ units, nobody honest is left to add a share, or a lattice
@@ -68,13 +68,13 @@ def check_noise(plan: Plan) -> None:
     if plan.noise.delta * units >= 1:
         raise PlanError(
             f"delta is {plan.noise.delta:g} and the plan counts up to {units:,} "
-            f"{plan.sums.unit.plural}: at 1/{units:,} or more it allows to publish one of them "
-            f"whole. Lower delta below {1 / units:.1g}"
+            f"{plan.sums.unit.plural}: at 1/{units:,} or more it would allow publishing one "
+            f"of them in full. Lower delta below {1 / units:.1g}"
         )
     if isinstance(plan.noise, NoiseShares) and plan.honest_survivors < 1:
         raise PlanError(
             f"noise in shares, but of {plan.min_survivors} survivors {plan.colluding} may collude: "
-            "nobody's share is left. Invite more parties, or bear fewer dropouts or colluders"
+            "no honest share is left. Invite more parties, or allow fewer dropouts or colluders"
         )
     for declared in plan.sums.sums:
         _check_lattice(plan, declared)
@@ -93,8 +93,8 @@ def _check_lattice(plan: Plan, declared: Sum) -> None:
         enough = multiplier * LEAST_STEPS / steps
         raise PlanError(
             f"sum {declared.name!r} cannot hold its noise: a draw has a standard deviation of "
-            f"{steps:.2g} lattice steps, and it takes {LEAST_STEPS:g}. Raise noise_multiplier from "
-            f"{multiplier:g} to at least {enough:.3g}"
+            f"{steps:.2g} lattice steps, and at least {LEAST_STEPS:g} are needed. Raise "
+            f"noise_multiplier from {multiplier:g} to at least {enough:.3g}"
         )
     if steps > _LARGEST_STEPS:
         raise PlanError(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["NETWORK", "coalitions", "of_coordinator", "of_network", "of_parties", "standing"]
 
 NETWORK = "network"
-"""How reports name whoever carries the messages."""
+"""How reports name the carrier of the messages."""
 
 
 def of_parties(plan: Plan) -> tuple[Observer, ...]:
-    """Each party of a plan; its colleagues of one ownership group look with it."""
+    """Each party of a plan; parties of one ownership group pool what they see."""
     sizes = Counter(plan.owners.values())
     return tuple(
         Observer(name=party.name, party=party.name, parties=sizes[party.owner], groups=1)
@@ -64,7 +64,7 @@ def coalitions(plan: Plan) -> Iterator[Observer]:
 
 
 def _members(plan: Plan, groups: int) -> str:
-    """So many ownership groups in words; parties, where each is a group by itself."""
+    """A number of ownership groups in words; called parties where each is a group by itself."""
     alone = len(set(plan.owners.values())) == len(plan.parties)
     one, many = ("party", "parties") if alone else ("ownership group", "ownership groups")
     return f"any 1 {one}" if groups == 1 else f"any {groups} {many} together"

@@ -1,11 +1,11 @@
-"""Openings over the same data: what several opened sums tell together.
+"""Openings over the same data: what several opened sums reveal together.
 
 A sum is *opened* over its survivors. Parties that were in exactly the same opened sums form a
 class, and every linear combination of the sums is one of class totals (So et al. 2023, Securing
 Secure Aggregation, §3). A coordinator that may lie can make a party contribute the same vector
 twice: it announces a sum that leaves the state as it was. So the total of a class may become known
-exactly, and each class must be a crowd of its own: besides the colluding ownership groups, whose
-part they subtract, two more.
+exactly, and each class must be large enough by itself: it needs the colluding ownership groups,
+which subtract their own part, and two more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Opening", "check_classes", "check_fixed", "check_history", "classes"
 
 @dataclass(frozen=True, order=True)
 class Opening:
-    """A set of survivors that somebody consented to: from then on its sum counts as opened.
+    """A set of survivors that a party consented to: from then on its sum counts as opened.
 
     Attributes:
         number: The round, counted through the plan.
@@ -40,9 +40,9 @@ class Opening:
 
 
 def least_owners(colluding: int) -> int:
-    """How many ownership groups a class keeps: the colluders, and two that hide in each other.
+    """How many ownership groups a class needs: the colluders and two honest ones.
 
-    Whoever receives a sum subtracts its own part, so at least one counts as a colluder.
+    A receiver of a sum can subtract its own part, so at least one counts as a colluder.
     """
     return max(colluding, 1) + 2
 
@@ -85,10 +85,11 @@ def check_classes(openings: Iterable[Opening], owners: Mapping[str, str], least:
     found = len({owners[name] for name in smallest})
     if together and found < least:
         raise OpeningError(
-            f"after {together[-1]}, {_some(smallest)} would be told apart by combining the opened "
-            f"sums: {found} ownership group{'' if found == 1 else 's'} together, and a class keeps "
-            f"at least {least}. This sum is not opened. Go on with the parties of the earlier "
-            "sums, or make the plan with crowd 'fixed' or with noise per ownership group"
+            f"after {together[-1]}, {_some(smallest)} could be singled out by combining the "
+            f"opened sums: {found} ownership group{'' if found == 1 else 's'} together, and a "
+            "class keeps "
+            f"at least {least}. This sum is not opened. Continue with the parties of the "
+            "earlier sums, or make the plan with crowd 'fixed' or with noise per ownership group"
         )
 
 
@@ -106,13 +107,13 @@ def check_fixed(openings: Iterable[Opening]) -> None:
             what = [f"{_some(gone)} missing"] * bool(gone) + [f"{_some(new)} new"] * bool(new)
             raise OpeningError(
                 f"the plan has a fixed crowd, that of {first}, and {opening} would have "
-                f"{' and '.join(what)}: the difference of both would be what they contribute. This "
-                "sum is not opened, and the run ends here"
+                f"{' and '.join(what)}: the difference of the two sums would be what these "
+                "parties contribute. This sum is not opened, and the run ends"
             )
 
 
 def check_history(announced: tuple[Opening, ...], known: Iterable[Opening]) -> None:
-    """Refuses an announced history that leaves out what a party consented to itself.
+    """Refuses an announced history that leaves out an opening that the party consented to.
 
     Args:
         announced: The openings that the coordinator announced so far, in order.
@@ -124,15 +125,15 @@ def check_history(announced: tuple[Opening, ...], known: Iterable[Opening]) -> N
     order = [(opening.number, opening.attempt) for opening in announced]
     if order != sorted(set(order)):
         raise OpeningError(
-            "a history of openings that is not in order, or has two for one attempt; each attempt "
+            "the history of openings is not in order, or has two for one attempt; each attempt "
             "has one set of survivors"
         )
     for opening in known:
         if opening not in announced:
             raise OpeningError(
-                f"the announced history leaves out {opening}, which this party consented to: sums "
-                "over other parties could be combined with it to tell somebody apart. It takes no "
-                "part"
+                f"the announced history leaves out {opening}, which this party consented to: "
+                "sums over other parties could be combined with it to single somebody out. The "
+                "party does not take part"
             )
 
 

@@ -1,4 +1,4 @@
-"""Who takes part, and what one neighbouring data set differs in."""
+"""Who takes part, and in what two neighbouring data sets differ."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COORDINATOR: Final = "coordinator"
 
 
 class Unit(Enum):
-    """The unit of privacy: what one neighbour has more, less or other. From fine to coarse.
+    """The unit of privacy: what two neighbouring data sets differ in, from fine to coarse.
 
     A party stands for its ownership group: all parties of one owner together.
     """
@@ -85,10 +85,11 @@ class Neighbours(Value):
             )
 
     def distance(self, unit: Unit) -> int:
-        """How many unit bounds two neighbours' sums over such units lie apart.
+        """The distance of two neighbours' sums over such units, in unit bounds.
 
-        One if a unit comes or goes; two if one is replaced. A record more or less makes its
-        person's or its party's unit another one, so for sums over coarser units it is two as well.
+        It is one if a unit is added or removed, and two if a unit is replaced. Adding or removing a
+        record changes the unit of its person or party, so for sums over coarser units it is two as
+        well.
         """
         comes_or_goes = self.relation is Relation.ADD_OR_REMOVE_ONE and unit is self.unit
         return 1 if comes_or_goes else 2
@@ -103,8 +104,8 @@ class Party(Value):
         key: The raw Ed25519 public key, 32 bytes.
         simulated: True if the key was made from the name by `Party.simulation`; anybody knows the
             private half, so no network service accepts such a party.
-        group: The ownership group, for parties that one owner controls: they count as one colluder
-            and hide in a sum as one. Omitted, the party is a group by itself.
+        group: The ownership group, for parties that one owner controls: they count as one colluder,
+            and as one member of a sum. If omitted, the party is a group by itself.
     """
 
     name: str
@@ -177,7 +178,7 @@ def largest_owners(parties: Iterable[Party], owners: int) -> int:
 
 
 def simulation_key(name: str) -> Ed25519PrivateKey:
-    """The private key of a simulated party or coordinator. It is no secret: it is made of a name.
+    """The private key of a simulated party or coordinator: derived from the name, not secret.
 
     Args:
         name: The party's name, or `COORDINATOR`.

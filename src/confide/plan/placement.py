@@ -1,4 +1,4 @@
-"""Where noise is added: by nobody, by whoever adds up, or by the parties in shares."""
+"""Where noise is added: nowhere, by the adder of the sums, or by the parties in shares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from confide.plan.value import Value
 __all__ = ["DELTA", "CentralNoise", "NoNoise", "Noise", "NoiseShares"]
 
 DELTA: Final = 1e-8
-"""δ where a plan names none: below 1 ÷ units for up to a hundred million."""
+"""δ if a plan names none: below 1 ÷ units for up to a hundred million units."""
 
 _EPSILON: Final = (
     "epsilon",
@@ -48,11 +48,11 @@ class CentralNoise(Value):
 
 @dataclass(frozen=True)
 class NoiseShares(Value):
-    """Each party adds a share of the noise before it masks, so nobody holds a noiseless sum.
+    """Each party adds a share of the noise before it masks (distributed DP).
 
     Attributes:
-        noise_multiplier: Standard deviation ÷ joint sensitivity of the noise that is left when the
-            fewest parties survive and the colluders take theirs away.
+        noise_multiplier: Standard deviation ÷ joint sensitivity, of the noise that remains if the
+            fewest parties survive and the colluders subtract their shares.
         delta: δ at which ε is stated, below 1 ÷ the units that the plan can count.
     """
 

@@ -73,15 +73,15 @@ class Plan(Value):
     Making a plan checks all of it. Its hash is what each party signs.
 
     A plan of one stage answers for it: `task`, `code`, `sums`, `sampling` and `release` are those
-    of its stage. Of several stages each is a plan by itself, `stage_plans`, from which follows what
-    belongs to the stage alone: its lattices, its noise, its bytes.
+    of its stage. In a plan of several stages each stage is also a plan by itself (`stage_plans`),
+    which gives the stage's lattices, noise and bytes.
 
     Attributes:
         name: For people.
         parties: Who contributes, in order of their names.
         coordinator: Who relays, adds up and announces.
         neighbours: What is protected: the unit of privacy and the neighbouring relation.
-        stages: What is done, in order.
+        stages: The stages, in order.
         dropouts: How many of the parties that are asked may be missing at the end of a round.
         crowd: Whether the parties in the sums may change from round to round, and how.
         aggregation: How contributions are protected on their way into the sums.
@@ -180,9 +180,10 @@ class Plan(Value):
     def stage_plans(self) -> tuple[Plan, ...]:
         """Each stage as a plan of its own, with its share of the noise.
 
-        In Gaussian terms a round of noise multiplier z tells 1/z² (μ²), so T rounds of a stage with
-        the share b of the budget have z² = z₀²·T/(b·T₀), where z₀ is the plan's multiplier and T₀
-        its number of rounds. Only the hash differs from the plan's: never sign that of a part.
+        In terms of Gaussian differential privacy a round of noise multiplier z costs μ² = 1/z², so
+        T rounds of a stage with the share b of the budget have z² = z₀²·T/(b·T₀), where z₀ is the
+        plan's multiplier and T₀ its number of rounds. The hash of a part differs from the plan's:
+        never sign the hash of a part.
         """
         if len(self.stages) == 1:
             return (self,)
@@ -334,7 +335,7 @@ class Plan(Value):
 
     @property
     def least_class(self) -> int:
-        """How many ownership groups stay together in every combination of opened sums."""
+        """The fewest ownership groups that any combination of opened sums covers."""
         return least_owners(self.threat.confidentiality.colluding_parties)
 
     @property
@@ -349,8 +350,8 @@ class Plan(Value):
         """Whether parties refuse openings that would tell few ownership groups apart.
 
         They do where the sums are exact and the coordinator may lie, or cohorts make the sums
-        differ. Noise per record or person protects that unit in every combination of sums, and no
-        ownership group: reports say so.
+        differ. Noise per record or person protects that unit in every combination of sums, but no
+        ownership group; reports say so.
         """
         return self.exact and (self.coordinator_may_lie or self.cohorts is not None)
 
@@ -363,7 +364,7 @@ class Plan(Value):
     def firms_covered(self) -> bool:
         """Whether noise covers an ownership group's whole contribution, against all who see sums.
 
-        Noise per record or person does not: a firm's total lies far outside it.
+        Noise per record or person does not: a firm's total is much larger than it.
         """
         if self.neighbours.unit is not Unit.PARTY:
             return False
@@ -421,7 +422,7 @@ class Plan(Value):
 
     @property
     def reach(self) -> int:
-        """At how many parties one unit may have data: for an owner, at each of its own."""
+        """At how many parties one unit may have data; for an owner, at all of its own."""
         if self.neighbours.person_at_several_parties:
             return len(self.parties)
         return largest_owners(self.parties, 1) if self.neighbours.unit is Unit.PARTY else 1
@@ -432,7 +433,7 @@ class Plan(Value):
         return self.sums.joint_sensitivity(self.neighbours, self.reach)
 
     def sensitivity(self, declared: Sum) -> float:
-        """How far a unit moves a sum, rounding included, wherever the unit may have data."""
+        """How far a unit moves a sum, rounding included, at all parties that have its data."""
         return declared.sensitivity(self.neighbours, self.reach)
 
     @property
@@ -442,7 +443,7 @@ class Plan(Value):
 
     @cached_property
     def masking(self) -> Masking:
-        """Threshold, quorum and graph of what hides contributions, for these parties."""
+        """Threshold, quorum and graph of the aggregation protocol, for these parties."""
         if self.coordinator_may_lie:
             _ = self.quorum
         return derive_masking(
@@ -453,8 +454,8 @@ class Plan(Value):
     def quorum(self) -> int:
         """How many parties sign the survivors, where the coordinator may lie.
 
-        Any two quorums of all parties share an honest one, also those of two cohorts: so no sum is
-        opened under a history that leaves another opened sum out.
+        Any two quorums share an honest party, also those of two cohorts, so no sum is opened under
+        a history that omits another opened sum.
 
         Raises:
             PlanError: If too few parties are in a sum.
@@ -468,18 +469,18 @@ class Plan(Value):
                 f"equivocation: {self.most_missing} of {len(self.parties)} parties may be in no "
                 "sum of a round, outside its cohort or missing from it, and more than (n + c)/2 "
                 "sign each set of survivors and the sums before it, so that a coordinator that "
-                "lies cannot leave one out: take larger cohorts, or call the coordinator 'curious' "
+                "lies cannot omit one: take larger cohorts, or call the coordinator 'curious' "
                 "if it follows the protocol"
             ) from error
 
     @property
     def inner(self) -> Protection:
-        """What protects contributions beneath an enclave; `aggregation`, where there is none."""
+        """What protects contributions inside an enclave; else `aggregation` itself."""
         return self.aggregation.beneath
 
     @property
     def hiding(self) -> Hiding | None:
-        """How contributions are hidden from whoever adds them up; None if they are read."""
+        """How contributions are hidden from the adder; None if the adder reads them."""
         return self.inner.hiding
 
     @property
@@ -489,7 +490,7 @@ class Plan(Value):
 
     @property
     def only_sums_open(self) -> bool:
-        """Whether contributions are hidden from whoever adds them up."""
+        """Whether contributions are hidden from the adder."""
         return self.hiding is not None
 
     @property
@@ -506,8 +507,9 @@ class Plan(Value):
     def coordinator_may_lie(self) -> bool:
         """Whether the coordinator is malicious.
 
-        It signs what it announces with its key in the plan, so nobody lies in its name: a malicious
-        network withholds announcements, and so chooses who is missing, and cannot forge one.
+        It signs its announcements with its key in the plan, so nobody can lie in its name. A
+        malicious network can withhold announcements, and so choose who is missing, but it cannot
+        forge one.
         """
         return self.threat.confidentiality.coordinator is Corruption.MALICIOUS
 
@@ -567,7 +569,7 @@ class Plan(Value):
 
     @cached_property
     def hash(self) -> bytes:
-        """SHA-256 of the canonical bytes: what is signed, charged, attested and receipted."""
+        """SHA-256 of the canonical bytes; signatures, charges, attestation and receipts name it."""
         return hashlib.sha256(self.canonical()).digest()
 
     @property
@@ -577,7 +579,7 @@ class Plan(Value):
 
     @classmethod
     def from_canonical(cls, data: bytes) -> Plan:
-        """Reads canonical bytes and checks the plan anew.
+        """Reads canonical bytes and checks the plan again.
 
         Raises:
             PlanError: If the bytes are not those of a plan that may be made.

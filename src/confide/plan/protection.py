@@ -1,6 +1,6 @@
 """How contributions are protected on their way into a sum, sampled, and where noise is added.
 
-Each protection is a value; it carries no parameters that follow from the rest of the plan. What it
+Each protection is a value; parameters that follow from the rest of the plan are not in it. What it
 hides from whom stands in its own module (`confide.plan.protections`). Where noise is added is a
 separate choice, and so is which units contribute to a round.
 """
@@ -51,8 +51,8 @@ class FullBatch(Value):
 class PoissonSampling(Value):
     """In each round each unit contributes with the same probability, independently and in secret.
 
-    Each party draws its batch from its `SecureRandom`. The sampler and its accounting are this one
-    value: noise is accounted as that of a secret Poisson sample, and of nothing else.
+    Each party draws its batch from its `SecureRandom`. This one value sets both the sampler and its
+    accounting: noise is accounted as that of a secret Poisson sample.
 
     Attributes:
         rate: Probability that a unit contributes to a round.

@@ -1,4 +1,4 @@
-"""Stages: what a plan does, in order. Later stages read the public state that earlier ones left.
+"""Stages: what a plan does, in order. Later stages start from the public state of earlier ones.
 
 All stages are agreed on, charged and judged together: one hash, one charge. Rounds are numbered
 through the whole plan, so a message of one stage means nothing in another.
@@ -97,8 +97,8 @@ class Sums(Value):
             never leaves it.
         budget: The share of the plan's noise budget that the stage uses, above 0 and at most 1;
             the shares of all stages add up to 1. Before amplification by sampling, a stage with
-            twice the share may tell twice as much (in μ² of Gaussian differential privacy, Dong,
-            Roth and Su 2022, Corollary 3.3).
+            twice the share may cost twice as much privacy (in μ² of Gaussian differential privacy,
+            Dong, Roth and Su 2022, Corollary 3.3).
     """
 
     name: str = "sums"
@@ -133,8 +133,9 @@ class Sums(Value):
             return
         if self.sums.unit is Unit.PARTY:
             raise PlanError(
-                "the sums are over parties, and everybody sees which parties take part: sampling "
-                "them hides nothing. Leave sampling out, or declare the sums per record or person"
+                "the sums are over parties, and everybody sees which parties take part, so "
+                "sampling parties hides nothing. Leave sampling out, or declare the sums per "
+                "record or person"
             )
         if len({s.capacity for s in self.sums.sums}) > 1:
             raise PlanError(
@@ -145,4 +146,4 @@ class Sums(Value):
 
 
 Stage = Sums | Exchange
-"""What a plan may do."""
+"""The kinds of stages."""

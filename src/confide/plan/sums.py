@@ -22,7 +22,7 @@ __all__ = ["Norm", "Sum", "SumGroup"]
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _LEAST_BOUND, _LARGEST_BOUND = 1e-150, 1e150
-"""Between them, bounds, resolutions, totals and their squares are ordinary floats."""
+"""Between these limits, bounds, resolutions, totals and their squares fit ordinary floats."""
 
 
 class Norm(Enum):
@@ -33,7 +33,7 @@ class Norm(Enum):
     LINF = "linf"
 
     def of_ones(self, size: int) -> float:
-        """The norm of the all-ones vector: what moving each coordinate by one costs."""
+        """The norm of the all-ones vector: the length of a step of one in each coordinate."""
         return {Norm.L1: float(size), Norm.L2: math.sqrt(size), Norm.LINF: 1.0}[self]
 
 
@@ -53,8 +53,8 @@ class Sum(Value):
         norm: The norm of the bound.
         capacity: Public cap on units per party, in the order of its rows; 1 for sums over parties.
         meaning: What the sum is, in words for the view report.
-        cells: What its coordinates count units in, in words, where one may hold a single unit, as a
-            bin of a histogram or a group's row; None where each coordinate is of all units.
+        cells: What its coordinates are, in words, if one may hold a single unit, such as a bin of a
+            histogram or a group's row; None if each coordinate covers all units.
 
     Raises:
         PlanError: If a bound is zero, negative or not finite, or the lattice does not fit 62 bits.
@@ -119,11 +119,11 @@ class Sum(Value):
         )
 
     def sensitivity(self, neighbours: Neighbours, parties: int = 1) -> float:
-        """How far two neighbours' lattice sums lie apart, rounding included, in units of the norm.
+        """The distance of two neighbours' lattice sums, rounding included, in units of the norm.
 
         At most 1 % above parties × unit_bound × `neighbours.distance`. This is for parties that
-        have fewer than `capacity` units. At a party that has as many or more, a unit that comes or
-        goes lets another out or in, so adding or removing one counts as replacing one there.
+        have fewer than `capacity` units. At a party that has as many or more, adding or removing a
+        unit moves another one in or out, so there it counts as replacing one.
 
         Args:
             neighbours: What two data sets differ in.
@@ -150,14 +150,14 @@ class SumGroup(Value):
     def _check(self) -> None:
         names = [s.name for s in self.sums]
         if not names:
-            raise PlanError("a group of no sums; declare at least one")
+            raise PlanError("a group without sums; declare at least one")
         if len(set(names)) != len(names):
-            raise PlanError(f"sums named {', '.join(names)}; each name may stand once")
+            raise PlanError(f"sums named {', '.join(names)}; use each name once")
         units = {s.unit for s in self.sums}
         if len(units) > 1:
             raise PlanError(
                 "one group mixes the units " + ", ".join(sorted(u.value for u in units))
-                + "; its joint sensitivity needs one unit: declare all sums over the same"
+                + "; its joint sensitivity needs one unit: declare all sums over the same unit"
             )  # fmt: skip
         if self.size > MAX_SIZE:
             raise PlanError(f"the sums have {self.size:,} coordinates; at most {MAX_SIZE:,} fit")

@@ -2,7 +2,7 @@
 
 A task names a computation of an installed package and its settings; the package's version and a
 digest of its files say which code. Public values (a hold-out, scaling constants) are named with
-their digests, because what is declared public needs no protection and must be agreed on.
+their digests, because public values need no protection, but the parties must agree on them.
 """
 
 from __future__ import annotations

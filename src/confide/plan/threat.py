@@ -1,4 +1,4 @@
-"""What the adversary may do, for confidentiality and for integrity apart."""
+"""What the adversary may do, separately for confidentiality and for integrity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Corruption(Enum):
 
     @property
     def corrupt(self) -> bool:
-        """Whether the role is in the adversary's hand at all."""
+        """Whether the adversary controls the role or reads what it receives."""
         return self is not Corruption.HONEST
 
 
@@ -36,7 +36,7 @@ class Adversary(Value):
     """One adversary that corrupts all of these at once and pools what they see.
 
     Attributes:
-        coordinator: Curious: follows the protocol and reads. Malicious: does what it likes.
+        coordinator: Curious: follows the protocol and reads. Malicious: deviates in any way.
         colluding_parties: c, up to how many parties the adversary holds, whichever they are; they
             are chosen before the round's coin is thrown.
         parties: What the colluding parties do.

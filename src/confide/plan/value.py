@@ -17,15 +17,15 @@ from confide.errors import PlanError
 __all__ = ["Family", "Value", "kinds_of"]
 
 _TOO_LARGE: Final = 2**64
-"""Beyond what canonical bytes hold."""
+"""Larger numbers do not fit canonical bytes."""
 
 
 class Value:
     """The base of all plan values: frozen dataclasses whose fields hold what they declare.
 
     On creation an iterable becomes a tuple and a whole number in a real field a float, so that
-    equal values have one encoding; anything else of another type is refused. Then `_check` looks at
-    the values themselves.
+    equal values have one encoding; any other type is refused. Then `_check` checks the values
+    themselves.
     """
 
     def __post_init__(self) -> None:
@@ -48,15 +48,15 @@ class Value:
                     )
 
     def _check(self) -> None:
-        """Refuses values that cannot be."""
+        """Refuses values that are not allowed."""
 
 
 class Family(Value):
     """The base of a family of values: where the family is declared, any of its kinds may stand.
 
     A subclass of `Family` is a family, and each subclass of that registers as one of its kinds, by
-    its name. So a package adds a kind by importing the module that defines it, and bytes of a kind
-    that nobody registered are refused by name.
+    its name. So a package adds a kind by importing the module that defines it, and bytes of an
+    unknown kind are refused by name.
     """
 
     _kinds: ClassVar[dict[str, type[Family]]] = {}
@@ -70,7 +70,7 @@ class Family(Value):
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise PlanError(
                 f"two kinds of value named {cls.__name__!r}, in {other.__module__} and "
-                f"{cls.__module__}: plans could not tell them apart. Rename one"
+                f"{cls.__module__}: plans could not distinguish them. Rename one"
             )
         cls._kinds[cls.__name__] = cls
 

@@ -1,4 +1,4 @@
-"""For which plans parties check a sum themselves.
+"""The plans whose parties check each sum themselves.
 
 A verified sum shows each party the sum of the masked vectors and the masks that are in it, so it is
 for plans whose parties see the sum. What parties check is what a quorum signed before the sum was
@@ -21,13 +21,13 @@ __all__ = ["check_verified", "verifies"]
 
 
 def verifies(plan: Plan) -> bool:
-    """Whether the parties of a plan check each sum: if it says so, or can and does not say no."""
+    """Whether the parties of a plan check each sum: if it says so, or says nothing and they can."""
     said = plan.inner.verified
     return not _obstacle(plan) if said is None else said
 
 
 def check_verified(plan: Plan) -> None:
-    """Refuses verified sums where they cannot be, or would tell the parties too much.
+    """Refuses verified sums where they are impossible, or would reveal too much to the parties.
 
     Raises:
         PlanError: If there are too many parties, the coordinator may not lie, some parties may not
@@ -41,19 +41,20 @@ def _obstacle(plan: Plan) -> str:
     """Why parties cannot, or must not, check the sums of a plan; empty if they can."""
     if plan.attested:
         return (
-            "verified sums in an enclave: what it signs says already that it computed the sum. "
+            "verified sums in an enclave: its signature proves already that it computed the sum. "
             "Leave 'verified' out"
         )
     if len(plan.parties) > COMPLETE_UP_TO:
         return (
-            f"{len(plan.parties):,} parties and verified sums, which take everybody's hash to "
-            f"everybody; at most {COMPLETE_UP_TO} parties do: leave 'verified' out, or split the "
+            f"{len(plan.parties):,} parties and verified sums, which send everybody's hash to "
+            f"everybody; at most {COMPLETE_UP_TO} parties are allowed: leave 'verified' out, or "
+            "split the "
             "federation"
         )
     if not plan.coordinator_may_lie:
         return (
-            "verified sums where the coordinator may not lie: no quorum signs there what is "
-            "verified. Call it 'malicious', or leave 'verified' out"
+            "verified sums where the coordinator may not lie: then no quorum signs the hashes "
+            "to verify. Call it 'malicious', or leave 'verified' out"
         )
     if not all(stage.release.to is Recipients.EVERYONE for stage in plan.sum_stages):
         return (
@@ -63,6 +64,6 @@ def _obstacle(plan: Plan) -> str:
     if isinstance(plan.noise, CentralNoise):
         return (
             "verified sums and central noise: a party that verifies a sum sees it without the "
-            "noise that the coordinator adds. Take noise in shares, or leave 'verified' out"
+            "coordinator's noise. Take noise in shares, or leave 'verified' out"
         )
     return ""

@@ -1,7 +1,7 @@
 """Plan values as people write them: maps from a TOML file, read by the declared fields.
 
-Everything wrong is named at once, each with its place, its value, what it takes and the fix. What a
-file leaves out takes the field's default; a key that no field declares is an error.
+All faults are reported at once, each with its place, its value, what is allowed and the fix. A key
+that a file leaves out takes the field's default; a key that no field declares is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
 _LONGEST: Final = 100
-"""Characters of a value that a message shows."""
+"""The most characters of a value that a message shows."""
 
 
 class _Bad:
@@ -64,7 +64,7 @@ class Reader:
 
         Returns:
             By field, what the file gives; `BAD` for a value that could not be read. A key that
-            stands in the place of a field has its own name.
+            replaces a field has its own name.
         """
         keys = tuple(keys)
         known = {name for key in keys for name in _names(key)}
@@ -130,7 +130,7 @@ class Reader:
         return BAD
 
     def _word(self, key: Key, given: Mapping[str, Any], where: str) -> Any:
-        """A union as a word, with the further keys of its member in a section beside it."""
+        """A union as a word, with the further keys of its member in a section of their own."""
         path, chosen = _path(where, key.name), self._chosen(key, given.get(key.name), where)
         if isinstance(chosen, _Bad):
             return BAD
@@ -164,7 +164,7 @@ class Reader:
         return self.made(chosen.kind, rest, path)
 
     def _strays(self, key: Key, chosen: Choice, given: Mapping[str, Any], path: str) -> bool:
-        """Whether a section has a key that the chosen member of a union has not."""
+        """Finds keys of a section that the chosen member of a union does not have."""
         before, choices = len(self.problems), members_of(key.declared)
         known = {name for choice in choices for name in _all_names(choice.kind)}
         known |= {key.word_key} if key.word_key else set()
@@ -267,7 +267,7 @@ def _either(words: Iterable[str]) -> str:
 
 
 def _shown(given: object) -> str:
-    """A value as a message shows it: plain ones as they are, others by what they are."""
+    """A value as a message shows it: plain ones as they are, others by their kind."""
     if isinstance(given, bool):
         return str(given).lower()
     if isinstance(given, str | int | float):

@@ -1,4 +1,4 @@
-"""The noise and the batches of a plan: what a party adds, what the coordinator adds, who is drawn.
+"""The noise and the batches of a plan: the shares of parties, the coordinator's noise, the samples.
 
 One draw of noise is a vector of whole numbers on the lattices of the plan's sums, exact discrete
 Gaussians of the scale that the plan derives (`confide.plan.noise`).
@@ -22,13 +22,13 @@ __all__ = ["add_noise", "draw_batch"]
 def add_noise(plan: Plan, totals: NDArray[np.int64], random: SecureRandom) -> None:
     """Adds one draw of a round's noise: a party's share, or all of it that a coordinator adds.
 
-    In place: what has no noise is not kept.
+    In place, so that no exact sum is kept.
 
     Args:
         plan: The plan; without noise nothing is added.
         totals: Lattice integers of all sums, concatenated in the order of the group, shape
             `(plan.sums.size,)`.
-        random: Whose noise it is: nobody else may know or repeat it.
+        random: The randomness of the party that adds the noise; nobody else may know or repeat it.
     """
     if isinstance(plan.noise, NoNoise):
         return

@@ -1,4 +1,4 @@
-"""What a plan's noise is worth: against whom, as one event, and in words.
+"""The guarantee of a plan's noise: against whom, as one event, and in words.
 
 All rounds of a plan are one event. In clip-normalised units a round's sums are a vector whose
 coordinates carry independent noise, so a round is one Gaussian event, also when its sums are many
@@ -6,8 +6,8 @@ and when a secret sample is drawn: the sums share it.
 
 A person may be at several parties (`Plan.reach`, here P). Each party draws its own coin about its
 rows of that person, so a sampled round holds Binomial(P, q) of the person's contributions. It is
-accounted as that mixture of Gaussians. One coin for all P contributions would be wrong both ways:
-too small where δ is near the probability that any of the coins falls, too large elsewhere.
+accounted as that mixture of Gaussians. One coin for all P contributions would be wrong: ε would be
+too small where δ is near the probability that any of the coins falls, and too large elsewhere.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = ["Calibrated", "Guarantee", "guarantee", "plan_with", "statement", "wi
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a plan releases about one unit, as an accountant reads it.
+    """What a plan releases about one unit, in the terms of an accountant.
 
     Attributes:
         round_event: The event of one round.
@@ -69,13 +69,13 @@ def guarantee(plan: Plan, *, insiders: int | None = None, at_capacity: bool = Fa
 
     Args:
         plan: A plan with noise.
-        insiders: How many parties the observer holds, who take their shares of noise away; as many
-            as the threat allows if omitted. Central noise has no shares to take.
-        at_capacity: For a party that has as many units as the capacity or more: there a unit that
-            comes or goes lets another in or out, and counts as one that is replaced.
+        insiders: How many parties the observer controls, whose shares of the noise it can subtract;
+            as many as the threat allows if omitted. Central noise has no shares to take.
+        at_capacity: For a party that has as many units as the capacity or more: there adding or
+            removing a unit moves another in or out, and counts as replacing one.
 
     Raises:
-        PlanError: If the plan has no noise, or nobody's share is left.
+        PlanError: If the plan has no noise, or no honest share is left.
     """
     if isinstance(plan.noise, NoNoise):
         raise PlanError("a plan without noise guarantees nothing: ε = ∞")
@@ -85,7 +85,7 @@ def guarantee(plan: Plan, *, insiders: int | None = None, at_capacity: bool = Fa
 
 
 def _relation(plan: Plan, *, at_capacity: bool) -> Relation:
-    """One unit of the sums comes or goes, or is replaced: also if what it is made of changes."""
+    """One unit of the sums is added, removed or replaced; a changed unit counts as replaced."""
     comes_or_goes = plan.neighbours.distance(plan.sums.unit) == 1 and not at_capacity
     return Relation.ADD_OR_REMOVE_ONE if comes_or_goes else Relation.REPLACE_ONE
 
@@ -111,7 +111,7 @@ def _distance(plan: Plan, relation: Relation) -> float:
     """The joint distance that an event's multiplier is relative to, in clip-normalised units.
 
     Under sampling the event knows the relation and how many parties draw, so the distance is what
-    one unit moves at one party; without, the distance says it all.
+    one unit moves at one party; without sampling, it is the whole distance.
     """
     sampled = not isinstance(plan.sampling, FullBatch)
     counted = Relation.ADD_OR_REMOVE_ONE if sampled else relation
@@ -159,7 +159,7 @@ def statement(
         rounds: Only the first so many rounds of the plan, at least 1; all if omitted.
 
     Raises:
-        PlanError: If the plan has no noise, or nobody's share is left.
+        PlanError: If the plan has no noise, or no honest share is left.
     """
     from confide.privacy.accounting.statement import PrivacyStatement
 
@@ -201,7 +201,7 @@ def with_noise(
     The stages share the noise as their budgets say (`confide.plan.Plan.stage_plans`).
 
     Args:
-        plan: A plan; what noise it has is replaced.
+        plan: A plan; its noise is replaced.
         kind: Who adds the noise.
         epsilon: ε, against as many colluding parties as the plan's threat allows.
         delta: δ.
@@ -246,8 +246,8 @@ def with_noise(
 def _check_kind(kind: object) -> None:
     if kind not in (CentralNoise, NoiseShares):
         raise PlanError(
-            f"kind is {shown(kind)}; it takes a class, NoiseShares (the parties add noise) or "
-            "CentralNoise (the coordinator does), as with_noise(plan, NoiseShares, ...)"
+            f"kind is {shown(kind)}; give a class, NoiseShares (the parties add noise) or "
+            "CentralNoise (the coordinator does), as in with_noise(plan, NoiseShares, ...)"
         )
 
 
@@ -286,7 +286,7 @@ def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
     """
     if not isinstance(noise, Noise | Calibrated):
         raise PlanError(
-            f"noise is {shown(noise)}; it takes NoNoise(), or noise that keeps an ε, as "
+            f"noise is {shown(noise)}; give NoNoise(), or noise for an ε, such as "
             "Calibrated(kind=NoiseShares, epsilon=1.0)"
         )
     if not isinstance(noise, Calibrated):
@@ -305,7 +305,7 @@ def plan_with(noise: Noise | Calibrated, **fields: Any) -> Plan:
 def _plan_multiplier(part: Plan, multiplier: float, factor: float, relation: Relation) -> float:
     """The plan's noise multiplier that leaves a stage the continuous one `multiplier` × `factor`.
 
-    The inverse of `_multiplier`: what randomised rounding takes of the variance is put on top.
+    The inverse of `_multiplier`: the variance that randomised rounding costs is added.
     """
     from confide.privacy.accounting.shares import ROUNDING_STEPS
 

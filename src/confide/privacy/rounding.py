@@ -8,7 +8,7 @@ __all__ = ["rounded_up"]
 
 
 def rounded_up(value: float, digits: int = 3) -> str:
-    """A few digits, rounded up: a bound that is rounded down is none."""
+    """A few digits, rounded up: a bound that is rounded down would be false."""
     if value == 0:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)

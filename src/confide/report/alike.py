@@ -1,4 +1,4 @@
-"""Observers that see the same, together: 10,000 parties are few kinds of observers."""
+"""Groups of observers that see the same, so that a plan of 10,000 parties has few groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Alike:
     """Observers that see the same.
 
     Attributes:
-        observers: Who they are; of several, each is one party.
+        observers: The observers; if there are several, each is one party.
         seen: What the first of them sees.
     """
 
@@ -24,7 +24,7 @@ class Alike:
 
     @property
     def first(self) -> Observer:
-        """The one that stands for all."""
+        """The observer that stands for the whole group."""
         return self.observers[0]
 
 

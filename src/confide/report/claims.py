@@ -20,7 +20,7 @@ Fact = str | int | float
 
 
 class Tone(Enum):
-    """How good the news of a sentence are."""
+    """Whether a sentence is good news, bad news or neither."""
 
     GOOD = "good"
     FAIR = "fair"
@@ -88,7 +88,7 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.PRIVATE: "Each {who} PRIVATE at ε = {epsilon} and δ = {delta} while {holds}.",
         Claim.AT_CAPACITY: (
             "At a party with {capacity} {units} or more: ε = {epsilon} "
-            "(one more displaces another)."
+            "(adding a record pushes another out)."
         ),
         Claim.HIDDEN: "Each {who} HIDDEN while {holds}.",
         Claim.EXACT: "Each {who} NOT PRIVATE (ε = ∞){when}.",
@@ -115,20 +115,20 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.MESSAGE: "{value}: {how}",
         Claim.OTHER: "{value}: {how}",
         Claim.DIFFERENCES: (
-            "subtract two sums, once a party misses one of them: what that party contributed, up "
-            "to what the others changed"
+            "subtract two sums, once a party misses one of them: what that party contributed, "
+            "plus what the others changed in between"
         ),
         Claim.NOISY_DIFFERENCES: (
             "subtract two sums, once a party misses one of them: what that party contributed, with "
             "the noise of both sums"
         ),
         Claim.STATE_BY_COORDINATOR: (
-            "by announcing false sums: choose the next state. A state made for this shows single "
-            "records in the next sums"
+            "by announcing false sums: choose the next state. A state chosen for this purpose "
+            "reveals single records in the next sums"
         ),
         Claim.STATE_BY_PARTY: (
-            "by lying about its own data: move the next state. A state made for this shows single "
-            "records in the next sums"
+            "by lying about its own data: move the next state. A state chosen for this purpose "
+            "reveals single records in the next sums"
         ),
         Claim.OPEN_VECTORS: "read one party's contribution, unless {failure}",
         Claim.SINGLE_OUT: "single out a party, unless {helpers}",
@@ -137,11 +137,13 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.OPEN_SUMS: "read the sums, unless {failure}",
         Claim.MISS_NOISE: "see the sums without noise, unless {failure}",
         Claim.WAY_OUT: "{change}: then {effect}",
-        Claim.ACCEPT_EXACT: "accept exact sums: who knows all other {units} computes the last one",
-        Claim.ACCEPT_GROUP: "accept that what a {who} contributed can become known",
-        Claim.ACCEPT_HIDDEN: "accept HIDDEN: no noise bounds what the sums tell of a {who}",
+        Claim.ACCEPT_EXACT: "accept exact sums: anyone who knows all other {units} computes the "
+        "last one",
+        Claim.ACCEPT_GROUP: "accept that the contribution of a {who} can become known",
+        Claim.ACCEPT_HIDDEN: "accept HIDDEN: no noise limits what the sums reveal about a {who}",
         Claim.ACCEPT_EPSILON: (
-            "accept ε: at 1 % false alarms, attackers find at most {found} % of the {units}"
+            "accept ε: an attacker with a 1 % false-positive rate detects at most {found} % of "
+            "the {units}; guessing detects 1 %"
         ),
         Claim.ACCEPT_RESULT: "accept that {who} reads {value}",
         Claim.ACCEPT_TRUST: "accept that the {reader} reads each contribution, and may pass it on",
@@ -189,5 +191,5 @@ class Sentence:
 
     @property
     def tone(self) -> Tone:
-        """How good the news are."""
+        """Whether it is good news, bad news or neither."""
         return _TONES.get(self.claim, Tone.PLAIN)

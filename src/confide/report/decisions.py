@@ -1,4 +1,4 @@
-"""What a reader decides: ways out that were tried on the plan, and what accepting it means."""
+"""The decisions asked of the reader: changes that help, and what accepting the plan means."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from confide.report.verdict import PlanVerdict, plan_verdicts
 __all__ = ["WAYS_OUT", "WayOut", "decisions", "tried"]
 
 _TRIED_MULTIPLIER: Final = 1.0
-"""The noise that a way out is tried with: verdicts do not depend on how much, only ε does."""
+"""The noise that is tried. Verdicts depend on whether there is noise, only ε on how much."""
 
 _Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class WayOut:
-    """A change of a plan that may end what is not private.
+    """A change to a plan that may remove a NOT PRIVATE verdict.
 
     Attributes:
         step: What to do, in words.
         setting: The same as a plan file has it.
-        changes: Puts the changed fields of a plan beside those that are changed already.
+        changes: Adds its changed fields of a plan to the fields that are changed already.
     """
 
     step: str
@@ -128,7 +128,7 @@ WAYS_OUT: Final = (
     ),
     (_FIX & _COORDINATOR & _PARTIES,),
 )  # fmt: skip
-"""What is tried by itself; then what is tried for what nothing of that ends, and so on."""
+"""The changes in the order of trying; later ones are tried only where no earlier one helps."""
 
 
 def tried(plan: Plan, way: WayOut) -> Mapping[str, Verdict]:
@@ -147,7 +147,7 @@ def decisions(
     feared: Iterable[Exposure],
     readers: Iterable[str],
 ) -> Iterator[Sentence]:
-    """The ways out of a plan that help, and what its reader accepts without them.
+    """The changes to a plan that help, and what its reader accepts without them.
 
     Args:
         plan: The plan.
@@ -224,7 +224,7 @@ def _effect(after: Mapping[str, Verdict], better: list[str]) -> str:
 
 
 def _accepted(plan: Plan, found: PlanVerdict, *, known: bool) -> Iterator[Sentence]:
-    """What accepting a verdict means, unless it was said of sums and results already."""
+    """What accepting a verdict means, unless the lines on sums and results say it already."""
     unit = plan.neighbours.unit
     if found.verdict is Verdict.PRIVATE and found.statement is not None:
         yield Sentence.of(

@@ -39,7 +39,7 @@ def _scalar_to_json(value: object) -> object:
 
 
 def views_html(report: ViewReport) -> str:
-    """The who-learns-what report as one HTML page: the first page, and the rest folded."""
+    """The who-learns-what report as one HTML page: the first page, and the rest collapsed."""
     return render("views.html", title=f"Who learns what: {report.plan_name}", report=report)
 
 

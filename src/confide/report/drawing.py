@@ -14,11 +14,11 @@ from confide.report.alike import Alike
 __all__ = ["Cell", "Column", "Drawing", "Look", "Row", "drawing"]
 
 _MOST_PARTIES: Final = 6
-"""So many parties have a column each; more stand together as those that see the same."""
+"""Up to this many parties have a column each; more share one column if they see the same."""
 
 
 class Look(Enum):
-    """How a value looks to an observer, from the most telling to nothing."""
+    """How a value looks to an observer, from the most revealing form to nothing."""
 
     PLAINTEXT = "plaintext"
     SUM = "exact sum"
@@ -44,9 +44,9 @@ class Look(Enum):
 _TOLD: Final = {
     Look.PLAINTEXT: ("P", ": the value itself"),
     Look.SUM: ("S", ": of several parties together"),
-    Look.NOISY: ("N", ": noise bounds what it tells"),
+    Look.NOISY: ("N", ": noise limits what it reveals"),
     Look.MASKED: ("M", ": random numbers without the masks"),
-    Look.CIPHERTEXT: ("C", ": encrypted, also against whoever carries it"),
+    Look.CIPHERTEXT: ("C", ": encrypted, also for those that relay it"),
     Look.ATTESTED: ("A", ": encrypted to an enclave that was verified"),
     Look.CHANNEL: ("T", ": the channel encrypts it"),
     Look.METADATA: ("i", ": who, when, how much"),
@@ -60,7 +60,7 @@ class Cell:
 
     Attributes:
         look: In which form in every run.
-        besides: What it could come to: once a party is missing, or by lying; empty if nothing.
+        besides: What more it could learn, once a party is missing or by lying; empty if nothing.
     """
 
     look: Look
@@ -107,7 +107,7 @@ class Drawing:
 
     @property
     def marked(self) -> bool:
-        """Whether any value could come to more."""
+        """Whether an observer could learn more of any value."""
         return any(cell.besides for row in self.rows for cell in row.cells)
 
     @property
@@ -143,7 +143,7 @@ def drawing(plan: Plan, groups: Iterable[Alike]) -> Drawing:
 
 
 _Seen = tuple[Column, str, tuple[Exposure, ...]]
-"""A column, the party's name if it is one, and what it sees."""
+"""A column, the party's name if it is a single party, and what it sees."""
 
 
 def _alone(group: Alike) -> bool:

@@ -47,12 +47,12 @@ class CostLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ObserverPrivacy:
-    """What noise keeps from some observers of the stated threat.
+    """What noise guarantees against some observers of the stated threat.
 
     Attributes:
         observers: Who they are; all of them see the same.
-        privacy: ε at δ and μ, or that nothing bounds what they see.
-        sentence: The same in plain words; empty if nothing does.
+        privacy: ε at δ and μ, or that nothing limits what they see.
+        sentence: The same in plain words; empty if nothing limits it.
     """
 
     observers: tuple[str, ...]
@@ -62,11 +62,11 @@ class ObserverPrivacy:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a plan costs if nobody drops out but the coordinator must expect the worst.
+    """What a plan costs if nobody drops out but the coordinator prepares for the most dropouts.
 
-    Bytes are exact but for the lengths of names. Seconds are estimates from primitives timed on
-    this machine, for the protocol alone: what a party computes on its rows comes on top. Memory is
-    an estimate of what the protocol and one chunk of rows hold.
+    Bytes are exact except for the lengths of names. Seconds are estimates from primitives timed on
+    this machine, for the protocol alone, without what a party computes on its rows. Memory is an
+    estimate of what the protocol and one chunk of rows hold.
     """
 
     rounds: int
@@ -94,18 +94,18 @@ def estimate(
     limits: CostLimits | None = None,
     exchange_seconds: Mapping[str, float] | None = None,
 ) -> Estimate:
-    """Quotes a plan, of sums and exchanges.
+    """Estimates what a plan of sums and exchanges costs.
 
     Args:
         plan: The plan.
         sizes: A public upper bound on each party's number of rows, by name.
         limits: What it must keep.
         exchange_seconds: By the name of an exchange, how long its computing takes
-            (`confide.exchange.estimate_exchange`); what is left out is not counted, and a note says
-            so.
+            (`confide.exchange.estimate_exchange`); the seconds of an exchange that is left out are
+            not counted, and a note says so.
 
     Raises:
-        PlanError: If a party has no size or an unknown one has.
+        PlanError: If a party has no size, or a size is of an unknown party.
         CostError: If the estimate exceeds the limits, saying by how much.
     """
     _check_sizes(plan, sizes)
@@ -182,7 +182,7 @@ class _StageCost:
 
 
 def _privacy(plan: Plan) -> str:
-    """What bounds what the sums tell; results of exchanges are exact."""
+    """What limits what the sums reveal; results of exchanges are exact."""
     if not plan.sum_stages:
         return "ε = ∞: results of an exchange are exact"
     if isinstance(plan.noise, NoNoise):
@@ -192,7 +192,7 @@ def _privacy(plan: Plan) -> str:
 
 
 def _observers(plan: Plan) -> Iterator[ObserverPrivacy]:
-    """The views of the threat by what protects one unit against them."""
+    """The observers of the threat, grouped by what protects one unit against them."""
     if isinstance(plan.noise, NoNoise):
         return
     report = views(plan)
@@ -222,13 +222,13 @@ def _check_sizes(plan: Plan, sizes: Mapping[str, int]) -> None:
 
 def _notes(plan: Plan, sizes: Mapping[str, int], seconds: Mapping[str, float]) -> list[str]:
     notes = [
-        "what parties need for their own rows, time and memory, comes on top, and so does Python"
+        "time and memory that parties need for their own rows, and for Python, are not included"
     ]
     notes += noise_warnings(plan)
     for exchange in plan.exchanges:
         timed_here = "" if exchange.name in seconds else "; its computing is not in the seconds"
         notes.append(
-            f"of exchange {exchange.name!r} the most that its messages may have is counted, for "
+            f"for exchange {exchange.name!r} the largest allowed messages are counted, for "
             f"the party that sends or receives most{timed_here}"
         )
     if plan.cohorts is not None:

@@ -1,4 +1,4 @@
-"""What would void a guarantee, in words: as a clause after "unless", and as one after "while"."""
+"""The failures that would void a guarantee, in words: after "unless" and after "while"."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ __all__ = ["FirstPage", "first_page"]
 _TELLS_SUMS: Final = (Claim.EXACT_SUMS, Claim.NOISY_SUMS)
 
 _HASH_DIGITS: Final = 10
-"""So many digits of the plan's hash tell it from others at a glance; parties sign all of them."""
+"""The digits of the plan's hash that the page shows; parties sign the whole hash."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FirstPage:
 
     Attributes:
         headline: What is guaranteed against all that the threat allows.
-        about: The plan in a sentence, and what must not be overlooked.
+        about: The plan in a sentence, and what a reader must not miss.
         shared_by: The names of the sections that `shared` belongs to; empty without any.
         shared: What several observers see in every run, said once.
         sections: Each observer, or observers that see the same.
@@ -67,7 +67,7 @@ def first_page(
         groups: Its observers, those together that see the same.
         verdicts: What is guaranteed over the whole plan.
         noise: What its noise is worth.
-        warnings: What must not be overlooked.
+        warnings: What a reader must not miss.
     """
     together = tuple(groups)
     made = sections(plan, together)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["MARKED", "WIDTH", "Line", "page_lines", "printable"]
 
 WIDTH: Final = 80
-"""The width of a page that does not say another."""
+"""The default width of a page."""
 
 _LEAST_WIDTH: Final = 32
 _UNBROKEN: Final = "ε\u00a0=\u00a0"

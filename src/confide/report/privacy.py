@@ -53,8 +53,8 @@ class NoiseFacts:
     def at_capacity_means(self) -> str:
         """When `at_capacity` holds, in words."""
         return (
-            "At a party with as many units as the capacity or more, where one that comes or goes "
-            "lets another out or in"
+            "At a party with as many units as the capacity or more, where adding or removing "
+            "one moves another in or out"
         )
 
 
@@ -99,7 +99,7 @@ def total_statement(
 
     assert not isinstance(plan.noise, NoNoise)  # noqa: S101 - guarantee() refuses it
     found = [guarantee(part, insiders=insiders, at_capacity=at_capacity) for part in parts]
-    # A replaced unit covers one that comes or goes, so the stages share the stronger relation.
+    # Replacing a unit covers adding or removing one, so the stages share the stronger relation.
     relations = {each.relation for each in found}
     return PrivacyStatement.of_event(
         dp.ComposedDpEvent([each.event for each in found]),
@@ -111,7 +111,7 @@ def total_statement(
 
 
 def statement_of(plan: Plan, seen: Iterable[Exposure]) -> PrivacyStatement | None:
-    """What the noise is worth against somebody who sees sums in these exposures; None if nothing.
+    """What the noise guarantees against an observer of these exposures; None without any.
 
     Args:
         plan: The plan.
@@ -126,7 +126,7 @@ def statement_of(plan: Plan, seen: Iterable[Exposure]) -> PrivacyStatement | Non
 
 
 def privacy_of(plan: Plan, exposure: Exposure) -> str:
-    """What bounds an exposure in numbers, or that nothing does: a cell of a table."""
+    """What limits an exposure, in numbers, or that nothing does: a cell of a table."""
     if exposure.what is What.OWN_DATA:
         return "its own" if exposure.observer.party is not None else "their own"
     if exposure.what is What.STATE:
@@ -188,13 +188,14 @@ def _how(plan: Plan) -> Iterator[str]:
         yield (
             "Each party adds a share of discrete Gaussian noise before it masks, so nobody holds a "
             f"sum without noise. With {plan.min_survivors} survivors of whom {plan.colluding} take "
-            f"their shares away, its standard deviation is {multiplier:.4g} times what one {unit} "
-            "can move the sums."
+            f"their shares away, its standard deviation is {multiplier:.4g} times the most that "
+            f"one {unit} can move the sums."
         )
     else:
         yield (
             f"The {plan.aggregation.adder} adds discrete Gaussian noise before it releases a sum, "
-            f"of a standard deviation of {multiplier:.4g} times what one {unit} can move the sums."
+            f"of a standard deviation of {multiplier:.4g} times the most that one {unit} can "
+            "move the sums."
         )
     if not isinstance(plan.sampling, FullBatch):
         yield (

@@ -32,7 +32,7 @@ KEYS: Final = ("observer", "party", *_WORDS)
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question: who sees what of whom. None asks for anything.
+    """A question: who sees what of whom. A field that is None matches everything.
 
     Attributes:
         observer: Only what this observer sees.
@@ -110,7 +110,7 @@ def parsed(told: Iterable[str]) -> dict[str, str]:
         told: Pairs as on the command line.
 
     Raises:
-        QuestionError: If a pair is none, its key is unknown, or it comes twice.
+        QuestionError: If a pair has no equals sign, its key is unknown, or it comes twice.
     """
     found: dict[str, str] = {}
     for pair in (each.strip() for text in told for each in _BETWEEN.split(text)):

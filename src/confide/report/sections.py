@@ -23,7 +23,7 @@ from confide.report.verdict import verdict_sentences, verdicts_of
 __all__ = ["Section", "sections", "without"]
 
 _MOST_NAMES: Final = 5
-"""So many parties are listed by name in a title."""
+"""Up to this many parties are listed by name in a title."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def sections(plan: Plan, groups: Iterable[Alike]) -> tuple[Section, ...]:
 
 
 def _said_once(made: list[Section]) -> Iterator[Section]:
-    """The sections, of which none repeats in whole what the one before says."""
+    """The sections; none repeats all that the section before it says."""
     before: Section | None = None
     for section in made:
         if before and section.sees == before.sees and section.verdicts == before.verdicts:
@@ -95,7 +95,7 @@ def _said_once(made: list[Section]) -> Iterator[Section]:
 
 
 def without(section: Section, shared: tuple[Sentence, ...]) -> Section:
-    """A section less what is said elsewhere."""
+    """A section without what is said elsewhere."""
     return replace(section, sees=tuple(s for s in section.sees if s not in shared))
 
 
@@ -206,7 +206,7 @@ def _title(plan: Plan, groups: tuple[Alike, ...]) -> str:
 
 
 def _with_whom(plan: Plan, pool: Observer, base: Observer) -> str:
-    """Whom an observer looks with in a coalition."""
+    """Who the other members of an observer's coalition are."""
     count = pool.groups - (base.party is not None)
     parties = f"any {count:,} {_owners(plan, count)}" if count else ""
     role = ""

@@ -24,7 +24,7 @@ from confide.report.failures import COLLUSION, MISSING_NOISE, clause, failures
 __all__ = ["Fewest", "cannot", "sentences_of"]
 
 _MOST_NAMES: Final = 3
-"""So many names of sums a sentence lists; the full report lists all."""
+"""A sentence lists up to this many names of sums; the full report lists all."""
 
 
 def sentences_of(plan: Plan, exposure: Exposure) -> Iterator[Sentence]:
@@ -104,7 +104,7 @@ def _contribution(plan: Plan, e: Exposure) -> Iterator[Sentence]:
 def _hidden(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     hiding = _part(plan, e).hiding
     if e.observer.network or e.form is Form.SEALED or hiding is None:
-        # The network carries what is hidden anyhow inside the channel.
+        # The network carries, inside the channel, what is hidden already.
         vector = hiding.vector if hiding and e.form is not Form.SEALED else "contribution"
         yield Sentence.of(Claim.CARRIES, vector=vector, how=e.detail.partition(";")[0])
     else:

@@ -1,4 +1,4 @@
-"""How large a model's updates can be beside the noise in them, from the plan alone.
+"""How large a model's updates can be compared with the noise in them, from the plan alone.
 
 A sum of clipped updates over n parties moves a model by at most n·C in a round, C being the bound
 of one party. Its noise has the standard deviation σ in each of d coordinates, a length of σ√d, and
@@ -19,14 +19,15 @@ from confide.plan import NoiseShares, NoNoise, Plan, Sums, Unit
 __all__ = ["LEAST", "Signal", "noise_warnings", "signals"]
 
 LEAST: Final = 3.0
-"""A ratio below this is warned of: clipped updates are seldom at their bound, nor all aligned."""
+"""A ratio below this is warned of: clipped updates rarely reach their bound, and rarely all point
+in one direction."""
 
 _MODEL: Final = "model"
 
 
 @dataclass(frozen=True)
 class Signal:
-    """The updates of one stage beside their noise.
+    """The updates of one stage compared with their noise.
 
     Attributes:
         stage: The stage's name.
@@ -42,14 +43,14 @@ class Signal:
 
     @property
     def enough(self) -> int:
-        """About how many parties the ratio `LEAST` takes, with this noise."""
+        """About how many parties it takes to reach the ratio `LEAST` with this noise."""
         return math.ceil(self.parties * LEAST / self.ratio)
 
 
 def signals(plan: Plan) -> Iterator[Signal]:
     """The sums of updates over parties that train a model under noise, each with its ratio.
 
-    Sums over records are left out: how many rows there are is nothing that a plan says.
+    Sums over records are left out, because a plan does not say how many rows there are.
     """
     if isinstance(plan.noise, NoNoise):
         return
@@ -67,7 +68,7 @@ def signals(plan: Plan) -> Iterator[Signal]:
 
 
 def noise_warnings(plan: Plan) -> Iterator[str]:
-    """A sentence for each stage whose updates drown in its noise, with what helps."""
+    """A sentence for each stage whose updates are smaller than its noise, with what helps."""
     for signal in signals(plan):
         if signal.ratio < LEAST:
             yield (

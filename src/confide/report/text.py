@@ -20,7 +20,7 @@ __all__ = ["estimate_text", "exposures_text", "full_text", "names_of", "views_te
 _WIDTH = 100
 
 _MOST_NAMES = 20
-"""So many observers of one view are named."""
+"""Up to this many observers of one view are named."""
 
 _Text = tuple[str, str]
 """A text, and what its first line is indented by."""
@@ -37,7 +37,7 @@ def views_text(report: ViewReport, *, width: int = WIDTH) -> str:
 
 
 def full_text(report: ViewReport, *, width: int = _WIDTH) -> str:
-    """The whole report as text: its first page, and everything behind it.
+    """The whole report as text: its first page, and the details after it.
 
     Args:
         report: The report.
@@ -67,7 +67,7 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def _rest(report: ViewReport, width: int) -> Iterator[str]:
-    """Everything behind the first page, in lines of at most so many characters."""
+    """Everything after the first page, in lines of at most this many characters."""
     for text, indent in _behind(report):
         yield from _wrap(text, indent, width) or [""]
 

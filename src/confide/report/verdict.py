@@ -37,7 +37,7 @@ _OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.CELLS, What.STAT
 
 @dataclass(frozen=True)
 class Breach:
-    """Under one condition, who sees what is not private.
+    """Who sees something that is not private, under one condition.
 
     Attributes:
         condition: When.
@@ -57,8 +57,8 @@ class PlanVerdict:
         verdict: The worst of all that the stated adversary sees.
         against: Who sees the worst, where it is not private.
         conditions: Under which conditions it does, where it is not private.
-        insiders: How many shares of the noise the strongest observer takes away that it protects
-            the unit from; None if it protects nobody from anybody.
+        insiders: How many shares of the noise are known to the strongest observer that the noise
+            protects the unit from; None if it protects nobody from anybody.
         statement: What the noise is worth against the strongest observer that it protects the
             unit from; None if it protects nobody from anybody.
         remedies: What would end what is not private.
@@ -85,7 +85,7 @@ def plan_verdicts(
     Args:
         plan: The plan.
         found: Its exposures; those of the stated adversary count.
-        rated: Whether to compute what the noise is worth, which takes the longest.
+        rated: Whether to compute the noise's guarantee, which takes the longest.
     """
     feared = [e for e in found if e.observer.standing is Standing.ADVERSARY]
     return verdicts_of(plan, feared, rated=rated)
@@ -103,8 +103,8 @@ def verdicts_of(
     Args:
         plan: The plan.
         found: The exposures of one observer, or of several that pool what they see.
-        rated: Whether to compute what the noise is worth.
-        statement: What the noise is worth, if that is known.
+        rated: Whether to compute the noise's guarantee.
+        statement: The noise's guarantee, if it is known.
     """
     seen = [e for e in found if e.what in _OF_DATA and e.form in _READABLE]
     unit = plan.neighbours.unit
@@ -173,7 +173,7 @@ _WHEN: Final = {
 def verdict_sentences(
     verdicts: Iterable[PlanVerdict], seen: Iterable[Exposure], *, named: bool
 ) -> Iterator[Sentence]:
-    """Verdicts in words; units of which the same is true share a sentence.
+    """Verdicts in words; units with the same verdict share a sentence.
 
     Args:
         verdicts: The verdicts.
@@ -219,7 +219,7 @@ def _when(verdict: PlanVerdict, *, named: bool) -> Iterator[str]:
 
 
 def _holds(seen: tuple[Exposure, ...], *, noise: bool) -> str:
-    """What must hold so that a verdict does: about the sums, else about what hides them."""
+    """What must hold for a verdict to hold: about the sums, or else about what hides them."""
     of_sums = [e for e in seen if e.assumption and e.what is What.SUMS and e.form in _READABLE]
     sealed = [e for e in seen if e.assumption and e.form is Form.SEALED]
     hidden = [e for e in seen if e.assumption]
@@ -228,7 +228,7 @@ def _holds(seen: tuple[Exposure, ...], *, noise: bool) -> str:
 
 
 def _all_of(observers: tuple[str, ...]) -> str:
-    """Observers as a list; a coalition is left out beside whoever is in it."""
+    """Observers as a list; a coalition is left out if one of its members is listed."""
     kept = [_in_words(name) for name in observers if not _said_already(name, observers)]
     return " and ".join([", ".join(kept[:-1]), kept[-1]]) if len(kept) > 1 else "".join(kept)
 

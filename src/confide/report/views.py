@@ -1,8 +1,8 @@
 """Who will learn what: the view of each party, and of each coalition that the threat allows.
 
-The report follows from the plan alone, before anything runs. A plan's exposures say who sees what
-of whom (`confide.plan.disclosure`); each view here lists those of one observer with the numbers
-that noise is worth, and the promise states the worst of them.
+The report is computed from the plan alone, before anything runs. A plan's exposures say who sees
+what of whom (`confide.plan.disclosure`); each view here lists those of one observer with what the
+noise guarantees in numbers, and the promise states the worst of them.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Observation:
         form: In which form, and over whom.
         when: How often.
         privacy: What (ε, δ) and μ bound it, or that nothing does.
-        voided_by: The failure with which this would be more; empty if there is none.
+        voided_by: The failure that would reveal more than this; empty if there is none.
         condition: Whether it is seen in every run, or under which condition.
         verdict: What is guaranteed about each unit and each ownership group, in words.
-        remedy: What would end it; empty if it is meant to be.
+        remedy: What would end it; empty if the plan intends it.
     """
 
     value: str
@@ -87,11 +87,11 @@ class View:
 
     Attributes:
         observer: A party's name, 'coordinator', 'network', or a coalition in words.
-        within_threat: Whether the plan's confidentiality must, and does, hold against it.
+        within_threat: Whether the plan's confidentiality must hold against it.
         observations: What it sees.
         statement: What noise protects one unit against it; None if nothing does.
         standing: Whether it is in the threat, trusted (and sees this in every run), or a coalition
-            beyond the threat that is reported for what it could do.
+            beyond the threat, which is listed to show what it could do.
     """
 
     observer: str
@@ -102,7 +102,7 @@ class View:
 
     @property
     def heading(self) -> str:
-        """What stands beside the observer's name: whether the threat counts it."""
+        """What follows the observer's name: whether the threat counts it."""
         return {
             Standing.ADVERSARY: "",
             Standing.TRUSTED: "(trusted not to misuse what it sees, in every run)",
@@ -145,11 +145,11 @@ class ViewReport:
         plan_name: For people.
         plan_hash: Hexadecimal.
         first_page: The verdicts, what they rest on, and what the reader decides.
-        warnings: What must not be overlooked: keys or hardware that are simulated.
+        warnings: What a reader must not miss, such as simulated keys or hardware.
         promise: What the plan promises against whom, over all rounds, in a few sentences.
         sums: The declared sums: the only data that leaves a party.
         noise: What noise is added to them, and what it is worth.
-        metadata: What else becomes known by taking part.
+        metadata: What else becomes known because parties take part.
         public: What the parties agreed is public.
         views: One for each observer and coalition.
         findings: Each known attack and what it comes to.
@@ -221,7 +221,7 @@ class ViewReport:
 
     @cached_property
     def grouped(self) -> tuple[tuple[View, ...], ...]:
-        """The views in order, neighbours that differ by their observer's name only together."""
+        """The views in order; neighbours that differ only in the observer's name are grouped."""
         groups: list[list[View]] = []
         for view in self.views:
             if groups and view == replace(groups[-1][0], observer=view.observer):
@@ -232,7 +232,7 @@ class ViewReport:
 
     @property
     def full(self) -> str:
-        """The whole report as text: the first page and everything behind it."""
+        """The whole report as text: the first page and the details after it."""
         from confide.report.text import full_text
 
         return full_text(self)
@@ -372,7 +372,7 @@ def _bound(plan: Plan, declared: Sum) -> str:
         f"{norm}, and rounding adds at most 1 % to that"
     )
     if distance == 2 and not replaced:
-        sentence += f"; it is twice the bound, because it changes what its {unit} contributes"
+        sentence += f"; this is twice the bound, because it changes what its {unit} contributes"
     if plan.neighbours.person_at_several_parties:
         sentence += f"; a person may be at all {plan.reach:,} parties, and each counts"
     elif plan.reach > 1:
@@ -381,7 +381,7 @@ def _bound(plan: Plan, declared: Sum) -> str:
         sentence += f"; a party counts at most {declared.capacity:,} {declared.unit.plural}"
         if distance == 1:
             sentence += (
-                f", and at one that has as many or more a {who} moves it twice as far, because "
+                f"; at a party that has as many or more, a {who} moves it twice as far, because "
                 "another takes its place"
             )
     return sentence
@@ -400,7 +400,7 @@ def _metadata(plan: Plan, found: tuple[Exposure, ...]) -> Iterator[str]:
 
 
 def _learners(plan: Plan, observers: list[Observer]) -> str:
-    """Who learns something by taking part, as the beginning of a sentence."""
+    """Who learns something from the participation, as the beginning of a sentence."""
     parties = [o.name for o in observers if o.party is not None]
     if len(parties) == len(plan.parties):
         return "everybody learns"
@@ -409,27 +409,27 @@ def _learners(plan: Plan, observers: list[Observer]) -> str:
 
 
 def _metadata_of_sums(plan: Plan) -> Iterator[str]:
-    """What else the parties of sums, and nobody, learn by taking part."""
+    """What else parties of sums learn by taking part, and what nobody learns."""
     reader = plan.aggregation.reader
     who = "nobody" if not reader else f"nobody but {reader}, which reads each contribution,"
-    yield f"{who} learns a party's number of rows except by what the sums tell"
+    yield f"{who} learns a party's number of rows, except from the sums"
     for stage in plan.sum_stages:
         if stage.keeps_own_state:
             yield (
                 f"in stage {stage.name!r} each party keeps a state of its own beside the public "
-                "one: it never leaves the party, and shows in its contributions only"
+                "one: it never leaves the party, and affects only its contributions"
             )
     if chance := plan.aggregation.chance(plan):
         yield chance
     if plan.aggregation.rule is not Rule.SUM:
         yield (
-            f"contributions are combined by the rule {plan.aggregation.rule.value!r} in the place "
-            "of a sum: it is not additive, and no noise can be calibrated to it"
+            f"contributions are combined by the rule {plan.aggregation.rule.value!r} instead of "
+            "a sum: it is not additive, so no noise can be calibrated to it"
         )
 
 
 def _all_views(plan: Plan, found: tuple[Exposure, ...], groups: Iterable[Alike]) -> Iterator[View]:
-    """Each observer's view in the order of the exposures; those of the same are worded once."""
+    """Each observer's view in the order of the exposures; equal ones share their words."""
     worded = {o.name: view for g in groups for view in [_view(plan, g)] for o in g.observers}
     for name in dict.fromkeys(e.observer.name for e in found):
         yield replace(worded[name], observer=name)

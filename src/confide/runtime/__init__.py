@@ -1,4 +1,4 @@
-"""The run of a plan as two state machines, a coordinator's and a party's: bytes in, bytes out."""
+"""The run of a plan as two state machines, for coordinator and party: bytes in, bytes out."""
 
 from confide.runtime.coordinator import CoordinatorRun, Outbox
 from confide.runtime.events import (

@@ -2,7 +2,7 @@
 
 It drives one session of the plan's protocol after another, signs what it announces, and keeps the
 history of openings. A message that a session refuses, or a party's refusal, is a dropout of that
-party alone. There is no transport, clock or thread inside:
+party alone. It contains no transport, clock or thread:
 
     outbox = coordinator.begin()
     while outbox:
@@ -84,7 +84,7 @@ Outbox = Mapping[str, list[bytes]]
 _SMALL: Final = 1024
 _ITEMS: Final = 8
 _KEPT_BYTES: Final = 64 << 20
-"""As many bytes of results are kept for parties that may come back."""
+"""The most bytes of results that are kept for parties that may come back."""
 
 
 class CoordinatorRun:
@@ -94,20 +94,20 @@ class CoordinatorRun:
         plan: The plan.
         computations: What each stage of sums computes, in order.
         key: What announcements are signed with; simulated if omitted, for a simulated coordinator.
-        random: Where noise comes from that is the coordinator's to add.
+        random: The randomness for the coordinator's noise.
         aggregator: What runs in the enclave, for a plan that has one.
         retries: How often a round that lost too many parties is tried again, before its sum may
             count as opened.
         skips: Whether a round that counts as opened and has no result is skipped, with the state
             kept; otherwise the run ends there.
         records: Whether `save` keeps what the attempt under way received, so that a restart does
-            not lose it. It holds all contributions of a round then, where one vector would do.
-        on_event: Called with each event, before anything that depends on it leaves.
+            not lose it. Then it holds all contributions of a round instead of one vector.
+        on_event: Called with each event, before anything that depends on it is sent.
         clock: The time with a time zone, for releases that have an earliest one.
 
     Attributes:
         state: The public state.
-        number: The round that is under way.
+        number: The current round.
 
     Raises:
         PlanError: If the key is not the plan's, or a computation is missing.
@@ -131,8 +131,8 @@ class CoordinatorRun:
         self._key = key or simulation_key(COORDINATOR)
         if self._key.public_key().public_bytes_raw() != plan.coordinator.key:
             raise PlanError(
-                f"this is not the key of the coordinator of plan {plan.name!r}: nobody would heed "
-                "what it signs"
+                f"this is not the key of the coordinator of plan {plan.name!r}: parties would "
+                "reject what it signs"
             )
         self._random, self._aggregator = random or SystemRandom(), aggregator
         self._retries, self._skips, self._records = retries, skips, records
@@ -158,12 +158,12 @@ class CoordinatorRun:
 
     @property
     def over(self) -> bool:
-        """Whether the last round is behind it."""
+        """Whether the last round is over."""
         return self.number >= self._plan.rounds
 
     @property
     def exchange(self) -> Exchange | None:
-        """The exchange whose turn it is, which goes on without the coordinator; or None."""
+        """The exchange whose turn it is, which runs without the coordinator; or None."""
         return self._stages.exchange(self.number)
 
     @property
@@ -178,13 +178,13 @@ class CoordinatorRun:
 
     @property
     def earliest(self) -> datetime | None:
-        """Before when the result at hand is not released; None if nothing waits."""
+        """The time before which the current result is not released; None if nothing waits."""
         if self._held is None:
             return None
         return self._round.part.release.earliest
 
     def resume(self, start: Checkpoint) -> None:
-        """Goes on from a checkpoint of a simulation; `begin` gives the first messages."""
+        """Continues from a checkpoint of a simulation; `begin` gives the first messages."""
         self.number, self.state = start.next_round, start.state
         self._openings = list(start.openings)
         self._reached = dict.fromkeys(self._reached, start.next_round)
@@ -202,7 +202,7 @@ class CoordinatorRun:
     # --- messages --------------------------------------------------------------------------------
 
     def begin(self) -> Outbox:
-        """The first messages: of the first round, or after `restore` of the one that comes now.
+        """The first messages: of the first round, or after `restore` of the current one.
 
         A round whose survivors were announced before a restart counts as opened. Its result is
         lost, so it is skipped.
@@ -216,7 +216,7 @@ class CoordinatorRun:
         return self._start(outbox, self._next_attempt)
 
     def receive(self, message: bytes) -> list[bytes]:
-        """Takes a party's message; what is sent back to that party at once, mostly nothing."""
+        """Takes a party's message; returns its answer to that party, mostly nothing."""
         kind = kind_of(message)
         try:
             if kind == READY:
@@ -226,7 +226,7 @@ class CoordinatorRun:
             elif self._session is not None:
                 return self._take(message, self._session)
         except ProtocolError:
-            # The session is as before: whoever sent this has not answered.
+            # The session is unchanged: the sender of this has not answered.
             self._refuse(_sender_of(message), Refusal.PROTOCOL)
         return []
 
@@ -238,7 +238,7 @@ class CoordinatorRun:
         return list(asked.values())
 
     def advance(self) -> Outbox:
-        """Closes the step, leaving behind whoever has not answered.
+        """Closes the step; parties that have not answered drop out.
 
         Returns:
             The next messages; nothing once the run is over, or while a result waits for its
@@ -254,7 +254,7 @@ class CoordinatorRun:
         try:
             outbox = self._session.advance()
         except OpeningError as error:
-            # An enclave refuses to open this sum; nothing of it left.
+            # An enclave refuses to open this sum; nothing of it was sent.
             self._on_event(AttemptFailed(self.number, self._round.attempt, str(error)))
             self._session = None
             raise
@@ -272,7 +272,7 @@ class CoordinatorRun:
         return self._release()
 
     def pass_exchange(self) -> Outbox:
-        """Goes on after an exchange: the first messages of the next stage."""
+        """Continues after an exchange with the first messages of the next stage."""
         if (exchange := self.exchange) is not None:
             self.number += exchange.rounds
             self.state = self._stages.entered(self.number, self.state)
@@ -282,7 +282,7 @@ class CoordinatorRun:
     # --- attempts --------------------------------------------------------------------------------
 
     def _start(self, outbox: dict[str, list[bytes]], attempt: int = 0) -> Outbox:
-        """Opens an attempt, behind messages that are there already."""
+        """Starts an attempt; its messages follow those that are there already."""
         if self.over or self.exchange is not None:
             self._session = None
             return {name: messages for name, messages in outbox.items() if messages}
@@ -313,7 +313,8 @@ class CoordinatorRun:
     def _invited(self) -> tuple[str, ...]:
         plan, names = self._plan, self._plan.asked(self.number)
         before = [o for o in self._openings if plan.asked(o.number) == names]
-        # Who missed the first sum of a fixed crowd, or of a cohort that keeps classes, stays out.
+        # A party that missed the first sum of a fixed crowd, or of a cohort that keeps classes,
+        # stays out.
         if before and (plan.fixed_crowd or (plan.cohorts is not None and plan.keeps_classes)):
             names = before[0].survivors
         return tuple(name for name in names if name not in self._absent)
@@ -340,7 +341,8 @@ class CoordinatorRun:
             self._skip(outbox)
             return self._start(outbox)
         if isinstance(error, CoinError | ComplaintError):
-            # A coin was withheld, or a share is false: nothing is spent, so again without them.
+            # A coin was withheld, or a share is false: nothing is used up, so the round is tried
+            # again without them.
             self._absent.update(error.absent)
             if attempt < MAX_ATTEMPTS:
                 return self._start({}, attempt)
@@ -367,7 +369,7 @@ class CoordinatorRun:
     # --- results ---------------------------------------------------------------------------------
 
     def _release(self) -> Outbox:
-        """Releases the sum at hand, now or when its time has come, and goes on."""
+        """Releases the current sum, now or when its time has come, and continues."""
         part = self._round.part
         earliest = part.release.earliest
         if earliest is not None and (self._clock is None or self._clock() < earliest):
@@ -376,7 +378,7 @@ class CoordinatorRun:
         noisy, self._held = release(part, self._held, self._random), None
         message = self._announced(noisy)
         consents = self._consents(noisy)
-        # What parties check a sum by is as long as the sum, and has served.
+        # The data that parties check a sum by are as long as the sum, and no longer needed.
         noisy = replace(noisy, opening=None, consents=None)
         self._log[self.number] = [*consents, message]
         state = next_state(self._stages.computation(self.number), self.state, noisy.totals)
@@ -394,7 +396,7 @@ class CoordinatorRun:
         return self._round.announce_behind(frame(self._round), self._key, RESULT, fields)
 
     def _consents(self, result: RoundResult) -> list[bytes]:
-        """What shows a verified sum to parties that did not see it opened."""
+        """The proof of a verified sum for parties that did not see it opened."""
         if result.consents is None:
             return []
         said = self._round.announce(self._key, CONSENTS, consents=result.consents)
@@ -406,7 +408,7 @@ class CoordinatorRun:
         self._forget()
 
     def _forget(self) -> None:
-        """Lets go of old results that nobody who takes part still waits for, once they are many."""
+        """Drops old results that no participating party waits for, once they are many."""
         behind = min(self._reached[name] for name in self._invited())
         sizes = {number: sum(map(len, kept)) for number, kept in self._log.items()}
         held = sum(sizes.values())
@@ -427,7 +429,7 @@ class CoordinatorRun:
         again = (sender, number) in self._caught_up
         self._caught_up.add((sender, number))
         if len(missed) < self.number - number or again:
-            # Too long ago, or what it was sent before did not help.
+            # Too long ago, or the earlier answer did not help.
             self._refuse(sender, Refusal.PROTOCOL)
             return []
         asked = self._sent.get(sender)
@@ -477,10 +479,10 @@ class CoordinatorRun:
         )
 
     def restore(self, data: bytes) -> None:
-        """Takes up a saved run of the same plan; `begin` gives the first messages.
+        """Restores a saved run of the same plan; `begin` gives the first messages.
 
         Raises:
-            ProtocolError: If the bytes are another plan's.
+            ProtocolError: If the bytes belong to another plan.
         """
         values: Mapping[str, Any] = saved.read(self._plan, data)
         self.number = values["number"]

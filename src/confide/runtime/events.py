@@ -56,7 +56,7 @@ class PartyRefused:
 class SurvivorsAnnounced:
     """The survivors are about to be announced: from now on the sum counts as opened.
 
-    Whoever keeps the run on a disk writes this down before the announcement leaves.
+    A service that stores the run on a disk must record this before it sends the announcement.
 
     Attributes:
         opening: The round, the attempt and the survivors.
@@ -67,7 +67,7 @@ class SurvivorsAnnounced:
 
 @dataclass(frozen=True)
 class FalseSharesFound:
-    """Parties opened false shares. The sum is right without them, and somebody lies.
+    """Parties opened false shares. The sum is right without them, but some party lies.
 
     Attributes:
         number: The round.
@@ -87,7 +87,7 @@ class AttemptFailed:
     Attributes:
         number: The round.
         attempt: The attempt.
-        reason: What it failed of, in words.
+        reason: Why it failed, in words.
     """
 
     number: int
@@ -102,7 +102,7 @@ class ResultReleased:
     Attributes:
         number: The round.
         result: Survivors and sums.
-        refused: Who took no part until the end though it was asked, with the reason it gave.
+        refused: Parties that were asked but did not take part until the end, each with its reason.
     """
 
     number: int
@@ -123,10 +123,10 @@ class RoundSkipped:
 
 @dataclass(frozen=True)
 class ContributionCounted:
-    """What became of a party's rows in its contribution to a round.
+    """How a party's rows were counted in its contribution to a round.
 
-    For the party alone: it follows from its data, and nothing of it is sent. A party whose units
-    are mostly clipped contributes something else than it thinks.
+    For the party alone: it follows from its data, and nothing of it is sent. If most of a party's
+    units are clipped, its contribution differs from what it expects.
 
     Attributes:
         number: The round.

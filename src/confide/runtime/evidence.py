@@ -1,6 +1,6 @@
-"""Evidence that a coordinator told two stories: two announcements that contradict each other.
+"""Evidence against a coordinator: two announcements that contradict each other.
 
-The coordinator signs each announcement over plan, round and attempt, so whoever holds two that
+The coordinator signs each announcement over plan, round and attempt, so a holder of two that
 contradict each other can show them to anybody who has the plan.
 """
 
@@ -29,7 +29,7 @@ _SAME_FOR_ALL: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two signed announcements of one attempt that cannot both be.
+    """Two signed announcements of one attempt that cannot both be true.
 
     Attributes:
         number: The round.
@@ -60,13 +60,14 @@ def contradiction(round_: Round, first: bytes, second: bytes) -> Contradiction:
         second: Another one, received by the same or another party.
 
     Raises:
-        VerificationError: If the coordinator did not sign both for this attempt, or both can be.
+        VerificationError: If the coordinator did not sign both for this attempt, or both can be
+        true.
     """
     kinds, values = [], []
     for message in (first, second):
         number, attempt, announcement = unframed(message)
         if (number, attempt) != (round_.number, round_.attempt):
-            raise VerificationError(f"a message of another attempt is no evidence about {round_}")
+            raise VerificationError(f"a message of another attempt is not evidence about {round_}")
         kind = kind_of(announcement)
         most = max(len(announcement), result_limit(round_))
         values.append(round_.read_announcement(announcement, kind, most, most))

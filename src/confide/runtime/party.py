@@ -1,8 +1,8 @@
-"""A party's side of a run: it answers the coordinator's messages, and keeps what is its own.
+"""A party's side of a run: it answers the coordinator's messages and keeps its own state.
 
-The party computes each state itself, from the released sums, and contributes to no other. What goes
-wrong at one party is that party's dropout: it answers with a typed reason, keeps the error for its
-owner, and the run goes on without it if the plan allows that.
+The party computes each state itself, from the released sums, and contributes to no other. A failure
+at one party is a dropout of that party: it answers with a typed reason, keeps the error for its
+owner, and the run continues without it if the plan allows that.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _SKIP_BYTES = 1024
 
 
 class Steps:
-    """How a party reads a result, and takes the step that everybody takes from it."""
+    """How a party reads a result, and computes the next state from it."""
 
     def read(self, round_: Round, announcement: memoryview) -> Announced:
         """Reads an announced result.
@@ -96,17 +96,17 @@ class PartyRun:
         computations: What each stage of sums computes, in order.
         identity: The party's name, key, register and randomness.
         data: Its rows.
-        account: Where it writes down what the plan's sums tell about its rows, the rounds that it
+        account: Where it records what the plan's sums reveal about its rows, the rounds that it
             takes part in and the sums that it helps to open. With an account, that ledger is the
             register, and `identity.register` is not used.
-        on_event: Called with what became of the party's rows, for the party alone: nothing of it
-            is sent.
+        on_event: Called with how the party's rows were counted; this is for the party alone and is
+            not sent.
         steps: How results are read, and steps taken from them; a simulation does both once for all
             of its parties.
         stages: The plan's stages with `computations`, if the parties of a simulation share them.
         records: Whether it keeps the contribution and the messages of the attempt under way, so
-            that `save` holds them and a repeated announcement gets its answer again. It holds two
-            vectors more then.
+            that `save` holds them and a repeated announcement gets its answer again. Then it holds
+            two more vectors.
 
     Attributes:
         state: The public state, as this party computed it.
@@ -129,7 +129,7 @@ class PartyRun:
         records: bool = True,
     ) -> None:
         if account is not None:
-            # Charges, rounds and openings stand in one store, which no restart empties.
+            # Charges, rounds and openings are in one store, which survives a restart.
             register = LedgerRegister(account.ledger, plan, (account.dataset,))
             identity = replace(identity, register=register)
         self._plan, self._identity = plan, identity
@@ -168,7 +168,7 @@ class PartyRun:
 
     @property
     def over(self) -> bool:
-        """Whether the last round is behind it."""
+        """Whether the last round is over."""
         return self.number >= self._plan.rounds
 
     def check_data(self) -> int:
@@ -183,7 +183,7 @@ class PartyRun:
         """Reserves what the rounds to come will cost the party, if it has an account.
 
         Args:
-            resume: Take up what an interrupted run of the plan reserved.
+            resume: Whether to reuse what an interrupted run of the plan reserved.
 
         Raises:
             PrivacyBudgetError: If the ledger has no room for it; nothing is charged.
@@ -207,7 +207,7 @@ class PartyRun:
             participant.settle()
 
     def resume(self, start: Checkpoint) -> None:
-        """Goes on from a checkpoint of a simulation: its state, openings and own state.
+        """Continues from a checkpoint of a simulation: its state, openings and own state.
 
         A register that forgets takes the openings in. A ledger knows those of its rounds better: a
         party that left before its consent opened nothing.
@@ -232,7 +232,7 @@ class PartyRun:
         """
         try:
             return self._take(message)
-        # Whatever fails here, a loader of data for one, is this party's dropout and nobody else's.
+        # Any failure here, of a data loader for example, is a dropout of this party alone.
         except Exception as error:  # noqa: BLE001
             self.failure = error
             self._session = None
@@ -320,7 +320,7 @@ class PartyRun:
         return party_session(round_, seeded, state_hash(self.state), contribution)
 
     def _accept(self, round_: Round, announcement: memoryview) -> None:
-        """Checks a result, and takes the step that everybody takes from it."""
+        """Checks a result, and computes the next state from it."""
         computation = self._stages.computation(round_.number)
         mine = self._attempt == round_ and self._session is not None
         survivors, totals = self._checked(round_, announcement)
@@ -349,7 +349,7 @@ class PartyRun:
                 )
 
     def _move_on(self, state: State, *, committed: bool) -> None:
-        """Goes on to the next round; the own state counts only if the contribution does."""
+        """Continues with the next round; the private state is kept if the contribution counts."""
         if committed:
             self.own = self._next_own
         self._session = self._recording = self._answered = None
@@ -357,7 +357,7 @@ class PartyRun:
         self._pass(1, state)
 
     def _pass(self, rounds: int, state: State) -> None:
-        """Goes on by so many rounds; into another stage with its state before the first round."""
+        """Advances by some rounds; a new stage begins with its state before the first round."""
         self.number += rounds
         self.state = self._stages.entered(self.number, state)
         if self._stages.begins(self.number):
@@ -383,7 +383,7 @@ class PartyRun:
         return self._say(round_, REFUSAL, reason=reason.value)
 
     def _say(self, round_: Round, kind: str, **values: object) -> bytes:
-        """A message beside the protocol's, which names the attempt that it is signed for."""
+        """A message besides the protocol's, which names the attempt that it is signed for."""
         place = {"number": round_.number, "attempt": round_.attempt}
         payload = canonical.encode(place | values)
         return round_.seal(self._identity.key, self.name, kind, payload)
@@ -393,9 +393,9 @@ class PartyRun:
     def save(self) -> bytes:
         """The run as bytes, secrets of the attempt included: as secret as the party's data.
 
-        What a session has received and the seed of its secrets say all that it knows, so these are
-        saved, and `restore` plays them again. Without `records` they are not: the attempt under way
-        is lost then.
+        The messages that a session received and the seed of its secrets determine its state, so
+        these are saved, and `restore` replays them. Without `records` they are not: the attempt
+        under way is lost then.
         """
         attempt = self._attempt
         return saved.write(
@@ -413,9 +413,9 @@ class PartyRun:
         )
 
     def restore(self, data: bytes) -> None:
-        """Takes up a saved run of the same plan, in the middle of an attempt as well.
+        """Restores a saved run of the same plan, also in the middle of an attempt.
 
-        The register decides what may go on: an attempt that it does not know, or a consent to
+        The register decides what may continue: an attempt that it does not know, or a consent to
         something else, is refused, so an older save opens nothing twice.
 
         Raises:

@@ -1,8 +1,8 @@
-"""Runs as bytes: what a run that was stopped goes on from.
+"""Runs as bytes, from which a stopped run continues.
 
 A session is a pure function of the seed of its secrets and of the messages it received, so these
-are what is saved; restoring plays them again. The register stands beside the save and says what may
-go on: a save that is older than it opens nothing twice.
+are saved; restoring replays them. The register is separate from the save and decides what may
+continue: a save that is older than the register opens nothing twice.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read(plan: Plan, data: bytes) -> Mapping[str, Any]:
             f"a saved run of plan {owner[:8].hex()}…, not of {plan.short_hash}…: give that plan"
         )
     if canonical.sha256([body]) != digest:
-        raise ProtocolError("the saved run is damaged: its digest is not that of what it holds")
+        raise ProtocolError("the saved run is damaged: its digest does not match its content")
     values = canonical.decode(body, _MAX_BYTES)
     if not isinstance(values, dict):
         raise ProtocolError("the saved run is damaged: it has no fields")
@@ -92,13 +92,13 @@ def openings_of_plain(plain: list[Any]) -> list[Opening]:
 
 @dataclass
 class Recording:
-    """What a party's session of one attempt went through.
+    """The history of a party's session of one attempt.
 
     Attributes:
         seed: Of all its secrets; 32 bytes.
         received: The announcements that it answered, in order.
-        contribution: What it contributes, once it was computed: never computed twice.
-        own: The own state that counts if the contribution does.
+        contribution: Its contribution, once it was computed; it is never computed twice.
+        own: The private state that is kept if the contribution is in the sum.
     """
 
     seed: bytes = field(repr=False)
@@ -135,11 +135,11 @@ class Recording:
 
 
 class ReplayedRegister(RoundRegister):
-    """A register while a saved session is played again: it takes nothing twice, and nothing new.
+    """A register while a saved session is replayed: it allows nothing twice, and nothing new.
 
     Args:
         real: The party's register.
-        round_: The attempt that is played again.
+        round_: The attempt that is replayed.
 
     Raises:
         ProtocolError: If the register does not know the attempt as its latest.
@@ -185,5 +185,5 @@ class ReplayedRegister(RoundRegister):
 
     @property
     def openings(self) -> tuple[Opening, ...]:
-        """Those before the attempt: what it consents to itself is said again."""
+        """Those before the attempt: its own consents are replayed."""
         return tuple(o for o in self._real.openings if (o.number, o.attempt) != self._place)

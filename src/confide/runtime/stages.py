@@ -39,11 +39,11 @@ class StagesOfRun:
         """What is computed in a round.
 
         Raises:
-            PlanError: If the round is one of an exchange.
+            PlanError: If the round belongs to an exchange.
         """
         found = self._computations[self._plan.stage_of(number)]
         if found is None:
-            raise PlanError(f"round {number} of plan {self._plan.name!r} is one of an exchange")
+            raise PlanError(f"round {number} of plan {self._plan.name!r} belongs to an exchange")
         return found
 
     def exchange(self, number: int) -> Exchange | None:

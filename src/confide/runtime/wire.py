@@ -1,11 +1,11 @@
-"""Messages of a run beside those of a round's protocol.
+"""Messages of a run, besides those of a round's protocol.
 
-Before each announcement stands the round and the attempt that it is of, in twelve bytes, so that a
-party knows what to verify its signature for. Beside the announcements of a protocol there are
-*result* (the released sums, by which a late party catches up), *consents* (what shows a verified
-result to a party that did not see it opened) and *skip* (a round without a result). A party answers
-with messages of the protocol, or with *ready* (it missed results, and names the round that it waits
-for) or *refusal* (it takes no further part in this attempt, and why).
+Twelve bytes before each announcement name its round and attempt, so that a party knows what to
+verify the signature for. Besides the announcements of a protocol there are *result* (the released
+sums, by which a late party catches up), *consents* (what shows a verified result to a party that
+did not see it opened) and *skip* (a round without a result). A party answers with messages of the
+protocol, or with *ready* (it missed results, and names the round that it waits for) or *refusal*
+(it takes no further part in this attempt, and why).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _TEXT: Final = 0x60
 
 
 class Refusal(Enum):
-    """Why a party takes no further part in an attempt, and no more: reasons follow from data."""
+    """Why a party leaves an attempt. Details are left out: they may depend on data."""
 
     DATA = "data"
     BUDGET = "budget"
@@ -84,7 +84,7 @@ class Refusal(Enum):
         return cls.ERROR
 
 
-# The first that fits: subclasses stand before their bases.
+# The first that fits: subclasses come before their bases.
 _REASONS: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
     (OpeningError, Refusal.OPENING),
     (VerificationError, Refusal.UNVERIFIED),
@@ -97,7 +97,7 @@ _REASONS: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
 
 
 def frame(round_: Round) -> bytes:
-    """What stands before an announcement: the round and the attempt that it is of."""
+    """The prefix of an announcement: its round and attempt."""
     return _FRAME.pack(round_.number, round_.attempt)
 
 
@@ -140,7 +140,7 @@ def result_limit(round_: Round) -> int:
 
 
 def check_reach(round_: Round, totals: Integers) -> None:
-    """Refuses sums that honest parties' contributions do not add up to.
+    """Refuses sums that honest parties' contributions cannot add up to.
 
     With noise, honest sums are refused with a probability of at most 2^-60 (`confide.plan.noise`).
 
@@ -155,8 +155,8 @@ def check_reach(round_: Round, totals: Integers) -> None:
         most += noise_tail(part, declared) if noisy else 0
         if int(numbers.max()) > most or int(numbers.min()) < -most:
             raise VerificationError(
-                f"sum {declared.name!r} of {round_} lies beyond what honest parties' contributions "
-                f"add up to (at most {most:,} lattice steps): somebody set it"
+                f"sum {declared.name!r} of {round_} is larger than honest parties' "
+                f"contributions can add up to (at most {most:,} lattice steps): somebody set it"
             )
         start += declared.size
 
@@ -205,7 +205,7 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> Announced:
     members = members_of(survivors, len(plan.parties))
     if members.sum() < plan.min_survivors:
         raise VerificationError(
-            f"a result over {members.sum()} parties; {round_} takes at least {plan.min_survivors}"
+            f"a result over {members.sum()} parties; {round_} needs at least {plan.min_survivors}"
         )
     names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
     integers = None

@@ -28,7 +28,7 @@ class Evidence:
     Attributes:
         document: The vendor's bytes: a quote, a report or a signed document.
         claims: What the workload says of itself; None where only a vendor's document is at hand.
-        event_log: Of a TDX domain, as JSON.
+        event_log: The event log of a TDX domain, as JSON.
         collateral: What the peer passes on of its vendor; it is signed, so anybody may.
         gpus: What the GPUs beside it answered, asked with `nvidia.gpu_nonce`.
     """

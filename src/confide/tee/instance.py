@@ -41,7 +41,7 @@ class Instance:
         """What `write` wrote.
 
         Raises:
-            DataError: If it cannot be read, or is something else.
+            DataError: If it cannot be read, or is another file.
         """
         try:
             with path.open("rb") as file:

@@ -93,7 +93,7 @@ def verify(
 
     Args:
         evidence: What the peer sent.
-        policy: What is asked of it.
+        policy: The policy for it.
         carried: What it must carry; of Nitro's own fields, those that are not None.
         collateral: What is at hand of the vendors.
         at: The time of the verification, with a time zone.
@@ -124,7 +124,7 @@ def verify_peer(
 
     Args:
         evidence: What the peer answered.
-        policy: What is asked of it.
+        policy: The policy for it.
         expected: What the client asked for.
         collateral: What is at hand of the vendors.
         at: The time of the verification, with a time zone.

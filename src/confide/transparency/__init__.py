@@ -1,1 +1,1 @@
-"""One append-only log with signed heads: what was said stays said, and anybody can check it."""
+"""One append-only log with signed heads: whether an entry was changed can be checked."""

@@ -1,10 +1,10 @@
-"""A transparency log: what was said stays said, and anybody can be shown that it was.
+"""A transparency log: entries are only added, and anybody can check that an entry is in it.
 
 Each entry names the one before by its hash, and all are leaves of a Merkle tree, so a signed head
 of a few hundred bytes stands for all of them: a proof of inclusion shows that an entry is among
-them, a proof of consistency that a later log only has more (RFC 9162, §2.1). Whoever keeps a head
-finds out that entries were changed, taken away or put in between; whoever compares heads with
-others finds out that they were shown two logs.
+them, a proof of consistency that a later log only has more (RFC 9162, §2.1). A reader who keeps a
+head detects entries that were changed, removed or inserted. Readers who compare heads detect that
+they were shown two different logs.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class LogHead:
-    """What stands for a whole log.
+    """A signed commitment to a whole log.
 
     Attributes:
         size: How many entries it has.
@@ -120,7 +120,7 @@ class LogHead:
             key: Public key of the log operator, known from elsewhere.
 
         Raises:
-            VerificationError: If it is another's.
+            VerificationError: If another key signed it.
         """
         check_signature(
             key,
@@ -157,12 +157,12 @@ class LogHead:
 
 @dataclass(frozen=True)
 class Inclusion:
-    """That an entry is in a log, for somebody who has neither.
+    """A proof that an entry is in a log, for a reader who has neither.
 
     Attributes:
         entry: The entry.
         path: The hashes from it to the root.
-        head: What they lead to.
+        head: The head that they lead to.
     """
 
     entry: Entry
@@ -210,7 +210,7 @@ class TransparencyLog:
 
     Raises:
         ProtocolError: If it cannot be opened.
-        VerificationError: If its entries are no chain.
+        VerificationError: If its entries do not form a hash chain.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = system_clock) -> None:
@@ -224,7 +224,7 @@ class TransparencyLog:
                 "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'confide_log'"
             ).fetchone()
         if made is None or made[0] != _MADE:
-            raise VerificationError(f"{self} is laid out otherwise than a log: another made it")
+            raise VerificationError(f"{self} has other tables than a log: another program made it")
         self.refresh()
 
     def __str__(self) -> str:
@@ -237,7 +237,7 @@ class TransparencyLog:
         """The entries from a number on, from the file.
 
         Raises:
-            VerificationError: If they are no chain.
+            VerificationError: If they do not form a hash chain.
         """
         last = None
         with self._connected() as connection:
@@ -246,7 +246,7 @@ class TransparencyLog:
                 yield last
 
     def refresh(self) -> None:
-        """Takes in what others appended.
+        """Reads the entries that others appended.
 
         Raises:
             VerificationError: If it does not follow what was there.
@@ -256,14 +256,14 @@ class TransparencyLog:
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[bytes], Entry]]:
-        """Keeps others out, takes in what they appended, and appends; all of it or nothing.
+        """Locks the file, reads what others appended, and appends; all of it or nothing.
 
         Yields:
-            What appends a body and returns its entry.
+            A function that appends a body and returns its entry.
 
         Raises:
             ProtocolError: If the file cannot be written, or a body is too large.
-            VerificationError: If its entries are no chain.
+            VerificationError: If its entries do not form a hash chain.
         """
         added: list[Entry] = []
         with self._connected() as connection:
@@ -296,7 +296,7 @@ class TransparencyLog:
             return append(body)
 
     def head(self, key: Ed25519PrivateKey) -> LogHead:
-        """The log as it is known here, signed.
+        """A signed head of the log as it is known here.
 
         Raises:
             ProtocolError: If it is empty.
@@ -309,7 +309,7 @@ class TransparencyLog:
         return LogHead(len(self), root, self._last.hash, time, public, b"").signed(key)
 
     def inclusion(self, number: int, key: Ed25519PrivateKey) -> Inclusion:
-        """What shows that an entry is in the log.
+        """A proof that an entry is in the log.
 
         Raises:
             ProtocolError: If there is no such entry.
@@ -322,23 +322,24 @@ class TransparencyLog:
         return Inclusion(entry, tuple(path), self.head(key))
 
     def consistency(self, size: int) -> tuple[bytes, ...]:
-        """What shows that the log of `size` entries only grew into this one.
+        """A proof that this log has only grown since it had `size` entries.
 
         Raises:
-            ProtocolError: If the log has fewer entries: it was cut off or restored.
+            ProtocolError: If the log has fewer entries: it was truncated or restored from an older
+            copy.
         """
         if not 0 < size <= len(self):
             raise ProtocolError(
-                f"{self} has {len(self)} entries and not {size}: its end was cut off, or an older "
-                "copy was put in its place"
+                f"{self} has {len(self)} entries and not {size}: it was truncated, or replaced "
+                "by an older copy"
             )
         return tuple(merkle.consistency_proof(self._leaves, size))
 
     def check_grew_from(self, head: LogHead, key: bytes) -> None:
-        """Checks that the log still has all that a head stood for.
+        """Checks that the log still has all entries that a head commits to.
 
         Args:
-            head: Kept from before, elsewhere.
+            head: A head that was kept from before, in another place.
             key: Public key of the log operator.
 
         Raises:
@@ -360,7 +361,7 @@ class TransparencyLog:
         known = self._last
         if known is not None and next(_rows(connection, known.number), b"") != known.to_bytes():
             raise VerificationError(
-                f"entry {known.number} of {self} is gone or was changed while it was open"
+                f"entry {known.number} of {self} was removed or changed while the log was open"
             )
         for data in _rows(connection, len(self._leaves)):
             self._take_in(_following(self._last, data))
@@ -390,13 +391,15 @@ def check_heads(heads: Sequence[LogHead]) -> None:
     """Checks that heads do not contradict each other by themselves.
 
     Raises:
-        VerificationError: If two of one size have two roots: somebody was shown another log.
+        VerificationError: If two heads of one size have different roots: somebody was shown another
+        log.
     """
     roots: dict[int, bytes] = {}
     for head in heads:
         if roots.setdefault(head.size, head.root) != head.root:
             raise VerificationError(
-                f"two heads of {head.size} entries differ: {head.key.hex()[:16]}… shows two logs"
+                f"two heads of {head.size} entries differ: {head.key.hex()[:16]}… shows two "
+                "different logs"
             )
 
 
@@ -411,8 +414,8 @@ def _following(last: Entry | None, data: bytes) -> Entry:
     number, previous, time = (last.number + 1, last.hash, last.time) if last else (0, _FIRST, 0)
     if (entry.number, entry.previous) != (number, previous) or entry.time < time:
         raise VerificationError(
-            f"entry {entry.number} of the log does not follow the one before: something was "
-            "changed or taken away"
+            f"entry {entry.number} of the log does not follow the one before: an entry was "
+            "changed or removed"
         )
     return entry
 

@@ -1,4 +1,4 @@
-"""Merkle trees: that something is in a list, and that a list only grew, shown by a few hashes.
+"""Merkle trees: short proofs that an item is in a list, and that a list only grew.
 
 Certificate Transparency's tree (RFC 9162, §2.1): SHA-256, leaves and nodes in domains of their own,
 and a left half that is the largest power of two below the whole.
@@ -26,7 +26,7 @@ _EMPTY: Final = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(item: bytes) -> bytes:
-    """The hash that stands for an item, 32 bytes."""
+    """The hash of an item as a leaf, 32 bytes."""
     digest = hashlib.sha256(_LEAF)
     digest.update(item)  # An item may be as long as a model: it is not copied.
     return digest.digest()
@@ -45,7 +45,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """What shows that a leaf is in the tree (§2.1.3.1): the siblings on its way to the root.
+    """A proof that a leaf is in the tree (§2.1.3.1): the siblings on its path to the root.
 
     Args:
         leaves: All hashes, in order.
@@ -78,19 +78,21 @@ def check_inclusion(
         root: Of the tree.
 
     Raises:
-        VerificationError: If it proves nothing.
+        VerificationError: If the proof is wrong.
     """
     if not 0 <= index < size or len(proof) > size.bit_length():
-        raise VerificationError(f"no proof that leaf {index} is in a tree of {size}")
+        raise VerificationError(f"leaf {index} cannot be in a tree of {size} leaves")
     found = leaf
     for sibling, before in _upwards(index, size - 1, proof):
         found = _node(sibling, found) if before else _node(found, sibling)
     if found != root:
-        raise VerificationError(f"leaf {index} is not in the tree of {size} that the proof is of")
+        raise VerificationError(
+            f"the proof does not show that leaf {index} is in the tree of {size} leaves"
+        )
 
 
 def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
-    """What shows that a tree of the first `size` leaves only grew into this one (§2.1.4.1).
+    """A proof that the tree of the first `size` leaves only grew into this one (§2.1.4.1).
 
     Args:
         leaves: All hashes, in order.
@@ -100,7 +102,7 @@ def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
         IndexError: If the older tree was empty or larger.
     """
     if not 0 < size <= len(leaves):
-        raise IndexError(f"a tree of {size} leaves that grew into one of {len(leaves)}")
+        raise IndexError(f"no tree of {size} leaves grows into one of {len(leaves)}")
     return _subproof(leaves, size, whole=True)
 
 
@@ -117,11 +119,11 @@ def check_consistency(
         proof: From `consistency_proof`.
 
     Raises:
-        VerificationError: If it proves nothing: something was changed, or taken away.
+        VerificationError: If the proof is wrong: a leaf was changed or removed.
     """
     changed = VerificationError(
-        f"the list of {new_size} is not the list of {size} with more at its end: something was "
-        "changed or taken away"
+        f"the list of {new_size} is not the list of {size} with more at its end: an entry was "
+        "changed or removed"
     )
     if not 0 < size <= new_size or len(proof) > new_size.bit_length() + 1:
         raise changed
@@ -146,7 +148,7 @@ def check_consistency(
 
 
 def _upwards(at: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """A proof's hashes on the way from a node to the root, and whether each stands before it.
+    """A proof's hashes on the path from a node to the root, and whether each is the left sibling.
 
     Args:
         at: Where the node is in its row.
@@ -154,18 +156,18 @@ def _upwards(at: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes
         proof: The hashes.
 
     Raises:
-        VerificationError: If the way is longer or shorter.
+        VerificationError: If the path is longer or shorter.
     """
     for sibling in proof:
         if last == 0:
-            raise VerificationError("a proof with more hashes than its tree is high")
+            raise VerificationError("the proof has more hashes than its tree has levels")
         before = bool(at & 1) or at == last
         yield sibling, before
         while before and at and not at & 1:
             at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
     if last:
-        raise VerificationError("a proof with fewer hashes than its tree is high")
+        raise VerificationError("the proof has fewer hashes than its tree has levels")
 
 
 def _subproof(leaves: Sequence[bytes], size: int, *, whole: bool) -> list[bytes]:

@@ -17,7 +17,7 @@ def check_signature(key: bytes, signature: bytes, data: bytes, otherwise: str) -
         key: The public key, 32 bytes.
         signature: 64 bytes.
         data: What is signed, its domain in front.
-        otherwise: What it means if it did not.
+        otherwise: The error message if it did not.
 
     Raises:
         VerificationError: If it did not.

@@ -240,7 +240,7 @@ class TestSealedMessages:
         answer = attempt.answer(VICTIM)
         _, met, sealed = split(answer, 1 << 20)
         for less in (b"", met[:-1]):
-            with pytest.raises(ProtocolError, match="does not say once which instance"):
+            with pytest.raises(ProtocolError, match="does not name exactly one instance"):
                 attempt.coordinator.receive(join(VICTIM, less, sealed))
         attempt.coordinator.receive(answer)
 
@@ -260,7 +260,7 @@ class TestSealedMessages:
         answer = attempt.answer(VICTIM)
         _, none, sealed = split(answer, 1 << 20)
         assert none == b""
-        with pytest.raises(ProtocolError, match="does not say once which instance"):
+        with pytest.raises(ProtocolError, match="does not name exactly one instance"):
             attempt.coordinator.receive(join(VICTIM, met, sealed))
         attempt.coordinator.receive(answer)
 
@@ -281,7 +281,7 @@ class TestSealedMessages:
         federation.contributions[VICTIM] = np.full(3, limit + 1)
         attempt = asked(federation)
         answer = attempt.answer(VICTIM)
-        with pytest.raises(VerificationError, match="beyond the range") as raised:
+        with pytest.raises(VerificationError, match="beyond the plan's range") as raised:
             attempt.coordinator.receive(answer)
         told = "".join(traceback.format_exception(raised.value))
         assert f"{limit + 1:,}" not in told, "the host learns a number of the party's"
@@ -392,7 +392,7 @@ class TestPartiesThatCannotVerify:
     def test_send_nothing_without_a_policy(self):
         federation = federation_of()
         identity = replace(federation.identities[VICTIM], relying=None)
-        with pytest.raises(PlanError, match="sends nothing without"):
+        with pytest.raises(PlanError, match="so it sends nothing"):
             party_session(Round(federation.plan, 0), identity, STATE, never)
 
     def test_send_nothing_by_another_policy(self):
@@ -437,7 +437,7 @@ class TestPlans:
         [(Rule.KRUM, 2, 5), (Rule.MEDIAN, 4, 3), (Rule.TRIMMED_MEAN, 4, 3)],
     )
     def test_with_a_robust_rule_need_enough_honest_survivors(self, rule, dropouts, least):
-        with pytest.raises(PlanError, match=f"against 1 lying parties takes {least} survivors"):
+        with pytest.raises(PlanError, match=f"against 1 lying parties needs {least} survivors"):
             attested_plan(Clear(), rule=rule, dropouts=dropouts)
         assert attested_plan(Clear(), rule=rule, dropouts=6 - least).min_survivors == least
 

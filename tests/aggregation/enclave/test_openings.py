@@ -247,7 +247,7 @@ class TestEnclaveThatWasSetBack:
         host.attempt(0).finish()
         for survivors, match in (
             (host.without(VICTIM), "two sets of survivors"),
-            ([*host.names, "p999"], "no party of plan"),
+            ([*host.names, "p999"], "not a party of plan"),
         ):
             with pytest.raises(OpeningError, match=match):
                 host.attempt(1, history=[Opening(0, 0, tuple(survivors))])
@@ -514,7 +514,7 @@ class TestRunAfterAnHonestFailure:
         first = host.attempt(0).until("consent")
         first.deliver()
         host.attempt(1).finish()
-        with pytest.raises(ProtocolError, match="not what was opened last"):
+        with pytest.raises(ProtocolError, match="not the sum that was opened last"):
             first.advance()
         with pytest.raises(ProtocolError, match="not finished"):
             _ = first.coordinator.result

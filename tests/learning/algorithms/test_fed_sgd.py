@@ -209,7 +209,7 @@ class TestBadData:
             pytest.param("b", [np.inf, 1.0], "'west'.*infinity.*'b'", id="infinity"),
             pytest.param("y", [0.0, 2.0], "'west': column 'y': .* 0 or 1", id="third class"),
             pytest.param("a", [1.0], "different lengths", id="short column"),
-            pytest.param("a", ["x", "y"], "takes numbers", id="text"),
+            pytest.param("a", ["x", "y"], "numbers are needed", id="text"),
         ],
     )
     def test_is_refused_before_anything_leaves(self, column, values, message):

@@ -45,7 +45,7 @@ class TestTask:
         """Or two releases with other defaults would run one plan differently."""
         settings = json.loads(computation.task.settings)
         del settings["learning_rate"]
-        with pytest.raises(PlanError, match="leave something open"):
+        with pytest.raises(PlanError, match="are incomplete"):
             find_computation(Task.of(computation.task.name, **settings))
 
     def test_refuses_a_key_it_does_not_know(self, computation):

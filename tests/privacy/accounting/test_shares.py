@@ -69,7 +69,7 @@ def test_the_closeness_of_many_narrow_shares_is_counted():
 @pytest.mark.parametrize(
     ("steps", "shares", "named"),
     [
-        (3.99, 2, "3.99; it takes at least 4"),
+        (3.99, 2, "3.99; at least 4"),
         (math.nan, 2, "is nan"),
         (math.inf, 2, "is inf"),
         (5.0, 0, "shares of noise is 0; .*nobody's is left"),

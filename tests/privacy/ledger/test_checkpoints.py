@@ -148,7 +148,7 @@ def test_a_forged_one_without_an_owner_is_found_by_verify(where):
     run(where, "UPDATE confide_ledger_checkpoints SET data = ?", forged(data))
     with (
         opened(where) as ledger,
-        pytest.raises(VerificationError, match="not what the entries before it come to"),
+        pytest.raises(VerificationError, match="does not match the entries before it"),
     ):
         ledger.verify()
 

@@ -267,7 +267,7 @@ class TestDatasets:
 
     def test_a_second_one_says_where_it_is_from(self, where):
         with with_cap(where) as ledger:
-            with pytest.raises(DataError, match="or say that it is fresh"):
+            with pytest.raises(DataError, match="or declare it fresh"):
                 ledger.open_dataset("copy of loans")
             with pytest.raises(DataError, match="it is one of them"):
                 ledger.open_dataset("copy", parent="loans", fresh=True)

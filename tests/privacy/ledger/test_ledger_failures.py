@@ -164,7 +164,7 @@ def test_a_locked_ledger_is_a_clear_error(tmp_path):
 def test_a_file_that_is_no_ledger_is_a_clear_error(tmp_path, content):
     where = tmp_path / "ledger.db"
     where.write_bytes(content)
-    with pytest.raises(LedgerError, match=r"is no ledger, or damaged|cannot be"):
+    with pytest.raises(LedgerError, match=r"is not a ledger, or is damaged|cannot be"):
         opened(where)
     assert where.read_bytes() == content
 

@@ -457,7 +457,7 @@ class TestBadCaps:
             ({"rho": 0.5}, "give epsilon, or give rho alone"),
             ({"epsilon": 0.0, "rho": -0.5}, "rho -0.5"),
             ({"filter": Filter.ZCDP}, "give epsilon, or give rho alone"),
-            ({"epsilon": 0.0, "rho": 0.5, "orders": (2.0,)}, "takes neither"),
+            ({"epsilon": 0.0, "rho": 0.5, "orders": (2.0,)}, "has neither"),
             ({"filter": Filter.GAUSSIAN, "orders": (2.0,)}, "no Rényi orders"),
             ({"filter": Filter.GAUSSIAN, "delta": 0}, "a delta above 0"),
             ({"filter": "moments"}, "filter 'moments'; known: 'gaussian', 'renyi', 'zcdp'"),

@@ -164,7 +164,7 @@ def test_a_ledger_made_anew_is_found(where, tmp_path):
     head = fill(where)
     fill(tmp_path / "new.db")
     with opened(tmp_path / "new.db") as ledger:
-        with pytest.raises(VerificationError, match="this one was made anew"):
+        with pytest.raises(VerificationError, match="this one was replaced"):
             ledger.verify(head)
         with pytest.raises(VerificationError, match="names another owner's key"):
             ledger.verify(owner=OWNER)

@@ -267,7 +267,7 @@ class TestAnOpeningThatIsToBeForgotten:
             with pytest.raises(VerificationError, match="an older backup was restored"):
                 restored.verify(head)
             consent(restored, PLAN, 0, range(4))
-            with pytest.raises(VerificationError, match="went on from an older backup"):
+            with pytest.raises(VerificationError, match="continued from an older backup"):
                 restored.verify(head)
 
     def test_by_a_copy_that_goes_its_own_way_is_found_by_a_head(self, ledger, where, tmp_path):

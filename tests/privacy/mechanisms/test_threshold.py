@@ -161,7 +161,7 @@ class TestSession:
     )
     def test_is_not_copied(self, copied):
         session = AboveThreshold(epsilon=1.0, sensitivity=1).start()
-        with pytest.raises(TypeError, match="not copied or stored"):
+        with pytest.raises(TypeError, match="cannot be copied or stored"):
             copied(session)
 
     def test_hides_its_noise(self):

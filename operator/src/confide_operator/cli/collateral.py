@@ -17,7 +17,7 @@ from confide.errors import DataError
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Fetch vendors' certificates and lists into files, and say what is in them.",
+    help="Fetch vendors' certificates and lists into files, and show what is in them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -415,7 +415,7 @@ def verify(
         )
     if not kept:
         errors.print(
-            "without --head, entries cut off at the end and a restored backup cannot be seen",
+            "without --head, a truncated end and a restored backup cannot be detected",
             soft_wrap=True,
         )
 

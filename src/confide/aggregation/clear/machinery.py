@@ -20,7 +20,7 @@ from confide.plan.plan import Plan
 __all__ = ["CLEAR"]
 
 _ROOM: int = 4096
-"""For what stands around a vector."""
+"""Room for the envelope of a vector."""
 
 
 def _sent(plan: Plan, name: str) -> Sent:

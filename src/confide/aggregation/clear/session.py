@@ -71,7 +71,7 @@ class ClearParty:
         (state_hash,) = fields_of(said, state=bytes)
         if state_hash != self._state_hash:
             raise VerificationError(
-                f"the coordinator opens {self._round} with another state than ours"
+                f"the coordinator announces {self._round} with another state than ours"
             )
         self._identity.register.spend(self._round)
         payload = self._payload(self._contribution())
@@ -150,7 +150,7 @@ class ClearCoordinator:
         return {}
 
     def _take(self, sender: str, state: bytes, chunks: list[bytes]) -> None:
-        """Adds a contribution whose chunks are there; they are let go of on the way."""
+        """Adds a contribution whose chunks are there; they are dropped on the way."""
         if state != self._state_hash:
             raise VerificationError(f"{sender!r} contributes to another state")
         integers = np.empty(self._layout.size, np.int64)
@@ -170,7 +170,7 @@ class ClearCoordinator:
         if len(self._seen) < plan.min_survivors:
             raise DropoutError(
                 f"{len(self._seen)} of {len(plan.parties)} parties contributed to {self._round}; "
-                f"the plan bears {plan.dropouts} dropouts. No sum is released"
+                f"the plan allows {plan.dropouts} dropouts. No sum is released"
             )
         self._over = True
         return {}
@@ -205,7 +205,7 @@ class ClearCoordinator:
         self._total += integers
 
     def _combined(self) -> Integers:
-        """What the contributions come to."""
+        """The contributions combined."""
         return self._total
 
     def _check_range(self, sender: str, integers: Integers) -> None:

@@ -2,9 +2,9 @@
 
 The enclave holds the coordinator's whole session; its host only carries bytes. What protects
 contributions inside is another protection: in clear, where the enclave checks ranges and adds the
-noise, or masked or encrypted, where broken hardware costs no more than that protection does. What
-several sums tell together it checks against its history, of which the parties' stores are the
-counter (`confide.aggregation.enclave.consent`).
+noise, or masked or encrypted, where broken hardware reveals no more than that protection does. It
+checks what several sums reveal together against its history; the parties' stores serve as its
+monotonic counter (`confide.aggregation.enclave.consent`).
 """
 
 from typing import TYPE_CHECKING

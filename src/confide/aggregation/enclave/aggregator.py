@@ -1,4 +1,4 @@
-"""What lives in the enclave from round to round: keys, who asked, what was opened and released."""
+"""The state of the enclave from round to round: keys, who asked, what was opened and released."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ class Aggregator:
         clock: The time, with a time zone.
         lifetime: How long its claims are good for.
         state: Where it keeps keys and the sums it opened across restarts. Without one, or if it is
-            gone, another instance begins: with fresh keys, an identifier of its own and no memory,
-            which parties see in its claims and receipts.
-        new_epoch: Begin anew although there is a state: after it was lost or set back.
+            gone, another instance begins: with fresh keys, a new identifier and no memory; parties
+            see this in its claims and receipts.
+        new_epoch: Start fresh although there is a state: after it was lost or rolled back.
 
     Attributes:
         plan: The plan.
         protection: The plan's enclave.
-        register: The attempts that it took, of which the later ones end the earlier ones.
-        workload: What it answers questions with, and opens sealed messages with.
-        evidence: What it answered to its own question when it started, for whoever verifies its
-            receipts later.
+        register: The attempts that it took; a later one ends an earlier one.
+        workload: Answers questions and opens sealed messages.
+        evidence: Its evidence for its own nonce when it started, for those who verify its receipts
+            later.
 
     Raises:
         PlanError: If the plan has no enclave.
-        VerificationError: If the state was set back, or is another build's.
+        VerificationError: If the state was rolled back, or belongs to another build.
         AttestationError: If the hardware gives no evidence.
     """
 
@@ -140,8 +140,8 @@ class Aggregator:
     def history(self, told: Iterable[Opening] = ()) -> tuple[Opening, ...]:
         """The openings that a round follows: its own, and those that its host tells it of.
 
-        A host that leaves one out or invents one gains nothing. Parties take no part without those
-        that they signed, and one more only leads to more refusals.
+        A host that leaves one out or invents one gains nothing: parties refuse a history without
+        openings that they signed, and an invented one only leads to more refusals.
 
         Args:
             told: What the host knows: after a state was lost, all that is known.
@@ -153,8 +153,8 @@ class Aggregator:
         told = tuple(told)
         if unknown := {name for opening in told for name in opening.survivors} - {*self._names}:
             raise OpeningError(
-                f"the enclave is told of a sum over {min(unknown)[:80]!r}, no party of plan "
-                f"{self.plan.name!r}: tell it of this plan's openings"
+                f"the enclave is told of a sum over {min(unknown)[:80]!r}, which is not a party "
+                f"of plan {self.plan.name!r}: tell it of this plan's openings"
             )
         together = sorted({*self.openings, *told})
         for before, after in pairwise(together):
@@ -168,12 +168,12 @@ class Aggregator:
     def begin(self, round_: Round) -> None:
         """Takes an attempt, before a message of it is opened.
 
-        It is sealed at once: an enclave that starts again from its state would otherwise open the
-        messages of the attempt a second time, and release another sum of them.
+        The state is sealed at once. Otherwise an enclave that restarts from an older state could
+        open the messages of the attempt a second time, and release another sum of them.
 
         Raises:
             ProtocolError: If it, or a later one, was taken before, or the round is spent.
-            VerificationError: If another instance goes on from the same state.
+            VerificationError: If another instance continues from the same state.
         """
         self.register.claim(round_)
         self._memory.number, self._memory.attempt = round_.number, round_.attempt
@@ -188,7 +188,7 @@ class Aggregator:
             opening: The survivors.
 
         Raises:
-            OpeningError: If the sum would tell few ownership groups apart; nothing leaves.
+            OpeningError: If the sum would tell few ownership groups apart; nothing is sent.
             ProtocolError: If a sum of the round was opened before, or a later attempt began.
         """
         together = (*history, opening)
@@ -201,7 +201,7 @@ class Aggregator:
     def release(
         self, round_: Round, result: RoundResult, inputs: list[bytes], met: list[bytes]
     ) -> RoundResult:
-        """Adds the noise that is the enclave's to add, and signs.
+        """Adds the enclave's noise, if the plan has it, and signs.
 
         Args:
             round_: The attempt.
@@ -214,13 +214,15 @@ class Aggregator:
         """
         opening = Opening(round_.number, round_.attempt, result.survivors)
         if opening != self._unreleased:
-            raise ProtocolError(f"{opening} is not what was opened last, or was released before")
+            raise ProtocolError(
+                f"{opening} is not the sum that was opened last, or was released before"
+            )
         self._unreleased = None
         totals = result.totals
         if isinstance(self.plan.noise, CentralNoise):
             add_noise(round_.part, totals, self._random)
         memory = self._memory
-        # Of all rounds up to this one, whoever released them: parties take part in later ones only.
+        # Of all rounds up to this one, by whichever instance: parties take part in later ones only.
         epsilon, delta = self._spent(round_.number + 1)
         receipt = Receipt(
             plan=self.plan.hash,
@@ -239,7 +241,7 @@ class Aggregator:
             delta=delta,
             assurance="simulated" if self.protection.simulated else "hardware",
         ).signed(self.workload.keys.signing)
-        # Sealed before anything of the round leaves, so that a restart goes on with the chain.
+        # Sealed before anything of the round is sent, so that a restart continues the chain.
         memory.receipts, memory.last = memory.receipts + 1, receipt.hash
         self._save()
         return replace(result, totals=totals, receipt=receipt.to_bytes())

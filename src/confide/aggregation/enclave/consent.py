@@ -1,9 +1,10 @@
-"""Openings of an enclave that reads contributions, of which the parties' stores are the counter.
+"""Openings of an enclave that reads contributions; the parties' stores are its counter.
 
-The enclave knows which sums it opened as long as nobody sets it back, and its host may: it restores
-an old state under a counter that lies, runs two enclaves from one state, or starts a new one. So
-the enclave asks before a sum leaves it. It announces the survivors, each of them notes the sum in
-its register and signs, and the enclave releases once enough have signed (`consents_needed`):
+The enclave knows which sums it opened unless its state is rolled back. Its host can do that: it
+restores an old state with a false counter, runs two enclaves from one state, or starts a new one.
+So the enclave asks the parties before it releases a sum. It announces the survivors, each of them
+notes the sum in its register and signs, and the enclave releases once enough have signed
+(`consents_needed`):
 
 1. *open → contribution*: the enclave announces its history of openings; a party that signed a sum
    which the history leaves out takes no part.
@@ -13,16 +14,16 @@ its register and signs, and the enclave releases once enough have signed (`conse
 **Theorem.** Let the hardware be sound, let at most c parties collude, and let an honest party keep
 its register. (1) Any two released sums that contain one honest party have an honest signer in
 common, which signed the first before the second and saw the first in the second's history,
-whatever was set back, copied or begun anew in between. (2) So the enclave that released the second
-checked both together: their classes are as large as the plan says, and a fixed crowd is the same in
-both; sums without a common honest party tell nothing but their own totals. (3) c colluding parties
-that lie about their memory sign as they like and are still too few to replace the honest signer, so
-what they gain is their own part of each sum, which they know.
+whatever was rolled back, copied or restarted in between. (2) So the enclave that released the
+second checked both together: their classes are as large as the plan says, and a fixed crowd is the
+same in both; sums without a common honest party reveal only their own totals. (3) c colluding
+parties that lie about their memory can sign anything and are still too few to replace the honest
+signer, so what they gain is their own part of each sum, which they know.
 
 With a quorum q > (n + c)/2 two sets of signers share an honest party (Bonawitz et al. 2017, §6.2).
-A plan that bears the loss of so many parties that a sum may have fewer survivors than q takes the
-signatures of all of them: then every honest party in two sums signed both. Two such sums over
-disjoint parties can still be released by two enclaves, and each is large enough by itself.
+If a plan allows so many dropouts that a sum may have fewer survivors than q, all of them must sign:
+then every honest party in two sums signed both. Two such sums over disjoint parties can still be
+released by two enclaves, and each is large enough by itself.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 SESSION_BYTES: Final = 32
-"""A number that an enclave draws for each set of survivors, so that a consent serves once."""
+"""A number that an enclave draws for each set of survivors, so that a consent is used once."""
 
 _CONSENT_BYTES: Final = 64
 
@@ -121,7 +122,9 @@ class ConsentingParty:
         said = self._round.read_announcement(message, "open", self._limit)
         state_hash, history = fields_of(said, state=bytes, history=bytes)
         if state_hash != self._state_hash:
-            raise VerificationError(f"the enclave opens {self._round} with another state than ours")
+            raise VerificationError(
+                f"the enclave announces {self._round} with another state than ours"
+            )
         known = self._identity.register.openings
         sums = (opening for opening in known if self._round.plan.opens(opening.number))
         check_history(wire.history_of(history, self._names), sums)
@@ -138,7 +141,7 @@ class ConsentingParty:
             raise ProtocolError(
                 f"the survivors leave out {self._identity.name!r}, who is asked to sign them"
             )
-        # On the disk before the signature leaves: from here on the sum counts as opened.
+        # Written before the signature is sent: from here on the sum counts as opened.
         self._identity.register.consent(self._round, names)
         return "consent", _consent(self._transcript, members, session)
 
@@ -200,8 +203,8 @@ class ConsentCoordinator:
         if len(self._signed) < needed:
             raise DropoutError(
                 f"{len(self._signed)} of {len(self._inner.opening.survivors)} survivors signed "
-                f"{self._inner.opening}; it takes {needed}. No sum is released, and the round "
-                "counts as opened: go on with the next one, over the same parties"
+                f"{self._inner.opening}; {needed} are needed. No sum is released, and the "
+                "round counts as opened: continue with the next one, over the same parties"
             )
         self._over = True
         return {}

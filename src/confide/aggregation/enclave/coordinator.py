@@ -32,8 +32,8 @@ class EnclaveCoordinator:
         round_: The attempt; the aggregator takes it at once.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
-        aggregator: What lives in the enclave.
-        history: The openings that the host knows of; the aggregator adds those that it knows.
+        aggregator: The state of the enclave. history: The openings that the host knows of; the
+            aggregator adds those that it knows.
 
     Raises:
         PlanError: If the aggregator is for another plan.
@@ -108,7 +108,7 @@ class EnclaveCoordinator:
 
     @property
     def false_shares(self) -> tuple[FalseShare, ...]:
-        """Those that the protection beneath found."""
+        """Those that the inner protection found."""
         return self._inner.false_shares if self._inner is not None else ()
 
     @property
@@ -135,7 +135,7 @@ class EnclaveCoordinator:
         if len(self._claims) < plan.min_survivors:
             raise DropoutError(
                 f"{len(self._claims)} of {len(plan.parties)} parties asked the enclave in "
-                f"{self._round}; the plan bears {plan.dropouts} dropouts. No sum is released"
+                f"{self._round}; the plan allows {plan.dropouts} dropouts. No sum is released"
             )
         asked = tuple(name for name in self._invited if name in self._claims)
         self._inner = self._inner_session(asked)
@@ -172,7 +172,7 @@ class EnclaveCoordinator:
         if claims is None:
             raise ProtocolError(f"a sealed message of {sender[:80]!r}, who did not ask before")
         if (sender in self._met) != (not met) or len(met) not in (0, SIGNATURE_BYTES):
-            raise ProtocolError(f"{sender!r} does not say once which instance it met")
+            raise ProtocolError(f"{sender!r} does not name exactly one instance that it met")
         if met:
             self._round.verify(sender, MET, claims.instance, met)
         expected = header(self._round, sender, self._step)
@@ -183,10 +183,10 @@ class EnclaveCoordinator:
         except VerificationError:
             if self._round.plan.only_sums_open or not contributes:
                 raise
-            # In clear the error names the party's number, which the host is not to learn.
+            # The original error names the party's number, which the host must not learn.
             raise VerificationError(
                 f"{sender!r} sealed a contribution that the enclave refuses: its signature is "
-                "another's, it is of another state, or beyond the range that the plan declares"
+                "by another key, or it is for another state, or beyond the plan's range"
             ) from None
         if met:
             self._met[sender] = met
@@ -194,7 +194,7 @@ class EnclaveCoordinator:
             self._inputs[sender] = hashlib.sha256(sealed).digest()
 
     def _open(self, opening: Opening) -> None:
-        """Has the aggregator check and remember the survivors; without that nothing leaves."""
+        """Has the aggregator check and remember the survivors; without that nothing is sent."""
         try:
             self._aggregator.open(self._round, self._history, opening)
         except BaseException:

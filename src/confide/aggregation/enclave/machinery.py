@@ -1,4 +1,4 @@
-"""What runs sums in an enclave, and what it costs on top of the protection beneath."""
+"""Runs sums in an enclave; its cost is added to that of the inner protection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from confide.tee.claims import NONCE_BYTES
 __all__ = ["ENCLAVE", "EVIDENCE_BYTES"]
 
 EVIDENCE_BYTES: Final = 32 << 10
-"""What evidence of any vendor takes at most, with claims and the collateral that comes with it."""
+"""The most bytes of evidence of any vendor, with claims and collateral."""
 
 _CHALLENGE: Final = "challenge"
 _CONSENT: Final = "consent"
@@ -59,7 +59,7 @@ def _sent(plan: Plan, name: str) -> Sent:
     beneath = _with_consent(plan, name, machinery_of(plan.inner).sent(plan, name))
     challenge = canonical.encode({"nonce": bytes(NONCE_BYTES)})
     asked = announced("ask") + announced("attested", evidence=b"", message=b"")
-    asked -= 2 * SIGNATURE_BYTES  # These two prove themselves, or need no proof.
+    asked -= 2 * SIGNATURE_BYTES  # These two need no further proof.
     sealed = (_sealed(plan, name, size, step) for step, size in enumerate(beneath.answers))
     return Sent(
         answers=(answered(name, _CHALLENGE, challenge), *sealed),

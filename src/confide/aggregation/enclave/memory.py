@@ -1,4 +1,4 @@
-"""What an aggregator must not forget: its keys, which sums it opened, its last receipt."""
+"""What an aggregator must keep: its keys, which sums it opened, its last receipt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_BYTES: Final = 16 << 20
 
 @dataclass
 class Memory:
-    """The state of one instance; it leaves the enclave sealed only.
+    """The state of one instance; it leaves the enclave only sealed.
 
     Attributes:
         hpke_seed: Of what data is encrypted to.
@@ -25,9 +25,9 @@ class Memory:
         instance: Its identifier.
         epoch: Number of the keys: how many states were sealed before they were made.
         history: The openings so far, as announced (`confide.aggregation.sharing.wire`). A set of
-            survivors stands here before anybody is told of it.
-        number: The round of the last attempt that it took; -1 before the first. It stands here
-            before a message of the attempt is opened, so that a restart opens none again.
+            survivors is recorded here before it is announced.
+        number: The round of the last attempt that it took; -1 before the first. It is recorded
+            before a message of the attempt is opened, so that a restart opens no message again.
         attempt: The last attempt at that round.
         receipts: How many receipts were signed.
         last: Hash of the last one, zeros before the first.

@@ -41,8 +41,7 @@ class EnclaveParty:
         contribution: Called once, when the vector is due, and after the enclave was verified.
 
     Raises:
-        PlanError: If the party has nothing to verify an enclave by, or another policy than the
-            plan's.
+        PlanError: If the party has no policy to verify an enclave, or another one than the plan's.
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class EnclaveParty:
         evidence, opening = fields_of(said, evidence=bytes, message=bytes)
         self._peer = self._relying.verify(evidence, expected_of(self._round.plan, self._nonce))
         self._identity.witness.met(self._peer.claims.instance)
-        # From here on the enclave announces, with the key that its evidence vouches for.
+        # From here on the enclave announces, with the key in its evidence.
         inner = replace(self._round, announcer=self._peer.claims.signing_key)
         consents = consents_needed(inner.plan, inner.plan.min_survivors) > 0
         make = ConsentingParty if consents else inner_party
@@ -141,7 +140,7 @@ def _relying(round_: Round, identity: Identity) -> RelyingParty:
     if relying is None:
         raise PlanError(
             f"{identity.name!r} has no policy to verify the enclave of plan "
-            f"{round_.plan.name!r} by, and sends nothing without: give it a RelyingParty"
+            f"{round_.plan.name!r}, so it sends nothing: give it a RelyingParty"
         )
     policy = relying.policy
     if policy.hash != protection.policy:

@@ -1,7 +1,7 @@
-"""Receipts: what an enclave signs of each round it releases, for anybody to verify offline.
+"""Receipts: what an enclave signs about each round it releases; anybody can verify them offline.
 
-A receipt names the one before, so a chain of them has no gaps; each contributor's signature on the
-instance that it verified stands in it, so contributors who met two instances find out.
+A receipt names the one before, so a chain of them has no gaps; it contains each contributor's
+signature on the instance that it verified, so contributors who met two instances find out.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Receipt:
         inputs: Root of the Merkle tree over what the survivors sent (RFC 9162, §2.1.1).
         totals: SHA-256 of what was released.
         evidence: SHA-256 of what the instance answered to its own question when it started
-            (`Aggregator.evidence`): what whoever was not there verifies it by.
+            (`Aggregator.evidence`): others verify the receipt with it.
         epsilon: ε of all rounds of the plan up to this one, also those that an instance before may
             have released, as a decimal text; 'inf' without noise.
         delta: δ at which it is stated, as a decimal text.
@@ -112,7 +112,7 @@ class Receipt:
         """Checks that these sums are what was released.
 
         Raises:
-            VerificationError: If they are others, or no vector of lattice integers.
+            VerificationError: If they differ, or are not a vector of lattice integers.
         """
         if totals.dtype != np.int64 or totals.ndim != 1:
             raise VerificationError(
@@ -185,7 +185,7 @@ def check_chain(receipts: Sequence[Receipt]) -> None:
         if receipt.sequence != sequence or receipt.previous != previous:
             raise VerificationError(
                 f"receipt {receipt.sequence} does not follow the one before: one is missing, or "
-                "the enclave was set back"
+                "the enclave was rolled back"
             )
         if receipt.number in released:
             raise VerificationError(f"round {receipt.number} was released twice")
@@ -201,15 +201,16 @@ def verify_receipts(
     *,
     collateral: Collateral,
 ) -> None:
-    """Verifies a chain of receipts as somebody who was not there: evidence, signatures, order.
+    """Verifies a chain of receipts after the run: evidence, signatures, order.
 
     Args:
         receipts: Of one instance, from its first on.
         plan: The plan.
-        evidence: What the instance answered to its own question, each time that it started, and
-            the time to verify it at: certificates and claims may have ended since.
-        policy: What the verifier asks of it.
-        collateral: What is at hand of the vendors, of that time.
+        evidence: The evidence for the instance's own nonce, of each of its starts, and the time to
+            verify it at: certificates and claims may have expired since.
+        policy: The verifier's policy.
+
+        collateral: The vendors' collateral of that time.
 
     Raises:
         AttestationError: If the evidence does not hold.
@@ -232,7 +233,7 @@ def verify_receipts(
 
 
 def own_nonce(plan: Plan, instance: bytes) -> bytes:
-    """What an instance asks itself when it starts, so that nobody's answer passes for this one."""
+    """The nonce that an instance asks itself when it starts; it is different for each instance."""
     return canonical.sha256(["confide receipts 1", plan.hash, instance])
 
 
@@ -248,7 +249,7 @@ def hash_of_totals(totals: Integers) -> bytes:
     """
     fits = not len(totals) or (totals.min() >= -(1 << 31) and totals.max() < 1 << 31)
     digest = hashlib.sha256(b"\4" if fits else b"\10")
-    # In blocks that stay in the processor's cache.
+    # In blocks that fit the processor's cache.
     for start in range(0, len(totals), _BLOCK):
         block = totals[start : start + _BLOCK].astype("<i4" if fits else "<i8")
         digest.update(block.data)

@@ -1,8 +1,8 @@
 """Rules that combine contributions so that a few liars move the result little.
 
-Each gives an estimate of one honest contribution; the result is it times the number of survivors,
-so that it stands where the sum would and every computation reads it as it reads a sum. Medians and
-trimmed means are exact; distances are in double precision.
+Each gives an estimate of one honest contribution; the result is this estimate times the number of
+survivors, so that every computation can read it like a sum. Medians and trimmed means are exact;
+distances are in double precision.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def median(table: Table, liars: int) -> Integers:
 def trimmed_mean(table: Table, liars: int) -> Integers:
     """The mean of each coordinate without the largest and smallest, times n (Yin et al. 2018).
 
-    As many go from each end as parties may lie, or as leave at least one.
+    From each end, as many are removed as parties may lie, but at least one is left.
     """
     n = len(table)
     cut = min(liars, (n - 1) // 2)

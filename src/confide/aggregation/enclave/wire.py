@@ -40,7 +40,7 @@ def expected_of(plan: Plan, nonce: bytes) -> Expected:
 
 
 def header(round_: Round, sender: str, step: int) -> bytes:
-    """What a sealed message is: it opens as nothing else.
+    """The header that binds a sealed message to its place: it opens nowhere else.
 
     Args:
         round_: The attempt.
@@ -55,7 +55,7 @@ def header(round_: Round, sender: str, step: int) -> bytes:
 def join(sender: str, met: bytes, sealed: bytes | memoryview) -> bytes:
     """A party's message to its enclave: who sends it, and which instance it met, before the seal.
 
-    The sealed part stands by itself at the end, and is not copied into a frame and out again.
+    The sealed part is at the end, so that it is not copied into a frame and out again.
     """
     front = canonical.encode(["sealed", sender, met])
     return b"".join((len(front).to_bytes(_FRONT_SIZE, "big"), front, sealed))

@@ -1,4 +1,4 @@
-"""Sums that only open as a whole: encryption under keys whose sum alone is ever opened.
+"""Encrypted sums: keys are never opened, only their sum is.
 
 Each party makes a short key s_j for one vector and shares it among all parties. Its contribution is
 b_j = a·s_j + t·e_j + m_j in a ring Z_q[X]/(X^N + 1), for a public `a` that nobody chooses. The sum

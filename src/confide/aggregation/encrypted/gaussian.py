@@ -1,9 +1,9 @@
 """The discrete Gaussian of keys and errors, as a table to invert.
 
-Why Gaussian, and why so wide: who learns the sum of two honest parties' keys still finds each one
-distributed as a discrete Gaussian about half of it, of a standard deviation smaller by √2; and so
-for the errors (Kim et al. 2023, ePrint 2023/623, Hint-MLWE). The deviation here leaves
-3.25 of it, above the 3.19 that the security table assumes.
+Why Gaussian, and why so wide: to an adversary that learns the sum of two honest parties' keys, each
+key is still distributed as a discrete Gaussian about half of the sum, with a standard deviation
+smaller by √2; and so for the errors (Kim et al. 2023, ePrint 2023/623, Hint-MLWE). The deviation
+here leaves 3.25, above the 3.19 that the security table assumes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Table = tuple[tuple[int, ...], tuple[int, ...]]
 
 @lru_cache(maxsize=1)
 def cumulative_table() -> Table:
-    """The table; it says all there is about the distribution, whose signs are equally likely."""
+    """The table; signs are equally likely, so it determines the distribution."""
     with localcontext() as context:
         context.prec = 60
         weights = [_weight(k) * (1 if k == 0 else 2) for k in range(LARGEST + 1)]

@@ -48,8 +48,8 @@ class OpenedKey:
 
     Attributes:
         key: Shape `(1, 1, N)`.
-        false: Numbers of the parties whose shares are not of it. Each lies, or was given a false
-            share by somebody whose key is in the sum.
+        false: Numbers of the parties whose shares are not of it. Each of them lies, or got a false
+            share from a party whose key is in the sum.
     """
 
     key: Residues
@@ -64,8 +64,9 @@ def combine(
 ) -> OpenedKey:
     """The sum of keys whose shares these are.
 
-    Any t true shares give it. A false one among them gives another polynomial, which is long, or
-    does not decrypt. So t are tried, and where they fail, others: without one party, without two.
+    Any t true shares give it. A false share among them gives another polynomial, which is long or
+    does not decrypt. So t shares are tried, and if they fail, others: without one party, without
+    two.
 
     Args:
         parameters: The sum's parameters.
@@ -84,8 +85,8 @@ def combine(
             return OpenedKey(key, _others(parameters, shares, used))
     raise VerificationError(
         f"the sum does not decrypt: no {threshold} of the {len(shares)} shares that survivors "
-        "opened are of the sum of their keys. Who opened them lies, or the sharer of a key did, or "
-        "a survivor encrypted under another state or key. No sum is released"
+        "opened are of the sum of their keys. A party that opened one lies, or the sharer of a "
+        "key lied, or a survivor encrypted under another state or key. No sum is released"
     )
 
 

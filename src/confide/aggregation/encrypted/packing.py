@@ -1,4 +1,4 @@
-"""How a vector of lattice integers lies in the coefficients of a ring.
+"""Packs a vector of lattice integers into the coefficients of a ring.
 
 A coefficient carries a number modulo 2^T. Several short numbers share one, side by side; a long one
 is cut into limbs with room for their sum over all parties. Both ways additions of coefficients are
@@ -20,7 +20,7 @@ from confide.aggregation.modular import Layout
 __all__ = ["CHECKED", "Packing"]
 
 CHECKED: Final = 64
-"""Coefficients that every party leaves zero: their sum is zero, or the sum is of no use."""
+"""Coefficients that every party sets to zero: if their sum is not zero, the sum is useless."""
 
 
 _BLOCK: Final = 1 << 15

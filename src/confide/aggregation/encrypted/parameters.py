@@ -2,7 +2,7 @@
 
 The modulus is as small as the sum allows, so that contributions are: with errors of at most B in
 each coefficient and n parties, t·Σe + Σm stays below q/2 in magnitude if q > t·n·(2B + 1). No sum
-is ever decrypted wrongly: the bound holds for the largest errors there are.
+is ever decrypted wrongly: the bound holds for the largest possible errors.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SumParameters:
         """What `to_bytes` wrote.
 
         Raises:
-            ProtocolError: If there are not just so many polynomials, or a number is not below q.
+            ProtocolError: If the number of polynomials is wrong, or a number is not below q.
         """
         out = np.empty((count, 1, DEGREE), np.uint64)
         self.read(out, data)
@@ -97,7 +97,7 @@ class SumParameters:
         """Reads what `to_bytes` wrote of as many polynomials as `out` holds.
 
         Raises:
-            ProtocolError: If there are not just so many polynomials, or a number is not below q.
+            ProtocolError: If the number of polynomials is wrong, or a number is not below q.
         """
         if len(data) != len(out) * self.polynomial_bytes:
             raise ProtocolError(
@@ -107,11 +107,13 @@ class SumParameters:
         try:
             self.ring.unpack(out, data, ROW)
         except ValueError as error:
-            raise ProtocolError(f"a polynomial with a number that is no residue: {error}") from None
+            raise ProtocolError(
+                f"a polynomial with a number that is not a residue: {error}"
+            ) from None
 
 
 def chunks_of(parameters: SumParameters, plan: Plan) -> list[slice]:
-    """Blocks that travel as one chunk. What is sealed for an enclave stays whole."""
+    """Blocks that are sent as one chunk. A contribution for an enclave stays whole."""
     return parameters.chunks(chunk_bytes(plan, parameters.vector_bytes))
 
 
@@ -133,7 +135,7 @@ def parameters_of(plan: Plan) -> SumParameters:
 
 
 def _modulus(packing: Packing) -> int:
-    """The largest prime of the fewest bits that bears the errors of all parties."""
+    """The largest prime of the fewest bits that leaves room for the errors of all parties."""
     bound = (packing.parties * (2 * LARGEST + 1)) << packing.bits
     bits = max(bound.bit_length(), primes.LEAST_BITS)
     return _largest_prime(bits) if _largest_prime(bits) > bound else _largest_prime(bits + 1)

@@ -93,7 +93,7 @@ class EncryptedParty(SharingParty[_Secrets]):
 
     def _encrypt(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         self._take_shares(said)
-        # Before the contribution leaves: a complaint ends the attempt with nothing spent.
+        # Before the contribution is sent: a complaint ends the attempt, and nothing is used up.
         for other in self._partners:
             if (reason := self._open_share(other)) is not None:
                 self._secrets = None
@@ -128,7 +128,7 @@ class EncryptedParty(SharingParty[_Secrets]):
         return "opened", share
 
     def _open_share(self, other: int) -> ComplaintReason | None:
-        """Opens the share that another party made for this one; what is wrong with it, if so."""
+        """Opens the share that another party made for this one, or says what is wrong with it."""
         secrets = self._open_secrets
         try:
             share = decrypt(secrets.opening[other], self._ciphertexts[other])

@@ -1,4 +1,4 @@
-"""Sums that only open as a whole: secure aggregation by masks (SecAgg+).
+"""Masked sums: secure aggregation by masks that cancel in the sum (SecAgg+).
 
 The protocol is Bell et al. 2020 over Bonawitz et al. 2017, with a jointly drawn graph, a check that
 no party is cut off, and a signed set of survivors:

@@ -1,4 +1,4 @@
-"""What secrets that were opened are checked by: what their owner advertised before it shared them.
+"""Checks opened secrets against what their owner advertised before it shared them.
 
 An advertisement commits to the seed of the self mask by its SHA-256, and to the mask key by the
 public key. Both bind the owner: no other secret fits.
@@ -44,8 +44,8 @@ def fits_key(private: bytes, public: bytes) -> bool:
     """Whether a private key is the only one of an advertised public key.
 
     The scalars k and 8l - k have one public key, and agree on different secrets with a public key
-    on the twist of the curve. Both are scalars of X25519 only if k is just above 2^254: no honest
-    key is, but for a chance of 2^-126, so such keys fit nothing.
+    on the twist of the curve. Both are scalars of X25519 only if k is just above 2^254: except with
+    a probability of 2^-126 no honest key is, so such keys are refused.
     """
     scalar = int.from_bytes(private, "little") & (_TOP - 8) | _TOP
     if scalar <= _CURVE_ORDER - _TOP:

@@ -142,14 +142,14 @@ class MaskedCoordinator(SharingCoordinator):
         np.add(self._words, words, out=self._words)
 
     def _unpacked(self, chunks: list[bytes]) -> Words:
-        """A vector from its chunks, which are let go of on the way."""
+        """A vector from its chunks, which are dropped on the way."""
         words = np.empty(self._layout.size, self._layout.dtype)
         for where, piece in reversed(self._pieces):
             piece.unpack_into(words[where], chunks.pop())
         return words
 
     def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
-        """What a party's surviving neighbours signed that they masked under."""
+        """What a party's surviving neighbours signed about their masks."""
         surviving = [i for i in self._neighbours[index] if self._survivors[i]]
         return {"confirmations": b"".join(self._confirmations[i] for i in surviving)}
 

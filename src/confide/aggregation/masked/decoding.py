@@ -1,8 +1,8 @@
 """Which shares of a secret are false: decoding of Reed-Solomon codes over the field of shares.
 
 Shares are values of a polynomial of degree t - 1, so those of m holders are a word of a
-Reed-Solomon code, and up to (m - t)/2 false ones can be found whoever sent them (McEliece and
-Sarwate 1981). The decoder is Gao's (2003): an extended Euclidean algorithm that stops half way.
+Reed-Solomon code, and up to (m - t)/2 false ones can be found, whichever they are (McEliece and
+Sarwate 1981). The decoder is Gao's (2003): an extended Euclidean algorithm that stops halfway.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who masks with whom: a circle in a jointly drawn order, each party beside its neighbours.
+"""Who masks with whom: a circle in a jointly drawn order, each party next to its neighbours.
 
-Parties are numbered by their place in the plan. On the circle, party and neighbour lie at most
+Parties are numbered by their place in the plan. On the circle, party and neighbour are at most
 degree/2 places apart (a circulant or Harary graph: Bell et al. 2020, §3.3).
 """
 
@@ -34,7 +34,7 @@ def commitments_hash(commitments: list[bytes]) -> bytes:
 
 
 def coin_of(context: bytes, shares: list[bytes]) -> bytes:
-    """The joint coin: uniform to whoever did not know one honest share when all were committed."""
+    """The joint coin: uniform if one share was honest and unknown when all were committed."""
     return hashlib.sha256(b"confide joint coin\0" + context + b"".join(shares)).digest()
 
 

@@ -4,7 +4,7 @@ The hash of whole numbers y, cut into blocks y_j of N numbers that are read as p
 h(y) = Σ_j a_j·y_j in Z_q[X]/(X^N + 1), for public uniform a_j (Lyubashevsky and Micciancio 2006;
 Peikert and Rosen 2006; SWIFFT, Lyubashevsky et al. 2008). It is linear. Two vectors of one hash
 give a vector z ≠ 0 with Σ_j a_j·z_j = 0 whose coordinates are below a bound B: a solution of
-ring-SIS. As long as no such vector can be found, the hash of a sum tells which sum it is.
+ring-SIS. As long as no such vector can be found, the hash of a sum identifies the sum.
 
 How hard that is (no attack is known that gains from the ring):
 

@@ -1,4 +1,4 @@
-"""What a verified sum is opened by: the sum of the masked vectors, and what takes the masks off."""
+"""The opening of a verified sum: the sum of the masked vectors, and the secrets of the masks."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def accumulate(layout: Layout, low: Words, carries: Carries, words: Words) -> No
     Args:
         layout: Of both.
         low: The sum modulo each sum's 2^w, shape `(layout.size,)`.
-        carries: Multiples of 2^w beside it; up to 2^8 vectors fit.
+        carries: The multiples of 2^w that `low` leaves out; up to 2^8 vectors fit.
         words: The vector, numbers in [0, 2^w).
     """
     start = 0
     for size, width in zip(layout.sizes, layout.bits, strict=True):
         for first in range(start, start + size, _BLOCK):
-            # A block at a time, so that nothing as long as the vector is made beside it.
+            # A block at a time, so that no second array of this length is made.
             block = slice(first, min(first + _BLOCK, start + size))
             _accumulate(low[block], carries[block], words[block], width)
         start += size
@@ -53,11 +53,11 @@ def _accumulate(low: Words, carries: Carries, words: Words, width: int) -> None:
 
 @dataclass(frozen=True)
 class Opening:
-    """The sum of the masked vectors, and the secrets that take the masks off.
+    """The sum of the masked vectors, and the secrets that remove the masks.
 
     Attributes:
         low: The sum modulo each sum's 2^w, shape `(layout.size,)`.
-        carries: How many multiples of 2^w are in each number beside that.
+        carries: How many multiples of 2^w each number has in addition.
         secrets: Seeds of survivors' self masks, and mask keys of those who dropped out.
     """
 
@@ -100,7 +100,7 @@ class Opening:
 
 
 def opening_bytes(layout: Layout, survivors: int, dropped: int) -> int:
-    """Bytes of an opening, but for what stands around its parts."""
+    """Bytes of an opening, without the envelope of its parts."""
     carries = packed_bytes(layout.size, _carry_bits(survivors))
     return layout.wire_bytes + carries + SEED_BYTES * survivors + wire.KEY_BYTES * dropped
 

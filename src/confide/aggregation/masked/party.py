@@ -1,4 +1,4 @@
-"""A party's side of masked aggregation: what it masks with, and what it opens."""
+"""A party's side of masked aggregation: its masks, and the secrets that it opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets from opened shares, each checked by what its owner advertised; false shares are named.
+"""Secrets from opened shares, checked against what their owner advertised; finds false shares.
 
 The first t shares of a secret are tried first. If they give another secret than the one that its
 owner committed to, somebody lies, and the false shares are looked for:
@@ -175,7 +175,7 @@ def _combined(shares: Sequence[Shares], used: Sequence[tuple[int, ...]]) -> Iter
 def _mixed(shares: Shares) -> dict[int, int]:
     """One field element for each share: a random combination of its limbs.
 
-    A false share stays false in it but for a chance of 2^-31, whichever limbs are false.
+    A false share stays false in it except with a probability of 2^-31, whichever limbs are false.
     """
     factors = shamir.uniform_field(shamir.LIMBS, SystemRandom())
     return {i: shamir.mixed(share, factors) for i, share in shares.items()}

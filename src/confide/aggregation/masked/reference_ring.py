@@ -1,4 +1,4 @@
-"""The ring of the hash in numpy: what the compiled ring computes, bit for bit, only slower.
+"""The ring of the hash in numpy: it computes the same bits as the compiled ring, more slowly.
 
 See `native/src/ring`: a transformed polynomial holds its values at the odd powers of the smallest
 primitive root of order 2N, in bit-reversed order.

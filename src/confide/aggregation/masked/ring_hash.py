@@ -1,11 +1,11 @@
-"""A linear hash of vectors: short, and of a sum equal to the sum of the hashes.
+"""A short linear hash of vectors: the hash of a sum is the sum of the hashes.
 
 See `hash_parameters` for what it is and how hard it is to find two vectors of one hash. A vector of
 whole numbers y ≥ 0 comes as its residues modulo 2^w and, for a sum, the multiples of 2^w beside
 them. The a_j are expanded from the plan's hash, so nobody chose them: AES-256-CTR under a public
-key, as Kyber has it in its "90s" variant, cut to numbers below each prime by rejection. They stand
-in the transformed domain, where uniform stays uniform: neither they nor the hash are ever
-transformed back.
+key, as Kyber has it in its "90s" variant, cut to numbers below each prime by rejection. They are in
+the transformed domain, where uniform stays uniform: neither they nor the hash are ever transformed
+back.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _column(primes: Sequence[int]) -> Residues:
 
 @lru_cache(maxsize=8)
 def _ring(parameters: HashParameters) -> _Ring:
-    """The compiled ring, or where there is none the one in numpy."""
+    """The compiled ring, or else the one in numpy."""
     try:
         return cast(_Ring, kernel.make_ring(parameters.degree, parameters.primes, threads=1))
     except EncryptionError:

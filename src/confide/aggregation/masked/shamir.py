@@ -99,7 +99,7 @@ def combine(factors: Field, shares: list[bytes]) -> bytes:
     limbs = _reduce(_reduce(factors[:, np.newaxis] * values).sum(axis=0, dtype=np.uint64))
     number = sum(int(limb) << (_LIMB_BITS * i) for i, limb in enumerate(limbs))
     if int(limbs.max()) >= 1 << _LIMB_BITS or number >> (8 * SEED_BYTES):
-        raise VerificationError("shares that are of no one secret: a sender lies")
+        raise VerificationError("shares that do not belong to one secret: a sender lies")
     return number.to_bytes(SEED_BYTES, "big")
 
 

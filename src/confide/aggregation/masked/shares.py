@@ -36,4 +36,4 @@ def shares_of_list(data: list[object], parties: int) -> dict[int, bytes]:
             owners = np.flatnonzero(members_of(members, parties)).tolist()
             return dict(zip(owners, split(shares, SHARE_BYTES, len(owners)), strict=True))
         case _:
-            raise ProtocolError("a list of shares that is none")
+            raise ProtocolError("not a valid list of shares")

@@ -1,12 +1,12 @@
-"""Masks as key streams, added up here or in processes beside.
+"""Masks as key streams, added up in this process or in worker processes.
 
 A mask is the AES-256-CTR key stream of a key that is used for nothing else, from counter zero, so
 the counter never repeats under a key. AES-CTR is a pseudo-random generator as long as AES is a
 pseudo-random permutation and fewer than 2^64 blocks are drawn (Bellare, Desai, Jokipii and Rogaway
 1997, Theorem 13).
 
-The file is also the script that the processes beside run, so it imports nothing of confide, whose
-import takes longer than most sums.
+The worker processes run this file as a script, so it imports nothing of confide, whose import takes
+longer than most sums.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _IN_FLIGHT: Final = 3
 _WORTH_HELPERS_BYTES: Final = 2 << 30
 """Less key stream than this is made sooner than a helper is of use."""
 _PATIENCE_S: Final = 60
-"""A helper that says nothing for so long at the end is given up, and its work done here."""
+"""A worker that is silent for this long at the end is given up, and its work is done here."""
 _DIGEST_BYTES: Final = 32
 _MOST_HELPERS: Final = 3
 """Deriving the keys, which stays here, takes as long as making a third of the streams or more."""
@@ -94,7 +94,7 @@ class SharedMaskAdder:
 
     Args:
         words: What to add to, shape `(size,)`; complete only after `finish`.
-        helpers: The processes beside.
+        helpers: The worker processes.
     """
 
     def __init__(self, words: Words, helpers: Sequence[Helper] = ()) -> None:
@@ -105,7 +105,7 @@ class SharedMaskAdder:
         self._collected, self._batches = bytearray(), deque[bytes]()
 
     def apply(self, key: bytes, *, add: bool) -> None:
-        """Has the mask of a key added or subtracted, by whoever comes to it."""
+        """Adds or subtracts the mask of a key, here or in a worker."""
         if not self.helpers:
             self._own.apply(self._words, key, add=add)
             return
@@ -141,7 +141,7 @@ def shared_mask_adder(words: Words, count: int) -> Iterator[SharedMaskAdder]:
 
     Where there are many, other cores help: child processes read the keys of masks from a pipe that
     nobody else can open, and give back the sum of those masks. Additions modulo 2^32 or 2^64
-    commute, so the sum is the same bit for bit whoever adds.
+    commute, so the sum has the same bits in any order.
 
     Args:
         words: Changed in place, shape `(size,)`.
@@ -268,7 +268,7 @@ def _read(stream: Any, count: int) -> memoryview:
 
 
 def _digest(batches: Iterable[bytes], part: Any) -> bytes:
-    """What shows that a part is the sum of these batches' masks, and all of it."""
+    """A checksum that a part is the complete sum of these batches' masks."""
     told = hashlib.sha256()
     for batch in batches:
         told.update(batch)

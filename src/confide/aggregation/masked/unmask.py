@@ -76,7 +76,7 @@ class Masks:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What takes the masks off a sum.
+    """The secrets that remove the masks from a sum.
 
     Attributes:
         seeds: Of the survivors' self masks.

@@ -1,4 +1,4 @@
-"""Verified sums: parties check an announced sum against what everybody signed before it opened.
+"""Verified sums: parties check an announced sum against hashes that were signed before.
 
 Each party signs a linear hash of its masked vector (`ring_hash`), and a quorum signs all of these
 hashes together before it opens anything. Then a coordinator that announces a sum shows:
@@ -100,8 +100,8 @@ def check_announced(
 ) -> Integers:
     """Checks an announced result, and computes its sum.
 
-    Who did not see a quorum sign the survivors' hashes, because it dropped out or gave up, checks
-    the quorum's signatures first.
+    A party that did not see a quorum sign the survivors' hashes, because it dropped out or gave up,
+    checks the quorum's signatures first.
 
     Args:
         round_: The attempt.
@@ -132,8 +132,8 @@ def check_announced(
     said = result.totals
     if result.survivors != survivors or (said is not None and not np.array_equal(said, totals)):
         raise VerificationError(
-            f"the sum that the coordinator announces of {round_} is another than the one that it "
-            "opens: a false sum, which this party does not take"
+            f"the sum that the coordinator announces of {round_} differs from the one that it "
+            "opens: a false sum, which this party refuses"
         )
     return totals
 
@@ -190,13 +190,13 @@ def _check_secrets(masks: Masks, secrets: Secrets, names: list[str]) -> None:
         if not masks.fits_seed(index, seed):
             raise VerificationError(
                 f"the coordinator shows a seed of {names[index]!r} that is not the one that it "
-                "committed to: a false sum, which this party does not take"
+                "committed to: a false sum, which this party refuses"
             )
     for index, key in secrets.keys.items():
         if not masks.fits_key(index, key):
             raise VerificationError(
                 f"the coordinator shows a mask key of {names[index]!r} that is not the one that "
-                "it advertised: a false sum, which this party does not take"
+                "it advertised: a false sum, which this party refuses"
             )
 
 
@@ -210,7 +210,7 @@ def _check_hash(round_: Round, agreed: Agreed, opened: Opening) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Consents:
-    """What shows to somebody who was not there what a quorum signed before a sum was opened.
+    """Proves to a party that was absent what a quorum signed before a sum was opened.
 
     Attributes:
         history: The openings before.
@@ -261,7 +261,7 @@ class Consents:
             state_hash: Hash of the state that the verifier itself computed.
 
         Raises:
-            VerificationError: If no quorum signed just this, under this state.
+            VerificationError: If no quorum signed exactly this, under this state.
             ProtocolError: If something is malformed.
         """
         n, ring_hash = round_.plan.masking.parties, RingHash.of_plan(round_.part)

@@ -1,8 +1,8 @@
 """What masked and encrypted sums have in common.
 
 Parties share secrets of one attempt among each other; a quorum signs one set of survivors; then
-shares open their sum, once. The coordinator relays. What the secrets hide a contribution with is
-each protocol's own.
+shares open their sum, once. The coordinator relays. How the secrets hide a contribution depends on
+the protocol.
 """
 
 from confide.aggregation.sharing.coordinator import SharingCoordinator

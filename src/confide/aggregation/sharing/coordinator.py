@@ -44,7 +44,7 @@ class SharingCoordinator(ABC):
         announcer: Who signs announcements, with the openings so far.
         sealed_bytes: Bytes of a party's encrypted shares for one neighbour.
         chunks: Bytes of each chunk of a contribution; of a short one there is one.
-        beside: Bytes that stand before a contribution.
+        beside: Bytes before a contribution.
     """
 
     protocol: ClassVar[str]
@@ -121,8 +121,8 @@ class SharingCoordinator(ABC):
         if left < self._masking.min_survivors:
             raise DropoutError(
                 f"{left} of {self._masking.parties} parties answered {self._kind!r} in "
-                f"{self._round}; the plan bears {self._masking.dropouts} "
-                "dropouts. No sum is released"
+                f"{self._round}; the plan allows {self._masking.dropouts} dropouts. No sum is "
+                "released"
             )
         self._incoming.drop()
         before, self._members = self._members, self._answered
@@ -140,12 +140,12 @@ class SharingCoordinator(ABC):
 
     @property
     def false_shares(self) -> tuple[FalseShare, ...]:
-        """Shares that were found to be false, and who opened them; the sum is right without."""
+        """Shares that are false, and who opened them; the sum is right without them."""
         return self._false_shares
 
     @property
     def complaints(self) -> Mapping[str, Complaint]:
-        """Who complained of whose share in this attempt, by who did."""
+        """By party that complained: whose share it complained of in this attempt."""
         return dict(self._complaints)
 
     @property
@@ -175,12 +175,14 @@ class SharingCoordinator(ABC):
 
         Args:
             index: Whose.
-            beside: What stands before it.
-            chunks: Its chunks, which may be let go of one by one.
+
+            beside: What precedes it.
+
+            chunks: Its chunks, which may be dropped one by one.
         """
 
     def _said_of_survivors(self, index: int) -> Mapping[str, bytes]:
-        """What a party is told beside the survivors before it consents."""
+        """What a party is told in addition to the survivors before it consents."""
         del index
         return {}
 
@@ -261,7 +263,7 @@ class SharingCoordinator(ABC):
     def _settle_complaints(self) -> None:
         """Ends the attempt, if enough parties are left without those who accuse and are accused.
 
-        Otherwise whoever complained counts as missing, and the others go on.
+        Otherwise a party that complained counts as missing, and the others continue.
         """
         plan = self._round.plan
         absent = leaving(self._complaints, plan.owners, liars_of(plan))

@@ -22,7 +22,7 @@ from confide.randomness import SEED_BYTES
 __all__ = ["TAG_BYTES", "agree", "check_public_key", "decrypt", "derive", "encrypt", "pairwise_key"]
 
 TAG_BYTES: Final = 16
-"""What encryption adds to a share."""
+"""Bytes that encryption adds to a share."""
 
 
 def pairwise_key(
@@ -44,7 +44,7 @@ def pairwise_key(
 
 
 def derive(secret: bytes, purpose: bytes, transcript: bytes, pair: tuple[int, int]) -> bytes:
-    """The second half of `pairwise_key`, for a secret agreed upon that serves twice."""
+    """The second half of `pairwise_key`, for an agreed secret that is used twice."""
     info = purpose + b"".join(number.to_bytes(4, "big") for number in pair)
     return HKDF(hashes.SHA256(), SEED_BYTES, salt=transcript, info=info).derive(secret)
 
@@ -60,7 +60,7 @@ def check_public_key(data: bytes) -> None:
 
 @lru_cache(maxsize=1)
 def _any_key() -> X25519PrivateKey:
-    """A key that is no secret: with a point of small order every key agrees on zero."""
+    """Any key, not secret: with a point of small order every key agrees on zero."""
     return X25519PrivateKey.from_private_bytes(bytes(SEED_BYTES))
 
 
@@ -73,7 +73,9 @@ def agree(own: X25519PrivateKey, other: bytes) -> bytes:
     try:
         return own.exchange(X25519PublicKey.from_public_bytes(other))
     except ValueError as error:
-        raise VerificationError("a public key that agrees on a key known to all") from error
+        raise VerificationError(
+            "a public key of small order: the agreed key would be known to all"
+        ) from error
 
 
 def encrypt(key: bytes, plaintext: bytes) -> bytes:

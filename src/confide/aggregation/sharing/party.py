@@ -1,8 +1,8 @@
 """A party's side of a round in which secrets are shared and survivors signed.
 
 The session is a chain of steps. Each reads one announcement, checks it, and answers; the session
-then waits for the next step's kind and no other. A failure ends the session, which lets go of its
-secrets: what a lying coordinator gets is an error in somebody's log.
+then accepts only the next step's kind. A failure ends the session and drops its secrets, so a lying
+coordinator only causes an error in the party's log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Step = Callable[[Mapping[str, Any]], tuple[str, bytes]]
 
 
 class ShareSecrets:
-    """What a party must not lose or use twice: made for one attempt, dropped at its end.
+    """A party's secrets of one attempt: never used twice, and dropped at its end.
 
     Attributes:
         share_key: What shares to this party are encrypted to.
@@ -120,15 +120,15 @@ class SharingParty(ABC, Generic[SecretsT]):
 
     @abstractmethod
     def _open(self) -> tuple[str, bytes]:
-        """The last step: lets go of the secrets and opens what the survivors' sum takes."""
+        """The last step: drops the secrets and opens what the survivors' sum needs."""
 
     # --- steps that protocols have in common -----------------------------------------------------
 
     def _read_history(self, said: Mapping[str, Any]) -> None:
-        """Reads which sums were opened before; all that follows binds it.
+        """Reads which sums were opened before; all later messages are bound to it.
 
         Two quorums share an honest party, which refuses a history that lacks what it consented to.
-        So no two sums are opened under histories that do not know of each other.
+        So of two opened sums, one is in the history of the other.
         """
         (history,) = fields_of(said, history=bytes)
         self._history = wire.history_of(history, self._names)
@@ -164,7 +164,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         found: list[dict[int, bytes]] = [{} for _ in fields]
         for index, data in zip(self._neighbours, adverts, strict=True):
             if not isinstance(data, bytes):
-                raise ProtocolError("a key advertisement that is no envelope")
+                raise ProtocolError("a key advertisement that is not an envelope")
             envelope = self._round.open(data, "advertise", wire.ADVERT_BYTES)
             if envelope.sender != self._names[index]:
                 raise VerificationError(
@@ -182,7 +182,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         secrets, sealed = self._open_secrets, []
         for other, share in zip(self._neighbours, shares, strict=True):
             # A key for each direction, so each encrypts once. Shares are encrypted before the
-            # sharers are known, so the keys bind what is known by now.
+            # sharers are known, so the keys bind only what is known by now.
             agreed, way = agree(secrets.share_key, share_keys[other]), (self._me, other)
             sending = derive(agreed, b"share", self._transcript, way)
             secrets.opening[other] = derive(agreed, b"share", self._transcript, way[::-1])
@@ -190,7 +190,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         return b"".join(sealed)
 
     def _take_shares(self, said: Mapping[str, Any]) -> None:
-        """Notes who shared secrets, and keeps the shares sealed until they are asked for."""
+        """Records who shared secrets, and keeps the shares sealed until they are requested."""
         sharers, ciphertexts = fields_of(said, sharers=bytes, ciphertexts=bytes)
         self._sharers = self._subset(sharers, self._present, "sharers")
         self._require_neighbourhood(self._sharers)
@@ -200,7 +200,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         self._transcript = wire.chain(self._transcript, "sharers", sharers)
 
     def _contribute(self, beside: bytes, chunks: list[bytes]) -> tuple[str, bytes]:
-        """Gives away the vector, in chunks if it has several."""
+        """Sends the vector, in chunks if it has several."""
         if len(chunks) == 1:
             self._await_survivors()
             return "contribution", beside + chunks[0]
@@ -227,9 +227,9 @@ class SharingParty(ABC, Generic[SecretsT]):
 
     def _consent(self, said: Mapping[str, Any]) -> tuple[str, bytes]:
         self._accept_survivors(self._read_survivors(said))
-        # Spent before it signs, not before it opens: two attempts at one round, opened by different
-        # parties, would give sums over different survivors, but both need a quorum of signers, and
-        # two quorums share an honest party.
+        # Marked as used before it signs, not before it opens: two attempts at one round, opened by
+        # different parties, would give sums over different survivors, but both need a quorum of
+        # signers, and two quorums share an honest party.
         self._identity.register.consent(self._round, self._survivor_names)
         self._awaited = (self.asks_to_open, self._open_with_quorum)
         return "consent", wire.consent_payload(self._transcript, self._survivors)
@@ -256,17 +256,17 @@ class SharingParty(ABC, Generic[SecretsT]):
         members = wire.members_of(data, self._masking.parties)
         if (members & ~of).any():
             odd = self._names[int(np.flatnonzero(members & ~of)[0])]
-            raise VerificationError(f"the {what} include {odd!r}, who was not there before")
+            raise VerificationError(f"the {what} include {odd!r}, which were not there before")
         if what == "signers":
             return members
         if not members[self._me]:
             raise ProtocolError(
-                f"the {what} leave out {self._identity.name!r}, who is asked to go on"
+                f"the {what} leave out {self._identity.name!r}, which is asked to continue"
             )
         if members.sum() < self._masking.min_survivors:
             raise DropoutError(
-                f"the {what} are {members.sum()} parties; {self._round} takes at least "
-                f"{self._masking.min_survivors}: more dropped out than the plan bears, so "
+                f"the {what} are {members.sum()} parties; {self._round} needs at least "
+                f"{self._masking.min_survivors}: more dropped out than the plan allows, so "
                 f"{self._identity.name!r} stops here"
             )
         return members
@@ -284,7 +284,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         self._check_opening()
 
     def _check_opening(self) -> None:
-        """Refuses a sum that would tell few parties apart beside those opened before."""
+        """Refuses a sum that, with those opened before, would single out few parties."""
         plan, round_ = self._round.plan, self._round
         opening = Opening(round_.number, round_.attempt, self._survivor_names)
         check_openings(plan, (*self._history, opening))
@@ -294,7 +294,7 @@ class SharingParty(ABC, Generic[SecretsT]):
         count = int(signers.sum())
         if count < self._masking.quorum:
             raise VerificationError(
-                f"{count} signatures on the survivors; opening their sum takes "
+                f"{count} signatures on the survivors; opening their sum needs "
                 f"{self._masking.quorum}"
             )
         pieces = wire.split(signatures, SIGNATURE_BYTES, count)
@@ -319,7 +319,7 @@ class SharingParty(ABC, Generic[SecretsT]):
 
 
 def quorum_sample(masking: Masking, count: int, random_bytes: Callable[[int], bytes]) -> list[int]:
-    """Which of `count` signatures to verify, so that fewer good ones than a quorum are found out.
+    """Which of `count` signatures to verify, so that too few good ones are detected.
 
     The choice is secret, and made after the signatures were received.
 

@@ -22,7 +22,7 @@ SHARING_KINDS: Final = ("advertise", "reveal", "shares", "contribution", "consen
 
 
 def kinds_of(plan: Plan) -> tuple[str, ...]:
-    """Those of a plan: nothing is revealed in a complete graph, nor signed without a quorum."""
+    """Those of a plan: a complete graph has no 'reveal', a plan without a quorum no 'consent'."""
     absent = {"reveal"} if plan.masking.complete else set()
     if not plan.masking.quorum:
         absent.add("consent")
@@ -41,7 +41,7 @@ def shared_sizes(
     opening: str,
     beside: Mapping[str, int] = MappingProxyType({}),
 ) -> Sent:
-    """The messages of a round, from the sizes of what is the protection's own.
+    """The messages of a round, from the sizes of the protection's own parts.
 
     Args:
         plan: The plan, of one stage.
@@ -49,10 +49,10 @@ def shared_sizes(
         advert: What it advertises.
         sealed: Bytes of one neighbour's encrypted shares.
         chunks: Bytes of each chunk of its contribution.
-        before: Bytes that stand before a contribution.
+        before: Bytes before a contribution.
         opened: Bytes of what it opens.
         opening: The kind of the message that asks it to.
-        beside: Bytes of what it is told beside the survivors before it consents, by field.
+        beside: Bytes of what it is told in addition to the survivors before it consents, by field.
     """
     masking, members = plan.masking, bitmap(plan)
     advertised = canonical.encode(["advertise", name, advert, bytes(SIGNATURE_BYTES)])

@@ -52,7 +52,7 @@ def members_of(data: bytes, parties: int) -> Members:
     """A set from its bits.
 
     Raises:
-        ProtocolError: If there are not just as many bits as parties.
+        ProtocolError: If the number of bits is not that of the parties.
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
     if len(data) != -(-parties // 8) or bits[parties:].any():
@@ -99,7 +99,7 @@ def start_transcript(protocol: str, round_: Round, state_hash: bytes) -> bytes:
 
 
 def chain(transcript: bytes, label: str, *values: bytes) -> bytes:
-    """The transcript after something more was said."""
+    """The transcript after another message."""
     return canonical.sha256([transcript, label, *values])
 
 
@@ -109,7 +109,7 @@ def consent_payload(transcript: bytes, survivors: Members) -> bytes:
 
 
 def message_limit(round_: Round, sealed_bytes: int, vector_bytes: int = 0) -> int:
-    """The most bytes that any message of this round has, beside a vector.
+    """The most bytes of any message of this round, besides a vector.
 
     Args:
         round_: The attempt.

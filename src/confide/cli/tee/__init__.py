@@ -1,4 +1,4 @@
-"""`confide tee`: verify attested peers before anything is sent to them, and operate one's own."""
+"""`confide tee`: verify attested peers before sending anything to them, and operate your own."""
 
 import typer
 

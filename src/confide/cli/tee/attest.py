@@ -1,4 +1,4 @@
-"""`confide tee attest` and `heartbeat`: this machine's evidence, and that it still runs."""
+"""`confide tee attest` and `heartbeat`: this machine's evidence, and signs that it still runs."""
 
 from __future__ import annotations
 
@@ -35,26 +35,29 @@ def attest(
         Source,
         typer.Option("--from", help="configfs (SEV-SNP, TDX), gramine (SGX), nitro; or simulator."),
     ],
-    nonce: Annotated[str, typer.Option(help="What the relying party chose, 32 bytes in hex.")],
-    purpose: Annotated[str, typer.Option(help="What for: enrol, for a registry.")],
+    nonce: Annotated[str, typer.Option(help="The nonce of the relying party, 32 bytes in hex.")],
+    purpose: Annotated[str, typer.Option(help="The purpose: enrol, for a registry.")],
     plan: Annotated[str, typer.Option(help="The plan's hash, or the registry's number, in hex.")],
     task: Annotated[str, typer.Option(help="The plan's task, or the machine's name.")],
     build: Annotated[str, typer.Option(help="Hash of the build's manifest, in hex.")],
     out: Annotated[Path, typer.Option(help="The file for the evidence.")],
     device: Annotated[
-        Path | None, typer.Option(help="Another place of the operating system's interface.")
+        Path | None, typer.Option(help="Another path of the operating system's interface.")
     ] = None,
-    event_log: Annotated[Path | None, typer.Option(help="Of a TDX domain, as JSON.")] = None,
+    event_log: Annotated[
+        Path | None, typer.Option(help="The event log of a TDX domain, as JSON.")
+    ] = None,
     keys: Annotated[
         Path | None,
         typer.Option(
-            help="Where this instance's keys are kept, for heartbeats: memory of the enclave, as "
-            "/run is, and never a disk. Made if absent; without it, keys are forgotten at once."
+            help="The file for this instance's keys, for heartbeats. It must be in the "
+            "enclave's memory, such as /run, and never on a disk. It is made if absent; "
+            "without this option, the keys are not kept."
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="How long the claims count.")] = 10.0,
+    minutes: Annotated[float, typer.Option(help="How long the claims are valid.")] = 10.0,
 ) -> None:
-    """Ask this machine's hardware for evidence of what runs, bound to the keys of this instance."""
+    """Get evidence of what runs from this machine's hardware, bound to this instance's keys."""
     from confide.tee.workload import Workload
 
     instance = _instance(keys)
@@ -79,12 +82,12 @@ def attest(
 
 def heartbeat(
     *,
-    keys: Annotated[Path, typer.Option(help="Of this instance, as `attest --keys` made them.")],
+    keys: Annotated[Path, typer.Option(help="This instance's keys, from `attest --keys`.")],
     registry: Annotated[str, typer.Option(help="The registry's number, in hex.")],
     node: Annotated[str, typer.Option(help="The machine's name there.")],
     out: Annotated[Path, typer.Option(help="The file for the heartbeat.")],
 ) -> None:
-    """Sign that the instance that was attested still runs, for the registry."""
+    """Sign, for the registry, that the attested instance still runs."""
     from confide.tee.heartbeat import Heartbeat
     from confide.tee.instance import Instance
 
@@ -116,7 +119,7 @@ def _attester(source: Source, device: Path | None, event_log: Path | None) -> At
     from confide.tee.providers import ConfigfsTsm, Gramine, NitroNsm, SimulatorSocket
 
     if event_log is not None and source is not Source.CONFIGFS:
-        raise DataError("--event-log is of a TDX domain, whose evidence is --from configfs")
+        raise DataError("--event-log is for a TDX domain, whose evidence needs --from configfs")
     match source:
         case Source.CONFIGFS:
             made = ConfigfsTsm(event_log=event_log)
@@ -127,5 +130,5 @@ def _attester(source: Source, device: Path | None, event_log: Path | None) -> At
             return NitroNsm() if device is None else NitroNsm(device)
         case Source.SIMULATOR:
             if device is None:
-                raise DataError("--from simulator takes --device, the folder of `confide-sim`")
+                raise DataError("--from simulator needs --device, the folder of `confide-sim`")
             return SimulatorSocket(device)

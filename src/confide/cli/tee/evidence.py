@@ -1,4 +1,4 @@
-"""What the commands about evidence share: reading it, and the warning that none may leave out."""
+"""What the commands about evidence share: reading it, and the warning for simulated hardware."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ __all__ = [
 SIMULATED: Final = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
 
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
-"""Around which all of the vendors' formats can state a time, in every time zone."""
+"""Years that all vendors' formats can express, in every time zone."""
 
 
 def hexadecimal(text: str, what: str) -> bytes:
     """Reads an option in hexadecimal.
 
     Raises:
-        DataError: If it is none.
+        DataError: If it is not hexadecimal.
     """
     try:
         return bytes.fromhex(text)
     except ValueError as error:
-        raise DataError(f"{what} {text[:20]!r} is no hexadecimal number") from error
+        raise DataError(f"{what} {text[:20]!r} is not a hexadecimal number") from error
 
 
 def read_evidence(path: Path) -> bytes:
-    """Reads a file of evidence, no more of it than is ever looked at; as bytes or as text.
+    """Reads a file of evidence, up to the largest size that is accepted; as bytes or as text.
 
     Raises:
         DataError: If it cannot be read.
@@ -62,7 +62,7 @@ def read_collateral(paths: Iterable[Path] | None) -> Collateral:
     """Reads files and folders of collateral, and says which files in folders were skipped.
 
     Raises:
-        AttestationError: If a file that is named itself is not collateral.
+        AttestationError: If a file (not in a folder) is not collateral.
     """
     from confide.tee import Collateral
 
@@ -73,7 +73,7 @@ def read_collateral(paths: Iterable[Path] | None) -> Collateral:
 
 
 def with_event_log(evidence: Evidence, path: Path | None) -> Evidence:
-    """Evidence with an event log that lies in a file of its own.
+    """Adds an event log, from a file of its own, to evidence.
 
     Raises:
         DataError: If it cannot be read, or the evidence has one already.
@@ -81,31 +81,31 @@ def with_event_log(evidence: Evidence, path: Path | None) -> Evidence:
     if path is None:
         return evidence
     if evidence.event_log is not None:
-        raise DataError("the evidence comes with an event log: leave --event-log out")
+        raise DataError("the evidence has an event log already: leave --event-log out")
     return replace(evidence, event_log=read_evidence(path))
 
 
 def with_gpus(evidence: Evidence, path: Path | None) -> Evidence:
-    """Evidence with that of GPUs, which lies in a file of its own.
+    """Adds evidence of GPUs, from a file of its own, to evidence.
 
     Raises:
         DataError: If it cannot be read, or the evidence has some already.
-        AttestationError: If it is no evidence of NVIDIA's GPUs.
+        AttestationError: If it is not evidence of NVIDIA's GPUs.
     """
     from confide.tee.nvidia import read_gpus
 
     if path is None:
         return evidence
     if evidence.gpus:
-        raise DataError("the evidence comes with that of GPUs: leave --gpu out")
+        raise DataError("the evidence has evidence of GPUs already: leave --gpu out")
     return replace(evidence, gpus=read_gpus(read_evidence(path)))
 
 
 def time_of(text: str | None) -> datetime:
-    """Reads a time, with a time zone; now, if there is none.
+    """Reads a time with a time zone; the current time if the option is omitted.
 
     Raises:
-        DataError: If it is no time, or has no zone.
+        DataError: If it is not a time, or has no time zone.
     """
     if text is None:
         return datetime.now(UTC)
@@ -116,7 +116,7 @@ def time_of(text: str | None) -> datetime:
             found = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError) as error:
         raise DataError(
-            f"--at {text!r} is no time; write 2026-01-31T12:00:00Z, or seconds since 1970"
+            f"--at {text!r} is not a time; write 2026-01-31T12:00:00Z, or seconds since 1970"
         ) from error
     if found.tzinfo is None:
         raise DataError(f"--at {text!r} has no time zone; add Z for UTC")

@@ -1,4 +1,4 @@
-"""The operators' commands: a distribution of its own, found by its entry points."""
+"""The operators' commands, from a separate distribution that is found by its entry points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["WithOperators"]
 _GROUP: Final = "confide.tee"
 _KNOWN: Final = {
     "build": "Hash what goes into an image, and compute what hardware will measure of it.",
-    "collateral": "Fetch vendors' certificates and lists into files, and say what is in them.",
-    "diff": "Say what differs between two builds.",
-    "lint": "Say what opens an enclave of Gramine's.",
+    "collateral": "Fetch vendors' certificates and lists into files, and show what is in them.",
+    "diff": "Show the differences between two builds.",
+    "lint": "Show what would open a Gramine enclave.",
     "registry": "Keep the builds and machines that the parties accept, and the record of it.",
     "sign": "Add your signature to a release.",
 }
@@ -28,7 +28,7 @@ class WithOperators(TyperGroup):
     """A group of commands, with those that other distributions add to it."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands, of known ones also where they are not installed."""
+        """The names of all commands, also of known ones that are not installed."""
         return sorted({*super().list_commands(ctx), *_KNOWN, *_added()})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

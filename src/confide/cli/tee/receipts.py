@@ -1,4 +1,4 @@
-"""`confide tee receipts`: what an enclave signed of each round, verified by who was not there."""
+"""`confide tee receipts`: verifies what an enclave signed for each round, after the run."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ _MAX_RECEIPTS = 100_000
 def receipts(
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan it enforced.")],
     files: Annotated[
-        list[Path], typer.Argument(metavar="RECEIPT", help="Files, from the instance's first on.")
+        list[Path],
+        typer.Argument(metavar="RECEIPT", help="Receipts, starting with the instance's first one."),
     ],
     *,
     evidence: Annotated[
         list[Path],
-        typer.Option(help="What the instance answered to itself; once for each of its starts."),
+        typer.Option(help="The instance's evidence; one for each of its starts."),
     ],
-    policy: Annotated[Path, typer.Option(help="What is asked of it.")],
+    policy: Annotated[Path, typer.Option(help="The policy for it.")],
     at: Annotated[
         list[str],
-        typer.Option(help="The time of the evidence (ISO 8601, or seconds); one for each."),
+        typer.Option(
+            help="The time of the evidence (ISO 8601, or seconds); one for each evidence."
+        ),
     ],
     collateral: Annotated[
         list[Path] | None,
@@ -44,7 +47,10 @@ def receipts(
     if len(files) > _MAX_RECEIPTS:
         raise DataError(f"{len(files):,} receipts; at most {_MAX_RECEIPTS:,} are read at once")
     if len(evidence) != len(at):
-        raise DataError(f"{len(evidence)} times --evidence and {len(at)} times --at: one for each")
+        raise DataError(
+            f"{len(evidence)} times --evidence but {len(at)} times --at: give one "
+            "--at for each --evidence"
+        )
     plan, _ = load_plan(plan_file)
     chain = [Receipt.from_bytes(read_evidence(file)) for file in files]
     asked = read_policy(policy)

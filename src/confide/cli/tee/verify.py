@@ -1,4 +1,4 @@
-"""`confide tee verify`, `inspect` and `policy`: is this the peer that it should be?"""
+"""`confide tee verify`, `inspect` and `policy`: is this the expected peer?"""
 
 from __future__ import annotations
 
@@ -28,33 +28,41 @@ if TYPE_CHECKING:
 __all__ = ["inspect", "show_policy", "verify"]
 
 EvidenceFile = Annotated[
-    Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document, or a bundle.")
+    Path, typer.Argument(metavar="EVIDENCE", help="A quote, a report, a document or a bundle.")
 ]
 
 
 def verify(  # noqa: PLR0917 - options, which are named where they are used
     evidence_file: EvidenceFile,
-    policy_file: Annotated[Path, typer.Option("--policy", help="What is asked of the peer.")],
+    policy_file: Annotated[Path, typer.Option("--policy", help="The policy for the peer.")],
     collateral: Annotated[
         list[Path] | None,
         typer.Option(help="The vendor's certificates and lists: files or folders; repeatable."),
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="The time to verify at (ISO 8601, or seconds); now.")
+        str | None,
+        typer.Option(help="The time to verify at (ISO 8601, or seconds); now if omitted."),
     ] = None,
     event_log: Annotated[
-        Path | None, typer.Option(help="Of a TDX domain, as JSON, where it comes by itself.")
+        Path | None,
+        typer.Option(help="The event log of a TDX domain, as JSON, if it is a separate file."),
     ] = None,
     gpu: Annotated[
-        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+        Path | None,
+        typer.Option(help="Evidence of NVIDIA's GPUs, in JSON, if it is a separate file."),
     ] = None,
     report_data: Annotated[
-        str | None, typer.Option(help="What a document without claims must carry, in hex.")
+        str | None,
+        typer.Option(help="The report data that a document without claims must have, in hex."),
     ] = None,
-    nonce: Annotated[str | None, typer.Option(help="The nonce asked with, in hex.")] = None,
-    plan: Annotated[str | None, typer.Option(help="The plan's hash in claims, in hex.")] = None,
-    purpose: Annotated[str, typer.Option(help="The purpose in claims.")] = "aggregate",
-    task: Annotated[str | None, typer.Option(help="The task in claims.")] = None,
+    nonce: Annotated[str | None, typer.Option(help="The nonce that was sent, in hex.")] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="The plan's hash that the claims must have, in hex.")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option(help="The purpose that the claims must have.")
+    ] = "aggregate",
+    task: Annotated[str | None, typer.Option(help="The task that the claims must have.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Verify evidence offline; the exit code is 0 only if every step holds."""
@@ -66,7 +74,7 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     policy = read_policy(policy_file)
     if gpu is not None and policy.nvidia is None:
         raise DataError(
-            "the policy asks for no GPU, so that what --gpu names would not be verified: add "
+            "the policy asks for no GPU, so the evidence from --gpu would not be verified: add "
             "[nvidia] to the policy, or leave --gpu out"
         )
     try:
@@ -107,19 +115,21 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
         list[Path] | None, typer.Option(help="For --as-policy, as `verify` takes it; repeatable.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(help="For --as-policy: the time (ISO 8601, or seconds); now.")
+        str | None,
+        typer.Option(help="For --as-policy: the time (ISO 8601, or seconds); now if omitted."),
     ] = None,
     event_log: Annotated[
-        Path | None, typer.Option(help="For --as-policy: of a TDX domain, as JSON.")
+        Path | None, typer.Option(help="For --as-policy: the event log of a TDX domain, as JSON.")
     ] = None,
     gpu: Annotated[
-        Path | None, typer.Option(help="NVIDIA's GPUs, in JSON, where they come by themselves.")
+        Path | None,
+        typer.Option(help="Evidence of NVIDIA's GPUs, in JSON, if it is a separate file."),
     ] = None,
     simulated_root: Annotated[
-        Path | None, typer.Option(help="For --as-policy: a simulator's root, which you accept.")
+        Path | None, typer.Option(help="For --as-policy: a simulator's root that you accept.")
     ] = None,
 ) -> None:
-    """Say what evidence states, without verifying any of it; or make a policy of it."""
+    """Show what evidence states, without verifying it; or make a policy from it."""
     from confide.tee import Evidence, inspect, warnings
     from confide.tee.nvidia import inspect_gpu
 
@@ -140,7 +150,7 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
         beside = {"gpus": gpus} if gpus else {}
         typer.echo(json.dumps({**stated, **beside, "claims": claims or None}, indent=1))
         return
-    errors.print("nothing of this is verified: anybody can write it", style="bold yellow")
+    errors.print("nothing of this is verified: anybody could have written it", style="bold yellow")
     for warning in loud:
         errors.print(warning, style="bold white on red")
     output.print(f"platform           {platform.value}", markup=False)
@@ -187,8 +197,8 @@ def _carried(report_data: str | None, nonce: str | None) -> Binding:
 
     if report_data is None:
         raise DataError(
-            "the document comes without claims, and nothing says what it must carry: give "
-            "--report-data, or anybody's genuine evidence would do"
+            "the document has no claims, and nothing says which report data it must have: give "
+            "--report-data, or genuine evidence of any machine would pass"
         )
     return Binding(
         hexadecimal(report_data, "--report-data"),
@@ -201,7 +211,7 @@ def _expected(nonce: str | None, plan: str | None, purpose: str, task: str | Non
 
     if nonce is None or plan is None or task is None:
         raise DataError(
-            "the evidence comes with claims: give --nonce, --plan and --task, as they were asked"
+            "the evidence has claims: give --nonce, --plan and --task, as they were requested"
         )
     return Expected(hexadecimal(nonce, "--nonce"), purpose, hexadecimal(plan, "--plan"), task)
 

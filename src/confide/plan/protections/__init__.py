@@ -1,7 +1,7 @@
 """Protections: one module for each, with all that it hides from whom.
 
-A protection is a value of the plan and says itself what it comes to: its judges say what becomes of
-each known attack, and its exposures who sees what in which form. A further one is a subclass of
+A protection is a value of the plan and describes itself: its judges give the outcome of each known
+attack, and its exposures say who sees what in which form. A further one is a subclass of
 `Protection` in any package; what runs it is registered with `confide.aggregation.machinery`.
 """
 

@@ -1,4 +1,4 @@
-"""What a protection is to the rest of the library: a value that says what it hides from whom."""
+"""The interface of protections: values that say what they hide from whom."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ __all__ = [
 ]
 
 CHANNEL = "the channel (TLS 1.3) or its certificates broken"
-"""What voids whatever is as safe as the channel alone."""
+"""The failure that voids the guarantee of a value that only the channel protects."""
 
 
 class Rule(Enum):
-    """How contributions become one: added up, or combined so that a few liars move little."""
+    """How contributions are combined: added up, or so that few liars have little effect."""
 
     SUM = "sum"
     MEDIAN = "median"
@@ -61,7 +61,7 @@ class Rule(Enum):
     GEOMETRIC_MEDIAN = "geometric-median"
 
     def survivors_for(self, liars: int) -> int:
-        """How many contributions it takes, at least, so that so many liars move it little.
+        """The fewest contributions with which so many parties that lie have little effect.
 
         For Krum 2f + 3 (Blanchard et al. 2017, Proposition 1), for the others an honest majority.
         """
@@ -72,13 +72,14 @@ class Rule(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Hiding:
-    """How a protection hides contributions from whoever adds them up.
+    """How a protection hides contributions from the adder.
 
     Attributes:
         form: The form of what a party sends.
         vector: What a party sends, in words.
-        looks: What it looks like to whoever lacks the secrets.
-        hardness: What would void it.
+        looks: What it looks like without the secrets.
+
+        hardness: The failure that would void it.
     """
 
     form: Form
@@ -90,16 +91,15 @@ class Hiding:
 class Protection(Family):
     """How contributions are protected on their way into a sum.
 
-    A protection is a frozen dataclass that derives from this class, in a module of its own. Beside
-    its fields it says what it hides from whom; findings, views and estimates ask it and nobody
-    else. What runs it and what its messages weigh is registered with
-    `confide.aggregation.machinery`.
+    A protection is a frozen dataclass that derives from this class, in a module of its own. Besides
+    its fields it says what it hides from whom; findings, views and estimates ask only it. The code
+    that runs it and the sizes of its messages are registered with `confide.aggregation.machinery`.
 
     Attributes:
-        hiding: How it hides contributions from whoever adds them up; None if they are read.
+        hiding: How it hides contributions from the adder; None if the adder reads them.
         secrets: What parties hold shares of, in words; empty where nothing is shared.
-        judges: What comes of each attack that depends on how the protection works.
-        attacks: Further attacks that are known on this protection alone.
+        judges: The outcome of each attack that depends on how the protection works.
+        attacks: Further attacks on this protection alone.
     """
 
     hiding: ClassVar[Hiding | None] = None
@@ -111,7 +111,7 @@ class Protection(Family):
         unjudged = JUDGED_BY_PROTECTION - cls.judges.keys()
         if unjudged:
             raise PlanError(
-                f"protection {cls.__name__!r} says nothing about "
+                f"protection {cls.__name__!r} has no judge for "
                 f"{', '.join(sorted(repr(a.value) for a in unjudged))}: give it a judge for each"
             )
         super().__init_subclass__(**kwargs)
@@ -125,7 +125,7 @@ class Protection(Family):
 
     @property
     def beneath(self) -> Protection:
-        """What protects contributions if an enclave's hardware is broken: itself without one."""
+        """What protects contributions if an enclave's hardware is broken; else itself."""
         return self
 
     @property
@@ -165,11 +165,11 @@ class Protection(Family):
 
     @property
     def warning(self) -> str:
-        """What must not be overlooked about the protection, or ''."""
+        """What a reader must not miss about the protection, or ''."""
         return ""
 
     def chance(self, plan: Plan) -> str:
-        """What is left to chance over all rounds of a plan, as a sentence; or ''."""
+        """What may fail by chance over all rounds of a plan, as a sentence; or ''."""
         del plan
         return ""
 
@@ -183,7 +183,7 @@ class Protection(Family):
     # --- attacks ---------------------------------------------------------------------------------
 
     def judge(self, attack: Attack, plan: Plan) -> Judgement:
-        """What an attack comes to under a plan of this protection."""
+        """The outcome of an attack under a plan of this protection."""
         if attack in self.judges:
             return self.judges[attack](plan)
         return Outcome.ABSENT, ABSENT_BY_NATURE[attack]
@@ -191,7 +191,7 @@ class Protection(Family):
     # --- exposures -------------------------------------------------------------------------------
 
     def to_adder(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
-        """What whoever adds up holds of the parties, besides the sums."""
+        """What the adder holds of the parties, besides the sums."""
         raise NotImplementedError
 
     def to_coordinator(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:

@@ -1,4 +1,4 @@
-"""Sums in clear: whoever adds up reads each contribution. What that tells whom."""
+"""Sums in clear: the adder reads each contribution. Who learns what from that."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _split_model(plan: Plan) -> Judgement:
     if not plan.coordinator_may_lie:
         return NOBODY
     return Outcome.ASSUMED, (
-        "the coordinator is honest, and what it says is as safe as the encrypted channel (TLS 1.3)"
+        "the coordinator is honest, and its messages are as safe as the encrypted channel (TLS 1.3)"
     )
 
 
@@ -108,7 +108,7 @@ class Clear(Protection):
         )
 
     def on_the_wire(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
-        """Contributions beneath the channel alone."""
+        """Contributions that only the channel protects."""
         yield wire(
             plan, observer, form=Form.SEALED, detail="encrypted by the channel", voided=CHANNEL
         )

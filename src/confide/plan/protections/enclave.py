@@ -1,4 +1,4 @@
-"""Sums in an attested enclave: what it, its host and whoever opens its machine learn."""
+"""Sums in an attested enclave: what it, its host and an attacker on its machine learn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Enclave"]
 
 _HASH_BYTES: Final = 32
 _SEALED_HARDNESS: Final = "X25519, AES-256, SHA-512 or the vendor's signatures broken"
-"""What would open a message to the enclave without opening the enclave."""
+"""The failure that would open a message to the enclave without opening the enclave."""
 
 
 def _of(plan: Plan) -> Enclave:
@@ -45,7 +45,7 @@ def _of(plan: Plan) -> Enclave:
 
 
 def _beneath(attack: Attack) -> Judge:
-    """What the protection beneath makes of an attack."""
+    """The protection inside the enclave judges an attack."""
 
     def judge(plan: Plan) -> Judgement:
         return _of(plan).over.judge(attack, plan)
@@ -54,7 +54,7 @@ def _beneath(attack: Attack) -> Judge:
 
 
 def _if_hidden(attack: Attack, otherwise: Judge) -> Judge:
-    """What the protection beneath makes of an attack, if it hides contributions."""
+    """The protection inside the enclave judges an attack, if it hides contributions."""
 
     def judge(plan: Plan) -> Judgement:
         enclave = _of(plan)
@@ -64,7 +64,7 @@ def _if_hidden(attack: Attack, otherwise: Judge) -> Judge:
 
 
 def _by_hardware(plan: Plan, reason: str) -> Judgement:
-    """Assumed away by sound hardware; a simulator is none."""
+    """Assumed away by sound hardware; a simulator is not hardware."""
     if _of(plan).simulated:
         reason = f"SIMULATED, so this holds only while its host is honest: {reason}"
     return Outcome.ASSUMED, reason
@@ -81,8 +81,8 @@ def _read(plan: Plan) -> Judgement:
         )
     if _of(plan).simulated:
         return Outcome.ASSUMED, (
-            "SIMULATED: no hardware stands behind the enclave, and the coordinator reads what it "
-            "likes; the plan shows how a run goes, and protects nothing"
+            "SIMULATED: no hardware stands behind the enclave, so the coordinator can read "
+            "everything; the plan shows how a run works, and protects nothing"
         )
     return Outcome.ASSUMED, (
         "the enclave reads each contribution and its hardware is assumed sound; every party "
@@ -108,7 +108,7 @@ def _wiretap(plan: Plan) -> Judgement:
     if not plan.threat.confidentiality.network.corrupt:
         return NOBODY
     return Outcome.DEFEATED, (
-        "each contribution is encrypted to a key that the enclave's evidence vouches for"
+        "each contribution is encrypted to a public key that the enclave's evidence contains"
     )
 
 
@@ -135,7 +135,8 @@ def _poisoning(plan: Plan) -> Judgement:
     if rule is Rule.SUM:
         return moved_within_range(plan)
     return Outcome.REPORTED, (
-        "few parties can move the result a little: within the party range, and as far as the rule "
+        "a few parties can move the result a little: within the party range, and as far as the "
+        "rule "
         f"{rule.value!r} lets them"
     )
 
@@ -159,23 +160,25 @@ def _other_build(_: Plan) -> Judgement:
 
 def _relayed_evidence(_: Plan) -> Judgement:
     return Outcome.DEFEATED, (
-        "evidence answers a nonce of the party's choice and vouches for a key; who relays it has "
-        "no such key, and receives ciphertext"
+        "evidence contains a nonce of the party's choice and the enclave's public key; an "
+        "attacker who relays the evidence does not have the private key, and receives only "
+        "ciphertext"
     )
 
 
 def _rolled_back(_: Plan) -> Judgement:
     return Outcome.DEFEATED, (
-        "each party contributes to a round once whatever the enclave forgot, and the enclave "
-        "restores a state only if a monotonic counter agrees, else it starts anew with fresh keys"
+        "each party contributes to a round only once, even if the enclave lost its memory; and "
+        "the enclave restores a state only if a monotonic counter agrees, otherwise it starts "
+        "with fresh keys"
     )
 
 
 def _forked(_: Plan) -> Judgement:
     return Outcome.DEFEATED, (
         "receipts name the instance that each contributor verified, signed by the contributor: "
-        "two of them in one round do not verify; and of two started from one sealed state, the "
-        "first to release stops the other"
+        "a round with two instances does not verify. If two instances start from one sealed "
+        "state, the first to release stops the other"
     )
 
 
@@ -183,12 +186,12 @@ def _broken_hardware(plan: Plan) -> Judgement:
     enclave = _of(plan)
     if not enclave.reads:
         return Outcome.DEFEATED, (
-            "the enclave receives hidden contributions; whoever opens it learns what a coordinator "
-            f"under {enclave.over.name!r} learns, and sets the result"
+            "the enclave receives hidden contributions; an attacker who opens it learns what a "
+            f"coordinator under {enclave.over.name!r} learns, and can set the result"
         )
     return Outcome.REPORTED, (
-        "whoever opens the machine, or holds a stolen key of one, reads each contribution: the "
-        "policy's list of nodes is what remains"
+        "an attacker who opens the machine, or holds a stolen key of one, reads each "
+        "contribution; only the policy's list of nodes limits which machines count"
     )
 
 
@@ -221,7 +224,7 @@ class Enclave(Protection):
         policy: SHA-256 of the policy that every party verifies it by (`confide.tee.Policy.hash`).
         over: What protects contributions inside. `Clear()`: the enclave reads them, checks their
             ranges, and adds the noise. `Masked()` or `Encrypted()`: it reads sums only, so that
-            broken hardware costs no more than that protection does.
+            broken hardware reveals no more than that protection does.
         rule: How it combines them; other rules than sums need `Clear()` and no noise.
         simulated: Whether the policy accepts a simulator, behind which no hardware stands.
     """
@@ -237,11 +240,14 @@ class Enclave(Protection):
                 f"an enclave policy of {len(self.policy)} bytes; name its SHA-256, {_HASH_BYTES}"
             )
         if self.over.attested:
-            raise PlanError("an enclave over an enclave; put it over what protects sums by itself")
+            raise PlanError(
+                "an enclave over an enclave; put it over a protection of its own, such as 'masked'"
+            )
         if self.rule is not Rule.SUM and self.over.hiding is not None:
             raise PlanError(
-                f"rule {self.rule.value!r} in an enclave over {self.over.name!r} sums: it takes "
-                "each contribution, and there the enclave reads none. Leave 'over' out, or take "
+                f"rule {self.rule.value!r} in an enclave over {self.over.name!r} sums: the rule "
+                "needs each contribution, and there the enclave reads none. Leave 'over' out, "
+                "or take "
                 "rule 'sum'"
             )
 
@@ -285,7 +291,7 @@ class Enclave(Protection):
         if not self.reads:
             return ""
         if self.simulated:
-            return " and whoever runs the simulated enclave, behind which no hardware stands,"
+            return " and the host of the simulated enclave, which no hardware protects,"
         return " and the enclave, which it verifies before it sends and whose hardware is trusted,"
 
     def chance(self, plan: Plan) -> str:
@@ -298,13 +304,13 @@ class Enclave(Protection):
         if not self.simulated:
             return ""
         beneath = (
-            "each contribution is as safe as its host is honest"
+            "contributions are safe only if its host is honest"
             if self.reads
             else f"contributions are protected as in {self.over.name!r} sums alone"
         )
         return (
-            "SIMULATED HARDWARE: the plan accepts evidence that anybody can make; no enclave "
-            f"protects anything, and {beneath}."
+            f"SIMULATED HARDWARE: the plan accepts evidence that anybody can make, so no "
+            f"enclave protects anything: {beneath}."
         )
 
     def check_plan(self, plan: Plan) -> None:
@@ -312,22 +318,23 @@ class Enclave(Protection):
         self.over.check_plan(plan)
         if self.rule is not Rule.SUM and not isinstance(plan.noise, NoNoise):
             raise PlanError(
-                f"rule {self.rule.value!r} together with noise: how far one unit moves its result "
-                "is not proven, so no noise is calibrated to it. Take rule 'sum', or leave the "
+                f"rule {self.rule.value!r} together with noise: the sensitivity of its result "
+                "is not proven, so no noise can be calibrated to it. Take rule 'sum', or leave the "
                 "noise out"
             )
         liars = plan.threat.integrity.colluding_parties
         least = self.rule.survivors_for(liars)
         if plan.min_survivors < least:
             raise PlanError(
-                f"rule {self.rule.value!r} against {liars} lying parties takes {least} survivors, "
-                f"and the plan may go on with {plan.min_survivors}: take more parties, fewer "
+                f"rule {self.rule.value!r} against {liars} lying parties needs {least} "
+                f"survivors, and the plan may continue with {plan.min_survivors}: take more "
+                "parties, fewer "
                 "dropouts, or lower threat.integrity.colluding_parties"
             )
         if isinstance(plan.noise, CentralNoise) and not self.reads:
             raise PlanError(
-                "central noise in an enclave over hidden sums: were the hardware broken, the sums "
-                "would be there without it. Take noise in shares, which is in the sums already"
+                "central noise in an enclave over hidden sums: broken hardware would reveal the "
+                "sums without the noise. Take noise in shares, which the parties add themselves"
             )
 
     # --- exposures -------------------------------------------------------------------------------
@@ -349,11 +356,11 @@ class Enclave(Protection):
         yield from self.over.to_party(plan, observer)
 
     def beyond(self, plan: Plan) -> Iterator[Exposure]:
-        """What coalitions could do that opened the machine."""
+        """What coalitions that opened the machine could do."""
         yield from self.over.beyond(plan)
 
     def to_others(self, plan: Plan) -> Iterator[Exposure]:
-        """The enclave, and whoever opened its machine or stole a key that the policy accepts."""
+        """The enclave, and an attacker who opened its machine or stole an accepted key."""
         inside = Observer(name="enclave", standing=Standing.TRUSTED, enclave=True)
         if self.reads:
             detail = "in clear, by party; it checks ranges, and forgets it after the round"
@@ -363,7 +370,9 @@ class Enclave(Protection):
         else:
             yield from self._inside(plan, inside)
         opened = Observer(
-            name="whoever opened the enclave's machine", standing=self._opened(plan), enclave=True
+            name="an attacker who opened the enclave's machine",
+            standing=self._opened(plan),
+            enclave=True,
         )
         yield from self._inside(plan, opened)
 
@@ -385,7 +394,7 @@ class Enclave(Protection):
             value="messages to the enclave and its answers",
             of=Subject.EACH_PARTY,
             form=Form.SEALED,
-            detail="encrypted to a key that its evidence vouches for",
+            detail="encrypted to a public key that its evidence contains",
             when=seen_when(plan),
             guarantee=hidden(),
             assumption=f"the enclave's hardware opened; or {_SEALED_HARDNESS}",

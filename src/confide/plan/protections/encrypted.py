@@ -1,4 +1,4 @@
-"""Encrypted sums: keys of which only the sum is ever opened. What they hide from whom."""
+"""Encrypted sums: only the sum of the keys is ever opened. What they hide from whom."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["Encrypted"]
 
 def _false_ciphertext(_: Plan) -> Judgement:
     return Outcome.DEFEATED, (
-        "what parties open is the sum of the signed survivors' keys, whatever ciphertext the "
-        "coordinator holds: another one does not open with it"
+        "parties open only the sum of the signed survivors' keys, whatever ciphertext the "
+        "coordinator holds; that sum opens no other ciphertext"
     )
 
 
 def _rogue_key(_: Plan) -> Judgement:
     return Outcome.DEFEATED, (
-        "nobody encrypts under a joint key: a party that makes its key from others' hides its own "
-        "contribution badly and nobody else's"
+        "nobody encrypts under a joint key: a party that derives its key from others' keys "
+        "weakens only its own contribution"
     )
 
 
@@ -63,11 +63,11 @@ class Encrypted(SharedSecrets, Protection):
     }
 
     def check_plan(self, plan: Plan) -> None:
-        """Refuses more parties than share keys with all others."""
+        """Refuses more parties than can share their keys with all others."""
         if len(plan.parties) > COMPLETE_UP_TO:
             raise PlanError(
                 f"{len(plan.parties):,} parties in one encrypted sum, where each shares its key "
-                f"with all others; at most {COMPLETE_UP_TO} do: use aggregation 'masked'"
+                f"with all others; at most {COMPLETE_UP_TO} are allowed: use aggregation 'masked'"
             )
 
     def to_adder(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
@@ -79,8 +79,8 @@ class Encrypted(SharedSecrets, Protection):
             value="the sum of the survivors' keys, and of their errors",
             of=Subject.ALL,
             form=Form.SUM,
-            detail="one short polynomial each, which open the sum: beside another honest key, "
-            "each is a Gaussian that is wide enough",
+            detail="one short polynomial each, which open the sum: added to another honest key, "
+            "each is a wide enough Gaussian",
             when=seen_when(plan),
             guarantee=hidden(),
             assumption=f"{self.hiding.hardness}; or {pooled(plan)}",

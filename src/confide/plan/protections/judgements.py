@@ -1,4 +1,4 @@
-"""What several protections judge alike."""
+"""Judgements that several protections share."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def lying_parties(plan: Plan) -> bool:
 
 
 def announces_freely(plan: Plan) -> bool:
-    """Whether a coordinator may announce sums that nobody can tell from true ones."""
+    """Whether a coordinator may announce sums that nobody can distinguish from true ones."""
     signed = plan.attested and plan.threat.hardware is Hardware.ASSUMED_SOUND
     return plan.coordinator_may_lie and not plan.verified and not signed
 
 
 def chosen_by_announcement(plan: Plan) -> Judgement:
-    """A coordinator announces the sums, and so chooses the state; a lying party moves them."""
+    """A coordinator announces the sums, and so chooses the state; a party that lies moves them."""
     if plan.coordinator_may_lie:
         return Outcome.REPORTED, (
-            "the coordinator announces the sums that it likes, and so chooses the state that the "
-            "parties are asked about: a model made for it shows single records in the sum of the "
-            "updates. NOT PRIVATE against a coordinator that lies; only noise per ownership group "
-            "bounds it"
+            "the coordinator can announce any sums, and so chooses the state that the "
+            "parties are asked about: a model chosen for this purpose reveals single records in "
+            "the sum of the updates. NOT PRIVATE against a coordinator that lies; only noise "
+            "per ownership group bounds it"
         )
     if not lying_parties(plan):
         return NOBODY
@@ -54,67 +54,73 @@ def chosen_by_announcement(plan: Plan) -> Judgement:
 
 
 def chosen_by_party(plan: Plan) -> Judgement:
-    """A lying party moves the sums: as far as somebody checks its range, or as it likes."""
-    how = "as it likes" if plan.only_sums_open else "as far as the check of its range lets it"
+    """A party that lies moves the sums: within its range, if that is checked, else freely."""
+    how = "without limit" if plan.only_sums_open else "as far as the check of its range allows"
     return Outcome.REPORTED, (
-        f"a lying party moves each sum {how}, and with it the state that the next round asks "
-        "about: a model made for it shows single records in the sum of the updates. NOT PRIVATE "
-        "against a party that lies; only noise per ownership group bounds it"
+        f"a party that lies moves each sum {how}, and with it the state that the next round asks "
+        "about: a model chosen for this purpose reveals single records in the sum of the "
+        "updates. NOT PRIVATE against a party that lies; only noise per ownership group bounds it"
     )
 
 
 def one_set_signed(plan: Plan) -> Judgement:
-    """A quorum signs one set of survivors before anything opens."""
+    """A quorum signs one set of survivors before anything is opened."""
     if not plan.coordinator_may_lie:
         return NOBODY
     try:
         quorum = plan.quorum
     except PlanError as error:
         return Outcome.BROKEN, str(error)
-    return Outcome.DEFEATED, f"{quorum} parties must sign one set of survivors before any opens"
+    return Outcome.DEFEATED, (
+        f"{quorum} parties must sign one set of survivors before any sum is opened"
+    )
 
 
 def opened_once(_: Plan) -> Judgement:
-    """A round is spent before anything of it opens."""
+    """A round is used up before anything of it is opened."""
     return Outcome.DEFEATED, (
-        "a round is spent before anything that helps to open its sum leaves a party, and a "
-        "repeated attempt takes fresh secrets"
+        "a party marks a round as used before it sends anything that helps to open its sum, and "
+        "a repeated attempt uses fresh secrets"
     )
 
 
 def noise_by_coordinator(plan: Plan) -> Judgement:
     """The coordinator adds central noise, and may leave it out."""
     if plan.threat.confidentiality.coordinator is Corruption.MALICIOUS:
-        return Outcome.REPORTED, "the coordinator adds the noise, and a malicious one may not"
+        return Outcome.REPORTED, (
+            "the coordinator adds the noise, and a malicious one may leave it out"
+        )
     return Outcome.ASSUMED, "the coordinator adds the noise as it should"
 
 
 def noise_in_shares(plan: Plan) -> Judgement:
-    """Shares of noise in hidden contributions are full with the fewest honest survivors."""
+    """Shares of noise in hidden contributions suffice with the fewest honest survivors."""
     if isinstance(plan.noise, CentralNoise):
         return noise_by_coordinator(plan)
-    return Outcome.DEFEATED, "the noise is full with the fewest survivors and without the colluders"
+    return Outcome.DEFEATED, (
+        "the noise is sufficient even with the fewest survivors and without the colluders' shares"
+    )
 
 
 def set_by_one(_: Plan) -> Judgement:
     """Nobody can check a hidden contribution."""
     return Outcome.REPORTED, (
-        "one party can set the result: hidden contributions cannot be checked, so one can be "
-        "anything, and the sum becomes what it likes"
+        "one party can set the result: hidden contributions cannot be checked, so a party can "
+        "send any numbers and thus choose the sum"
     )
 
 
 def moved_within_range(_: Plan) -> Judgement:
-    """Whoever adds up checks the range of each contribution."""
+    """The adder checks the range of each contribution."""
     return Outcome.REPORTED, (
-        "one party can move the result: whoever adds up checks that a contribution is within the "
-        "party range, and anything within it counts"
+        "one party can move the result: the adder checks that a contribution is within the "
+        "party range, and accepts anything within it"
     )
 
 
 def false_announcement(_: Plan) -> Judgement:
     """Nobody can check what the coordinator announces."""
     return Outcome.REPORTED, (
-        "the coordinator can set the result: it announces the sums, and the parties cannot tell a "
-        "false sum from a true one (they would notice only different ones)"
+        "the coordinator can set the result: it announces the sums, and the parties cannot tell "
+        "a false sum from a true one (they only notice if they are told different sums)"
     )

@@ -1,4 +1,4 @@
-"""Masked sums: masks that cancel in the sum alone. What they hide from whom."""
+"""Masked sums: masks that cancel only in the sum. What they hide from whom."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def _chosen_state(plan: Plan) -> Judgement:
     if lying_parties(plan):
         return chosen_by_party(plan)
     return Outcome.DEFEATED, (
-        "the parties check each announced sum, so the next state is that of what they contributed; "
-        "by skipping a round the coordinator keeps the state, and cannot choose another"
+        "the parties check each announced sum, so the next state follows from what they "
+        "contributed; a coordinator that skips a round keeps the old state, and cannot choose "
+        "another"
     )
 
 
@@ -42,7 +43,7 @@ def _false_sum(plan: Plan) -> Judgement:
     if liars.colluding_parties and liars.parties is Corruption.MALICIOUS:
         return Outcome.REPORTED, (
             "the coordinator can set the result with a lying party, whose contribution can be "
-            "anything. It is fixed before the sum is opened, so it does not follow from the others'"
+            "anything. It is fixed before the sum is opened, so it cannot depend on the others'"
         )
     return Outcome.DEFEATED, (
         "the parties check each announced sum against hashes of the masked vectors, which a quorum "

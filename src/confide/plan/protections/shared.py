@@ -32,7 +32,7 @@ __all__ = ["SharedSecrets", "pooled", "shared_judges"]
 
 
 class SharedSecrets:
-    """Contributions that open together only, by shares of secrets that the parties hold.
+    """Contributions that can only be opened together, by shares of secrets that the parties hold.
 
     Attributes:
         hiding: How contributions are hidden.
@@ -45,7 +45,7 @@ class SharedSecrets:
     opened: ClassVar[str]
 
     def chance(self, plan: Plan) -> str:
-        """That a graph and samples of signatures are drawn, and how seldom that fails."""
+        """That a graph and samples of signatures are drawn, and how rarely that fails."""
         if plan.masking.complete:
             return ""
         bits = failure_bits(plan.masking, plan.rounds)
@@ -55,16 +55,16 @@ class SharedSecrets:
         )
 
     def to_adder(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
-        """Each party's hidden vector, and what it takes to open one."""
+        """Each party's hidden vector, and what is needed to open one."""
         yield vectors_of_each(plan, observer, self.hiding, pooled(plan))
 
     def on_the_wire(self, plan: Plan, observer: Observer) -> Iterator[Exposure]:
-        """Hidden vectors beneath the channel."""
+        """Hidden vectors inside the channel."""
         yield wire(
             plan,
             observer,
             form=self.hiding.form,
-            detail=f"encrypted by the channel; {self.hiding.looks} beneath it",
+            detail=f"encrypted by the channel; inside it, {self.hiding.looks}",
             voided=self.hiding.hardness,
         )
 
@@ -76,8 +76,8 @@ class SharedSecrets:
             value="keys, encrypted shares and signatures of its neighbours",
             of=Subject.EACH_PARTY,
             form=Form.SHARE,
-            detail=f"one share of {self.secrets} of each of {plan.masking.degree} neighbours; it "
-            f"takes {plan.masking.threshold} to open one",
+            detail=f"one share of {self.secrets} of each of {plan.masking.degree} neighbours; "
+            f"{plan.masking.threshold} are needed to open one",
             when=seen_when(plan),
             guarantee=hidden(),
             assumption=self.hiding.hardness,
@@ -91,7 +91,7 @@ class SharedSecrets:
     def _threshold(self, plan: Plan) -> Iterator[Exposure]:
         masking = plan.masking
         if masking.threshold >= masking.parties:
-            return  # All parties together: there is nobody else to read.
+            return  # All parties together: there is no other party whose data they could read.
         who = f"coordinator and {masking.threshold} parties that share one neighbour"
         if masking.complete:
             who = f"coordinator and any {_parties(masking.threshold)} together"
@@ -106,7 +106,7 @@ class SharedSecrets:
 
 
 def pooled(plan: Plan) -> str:
-    """How many parties' shares open a contribution, as what voids its hiding."""
+    """How many parties' shares open a contribution, as the failure that voids its hiding."""
     return f"{plan.masking.threshold} parties pooling their shares"
 
 
@@ -115,8 +115,9 @@ def _subtraction(plan: Plan) -> Iterator[Exposure]:
     n, masking = len(plan.parties), plan.masking
     means, who = "they subtract their own part from a sum over themselves and one other", "any "
     fewest = plan.min_survivors - 1
-    # Liars sign twice: two sets of survivors that differ in one party then both find a quorum, and
-    # in a neighbourhood the shares that open them. Without dropouts there is one set only.
+    # Parties that lie sign twice: then two sets of survivors that differ in one party both get a
+    # quorum and, in a neighbourhood, the shares that open them. Without dropouts there is only one
+    # set.
     around = 2 * masking.threshold - (masking.degree + 1)
     signing = max(2 * masking.quorum - n, around)
     if masking.quorum and plan.most_missing and signing < fewest:
@@ -169,8 +170,8 @@ def _wiretap(how: str) -> Judge:
         if not plan.threat.confidentiality.network.corrupt:
             return NOBODY
         return Outcome.DEFEATED, (
-            f"each contribution is {how} beneath the encrypted channel (TLS 1.3); without the "
-            "channel the wire sees what the coordinator sees, and that opens sums only"
+            f"each contribution is {how} inside the encrypted channel (TLS 1.3); without the "
+            "channel the network sees what the coordinator sees, and that opens only sums"
         )
 
     return judge
@@ -183,7 +184,7 @@ def shared_judges(*, how: str, read: str, opens: str, split: str) -> Mapping[Att
         how: How a contribution is hidden: "masked".
         read: Why nobody reads one.
         opens: What shares open.
-        split: What becomes of parties with different states.
+        split: What happens to parties with different states.
     """
     return {
         Attack.READ_CONTRIBUTIONS: _unread(read),

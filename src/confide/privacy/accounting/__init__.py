@@ -1,4 +1,4 @@
-"""Accounting: what noise is worth, and how much of it a promise takes."""
+"""Accounting: what guarantee noise gives, and how much noise a guarantee needs."""
 
 from confide.privacy.accounting.audit import audited_epsilon
 from confide.privacy.accounting.calibration import calibrate, noise_multiplier

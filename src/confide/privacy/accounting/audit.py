@@ -1,8 +1,8 @@
-"""Audits: what an attack that was run shows about ε, from below.
+"""Audits: a lower bound of ε from an attack that was run.
 
-Accounting bounds ε from above by proof. An audit bounds it from below by evidence: somebody puts in
-or leaves out canaries by fair coins, and guesses from what was released which were in. Where a
-mechanism is (ε, δ)-DP nobody guesses better than chance allows, so whoever does refutes the ε.
+Accounting bounds ε from above by proof. An audit bounds it from below by evidence: the auditor
+includes or leaves out canaries by fair coins, and guesses from the release which were included. If
+a mechanism is (ε, δ)-DP, the success of any guesser is bounded, so a better guesser refutes the ε.
 
 References:
     Steinke, Nasr, Jagielski, "Privacy auditing with one (1) training run" (NeurIPS 2023, arXiv
@@ -75,7 +75,7 @@ def audited_epsilon(
 
 
 def _p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:
-    """How likely so many are right by chance, at most, under (ε, δ).
+    """The largest probability of so many right guesses under (ε, δ).
 
     P[B ≥ v] + 2mδ·max_i (P[v - i ≤ B < v])/i with B ~ Binomial(r, e^ε/(1 + e^ε)).
     """

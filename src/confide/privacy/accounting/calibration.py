@@ -33,7 +33,8 @@ _LEAST, _MOST = 1e-3, 1e8
 _MOST_STEPS: Final = 1 << 40
 
 _MOST_DELTA: Final = 0.01
-"""The largest δ that is taken on trust: less than a hundred units are hardly worth noise."""
+"""The largest δ that is accepted without a number of units: with fewer than a hundred units noise
+is of little use."""
 
 
 def calibrate(
@@ -50,7 +51,7 @@ def calibrate(
         event: From a multiplier to the event; more noise, less loss.
         epsilon: ε.
         delta: δ.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
         units: How many units there are, so that δ is compared with 1 ÷ that. Without it, δ is at
             most 0.01.
 
@@ -66,9 +67,7 @@ def calibrate(
         3.73063
     """
     if not callable(event):
-        raise PlanError(
-            f"event is {shown(event)}; it takes a function from a multiplier to an event"
-        )
+        raise PlanError(f"event is {shown(event)}; give a function from a multiplier to an event")
     epsilon, delta = check_epsilon(epsilon), check_delta(delta)
     check_relation(relation)
     _check_units(delta, units)
@@ -91,12 +90,12 @@ def calibrate(
 
 
 def _check_units(delta: float, units: int | None) -> None:
-    """Refuses a δ with which one of the units may be put out as it is."""
+    """Refuses a δ that allows publishing one of the units."""
     if units is None:
         check_real(
             "delta", delta, most=_MOST_DELTA,
-            limit=f"beyond {_MOST_DELTA:g} some units may be put out as they are, and ε says "
-            "nothing about them: take less than 1 ÷ units, and say how many there are by units=",
+            limit=f"above {_MOST_DELTA:g} some units may be published in full, and ε does not "
+            "protect them: take less than 1 ÷ units, and say how many there are by units=",
         )  # fmt: skip
         return
     whole = check_whole(
@@ -127,7 +126,7 @@ def noise_multiplier(
         delta: δ.
         rate: With what probability a unit is in a step, in (0, 1].
         steps: How many there are.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
         units: As for `calibrate`.
 
     Raises:

@@ -1,13 +1,13 @@
-"""Composing events, thousands or thousands of millions of times: powers of Fourier transforms.
+"""Composes events, up to thousands of millions of times, by powers of Fourier transforms.
 
 Losses are tilted by e^(λx) before a transform, so that the tail that decides about a small δ is
 where the transform is accurate; λ is that of the Chernoff bound on that tail (Koskela, Jälkö and
 Honkela 2020 use the transform without a tilt).
 
-The grid has to tell one run's losses apart, and its window to hold those of all. For very many runs
-no single grid does both. So runs are composed in stages: some of them on the fine grid, and what
-comes out is put on a coarser grid by connecting the dots once more, with the mass under P and Q of
-each point kept (Ghazi, Kamath, Kumar and Manurangsi 2022, "Faster privacy accounting via evolving
+The grid must resolve one run's losses, and its window must hold those of all. For very many runs no
+single grid does both. So runs are composed in stages: some of them on the fine grid, and what comes
+out is put on a coarser grid by connecting the dots once more, with the mass under P and Q of each
+point kept (Ghazi, Kamath, Kumar and Manurangsi 2022, "Faster privacy accounting via evolving
 discretization", §3). If k² runs go from a step to k of them, each stage blurs as much as the first
 grid does, and the last digits of the transforms add up to about 10^-12 of δ for each run.
 
@@ -88,13 +88,13 @@ _Parts = Sequence[tuple[_Tilted, int]]
 
 @dataclass(frozen=True)
 class Aim:
-    """What a tail is wanted for.
+    """What a tail is computed for.
 
     Attributes:
         objective: Of a tilt λ and the composition's cumulant log E e^(λL): what the best tilt
             minimises, such as a Chernoff bound.
         log_probability: Of the least objective: the logarithm of the probability that is wanted.
-        share: Which part of it, over all runs, may count as lost altogether.
+        share: The part of it, over all runs, that may count as an infinite loss.
         steepest: The largest tilt, in units of 1 ÷ the deviation of the composition.
     """
 
@@ -175,7 +175,7 @@ def _too_fine(window: tuple[float, float]) -> int:
 
 
 def _window(parts: _Parts, lost: float) -> tuple[float, float]:
-    """The losses of all runs together that have to be told apart, in steps.
+    """The range of losses of all runs together that must be resolved, in steps.
 
     From 13 standard deviations below the tilted mean up to where Chernoff's bound of what lies
     beyond is negligible; at least as far above.

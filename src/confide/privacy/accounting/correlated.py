@@ -90,7 +90,7 @@ class ToeplitzStrategy:
             negative, none above the one before.
 
     Raises:
-        PlanError: If the coefficients are not such.
+        PlanError: If the coefficients are not of this form.
 
     Example:
         >>> strategy = ToeplitzStrategy.square_root(1000, bands=100)
@@ -107,7 +107,7 @@ class ToeplitzStrategy:
         _check_steps(self.steps)
         given: object = self.coefficients
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise PlanError(f"coefficients is {shown(given)}; it takes a tuple of numbers")
+            raise PlanError(f"coefficients is {shown(given)}; give a tuple of numbers")
         limit = "a finite number of at least 0"
         reals = [
             check_real("a coefficient", each, least=0, most=1e100, limit=limit) for each in given
@@ -150,7 +150,7 @@ class ToeplitzStrategy:
         return len(self.coefficients)
 
     def sensitivity(self, *, participations: int = 1, separation: int | None = None) -> float:
-        """How far C·G moves if one unit's rows, each of norm at most 1, come or go.
+        """How far C·G moves if one unit's rows, each of norm at most 1, are added or removed.
 
         Args:
             participations: k, in how many steps a unit takes part at most.

@@ -1,7 +1,7 @@
 """Events as plain values: what a ledger hashes and stores, and reads back strictly.
 
 The vocabulary is that of `dp_accounting`, whose events describe and compute nothing. A real number
-stands as its shortest decimal text, so that equal events have one encoding.
+is written as its shortest decimal text, so that equal events have one encoding.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def event_to_plain(event: DpEvent, depth: int = 0) -> dict[str, Any]:
 
     Args:
         event: The event.
-        depth: In how many others it stands.
+        depth: How many other events contain it.
 
     Raises:
-        PlanError: If the event, or one in it, is unknown, or holds what is no number.
+        PlanError: If the event, or one in it, is unknown, or has a field that is not a number.
 
     Example:
         >>> from dp_accounting import GaussianDpEvent
@@ -53,7 +53,7 @@ def event_from_plain(plain: object, depth: int = 0) -> DpEvent:
 
     Args:
         plain: What was written.
-        depth: In how many others it stands.
+        depth: How many other events contain it.
 
     Raises:
         PlanError: If it is not such a value, or another encoding of one.
@@ -196,7 +196,7 @@ def _list(values: Any) -> list[Any]:
 
 def _few(values: Any) -> list[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise PlanError(f"a part of an event is {shown(values)}; it takes a list")
+        raise PlanError(f"a part of an event is {shown(values)}; give a list")
     parts: list[Any] = list(values)
     if len(parts) > _MOST_EVENTS:
         raise PlanError(f"an event lists {len(parts):,} parts; at most {_MOST_EVENTS:,} fit")

@@ -1,7 +1,8 @@
 """Gaussian differential privacy: one number μ, exactly, and what it means as (ε, δ).
 
-A mechanism is μ-GDP if telling two neighbours apart is no easier than telling N(0, 1) from N(μ, 1)
-(Dong, Roth and Su 2022, Definition 4). Its privacy profile (Balle and Wang 2018, Theorem 8) is
+A mechanism is μ-GDP if distinguishing two neighbours is at least as hard as distinguishing N(0, 1)
+from N(μ, 1) (Dong, Roth and Su 2022, Definition 4). Its privacy profile (Balle and Wang 2018,
+Theorem 8) is
 
     δ(ε) = Φ(-ε/μ + μ/2) - e^ε·Φ(-ε/μ - μ/2).
 """
@@ -43,7 +44,7 @@ _SQUARABLE: Final = 1e100
 
 
 def check_epsilon(epsilon: float) -> float:
-    """The number, as a float; refuses an ε that is no positive finite number."""
+    """The number, as a float; refuses an ε that is not a positive finite number."""
     return check_real(
         "epsilon", epsilon, above=0, below=math.inf, limit="it is a positive finite number"
     )
@@ -64,17 +65,17 @@ def check_rate(fpr: float) -> float:
 
 
 def check_mu(mu: float) -> float:
-    """The number, as a float; refuses a μ that is no number of at least 0; ∞ is one."""
+    """The number, as a float; refuses a μ that is not a number of at least 0; ∞ is allowed."""
     return check_real("mu", mu, least=0, limit="it is a number, at least 0")
 
 
 def check_any_epsilon(epsilon: float) -> float:
-    """The number, as a float; refuses an ε that is no number."""
+    """The number, as a float; refuses an ε that is not a number."""
     return check_real("epsilon", epsilon, limit="it is a real number")
 
 
 def check_relation(relation: object) -> None:
-    """Refuses what is no neighbouring relation."""
+    """Refuses a value that is not a neighbouring relation."""
     if not isinstance(relation, Relation):
         raise PlanError(
             f"relation is {shown(relation)}; it is Relation.ADD_OR_REMOVE_ONE or "
@@ -152,7 +153,7 @@ def mu_of(epsilon: float, delta: float) -> float:
 
 
 def tpr_of_mu(mu: float, fpr: float) -> float:
-    """What share of members the best attacker finds at a rate of false alarms: Φ(Φ⁻¹(α) + μ).
+    """The true-positive rate of the best attacker at a false-positive rate: Φ(Φ⁻¹(α) + μ).
 
     Raises:
         PlanError: If μ or the rate is out of range.

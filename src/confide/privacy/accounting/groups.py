@@ -1,4 +1,4 @@
-"""Group privacy: what an event protects of several units together.
+"""Group privacy: how an event protects several units together.
 
 For noise on sums, k units move a sum k times as far as one, and the event of the group is again an
 event, exactly. Under secret Poisson sampling a group's contribution is random: of k units
@@ -34,11 +34,11 @@ _LARGEST_GROUP: Final = 1_000_000
 
 
 def group_event(event: DpEvent, units: int) -> DpEvent:
-    """The event that an event is for groups of units.
+    """The event for groups of units that follows from an event for one unit.
 
     Args:
         event: What it is for one unit.
-        units: k, how many units come or go together, or are replaced together.
+        units: k, how many units are added, removed or replaced together.
 
     Returns:
         An event whose neighbours are such groups: account for it under the same relation.

@@ -1,4 +1,4 @@
-"""Privacy losses on a grid: what one run of an event loses, and the tail of many, from above.
+"""Privacy losses on a grid: one run of an event, and the tail of many runs, from above.
 
 A mechanism is described by a dominating pair (P, Q), and its privacy loss is log P/Q under P. Two
 things keep every number an upper bound:
@@ -67,7 +67,7 @@ class Loss:
 
 
 class Run(Protocol):
-    """Something that is run `count` times, by itself."""
+    """A mechanism that is run `count` times independently."""
 
     @property
     def count(self) -> int:
@@ -75,7 +75,7 @@ class Run(Protocol):
 
     @property
     def epsilon(self) -> float:
-        """The largest loss there is; ∞ if none."""
+        """The largest possible loss; ∞ if it is unbounded."""
 
     def deviation(self) -> float:
         """About the standard deviation of one run's loss."""
@@ -101,7 +101,7 @@ def graded(highest: int) -> Points:
 def connect_dots(
     points: Points, p: Reals, q: Reals, *, step: float, below: float, above: float
 ) -> Loss:
-    """Splits what lies between points of the grid between them, so that both masses stay.
+    """Splits the mass between points of the grid among them, so that both masses are kept.
 
     Args:
         points: Ascending, in steps.

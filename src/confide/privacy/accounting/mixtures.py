@@ -1,14 +1,15 @@
-"""Mixtures of Gaussians: sums that move by a distance which chance decides.
+"""Mixtures of Gaussians: sums that move by a random distance.
 
 With probability p_i a unit moves a sum by a vector u_i of length at most c_i, on top of Gaussian
 noise N. Examples are a group of k units of which Binomial(k, q) are in a secret sample, and one
 person who is at P parties, each of which draws its own coin about that person.
 
-Only lengths matter, and the worst case is that all vectors point the same way. Let S be any set of
-outputs and s = P[N ∈ S]. By the Neyman-Pearson lemma Φ(Φ⁻¹(s) - c) ≤ P[N + u ∈ S] ≤ Φ(Φ⁻¹(s) + c)
-for every u of length at most c, and a half-line of mass s reaches both ends at once. So the pairs
+Only lengths matter, and the worst case is that all vectors point in one direction. Let S be any set
+of outputs and s = P[N ∈ S]. By the Neyman-Pearson lemma Φ(Φ⁻¹(s) - c) ≤ P[N + u ∈ S] ≤ Φ(Φ⁻¹(s) +
+c) for every u of length at most c, and a half-line of mass s reaches both ends at once. So the
+pairs
 
-- (Σ p_i·(N + c_i), N) and back, between units that come or go, and
+- (Σ p_i·(N + c_i), N) and back, between units that are added or removed, and
 - (Σ p_i·(N + c_i), Σ p_i·(N - c_i)), between units that are replaced, where the p_i on both sides
   are those of the same coins,
 
@@ -43,7 +44,8 @@ _TABLE: Final = 8193
 _BLOCK: Final = 1 << 14
 
 _MOST_PARTS: Final = 128
-"""Distances that are told apart; neighbours of more are rounded up to the larger."""
+"""The most distances that are kept apart; if there are more, adjacent ones are rounded up to the
+larger."""
 
 _MOST_SUMMED: Final = 1024
 """The same for Rényi divergences, from which no distance is cut off."""
@@ -70,7 +72,7 @@ def binomial_mixture(rate: float, noise_multiplier: float, copies: int) -> DpEve
 
     Returns:
         A mixture with the distances 0 to k. Distances whose probability is less than the smallest
-        float are left out, and what is missing above them is put on the largest.
+        float are left out, and the missing probability above them is added to the largest.
 
     Example:
         >>> event = binomial_mixture(0.5, 4.0, 2)
@@ -104,8 +106,8 @@ class MixedGaussian:
     def __post_init__(self) -> None:
         fits = len(self.distances) == len(self.probabilities) > 0
         if not fits or min(self.distances) < 0 or max(self.distances) == 0:
-            raise PlanError("a mixture of Gaussians takes as many distances as probabilities, none "
-                            "negative, one above 0")  # fmt: skip
+            raise PlanError("a mixture of Gaussians needs as many distances as probabilities, "
+                            "none negative, at least one above 0")  # fmt: skip
         if min(self.probabilities) < 0 or abs(math.fsum(self.probabilities) - 1) > 1e-9:
             raise PlanError(
                 f"the probabilities of a mixture add up to {math.fsum(self.probabilities)}; they "
@@ -114,7 +116,7 @@ class MixedGaussian:
 
     @property
     def epsilon(self) -> float:
-        """∞: there is no largest loss."""
+        """∞: the loss has no upper bound."""
         return math.inf
 
     def deviation(self) -> float:
@@ -137,7 +139,7 @@ class MixedGaussian:
         return _losses(parts, lost, self.reach(), relation, step)
 
     def renyi(self, order: float) -> float:
-        """D_α, the larger of both directions between units that come or go, from above.
+        """D_α, the larger of both directions between units that are added or removed, from above.
 
         Args:
             order: α > 1.
@@ -185,7 +187,7 @@ class MixedGaussian:
             return bound / (order - 1)
         coming, step = _coming(self)
         losses = step * coming.points
-        # What lies beyond the grid loses -log of the chance that nothing moves, at most.
+        # Losses beyond the grid are at most -log of the probability that nothing moves.
         losses = np.append(losses, max(losses[-1], -math.log(least)))
         weights = np.append(coming.mass, coming.infinite)
         return min(bound, float(scipy.special.logsumexp((order - 1) * losses, b=weights))) / (
@@ -224,7 +226,7 @@ def _sorted(run: MixedGaussian) -> list[tuple[float, float]]:
 
 
 def _binned(parts: list[tuple[float, float]], most: int) -> Mixture:
-    """At most so many distances above 0: neighbours together, rounded up to the largest."""
+    """Reduces to at most so many distances above 0: adjacent ones are rounded up to the largest."""
     still, moved = [p for p in parts if p[1] == 0], [p for p in parts if p[1] > 0]
     width = max(1, math.ceil(len(moved) / most))
     bins = [moved[i : i + width] for i in range(0, len(moved), width)]

@@ -1,14 +1,14 @@
 """Dominating pairs of events: what one run of each releases, as losses on a grid.
 
-A pair (P, Q) dominates a mechanism if for all ε no neighbours are easier to tell apart than P from
+A pair (P, Q) dominates a mechanism if for all ε no neighbours are easier to distinguish than P and
 Q; then the composition of pairs dominates the composition of mechanisms (Zhu, Dong and Wang 2022,
 Theorem 10). In what follows N is a noise around zero, N + c around c.
 
 - Noise on a sum that moves by c: (N + c, N). With a secret Poisson sample of rate q, between units
-  that come or go: (M, N) and (N, M) for M = (1 - q)·N + q·(N + c) (Zhu, Dong and Wang 2022,
-  Theorem 11); between replaced units, for Gaussians, ((1 - q)·N + q·(N + c), (1 - q)·N + q·(N - c))
-  (Lebeda, Regehr, Kamath and Steinke 2024, "Avoiding pitfalls for privacy accounting of subsampled
-  mechanisms under composition", §5).
+  that are added or removed: (M, N) and (N, M) for M = (1 - q)·N + q·(N + c) (Zhu, Dong and Wang
+  2022, Theorem 11); between replaced units, for Gaussians, ((1 - q)·N + q·(N + c), (1 - q)·N + q·(N
+  - c)) (Lebeda, Regehr, Kamath and Steinke 2024, "Avoiding pitfalls for privacy accounting of
+  subsampled mechanisms under composition", §5).
 - A mixture of Gaussians: `confide.privacy.accounting.mixtures`.
 - Batches cut off at a size: with the probability that the batch is full, a unit that is in also
   displaces another, at twice the distance; else it is a sampled Gaussian (Ganesh, McMahan, Mehta,
@@ -46,7 +46,8 @@ __all__ = [
 ]
 
 REACH: Final = 13.0
-"""Standard deviations up to which losses are told apart: beyond lie less than 10^-38."""
+"""Standard deviations up to which losses are resolved; the probability beyond is less than
+10^-38."""
 
 _STEEP: Final = 50.0
 
@@ -114,7 +115,7 @@ class SampledGaussian:
 
     @property
     def epsilon(self) -> float:
-        """∞: there is no largest loss."""
+        """∞: the loss has no upper bound."""
         return math.inf
 
     def deviation(self) -> float:
@@ -143,7 +144,7 @@ def _gaussian(rate: float, z: float, relation: Relation, step: float) -> tuple[L
 
 @dataclass(frozen=True)
 class SampledLaplace:
-    """Laplace noise over a secret Poisson sample of rate q, between units that come or go.
+    """Laplace noise over a secret Poisson sample of rate q, for units added or removed.
 
     Attributes:
         rate: q in (0, 1]; 1 for all, and then the multiplier has the relation in it.
@@ -171,7 +172,10 @@ class SampledLaplace:
     def directions(self, relation: Relation, step: float) -> tuple[Loss, ...]:
         """One run's losses, in each direction."""
         if self.rate < 1 and relation is not Relation.ADD_OR_REMOVE_ONE:
-            raise PlanError("sampled Laplace noise is accounted for between units that come or go")
+            raise PlanError(
+                "sampled Laplace noise is accounted for only between units that are "
+                "added or removed"
+            )
         centre = 1 / self.noise_multiplier
 
         def place(loss: Reals) -> Reals:
@@ -225,11 +229,11 @@ class ShiftedDiscreteLaplace:
 
 @dataclass(frozen=True)
 class PureResponse:
-    """Randomised response: loss ε, 0 or -ε; with two buckets it dominates whatever is ε-DP.
+    """Randomised response: loss ε, 0 or -ε; with two buckets it dominates every ε-DP mechanism.
 
     Attributes:
         epsilon: ε.
-        neither: With what probability the answer says nothing about either of two inputs.
+        neither: The probability of an answer that is equally likely for both inputs.
         count: How often.
     """
 
@@ -278,7 +282,7 @@ class TruncatedGaussian:
 
     @property
     def epsilon(self) -> float:
-        """∞: there is no largest loss."""
+        """∞: the loss has no upper bound."""
         return math.inf
 
     def deviation(self) -> float:
@@ -325,14 +329,14 @@ class TruncatedGaussian:
 def sampled_gaussian(rate: float, noise_multiplier: float, relation: Relation) -> SampledGaussian:
     """One sampled Gaussian, relative to the bound on one unit's contribution also at rate 1.
 
-    Where every unit is in, one that is replaced moves the sum by twice the bound.
+    If every unit is in, replacing one moves the sum by twice the bound.
     """
     twice = rate == 1 and relation is Relation.REPLACE_ONE
     return SampledGaussian(rate, noise_multiplier / 2 if twice else noise_multiplier, 1)
 
 
 def _mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:
-    """A loss drawn from some: what is told about which one it is makes nothing smaller."""
+    """A loss drawn from several: knowing which one it is makes no loss smaller."""
     parts = [(weight, loss) for weight, loss in parts if weight > 0]
     points, at = np.unique(np.concatenate([loss.points for _, loss in parts]), return_inverse=True)
     mass = np.bincount(at, np.concatenate([weight * loss.mass for weight, loss in parts]))
@@ -342,7 +346,7 @@ def _mixed(parts: Sequence[tuple[float, Loss]]) -> Loss:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where losses of a kind of noise are put.
+    """The grid of losses of a kind of noise.
 
     Attributes:
         noise: The kind.
@@ -398,7 +402,7 @@ class Grid:
 def _sampled(
     grid: Grid, centre: float, rate: float, place: Callable[[Reals], Reals]
 ) -> tuple[Loss, ...]:
-    """Losses of noise around `centre` or 0 over a sample, between units that come or go."""
+    """Losses of noise around `centre` or 0 over a sample, for units added or removed."""
     if rate == 1:
         return (grid.loss([(1.0, centre)], [(1.0, 0.0)], place),)
     out = (1 - rate, 0.0)
@@ -440,11 +444,11 @@ def _sampled_reach(top: float, rate: float) -> float:
 
 
 def sampled_epsilon(epsilon: float, rate: float, relation: Relation) -> float:
-    """ε of what is ε-DP between units that come or go, over a sample of rate q.
+    """ε of an ε-DP mechanism, for units added or removed, over a sample of rate q.
 
-    log(1 - q + q·e^ε) between units that come or go (Balle, Barthe and Gaboardi 2018, Theorem 8).
-    Between replaced units both sides are mixtures with what the rest of the sample gives, whose
-    likelihoods lie within e^±ε of it: log((1 - q + q·e^ε)/(1 - q + q·e^-ε)).
+    log(1 - q + q·e^ε) between units that are added or removed (Balle, Barthe and Gaboardi 2018,
+    Theorem 8). Between replaced units both sides are mixtures with what the rest of the sample
+    gives, whose likelihoods lie within e^±ε of it: log((1 - q + q·e^ε)/(1 - q + q·e^-ε)).
     """
     grown = float(np.log1p(rate * np.expm1(epsilon))) if epsilon < 30 else _grown(epsilon, rate)
     if relation is Relation.ADD_OR_REMOVE_ONE:

@@ -44,15 +44,15 @@ __all__ = ["FINENESS", "PrivacyProfile", "profile_of"]
 
 FINENESS: Final = 1.5e-2
 """Grid step ÷ deviation of one run's loss: ε is mostly above the exact one by less than 10^-4 of
-itself. It is more where losses have no one scale, as of 10^9 runs at small noise; it is never above
-what the Rényi curve certifies."""
+itself. The error is larger where losses have different scales, such as 10^9 runs at small noise; ε
+is never above the bound of the Rényi curve."""
 
 _EPSILONS: Final = np.concatenate([np.linspace(0, 4, 401), np.geomspace(4.05, 60, 100)])
 _HEAVY: Final = 10.0
 _LOG_RAREST: Final = math.log(1e-6)
 """Of the least rate of false alarms that is looked at."""
 _SHARES: Final = (1e-6, 1e-2)
-"""What share of δ may stand for losses that are too rare to be looked at."""
+"""The share of δ that may cover losses that are too rare to be computed."""
 _ORDERS: Final = tuple(map(float, 1 + np.geomspace(1e-2, 1e5, 700)))
 _FEW_ORDERS: Final = tuple(order for order in _ORDERS if order <= 500)
 _MOST_EPSILON: Final = 500.0
@@ -63,11 +63,11 @@ _NEAR: Final = 2.0
 
 
 class PrivacyProfile(ABC):
-    """What neighbours can be told apart by."""
+    """How well neighbours can be distinguished."""
 
     @abstractmethod
     def epsilon(self, delta: float) -> float:
-        """The least ε that is certified at δ; ∞ if none is.
+        """The smallest ε that is certified at δ; ∞ if there is none.
 
         Raises:
             PlanError: If δ is not between 0 and 1.
@@ -75,7 +75,7 @@ class PrivacyProfile(ABC):
 
     @abstractmethod
     def delta(self, epsilon: float) -> float:
-        """The least δ that is certified at ε ≥ 0; at a smaller ε, the one at 0 or more.
+        """The smallest δ that is certified at ε; a negative ε is allowed.
 
         Raises:
             PlanError: If ε is no number.
@@ -101,7 +101,7 @@ def profile_of(
         event: Its unsampled Gaussians' multipliers are σ ÷ the distance of neighbouring sums, so
             the relation is in them; under sampling they are σ ÷ the bound on one unit's
             contribution, and the relation is counted here.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
         fineness: Of the grid for sampled Gaussians; a coarser one is faster and still above.
 
     Raises:
@@ -115,7 +115,7 @@ def profile_of(
     """
     check_real("fineness", fineness, above=0, most=1, limit="it is above 0 and at most 1")
     check_relation(relation)
-    event_to_plain(event)  # Refuses what is unknown, whatever could be made of it.
+    event_to_plain(event)  # Refuses unknown events first.
     if is_unprotected(event):
         return GaussianProfile(math.inf)
     mu = gaussian_mu(event)
@@ -166,7 +166,8 @@ class ComposedProfile(PrivacyProfile):
         """See `PrivacyProfile`."""
         delta = check_delta(delta)
         needed = -math.log(delta)
-        # Of a Gaussian √(2·log 1/δ) deviations would do; bounded losses would go on for ever.
+        # For a Gaussian √(2·log 1/δ) deviations are enough; for bounded losses the loop would not
+        # end.
         steepest = math.sqrt(2 * needed) + 3
         sides = self._sides(
             lambda tilt, cumulant: (cumulant + needed) / tilt, lambda _: -needed, steepest
@@ -195,7 +196,7 @@ class ComposedProfile(PrivacyProfile):
 
     @property
     def _pure(self) -> float:
-        """What ε adds up to where no loss is larger."""
+        """The sum of ε, if all losses are bounded."""
         return math.fsum(run.count * run.epsilon for run in self.runs) * (1 + 1e-12)
 
     def tpr(self, fpr: float) -> float:
@@ -204,8 +205,9 @@ class ComposedProfile(PrivacyProfile):
 
     @cached_property
     def _curve(self) -> _Curve:
-        # Barely tilted, so accurate around ε = 0: what decides about many false alarms. Where few
-        # losses are huge, less still: an error of the transform grows by e^cumulant.
+        # A small tilt is accurate around ε = 0, which decides at high false-positive rates. If a
+        # few losses are huge, it must be smaller still: an error of the transform grows by
+        # e^cumulant.
         sides = self._sides(
             lambda tilt, cumulant: abs(math.log(tilt)) + max(0.0, cumulant - _HEAVY),
             lambda _: _LOG_RAREST,
@@ -219,14 +221,14 @@ class ComposedProfile(PrivacyProfile):
 
     @property
     def _has_many(self) -> bool:
-        """Whether last digits add up so far that a Rényi curve, which has none, may be better."""
+        """Whether rounding errors add up so far that a Rényi curve may be better."""
         return sum(run.count for run in self.runs) > _MANY
 
     @cached_property
     def _renyi(self) -> RenyiProfile:
         try:
             curve = tuple(rdp_curve(self.event, _FEW_ORDERS, self.relation))
-        except PlanError:  # The library has no curve of some events that have a dominating pair.
+        except PlanError:  # The library has no curve for some events that have a dominating pair.
             curve = (math.inf,) * len(_FEW_ORDERS)
         return RenyiProfile(_FEW_ORDERS, curve)
 
@@ -254,7 +256,7 @@ class ComposedProfile(PrivacyProfile):
 
 @dataclass(frozen=True)
 class RenyiProfile(PrivacyProfile):
-    """What a Rényi curve says, where nothing better is known."""
+    """The guarantee of a Rényi curve, where nothing better is known."""
 
     orders: tuple[float, ...]
     curve: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Rényi curves of events: what a ledger's filters add up.
+"""Rényi curves of events, which a ledger's filters add up.
 
 The curves are those of `dp_accounting`'s accountant, cross-checked in the tests; sampled events
 between replaced units are bounded here, since it knows them between added ones only.
@@ -32,7 +32,7 @@ def rdp_curve(event: DpEvent, orders: Sequence[float], relation: Relation) -> li
     Args:
         event: The event; an unsampled Gaussian's multiplier has the relation in it already.
         orders: α > 1, finite.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Returns:
         In nats, one for each order; ∞ where nothing is bounded.
@@ -59,7 +59,7 @@ def _checked_orders(orders: Sequence[float]) -> list[float]:
         PlanError: If there is none, or one is not above 1 and finite.
     """
     if isinstance(orders, str | bytes) or not isinstance(orders, Iterable):
-        raise PlanError(f"orders is {shown(orders)}; it takes a sequence of numbers above 1")
+        raise PlanError(f"orders is {shown(orders)}; give a sequence of numbers above 1")
     found = [
         check_real(
             "a Rényi order", order, above=1, below=math.inf, limit="it is above 1 and finite"
@@ -123,7 +123,7 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
     orders = _checked_orders(orders)
     delta = check_delta(delta)
     if isinstance(curve, str | bytes) or not isinstance(curve, Sequence | np.ndarray):
-        raise PlanError(f"curve is {shown(curve)}; it takes a sequence of divergences")
+        raise PlanError(f"curve is {shown(curve)}; give a sequence of divergences")
     if len(curve) != len(orders):
         raise PlanError(f"{len(curve)} divergences for {len(orders)} orders; one each")
     curve = [check_real("a divergence", one, least=0, limit="it is at least 0") for one in curve]
@@ -135,7 +135,7 @@ def rdp_to_epsilon(orders: Sequence[float], curve: Sequence[float], delta: float
 
 
 def _added(event: DpEvent, orders: Sequence[float]) -> list[float]:
-    """The larger curve of both directions between units that come or go."""
+    """The larger curve of both directions between units that are added or removed."""
     match runs_of(event, Relation.ADD_OR_REMOVE_ONE):
         case ():
             return [0.0] * len(orders)
@@ -156,7 +156,7 @@ def _by_library(event: DpEvent, orders: Sequence[float]) -> list[float]:
         raise PlanError(f"no Rényi curve is known of {event}: {error}") from error
     curve = [float(value) for value in accountant.rdp]
     if any(math.isnan(value) for value in curve):
-        raise PlanError(f"the Rényi curve of {event} is no number at some order")
+        raise PlanError(f"the Rényi curve of {event} is not a number at some order")
     # Its sums are floats: a billionth covers their last digits.
     return [max(0.0, value) * (1 + 1e-9) for value in curve]
 

@@ -45,7 +45,7 @@ def runs_of(event: DpEvent, relation: Relation) -> tuple[Run, ...] | None:
 
     Args:
         event: The event.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Returns:
         Equal ones counted together; None if there is a part whose pair is not known.
@@ -82,7 +82,7 @@ def pure_epsilon(event: DpEvent, relation: Relation) -> float:
 
 
 def is_unprotected(event: DpEvent) -> bool:
-    """Whether something in an event is released as it is."""
+    """Whether an event releases something without noise."""
     return any(_is_bare(part) for part, _ in parts_of(event))
 
 

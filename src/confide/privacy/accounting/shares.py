@@ -1,4 +1,4 @@
-"""Noise that many add up: what the sum of discrete Gaussians is worth as a continuous one.
+"""Noise in shares: how close the sum of discrete Gaussians is to a continuous Gaussian.
 
 Three steps lead from k shares of σ lattice steps to one continuous Gaussian. Write θ(r) for
 Σ_{m≥1} exp(-2π²r²m²). By Poisson summation, for every real t,
@@ -42,10 +42,10 @@ _MOST_STEPS: Final = 1e100
 
 @dataclass(frozen=True)
 class TotalNoise:
-    """What shares come to.
+    """The total of the shares of noise.
 
     Attributes:
-        deviation: Standard deviation of the continuous Gaussian that they are worth, in steps.
+        deviation: Standard deviation of the equivalent continuous Gaussian, in steps.
         closeness: τ of one coordinate, in nats.
     """
 
@@ -54,7 +54,7 @@ class TotalNoise:
 
 
 def sum_of_shares(steps: float, shares: int) -> TotalNoise:
-    """What independent discrete Gaussians of `steps` lattice steps are worth together.
+    """The continuous Gaussian that the sum of discrete Gaussians is equivalent to.
 
     Args:
         steps: σ, the standard deviation of each share, at least 4.
@@ -70,7 +70,7 @@ def sum_of_shares(steps: float, shares: int) -> TotalNoise:
     """
     steps = check_real(
         "steps of a share of noise", steps, least=LEAST_STEPS, most=_MOST_STEPS,
-        limit=f"it takes at least {LEAST_STEPS:g} lattice steps: raise the noise multiplier",
+        limit=f"at least {LEAST_STEPS:g} lattice steps are needed: raise the noise multiplier",
     )  # fmt: skip
     shares = check_whole(
         "shares of noise", shares, least=1, most=10**100, limit="without one, nobody's is left"

@@ -1,4 +1,4 @@
-"""What noise protects, as people read it: ε at δ, μ, and what the best attacker finds."""
+"""The guarantee of noise for readers: ε at δ, μ, and the best attacker's true-positive rate."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 __all__ = ["FALSE_ALARMS", "PrivacyStatement"]
 
 FALSE_ALARMS: Final = (0.001, 0.01, 0.1)
-"""Rates of false alarms at which a statement says how many members an attacker finds."""
+"""False-positive rates at which a statement gives the attacker's true-positive rate."""
 
 _REGRET: Final = 0.01
-"""Up to this a μ says it all (Gomez et al. 2025, arXiv 2503.10945)."""
+"""Up to this regret, μ alone is a sufficient statement (Gomez et al. 2025, arXiv 2503.10945)."""
 
 _RATES: Final = np.concatenate([np.geomspace(1e-6, 0.01, 25), np.linspace(0.02, 0.99, 60)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyStatement:
-    """What an event is worth, in numbers and in words.
+    """The guarantee of an event, in numbers and in words.
 
     Attributes:
-        unit: Whom it protects.
-        relation: What its accounting calls neighbours.
+        unit: The unit that it protects.
+        relation: The neighbouring relation of its accounting.
         delta: δ.
         epsilon: ε at δ, from above.
-        mu: The least μ whose Gaussian is nowhere more private than the event at the rates looked
-            at; exact for Gaussians.
-        mu_regret: By how much the trade-off curve of μ lies below the event's at most. Above 0.01
-            μ alone misleads.
-        tpr: The most members that an attacker finds, as a share, at each of `FALSE_ALARMS`.
+        mu: The smallest μ whose Gaussian is at no computed rate more private than the event; exact
+            for Gaussians.
+        mu_regret: The largest distance between the trade-off curves of μ and of the event. Above
+            0.01, μ alone is misleading.
+        tpr: The largest true-positive rate of an attacker at each of `FALSE_ALARMS`.
     """
 
     unit: Unit
@@ -64,13 +64,13 @@ class PrivacyStatement:
         unit: Unit = Unit.RECORD,
         closeness: float = 0.0,
     ) -> PrivacyStatement:
-        """States what an event is worth.
+        """States the guarantee of an event.
 
         Args:
             event: All that is released, as one event.
-            relation: What neighbours differ in.
+            relation: How neighbours differ.
             delta: δ.
-            unit: Whom it protects.
+            unit: The unit that it protects.
             closeness: τ: within how many nats of the event's likelihoods those of the mechanism
                 lie. Then δ(ε) ≤ e^τ·δ_event(ε - 2τ).
 
@@ -130,7 +130,7 @@ class PrivacyStatement:
 
 
 def _fit(profile: PrivacyProfile) -> tuple[float, float]:
-    """The least μ that is nowhere more private than the profile, and by how much it lies below."""
+    """The smallest μ that is nowhere more private than the profile, and its largest distance."""
     found = np.minimum(np.array([profile.tpr(float(rate)) for rate in _RATES]), 1 - 1e-15)
     mu = max(0.0, float(np.max(scipy.special.ndtri(found) - scipy.special.ndtri(_RATES))))
     return mu, float(np.max(scipy.special.ndtr(scipy.special.ndtri(_RATES) + mu) - found))

@@ -78,8 +78,8 @@ class DpAccountant:
     ) -> float:
         """ε of the event's own privacy profile, composed `count` times.
 
-        Between distant data sets a Gaussian is a larger one; of others the profile is scaled, which
-        holds for whatever lies between them.
+        Between distant data sets a Gaussian is a larger one; the profiles of other events are
+        scaled, which holds for all data sets between them.
         """
         from dp_accounting import SelfComposedDpEvent
 

@@ -1,4 +1,4 @@
-"""Odometers: what was lost so far, and what is left of each cap."""
+"""Odometers: the privacy budget spent so far, and what is left of each cap."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["Remaining", "Spent", "remaining_of", "spent_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a dataset has lost, open reservations counted in full.
+    """The privacy budget that a dataset has spent; open reservations count in full.
 
-    The ε are odometers: they hold for whoever stops to look at a time that the answers did not
-    decide. The guarantee that holds whatever the answers decide is a cap's.
+    The ε are odometers: they hold if the time of looking does not depend on the answers. The
+    guarantee that holds without this condition is that of a cap.
 
     Attributes:
         dataset: The dataset.

@@ -24,7 +24,7 @@ class Filter(Enum):
 
 
 class Period(Enum):
-    """How often a cap starts anew: with the calendar, in UTC, at the time of the reservation."""
+    """How often a cap is reset: with the calendar, in UTC, at the time of the reservation."""
 
     MONTH = "month"
     YEAR = "year"
@@ -32,20 +32,20 @@ class Period(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Cap:
-    """The most that a dataset may lose.
+    """The most privacy budget that a dataset may spend.
 
     Attributes:
         epsilon: ε, above 0; 0 for a cap of ρ.
         delta: δ in all, below 1. Zero takes pure ε only, with the Rényi filter. Of a cap of ρ: the
             probability that ρ does not hold, for events with a δ of their own and for mechanisms
-            that are as good as Gaussian; 1e-12 will do for the latter.
+            that are as good as Gaussian; 1e-12 is enough for the latter.
         filter: RENYI, the default, counts everything that has a Rényi curve or an (ε, δ). GAUSSIAN
             counts exactly Gaussian events only, and loses nothing on them. ZCDP is that of a cap
             of ρ.
         observers: The coalition that it is about: it counts what any of them observes. None
             counts everything, as if all observers pooled what they see.
-        period: None counts for ever. A month or a year starts anew, and so guarantees each period
-            for itself: what an observer of several periods learns adds up.
+        period: None counts for ever. With a month or a year the cap is reset and holds for each
+            period separately: what an observer of several periods learns adds up.
         approximate_delta: The part of δ that is set aside for events with a δ of their own. None
             takes a tenth under the Rényi filter, none under the Gaussian one.
         orders: Rényi orders of `ORDERS` that share δ; a single one keeps all of it. Order ∞ is
@@ -106,16 +106,16 @@ class Cap:
         if self.filter is Filter.GAUSSIAN and (self.delta == 0 or self.orders is not None):
             raise PlanError("a Gaussian cap takes a delta above 0 and no Rényi orders")
         if self.rho and (own or self.orders is not None):
-            raise PlanError("a cap of rho takes neither approximate_delta nor Rényi orders")
+            raise PlanError("a cap of rho has neither approximate_delta nor Rényi orders")
 
     @property
     def own_delta(self) -> float:
-        """What of δ is set aside for events with a δ of their own."""
+        """The part of δ that is set aside for events with their own δ."""
         return self.approximate_delta or 0.0
 
     @property
     def for_filter(self) -> Fraction:
-        """What of δ the filter may use."""
+        """The part of δ that the filter may use."""
         return Fraction(repr(self.delta)) - Fraction(repr(self.own_delta))
 
     def binds(self, observers: Iterable[str]) -> bool:

@@ -33,7 +33,7 @@ Session = TypeVar("Session")
 
 
 class ChargeLedger(RoundLedger):
-    """What costs privacy: it is written down before it is computed.
+    """Charges for releases: each is recorded before it is computed.
 
     Args:
         journal: The ledger's entries.
@@ -56,18 +56,19 @@ class ChargeLedger(RoundLedger):
         meaning: str = "",
         random: SecureRandom | None = None,
     ) -> Answer:
-        """Charges a mechanism, then runs it, once: what is released is what was charged.
+        """Charges a mechanism, then runs it once, so that what is released is what was charged.
 
-        The charge is on the disk before the values are looked at. If anything fails after it, an
-        interrupt included, it stays and nothing is released: an error may have told something too.
+        The charge is on the disk before the values are read. If anything fails after it, an
+        interrupt included, the charge stays and nothing is released, because an error may also have
+        revealed something.
 
         Args:
-            dataset: What it is charged to.
+            dataset: The dataset that it is charged to.
             mechanism: What is released.
             values: What the mechanism takes.
             observers: Who will see the answer.
-            meaning: What it is for, in words.
-            random: Where noise comes from; the operating system's if it is omitted.
+            meaning: Its purpose, in words.
+            random: The source of the noise; the operating system's if omitted.
 
         Returns:
             What the mechanism's own `release` returns.
@@ -110,11 +111,11 @@ class ChargeLedger(RoundLedger):
         """Charges a session of a mechanism, as one, then starts it.
 
         Args:
-            dataset: What it is charged to.
+            dataset: The dataset that it is charged to.
             mechanism: What answers one question after the other, as `AboveThreshold`.
             observers: Who will see the answers.
-            meaning: What it is for, in words.
-            random: Where noise comes from; the operating system's if it is omitted.
+            meaning: Its purpose, in words.
+            random: The source of the noise; the operating system's if omitted.
 
         Raises:
             PrivacyBudgetError: If a cap is exceeded. Nothing was charged or started.
@@ -149,7 +150,7 @@ class ChargeLedger(RoundLedger):
             event: What one run is.
             observers: Who sees the answers.
             plan_hash: The plan that asks, 32 bytes.
-            meaning: What it is for, in words.
+            meaning: Its purpose, in words.
             count: How many runs.
             unit: The unit that the event's accounting is about; the dataset's own without.
             relation: The relation of that accounting; the dataset's own without.
@@ -182,7 +183,7 @@ class ChargeLedger(RoundLedger):
         return Reservation(self._journal, fact.reservation, fresh=True)
 
     def resume(self, identity: bytes) -> Reservation:
-        """Takes an open reservation up again, after a crash for instance, to go on or to commit.
+        """Reopens an open reservation, after a crash for instance, to continue or to commit it.
 
         Raises:
             DataError: If it is unknown or closed.
@@ -238,8 +239,8 @@ class ChargeLedger(RoundLedger):
     def _append(self, fact: Reserved, event: DpEvent, *after: Fact) -> None:
         """Writes a charge, and what happens to it in the same transaction.
 
-        If a cap has no room for it by its curve, its exact ε, at half or all of the δ that is left
-        for whole plans, may fit: see `confide.privacy.ledger.filters`.
+        If its curve does not fit a cap, its exact ε may, at half or all of the δ that is left for
+        whole plans: see `confide.privacy.ledger.filters`.
         """
         refused = self._refused(fact, after)
         if refused is None:

@@ -1,11 +1,11 @@
-"""Checkpoints: what a ledger's entries come to at one of them, so that opening need not read all.
+"""Checkpoints: the state after one of a ledger's entries, so that opening need not read all.
 
 A checkpoint is bound to the hash of its last entry, and signed by the ledger's owner if it has one:
-whoever signs has read every entry before it, or an earlier checkpoint of the same owner. It is
-no record of its own: `verify` reads every entry, and compares.
+the signer has read every entry before it, or an earlier checkpoint of the same owner. It is not a
+record of its own: `verify` reads every entry and compares.
 
-Without an owner's key nothing is signed. A checkpoint then keeps what an accident destroys from
-passing, and whoever may write to the file may forge it, as he may write a new history.
+Without an owner's key nothing is signed. Then a checkpoint detects accidental damage only: anyone
+who may write to the file can forge it, as they can write a new history.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def written(state: State, sign: Callable[[bytes], bytes] | None) -> Checkpoint:
     """A state as a checkpoint.
 
     Args:
-        state: What the entries come to.
+        state: The state after the entries.
         sign: The owner's signature; None if the ledger has no owner.
     """
     data = encode(_plain(state))
@@ -156,7 +156,7 @@ def _state(body: Mapping[str, Any], opened: Opened) -> State:
 
 
 def _tally(tally: Tally, names: list[str]) -> Mapping[str, Any]:
-    """Totals in an order of their own: what was refused leaves other traces in memory."""
+    """Totals in a fixed order, because refused charges change the order in memory."""
     totals = [
         [name, _bucket(bucket), _costs(costs)]
         for name in names
@@ -197,7 +197,7 @@ def _read_bucket(plain: list[Any]) -> Bucket:
 
 
 def _costs(costs: Mapping[int, Cost]) -> list[list[object]]:
-    """Totals may pass 64 bits, so they stand as decimal text."""
+    """Totals may exceed 64 bits, so they are written as decimal text."""
     return [[at, " ".join(map(str, cost.units()))] for at, cost in sorted(costs.items())]
 
 

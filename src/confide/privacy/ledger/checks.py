@@ -1,4 +1,4 @@
-"""What callers of a ledger may ask: names, hashes and numbers, each with a clear error."""
+"""Checks of a caller's names, hashes and numbers, each with a clear error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def observer_names(observers: Iterable[str]) -> tuple[str, ...]:
     """The names of observers, each once and in order.
 
     Raises:
-        DataError: If there are none, or one is no name.
+        DataError: If there are none, or one is not a name.
     """
     if isinstance(observers, str):
         raise DataError(f"observers {observers!r}; give a set of names, as {{{observers!r}}}")

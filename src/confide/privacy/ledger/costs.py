@@ -4,8 +4,8 @@ A charge is a vector: μ², ρ, the Rényi divergence at each of `ORDERS`, what 
 and one pair (δ, ε) that all its runs together keep. Whole numbers add without drift and in any
 order, so a sum is the same on every machine.
 
-Units are decimal, 10^-12 for divergences and 10^-18 for probabilities, because a real number stands
-here for its shortest decimal text: 0.1 and 0.9 make 1, and a cap of 1 holds them.
+Units are decimal, 10^-12 for divergences and 10^-18 for probabilities, because a real number here
+means its shortest decimal text: 0.1 and 0.9 add up to 1, and fit a cap of 1.
 
 References:
     Mironov, "Rényi differential privacy" (CSF 2017), Proposition 11 (the weak triangle inequality).
@@ -76,7 +76,7 @@ _SLACK: Final = Fraction(1, 2**30)
 
 
 class Accountant(Protocol):
-    """What the ledger asks of the accounting: `confide.privacy.accounting`, or a test's own."""
+    """What the ledger needs of an accounting: `confide.privacy.accounting`, or a test's."""
 
     def plain(self, event: DpEvent) -> object:
         """The event as what deterministic CBOR holds; equal events give equal values."""
@@ -93,7 +93,7 @@ class Accountant(Protocol):
     def epsilon(
         self, event: DpEvent, delta: float, relation: Relation, *, count: int, distance: int
     ) -> float:
-        """ε at δ of `count` runs, composed as exactly as is known, rounded up; ∞ if there is none.
+        """ε at δ of `count` runs, composed as exactly as possible, rounded up; ∞ if there is none.
 
         It holds between data sets that lie `distance` neighbours apart.
         """
@@ -194,7 +194,7 @@ class Cost:
 
     @classmethod
     def highest(cls, costs: Iterable[Cost]) -> Cost:
-        """The highest of each number: what dominates every one of these costs."""
+        """The largest of each number, which dominates all of these costs."""
         rows = [Cost().units(), *(cost.units() for cost in costs)]
         return _cost(max(column) for column in zip(*rows, strict=True))
 
@@ -212,7 +212,7 @@ def _cost(units: Iterable[int]) -> Cost:
 def _check_units(units: Sequence[int], count: int) -> None:
     if len(units) != count or not all(0 <= unit <= UNBOUNDED for unit in units):
         raise DataError(
-            f"a cost of {len(units)} units {list(units)}; it takes {count} from 0 to {UNBOUNDED}"
+            f"a cost of {len(units)} units {list(units)}; {count} from 0 to {UNBOUNDED} are needed"
         )
 
 
@@ -252,7 +252,7 @@ def cost_of(
     Args:
         accountant: Knows events.
         event: What is run once.
-        relation: What its accounting calls neighbours.
+        relation: The neighbouring relation of its accounting.
         distance: 1, 2 or 4.
         delta: The probability that the event does not describe what is run; at distance 1 only.
         closeness: τ, in nats.
@@ -303,7 +303,7 @@ def pair_of(
     Args:
         accountant: Knows events.
         event: What is run.
-        relation: What its accounting calls neighbours.
+        relation: The neighbouring relation of its accounting.
         share: δ, in `DELTA_UNIT`, what the runs' own δ take of it included.
         count: How many runs.
         distance: How many neighbours lie between the data sets.
@@ -325,7 +325,7 @@ def pair_of(
 
 
 def _digits_up(value: float) -> int:
-    """A closed form in whole units: a few roundings of floats, and no more, lie in it."""
+    """A closed form in whole units: it contains only a few roundings of floats."""
     if math.isnan(value) or value < 0:
         raise PlanError(f"a Rényi divergence or μ² of {value}; it is a number of at least 0")
     return UNBOUNDED if math.isinf(value) else _up(Fraction(value) * (1 + _FEW_ROUNDINGS) * UNIT)

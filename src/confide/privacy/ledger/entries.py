@@ -1,8 +1,8 @@
-"""What a ledger writes down: one kind of entry for each thing that can happen, chained by hashes.
+"""The entries of a ledger: one kind for each event, chained by hashes.
 
 An entry's bytes are the deterministic CBOR of its number, the hash of the entry before, the time,
 its kind and its fields; its hash is the SHA-256 of these bytes. So a hash stands for all entries up
-to it, and nothing can be changed, left out or put in between without changing every later hash.
+to it, and no entry can be changed, removed or inserted without changing every later hash.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ FIRST_FORMAT: Final = 1
 entry `Migrated` before its first entry that the format does not have, and keeps all that it has."""
 
 FIRST_PREVIOUS: Final = bytes(32)
-"""What the first entry names as the hash before it."""
+"""The hash that the first entry names as the one before it."""
 
 MAX_ENTRY_BYTES: Final = 1 << 20
 
@@ -151,12 +151,12 @@ class Uncapped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retimed:
-    """The clock of earlier entries was wrong: time starts anew with this entry.
+    """The clock of earlier entries was wrong: time is valid again from this entry on.
 
-    What was charged at such a time counts in every period.
+    A charge with a wrong time counts in every period.
 
     Attributes:
-        entry: The last entry with a time that is none.
+        entry: The last entry with an invalid time.
     """
 
     entry: int
@@ -195,7 +195,7 @@ class Reserved:
 
     Attributes:
         reservation: 16 random bytes.
-        dataset: What it is charged to.
+        dataset: The dataset that it is charged to.
         unit: The unit of its accounting.
         relation: The relation of its accounting.
         observers: Who sees the answer, sorted.
@@ -204,7 +204,7 @@ class Reserved:
         closeness: Of each run: how close it is to what the event describes, as text.
         count: How many runs.
         plan_hash: The plan that asks.
-        meaning: What it is for, in words.
+        meaning: Its purpose, in words.
         distances: At how many neighbours' distance it was costed.
         costs: One run's cost at each of these distances, one after the other; its pair is that of
             all runs together (see `confide.privacy.ledger.prices`).
@@ -258,7 +258,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrated:
-    """The ledger is of a newer format from here on; what stands before keeps its meaning."""
+    """The ledger has a newer format from here on; earlier entries keep their meaning."""
 
     format: int
 
@@ -395,7 +395,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """What happened, in one word."""
+        """The kind of the entry, in one word."""
         return type(self.fact).__name__.lower()
 
 
@@ -416,14 +416,14 @@ def read_entry(data: bytes, number: int, previous: bytes | None) -> Entry:
         previous: The hash that it must follow; None if that is not to be checked.
 
     Raises:
-        VerificationError: If it is malformed, or not the one that stands here.
+        VerificationError: If it is malformed, or not the entry with this number.
     """
     try:
         body = decode(data, MAX_ENTRY_BYTES)
     except ConfideError as error:
         raise VerificationError(f"entry {number} of the ledger is unreadable: {error}") from error
     if not isinstance(body, dict) or not body.keys() >= _FRAME:
-        raise VerificationError(f"entry {number} of the ledger is no entry")
+        raise VerificationError(f"entry {number} of the ledger is not an entry")
     before = body["previous"] if previous is None else previous
     if body["number"] != number or body["previous"] != before or not isinstance(before, bytes):
         raise VerificationError(
@@ -450,7 +450,7 @@ def fact_of(body: Mapping[str, Any]) -> Fact:
 
 def _time(value: object, number: int) -> int:
     if type(value) is not int or value < 0:
-        raise VerificationError(f"entry {number} of the ledger has no time")
+        raise VerificationError(f"entry {number} of the ledger has no valid time")
     return value
 
 

@@ -1,8 +1,8 @@
-r"""The filters that enforce caps: theorems for charges chosen in view of earlier answers.
+r"""The filters that enforce caps: theorems for charges that may depend on earlier answers.
 
-**Gaussian filter.** While Σ μ_i² ≤ μ², whatever was answered is μ-GDP together, even if each
-mechanism is chosen after the answers of those before it, and so (ε, δ)-DP where the trade-off of a
-Gaussian says so (Smith and Thakurta 2022; Koskela, Tobaben and Honkela 2023).
+**Gaussian filter.** While Σ μ_i² ≤ μ², all answers together are μ-GDP, even if each mechanism is
+chosen after the answers of those before it, and so (ε, δ)-DP where the trade-off of a Gaussian says
+so (Smith and Thakurta 2022; Koskela, Tobaben and Honkela 2023).
 
 **Zero-concentrated filter.** While Σ ρ_i ≤ ρ and Σ δ_i ≤ δ, the answers are δ-approximately ρ-zCDP
 together (Whitehouse et al. 2023, Theorem 1).
@@ -106,12 +106,12 @@ CLOSENESS: Final = 1e-12
 """Nats of the likelihood ratio that a Gaussian cap sets aside for mechanisms close to Gaussian."""
 
 _LAST_DIGITS: Final = 1 + Fraction(1, 10**9)
-"""What is known in closed form may pass a cap by this much, so that three thirds and ten tenths
-fit a cap of 1, and what was calibrated for a cap fits it: no float is a tenth, and each charge is
+"""A charge in closed form may exceed a cap by this much, so that three thirds and ten tenths fit a
+cap of 1, and what was calibrated for a cap fits it: no float is exactly a tenth, and each charge is
 rounded up (opendp/opendp#2131)."""
 
 _MAIN: Final = Fraction(8, 9)
-"""Of the δ that Rényi orders share: what the order gets that suits the first charge best."""
+"""The part of the Rényi orders' δ for the order that fits the first charge best."""
 
 _WINDOW: Final = 2
 """Orders of `FIRST_ORDERS` on either side of the best for Gaussian noise that share the rest."""
@@ -219,7 +219,7 @@ class Terms:
             DataError: If there are more or fewer.
         """
         if len(units) != 6 + 2 * len(ORDERS):
-            raise DataError(f"a budget of {len(units)} numbers; it takes {6 + 2 * len(ORDERS)}")
+            raise DataError(f"a budget of {len(units)} numbers; {6 + 2 * len(ORDERS)} are needed")
         squared_mu, closeness, rho, delta, whole_delta, pure, *orders = units
         main, others = tuple(orders[: len(ORDERS)]), tuple(orders[len(ORDERS) :])
         return cls(squared_mu, closeness, rho, delta, whole_delta, pure, main, others)
@@ -232,7 +232,7 @@ class Terms:
             DataError: If there are more or fewer.
         """
         if len(units) != 3 + len(FIRST_ORDERS):
-            raise DataError(f"a budget of {len(units)} numbers; it takes {3 + len(FIRST_ORDERS)}")
+            raise DataError(f"a budget of {len(units)} numbers; {3 + len(FIRST_ORDERS)} are needed")
         squared_mu, closeness, delta, *renyi = units
         known = dict(zip(FIRST_ORDERS[:-1], renyi, strict=False))
         return cls(

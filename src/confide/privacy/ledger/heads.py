@@ -1,7 +1,8 @@
-"""Signed heads: what counterparties keep, so that a ledger cannot forget.
+"""Signed heads: counterparties keep them, so that a ledger cannot drop entries.
 
-A head names the last entry of a ledger. Whoever keeps one finds out later whether entries up to it
-were changed, cut off or restored from an older backup: an honest ledger still has that entry.
+A head names the last entry of a ledger. A reader who keeps one can detect later whether entries up
+to it were changed, truncated or restored from an older backup: an honest ledger still has that
+entry.
 """
 
 from __future__ import annotations
@@ -81,17 +82,17 @@ class SignedHead:
 
         Raises:
             ProtocolError: If it is malformed.
-            VerificationError: If it is something else than a head.
+            VerificationError: If it is not a head.
         """
         body = decode(data, _MAX_BYTES)
         if not isinstance(body, dict) or body.keys() != _TYPES.keys():
-            raise VerificationError("this is no head of a ledger")
+            raise VerificationError("this is not a head of a ledger")
         if any(type(body[name]) is not kind for name, kind in _TYPES.items()):
-            raise VerificationError("this is no head of a ledger")
+            raise VerificationError("this is not a head of a ledger")
         return cls(**body)
 
     def payload(self) -> bytes:
-        """What is signed: the head without its signature, and what it is."""
+        """The signed bytes: the head without its signature, with its domain."""
         return _PURPOSE + replace(self, signature=b"").to_bytes()
 
 

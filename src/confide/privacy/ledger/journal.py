@@ -1,4 +1,4 @@
-"""The chain of entries, durable and shared: what it says is what happened.
+"""The chain of entries, durable and shared.
 
 A writing transaction keeps others out, reads what they wrote meanwhile, decides, appends and
 commits. The state in memory moves only after the commit, and only by entries that the database has.
@@ -65,17 +65,17 @@ class Journal(
     Args:
         where: A path or URL.
         create: Whether to make a ledger if there is none.
-        owner: The public key to found it with, or that it must have; empty for no demand.
+        owner: The public key to create it with, or that it must have; empty for any.
         timeout: How long to wait for others that write, in seconds.
         clock: Seconds since 1970 UTC.
         random: Makes the ledger's name.
-        repair: Whether to drop checkpoints, read every entry, and start time anew after one with a
-            time that is none.
+        repair: Whether to drop checkpoints, read every entry, and accept entries after one with an
+            invalid time.
         sign: The owner's signature, of checkpoints.
 
     Raises:
         LedgerError: If it cannot be opened.
-        VerificationError: If its entries are no chain.
+        VerificationError: If its entries do not form a hash chain.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class Journal(
         self._store.close()
 
     def now(self) -> int:
-        """The time of the next entry: a clock that was set back refills no period.
+        """The time of the next entry: setting a clock back refills no period.
 
         Raises:
-            LedgerError: If the clock's time is none.
+            LedgerError: If the clock's time is invalid.
         """
         return max(self._clock_time(), self._state.time)
 
@@ -130,13 +130,13 @@ class Journal(
         said = self._clock()
         if not (math.isfinite(said) and is_time(said)):
             raise LedgerError(
-                f"the clock says {said!r}, which is no time between 2000 and 2200 in seconds since "
-                "1970 UTC; set the clock, or give seconds. Nothing was written"
+                f"the clock says {said!r}, which is not between the years 2000 and 2200 in "
+                "seconds since 1970 UTC; set the clock, or give seconds. Nothing was written"
             )
         return int(said)
 
     def _repair(self) -> None:
-        """Says that the clock of earlier entries was wrong; everything that they say stays."""
+        """Records that the clock of earlier entries was wrong; their other content stays valid."""
         with self._lock:
             entries: list[Entry] = []
             with self._current(write=True, mistimed=True) as rows:
@@ -161,7 +161,7 @@ class Journal(
 
         Raises:
             LedgerError: If the database fails.
-            VerificationError: If its entries are no chain, or changed.
+            VerificationError: If its entries do not form a hash chain, or were changed.
         """
         with self._current(write=False) as rows:
             return look(self._state, rows)
@@ -179,7 +179,7 @@ class Journal(
         Raises:
             PrivacyBudgetError: If it reserves more than a cap leaves.
             LedgerError: If the database fails; nothing was written.
-            VerificationError: If its entries are no chain, or changed.
+            VerificationError: If its entries do not form a hash chain, or were changed.
         """
         with self._lock:
             entries: list[Entry] = []
@@ -205,11 +205,11 @@ class Journal(
         """What an entry reserved, as the database has it.
 
         Raises:
-            VerificationError: If it is none.
+            VerificationError: If it is not hexadecimal.
         """
         fact = _single(rows, number).fact
         if not isinstance(fact, Reserved):
-            raise VerificationError(f"entry {number} of the ledger is no charge")
+            raise VerificationError(f"entry {number} of the ledger is not a charge")
         return fact
 
     def _keep_checkpoint(self) -> None:
@@ -271,7 +271,9 @@ class Journal(
         if opened is None:
             raise VerificationError(f"{self} has lost all its entries")
         if owner and opened.owner != owner:
-            raise VerificationError(f"{self} names another owner's key: it was made anew")
+            raise VerificationError(
+                f"{self} names another owner's key: it was replaced by a new ledger"
+            )
         if head is not None:
             _check_head(head, opened, state, at_head)
         return state
@@ -336,18 +338,19 @@ def _single(rows: Rows, number: int) -> Entry:
 def _check_checkpoint(state: State, found: checkpoints.Checkpoint) -> None:
     if checkpoints.written(state, None).data != found.data:
         raise VerificationError(
-            f"the checkpoint at entry {found.number} is not what the entries before it come to: "
-            "it was forged, or entries were changed"
+            f"the checkpoint at entry {found.number} does not match the entries before it: it "
+            "was forged, or entries were changed"
         )
 
 
 def _mistimed(state: State) -> LedgerError:
     return LedgerError(
-        f"entry {state.mistimed} of the ledger has the time {state.time}, which is none between "
-        "2000 and 2200 in seconds since 1970: the clock that wrote it was wrong, or gave "
-        "milliseconds. Nothing can be charged until you say so: confide ledger repair LEDGER "
-        "(Ledger.open with repair=True); all entries stay, and what was charged at a wrong time "
-        "counts in every month and year"
+        f"entry {state.mistimed} of the ledger has the time {state.time}, which is not between "
+        "the years 2000 and 2200 in seconds since 1970: the clock was wrong, or gave "
+        "milliseconds. Nothing can be charged until you confirm this: confide ledger repair "
+        "LEDGER "
+        "(Ledger.open with repair=True); all entries stay, and a charge at a wrong time counts "
+        "in every month and year"
     )
 
 
@@ -397,7 +400,7 @@ def _cost(accountant: Accountant, fact: Reserved, distance: int) -> Cost:
 
 
 def _check_costs(number: int, fact: Reserved, format_: int, costs: _Costs) -> None:
-    """Sees that a charge is no less than its event costs."""
+    """Checks that a charge is at least what its event costs."""
     try:
         for distance, price in prices_of(fact.distances, fact.costs, format_).items():
             said, true = (
@@ -452,7 +455,7 @@ class _Costs:
 def _check_budget(
     number: int, fact: Capped | Limited, mu_of: Callable[[float, float], float]
 ) -> None:
-    """Sees that a cap's whole units are no more than its ε, ρ and δ stand for."""
+    """Checks that a cap's whole units are at most what its ε, ρ and δ mean."""
     true_terms = first_terms_of if isinstance(fact, Capped) else terms_of
     true, said = true_terms(cap_of(fact), mu_of).units(), terms_of_entry(fact).units()
     # Another release may round the last digits another way.
@@ -477,7 +480,8 @@ def _check_head(head: SignedHead, opened: Opened, state: State, at_head: bytes) 
     head.check(opened.owner)
     if head.ledger != opened.ledger:
         raise VerificationError(
-            "the head is of another ledger: this one was made anew, or the head is a stranger's"
+            "the head is of another ledger: this one was replaced, or the head belongs to "
+            "somebody else"
         )
     if head.number > state.number:
         raise VerificationError(
@@ -486,6 +490,6 @@ def _check_head(head: SignedHead, opened: Opened, state: State, at_head: bytes) 
         )
     if head.hash != at_head:
         raise VerificationError(
-            f"entry {head.number} is not the one that the head names: the ledger was rewritten, or "
-            "went on from an older backup"
+            f"entry {head.number} is not the one that the head names: the ledger was rewritten, "
+            "or continued from an older backup"
         )

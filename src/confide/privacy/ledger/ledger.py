@@ -1,4 +1,4 @@
-"""The ledger of one data owner: what its data have lost, and the caps that nothing exceeds."""
+"""The ledger of one data owner: the privacy budget that its data have spent, and its caps."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Ledger(ChargeLedger):
     """A durable, shared, tamper-evident record of privacy charges, kept by the owner of the data.
 
     A charge is written before anything is computed, and only if every cap that counts it has room
-    for it. What is not closed counts in full, so a crash costs budget and never privacy. Open it
-    with `Ledger.open`. The rounds that its owner took part in and the sums that it helped to open
-    stand in the same chain.
+    for it. A charge that is not closed counts in full, so a crash costs budget, but never privacy.
+    Open it with `Ledger.open`. The same chain holds the rounds that its owner took part in and the
+    sums that it helped to open.
 
     Example:
         >>> import tempfile
@@ -87,10 +87,10 @@ class Ledger(ChargeLedger):
             timeout: How long to wait for others that write, in seconds.
             clock: Seconds since 1970 UTC.
             random: Names the ledger and its reservations.
-            repair: Whether to start time anew after an entry with a time that is none.
+            repair: Whether to accept entries after one with an invalid time.
 
         Raises:
-            LedgerError: If it cannot be opened, or the key is another's.
+            LedgerError: If it cannot be opened, or has another owner's key.
             VerificationError: If its entries were tampered with.
         """
         random = random or SystemRandom()
@@ -128,21 +128,21 @@ class Ledger(ChargeLedger):
         fresh: bool = False,
         distinct: bool = False,
     ) -> Dataset:
-        """Declares a dataset. Declaring it again the same way changes nothing, its losses included.
+        """Declares a dataset. Declaring it again in the same way changes nothing.
 
         Args:
             name: What to call it.
-            unit: Whom its caps protect.
-            relation: What two neighbours differ in.
+            unit: The unit that its caps protect.
+            relation: How two neighbours differ.
             parent: What it was made from, such that one unit of that changes at most one unit of
                 this: a copy, a selection, other columns. Charges count there too.
-            fresh: That nothing in it is in another dataset of this ledger. A second dataset must
-                say so or name its parent.
-            distinct: That it is another dataset than one whose name looks the same.
+            fresh: That it shares no data with another dataset of this ledger. A second dataset must
+                be fresh or name its parent.
+            distinct: That it differs from a dataset whose name looks the same.
 
         Raises:
-            DataError: If the name is taken by another dataset or looks like one that is there, or
-                neither is said.
+            DataError: If the name belongs to another dataset or looks like an existing one, or
+            neither `parent` nor `fresh` is given.
         """
         name = check_name(name)
         wanted = Dataset(
@@ -160,14 +160,14 @@ class Ledger(ChargeLedger):
             if like is not None and not distinct:
                 raise DataError(
                     f"dataset {name!r} ({_spelt(name)}) is new and looks like {like!r} "
-                    f"({_spelt(like)}), which is there: use that name, or say that it is another "
-                    "dataset (distinct=True, --distinct)"
+                    f"({_spelt(like)}), which exists: use that name, or declare that it is "
+                    "another dataset (distinct=True, --distinct)"
                 )
             if state.datasets and not parent and not fresh:
                 raise DataError(
                     f"dataset {name!r} is new; name the parent that it was made from "
-                    f"({', '.join(sorted(state.datasets))}), or say that it is fresh: that no unit "
-                    "in it is in one of these"
+                    f"({', '.join(sorted(state.datasets))}), or declare it fresh, if no unit in "
+                    "it is in one of these"
                 )
             return Registered(
                 dataset=name,
@@ -181,8 +181,8 @@ class Ledger(ChargeLedger):
     def partition(self, dataset: str, key: str, cells: Sequence[str]) -> tuple[str, ...]:
         """Cuts a dataset into cells that cost the highest of them, not their sum.
 
-        Sound because no record lies in two cells: a record has one value of the column. The values
-        must be known without looking at the data. Cells protect records that come or go.
+        This is sound because a record has one value of the column, so it is in one cell only. The
+        values must be known without the data. Cells protect records that are added or removed.
 
         Args:
             dataset: What to cut. It protects records; a person may have some in several cells.
@@ -193,7 +193,7 @@ class Ledger(ChargeLedger):
             The datasets' names, in the order of the cells.
 
         Raises:
-            DataError: If it cannot be cut so, or was cut by this column otherwise.
+            DataError: If it cannot be cut in this way, or was cut by this column differently.
         """
         key = check_name(key, "a column")
         named = tuple(check_name(cell, "a cell") for cell in cells)
@@ -325,12 +325,12 @@ class Ledger(ChargeLedger):
         period: Period | None = None,
         delta: float = 1e-6,
     ) -> Spent:
-        """What a dataset has lost, with all that was made from it.
+        """The privacy budget that a dataset has spent, together with all datasets made from it.
 
         Args:
             dataset: The dataset.
-            observers: Who pools what they saw; everybody without.
-            period: The current month or year; all time without.
+            observers: The observers who pool what they saw; everybody if omitted.
+            period: The current month or year; all time if omitted.
             delta: δ at which to state ε.
         """
         if not 0 < delta < 1:
@@ -438,6 +438,6 @@ def _same(found: Dataset, wanted: Dataset) -> None:
     if (found.unit, found.relation, found.parent) != (wanted.unit, wanted.relation, wanted.parent):
         made = f"made from {found.parent!r}" if found.parent else "made from no other"
         raise DataError(
-            f"dataset {found.name!r} is there already: it protects each {found.unit.value} "
-            f"({found.relation.value}) and is {made}. A dataset cannot be declared anew"
+            f"dataset {found.name!r} exists already: it protects each {found.unit.value} "
+            f"({found.relation.value}) and is {made}. A dataset cannot be changed"
         )

@@ -13,12 +13,12 @@ __all__ = ["Dataset", "may_share_rows", "steps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One lineage: data whose charges add up.
+    """A dataset: data whose charges add up.
 
     Attributes:
         name: What the owner calls it.
-        unit: Whom its caps protect.
-        relation: What two neighbours differ in.
+        unit: The unit that its caps protect.
+        relation: How two neighbours differ.
         parent: The dataset that it was made from, one unit at a time; "" for none.
         key: If it is a cell of a partition, the column that says which record belongs to it.
     """
@@ -33,8 +33,8 @@ class Dataset:
 def may_share_rows(one: Sequence[Dataset], other: Sequence[Dataset]) -> bool:
     """Whether two datasets may have rows in common.
 
-    They may if they were made from one dataset, unless by way of two cells of one partition: a row
-    lies in one of them.
+    They may if they were made from one dataset, except through two cells of one partition: a row is
+    in only one cell.
 
     Args:
         one: A dataset, what it was made from, and so on to the first.
@@ -49,11 +49,11 @@ def may_share_rows(one: Sequence[Dataset], other: Sequence[Dataset]) -> bool:
 
 
 def steps(protected: Dataset, unit: Unit, relation: Relation) -> int:
-    """How many of a charge's neighbours lie between two neighbours of a dataset.
+    """How many neighbouring steps of a charge make one neighbouring step of a dataset.
 
-    A replaced unit is one that goes and one that comes. A record that comes or goes changes its
-    person: that person goes and comes again. A record that is replaced may change two persons. The
-    party of a record is its owner, always the same one.
+    Replacing a unit is removing one and adding one. Adding or removing a record changes its person:
+    that person is removed and added again. Replacing a record may change two persons. The party of
+    a record is its owner, always the same one.
 
     | protected          | charged             | steps |
     |--------------------|---------------------|-------|
@@ -64,8 +64,9 @@ def steps(protected: Dataset, unit: Unit, relation: Relation) -> int:
     | record or person   | party, replace      | 1     |
     | record or person   | party, add          | 2     |
 
-    Everything else is refused: a bound for a finer unit says nothing of a coarser one, and one for
-    replacements nothing of a unit more or less, which a record that changes hands may bring.
+    Everything else is refused: a bound for a finer unit says nothing about a coarser one. A bound
+    for replacements says nothing about adding or removing a unit, which happens when a record
+    changes its owner.
 
     Args:
         protected: The dataset.

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - letters that look alike are what this is about
-"""Names that people tell apart: one form for each, and a question where two look alike.
+"""Names that people can distinguish: one form for each, and a question if two look alike.
 
 A dataset under a second spelling would have a budget of its own. So names are kept in Unicode's
-form NFKC, and a new one that looks like one that is there is asked about.
+form NFKC, and a new one that looks like an existing one needs a confirmation.
 
 References:
     Unicode Standard Annex 15 (normalisation) and Technical Standard 39, §4 (confusables).
@@ -43,11 +43,11 @@ def normal_form(name: str) -> str:
 
 
 def check_name(name: str, what: str = "a dataset") -> str:
-    """The name in its normal form, if it can be told apart from others on a page.
+    """The name in its normal form, if readers can distinguish it from others.
 
     Raises:
-        DataError: If it is no text, empty, long, has blanks at its ends or characters that do not
-            print.
+        DataError: If it is not a text, is empty or too long, or has blanks at its ends or
+        characters that do not print.
     """
     if not isinstance(name, str):
         raise DataError(f"{what} named by a {type(name).__name__}; a name is a text")
@@ -72,7 +72,7 @@ def look_alike(name: str, others: Iterable[str]) -> str | None:
 
 
 def _skeleton(name: str) -> str:
-    """What is left of a name when letters that look alike are one: case, accents, scripts."""
+    """A name with letters that look alike made equal: case, accents, scripts."""
     plain = unicodedata.normalize("NFKD", normal_form(name).casefold())
     kept = (c for c in plain if not unicodedata.combining(c))
     # A letter of another script first, as its Latin likeness may itself look like a digit.

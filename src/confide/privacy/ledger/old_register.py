@@ -23,9 +23,9 @@ def read_register(path: Path) -> Mapping[bytes, list[tuple[int, int, bool]]]:
         By plan hash: round, latest attempt, and whether the round was spent.
 
     Raises:
-        LedgerError: If it cannot be read, or is something else.
+        LedgerError: If it cannot be read, or is another file.
     """
-    # Opened for writing: what a crash left behind is rolled back first.
+    # Opened for writing: an interrupted transaction is rolled back first.
     where = f"{path.resolve().as_uri()}?mode=rw"
     found: dict[bytes, list[tuple[int, int, bool]]] = {}
     try:

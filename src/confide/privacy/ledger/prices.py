@@ -1,4 +1,4 @@
-"""What a charge costs for each number of its runs: as entries store it, and as totals count it."""
+"""What a charge costs for each number of its runs, as entries store it and totals add it."""
 
 from __future__ import annotations
 

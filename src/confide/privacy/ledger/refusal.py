@@ -1,4 +1,4 @@
-"""Why a charge was refused: what it needs and what is left, in ε first."""
+"""Explains why a charge was refused: what it needs and what is left, first in ε."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def refusal(dataset: Dataset, cap: Cap, budget: Budget, total: Cost, taken: Cost
     """The message of a refused charge.
 
     Args:
-        dataset: Whose cap refuses.
+        dataset: The dataset of the cap.
         cap: The cap.
         budget: The whole units that it stands for.
         total: What would be spent with the charge.
@@ -86,7 +86,8 @@ def _renyi(cap: Cap, budget: Budget, total: Cost, taken: Cost) -> str:
 def _gaussian(cap: Cap, budget: Budget, total: Cost, taken: Cost) -> str:
     if total.squared_mu >= UNBOUNDED:
         return (
-            f"it counts exactly Gaussian events only, and this is none. {_NOTHING}Set a cap with "
+            f"it counts only exactly Gaussian events, and this is another event. {_NOTHING}Set "
+            "a cap with "
             "the filter 'renyi'"
         )
     if total.closeness > budget.closeness:

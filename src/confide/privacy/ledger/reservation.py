@@ -31,17 +31,18 @@ class Reservation(
 ):
     """A charge that was made in full before anything was computed.
 
-    Left alone, it counts in full for ever: that is what a crash comes to. Closing it may give back
+    If it is never closed, as after a crash, it counts in full for ever. Closing it may give back
     the runs that never began:
 
-    * `use()` before each run writes down that it begins;
+    * `use()` before each run records that it begins;
     * `commit()` closes it, and the runs begun stay charged; without any `use()`, all of them;
-    * `cancel()` gives everything back, by whoever reserved it, if nothing has begun.
+    * `cancel()` gives everything back if nothing has begun; only the process that reserved it can
+      cancel.
 
     Args:
         journal: The ledger's entries.
         identity: 16 bytes: which reservation.
-        fresh: Whether this is who reserved it, who knows whether anything began.
+        fresh: Whether this process reserved it, and so knows whether a run began.
     """
 
     def __init__(self, journal: Journal, identity: bytes, *, fresh: bool) -> None:
@@ -59,7 +60,7 @@ class Reservation(
 
     @property
     def charge(self) -> Charge:
-        """What the ledger says of it."""
+        """The ledger's entry."""
 
         def look(state: State, rows: Rows) -> Charge:
             charge = self._find(state, rows)

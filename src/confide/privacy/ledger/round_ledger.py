@@ -28,10 +28,10 @@ __all__ = ["RoundLedger"]
 class RoundLedger(
     ProcessBound, what="a handle on a ledger", instead="open the ledger again", error=LedgerError
 ):
-    """What a party must not forget, so that no round is opened twice and no crowd is split.
+    """What a party must remember, so that no round is opened twice and no crowd is split.
 
     Everything here is an entry of the same chain as the charges, on the disk before the method
-    returns. See `confide.privacy.ledger.rounds` for the attack that it ends.
+    returns. See `confide.privacy.ledger.rounds` for the attack that it prevents.
 
     Args:
         journal: The ledger's entries.
@@ -41,7 +41,7 @@ class RoundLedger(
         self._journal = journal
 
     def claim(self, plan_hash: bytes, number: int, attempt: int) -> None:
-        """Writes down that the owner takes part in an attempt at a round; attempts only go up.
+        """Records that the owner takes part in an attempt at a round; attempts only increase.
 
         Args:
             plan_hash: The plan, 32 bytes.
@@ -50,7 +50,7 @@ class RoundLedger(
 
         Raises:
             ProtocolError: If it, or a later one, was claimed before, or the round was consented to.
-            LedgerError: If it cannot be written; then the owner takes no part.
+            LedgerError: If it cannot be written; then the owner does not take part.
         """
         check_attempt(plan_hash, number, attempt)
         claimed = Attempt(plan_hash, number, attempt)
@@ -109,10 +109,10 @@ class RoundLedger(
         exact: bool,
         datasets: Iterable[str] = (),
     ) -> None:
-        """Writes down a consent, before anything leaves that helps to open the sum.
+        """Records a consent, before the owner sends anything that helps to open the sum.
 
-        From here on the sum counts as opened. What the sums of one plan tell together is for the
-        caller to check, which knows the plan: see `openings`.
+        From here on the sum counts as opened. The caller knows the plan and checks what its sums
+        reveal together: see `openings`.
 
         Args:
             plan_hash: The plan, 32 bytes.
@@ -160,7 +160,7 @@ class RoundLedger(
         self._journal.append(decide)
 
     def openings(self, plan_hash: bytes) -> tuple[Opened[bytes], ...]:
-        """What was consented to under a plan, in order: round, attempt and survivors' bits."""
+        """The consents under a plan, in order: round, attempt and survivors' bits."""
         return self._journal.read(lambda state, _: tuple(state.book.of(plan_hash).openings))
 
     def crowds(self, dataset: str) -> tuple[Crowd, ...]:
@@ -203,12 +203,12 @@ class RoundLedger(
         rounds: Mapping[bytes, Sequence[tuple[int, int, bool]]],
         datasets: Iterable[str] = (),
     ) -> int:
-        """Takes over what a register of rounds of an earlier release knew; twice is as once.
+        """Imports a register of rounds of an earlier release; importing it twice changes nothing.
 
         Args:
             rounds: By plan hash: round, latest attempt, and whether the round was spent.
             datasets: The datasets here that the contributions were computed from. As nobody knows
-                over which crowd, they enter exact sums of other plans no more.
+                over which crowd, they can no longer enter exact sums of other plans.
 
         Returns:
             How many rounds were new here.

@@ -101,9 +101,9 @@ class Rounds(Generic[Survivors]):
         """
         if attempt.number in self._spent:
             raise ProtocolError(
-                f"{attempt} is spent: this party has helped to open its sum, and a second sum over "
-                "other survivors would tell them apart. Go on with the next round, or make a new "
-                "plan to run it all again"
+                f"{attempt} is used up: this party has helped to open its sum, and a second sum "
+                "over other survivors would single parties out. Continue with the next "
+                "round, or make a new plan to run everything again"
             )
         if attempt.place <= self.latest:
             raise ProtocolError(f"{attempt} is not after what this party took part in: a replay")
@@ -133,16 +133,17 @@ class Rounds(Generic[Survivors]):
 
         Raises:
             ProtocolError: If the step had another announcement or answer, or the attempt is not
-                the latest: what goes on is a save that is older than this memory.
+                the latest: the run continues from a save that is older than this record.
         """
         if attempt.place != self.latest:
             raise ProtocolError(f"{attempt} is not the attempt that this party takes part in")
         known = self.answers.get(step)
         if known not in (None, digest):
             raise ProtocolError(
-                f"step {step} of {attempt} had another announcement or answer: what goes on here "
-                "is an older save, or a copy, of a run that went further, or the data have changed "
-                "since. Start the party anew: it takes part again from the next attempt on"
+                f"step {step} of {attempt} had another announcement or answer: this run "
+                "continues from an older save, or from a copy of a run that went further, "
+                "or the data have changed since. Restart the party without the save: it "
+                "takes part again from the next attempt on"
             )
         return known is not None
 
@@ -210,13 +211,13 @@ class OpenedSums(NamedTuple):
 
 @dataclass(slots=True)
 class Book:
-    """What a ledger's entries say about rounds and openings.
+    """The rounds and openings in a ledger's entries.
 
     Attributes:
         rounds: By plan hash.
         sums: By dataset: how many sums were opened over each crowd.
         crowd_members: The fingerprints of each crowd, joined.
-        whole_crowds: Crowds of which all members are written down.
+        whole_crowds: Crowds of which all members are recorded.
     """
 
     rounds: dict[bytes, Rounds[bytes]] = field(default_factory=dict)
@@ -312,7 +313,7 @@ class Book:
         Args:
             dataset: The dataset.
             related: Datasets that may share rows with it, itself included.
-            plan_hash: The plan that asks; the sums opened under it are not looked at here.
+            plan_hash: The plan that asks; sums opened under it are not checked here.
             crowd: The fingerprints of the parties in the new sum; empty if they are not known.
 
         Raises:
@@ -330,7 +331,7 @@ class Book:
 def _split(
     dataset: str, name: str, earlier: frozenset[str], now: frozenset[str], sums: OpenedSums
 ) -> str:
-    """Says how two crowds of exact sums differ, what that tells, and what to do instead."""
+    """Explains how two crowds of exact sums differ, what that reveals, and what to do instead."""
     rows = f"dataset {dataset!r}" + (
         "" if name == dataset else f", which shares rows with {name!r}"
     )

@@ -30,11 +30,11 @@ class Share:
 def split_budget(
     weights: Mapping[str, float], *, epsilon: float, delta: float = 0.0
 ) -> Mapping[str, Share]:
-    """Splits (ε, δ) over queries that are all known beforehand.
+    """Splits (ε, δ) over queries that are all known in advance.
 
-    Release all of them as one `Composition`: it is one charge, and fits a cap of (ε, δ). Take
-    either `epsilon` of all shares or `noise_multiplier` of all: a mixture of both is not exact, and
-    calibrated as one event by `confide.privacy.accounting.calibrate`.
+    Release all of them as one `Composition`: it is one charge, and fits a cap of (ε, δ). Use either
+    `epsilon` of all shares or `noise_multiplier` of all. A mixture of both is not exact; calibrate
+    it as one event with `confide.privacy.accounting.calibrate`.
 
     Args:
         weights: How much of the budget each query gets, in any unit, above 0. Of ε for mechanisms

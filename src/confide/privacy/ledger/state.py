@@ -1,4 +1,4 @@
-"""What a ledger's entries come to: datasets, caps, reservations, totals, rounds and openings.
+"""The state after a ledger's entries: datasets, caps, reservations, totals, rounds and openings.
 
 A state is folded from entries, in order, by `apply`; there is no other record of a balance that
 could disagree with them.
@@ -78,11 +78,11 @@ class SetCap(NamedTuple):
 
 @dataclass(slots=True)
 class State:
-    """What the entries so far come to.
+    """The state after the entries so far.
 
     Attributes:
         opened: The first entry's fact.
-        format: Of which format the next entry may be.
+        format: The format of the next entry.
         number: How many entries there are.
         head: The hash of the last.
         time: The time of the last.
@@ -94,7 +94,7 @@ class State:
         tally: What was charged to each dataset.
         archive: Charges that were closed before the checkpoint from which the state was read.
         first_hash: The hash of the first entry.
-        mistimed: The last entry with a time that is none, until it is said so; 0 for none.
+        mistimed: The last entry with an invalid time, until a repair; 0 for none.
     """
 
     opened: Opened | None = None
@@ -268,12 +268,13 @@ class State:
         period: Period | None = None,
         time: int | None = None,
     ) -> Cost:
-        """What a dataset has lost, with all that was made from it.
+        """The privacy budget that a dataset has spent, together with all datasets made from it.
 
-        Cells of a partition are disjoint: a record that comes or goes is in one cell, and the
-        charges of all others tell nothing of it. So a partition costs the highest of each number
-        over its cells. A record that is replaced leaves one cell and enters another (or the same),
-        which is two steps, and the highest cost at two steps covers one step in each of two cells.
+        Cells of a partition are disjoint: an added or removed record is in one cell, and the
+        charges of all other cells reveal nothing about it. So a partition costs the highest of each
+        number over its cells. A record that is replaced leaves one cell and enters another (or the
+        same), which is two steps, and the highest cost at two steps covers one step in each of two
+        cells.
 
         Args:
             name: The dataset.
@@ -297,7 +298,7 @@ class State:
         return lost
 
     def first(self, name: str, limit: SetCap, time: int) -> Cost | None:
-        """What the first charge that a cap of a dataset counts cost, in full; None if none did."""
+        """The full cost of the first charge that a dataset's cap counts; None if there is none."""
         now, cap = calendar(time), limit.cap
         return self.tally.first(
             self.family(name),
@@ -326,7 +327,7 @@ class State:
         return limit.terms.budget(self.first(protected.name, limit, time)), total
 
     def check_caps(self, fact: Reserved, time: int) -> None:
-        """Checks every cap that a charge counts for, the charge having been taken in.
+        """Checks every cap that a charge counts for, after the charge was added.
 
         Raises:
             PrivacyBudgetError: If a cap is exceeded, or none counts the charge.
@@ -396,8 +397,7 @@ class State:
             raise DataError(f"dataset {parent.name!r} is cut by {key!r} already, into other cells")
         taken = [name for name in names if name in self.datasets]
         if taken or len(set(names)) < len(names) or not names:
-            raise DataError(f"the cells {', '.join(names)}; each is named once and has no dataset "
-                            "yet")  # fmt: skip
+            raise DataError(f"the cells {', '.join(names)}; each must be named once and be new")
 
     def _partition(self, fact: Partitioned) -> None:
         parent = self.dataset(fact.dataset)
@@ -418,7 +418,7 @@ class State:
             self._uncap(fact)
             return
         if isinstance(fact, Limited) and self.format <= ROUNDS_FORMAT:
-            raise DataError(f"a ledger of format {self.format} has no such caps")
+            raise DataError(f"a ledger of format {self.format} does not have such caps")
         self.dataset(fact.dataset)
         set_cap(self.caps, fact)
 
@@ -430,7 +430,7 @@ class State:
 
     def _retime(self, fact: Retimed) -> None:
         if not self.mistimed or fact.entry != self.mistimed:
-            raise DataError("no earlier entry has a time that is none")
+            raise DataError("no earlier entry has an invalid time")
         self.mistimed = 0
 
     def _reserve(self, fact: Reserved, entry: Entry, format_: int) -> None:
@@ -523,7 +523,7 @@ def set_cap(caps: dict[str, dict[object, SetCap]], fact: object) -> None:
     """Sets a cap as an entry says.
 
     Raises:
-        ValueError: If it is no cap.
+        ValueError: If it is not a cap.
     """
     if not isinstance(fact, Capped | Limited):
         raise DataError("no cap")
@@ -535,7 +535,7 @@ def cap_of(fact: Capped | Limited) -> Cap:
     """The cap that an entry sets.
 
     Raises:
-        ValueError: If it is no cap.
+        ValueError: If it is not a cap.
     """
     return Cap(
         epsilon=float(fact.epsilon),

@@ -1,4 +1,4 @@
-"""A ledger's statement: what each dataset may lose, has lost, and to whom, for people to read."""
+"""A ledger's statement for readers: what each dataset may spend, has spent, and to whom."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CapLine:
         delta: δ.
         filter: The filter.
         counts: Whose observations it counts.
-        period: How often it starts anew; "" for never.
+        period: How often it is reset; "" for never.
         rho: ρ, of a cap of that; else 0.
         left: What is left, from 0 to 1.
         epsilon_left: What is left of ε for one more plan.
@@ -134,17 +134,17 @@ class DatasetStatement:
 
     Attributes:
         name: Its name.
-        unit: Whom its caps protect.
-        relation: What two neighbours differ in.
+        unit: The unit that its caps protect.
+        relation: How two neighbours differ.
         parent: What it was made from; "" for nothing.
         caps: Its caps.
-        lost: What it has lost, in words.
-        epsilon: The least ε that is known of all of it, at `delta`.
+        lost: What it has spent, in words.
+        epsilon: The smallest known ε of all of it, at `delta`.
         delta: δ, without that of events that have one of their own.
         mu: μ, if all of it is Gaussian, else ∞.
         charges: Its own charges.
         openings: The sums over it that the owner helped to open.
-        notes: What these numbers do not say.
+        notes: What these numbers do not cover.
     """
 
     name: str
@@ -328,15 +328,15 @@ def _notes(spent: Spent, remaining: tuple[Remaining, ...]) -> Iterator[str]:
     for period in Period:
         if any(cap.period is period for cap in caps):
             yield (
-                f"A cap that starts anew each {period.value} guarantees each {period.value} for "
-                f"itself; what is learnt over several {period.value}s adds up."
+                f"A cap that is reset each {period.value} guarantees each {period.value} "
+                f"separately; what is learnt over several {period.value}s adds up."
             )
     if any(cap.observers is not None for cap in caps):
         yield "A cap on some observers holds against them alone, not if others join them."
     if spent.charges and any(cap.filter is Filter.RENYI for cap in caps):
         yield (
-            "The ε lost holds for whoever stops to look at a time that the answers did not decide; "
-            "the cap holds whatever they decide."
+            "The ε spent holds if the time of reading does not depend on the answers; the cap "
+            "always holds."
         )
 
 
@@ -354,7 +354,7 @@ def described(event: object) -> str:
         return f"{kind} ({', '.join(inner)})" if inner else kind
     if isinstance(event, list):
         return f"[{', '.join(map(described, event))}]"
-    # Real numbers stand as texts of all their digits; `export` keeps those.
+    # Real numbers are texts of all their digits; `export` keeps those.
     return f"{float(event):.4g}" if isinstance(event, str) else str(event)
 
 

@@ -136,7 +136,7 @@ class Store(
         timeout: How long to wait for others that write, in seconds.
 
     Raises:
-        LedgerError: If it cannot be opened, or there is none and none is to be made.
+        LedgerError: If it cannot be opened, or does not exist and must not be created.
     """
 
     def __init__(self, where: str | Path, *, create: bool, timeout: float) -> None:
@@ -218,7 +218,7 @@ class Store(
                 raise
 
     def _refuse_another_file(self) -> None:
-        """SQLite would take a short file for an empty database, and ours may share none."""
+        """Refuses other files: SQLite takes a short one for an empty database."""
         path = Path(str(self._url.database))
         with self._named():
             if not path.exists():
@@ -226,7 +226,7 @@ class Store(
             with path.open("rb") as file:
                 start = file.read(len(_MAGIC))
             if start not in (b"", _MAGIC):
-                raise LedgerError(f"{self} is no ledger, or damaged; name another file")
+                raise LedgerError(f"{self} is not a ledger, or is damaged; name another file")
             with self._engine.connect() as connection:
                 tables = sa.inspect(connection).get_table_names()
         self._refuse_register(tables)
@@ -270,7 +270,7 @@ def _roll_back(connection: sa.Connection) -> None:
     try:
         connection.exec_driver_sql("ROLLBACK")
     except SQLAlchemyError:
-        # There was no transaction left to roll back; a fresh connection has none either.
+        # There was no transaction to roll back; a fresh connection has none either.
         connection.invalidate()
 
 
@@ -294,12 +294,12 @@ def _explained(reason: str) -> str:
         "locked": "is held by another process: nothing was charged; try again",
         "lock timeout": "is held by another process: nothing was charged; try again",
         "unable to open": "cannot be opened: is its folder there, and may this user write to it?",
-        "not a database": "is no ledger, or damaged",
+        "not a database": "is not a ledger, or is damaged",
         "malformed": "is damaged; restore it from a backup",
         "disk I/O error": "cannot be read or written: is its disk full or gone?",
-        "UNIQUE": "was written to by something else than a ledger",
-        "duplicate key": "was written to by something else than a ledger",
-        "no such table": "is no ledger, or damaged",
+        "UNIQUE": "was written to by another program",
+        "duplicate key": "was written to by another program",
+        "no such table": "is not a ledger, or is damaged",
     }
     for part, meaning in known.items():
         if part in reason:

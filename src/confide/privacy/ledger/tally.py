@@ -1,4 +1,4 @@
-"""What was charged to each dataset: totals that every cap either counts or does not."""
+"""The charges of each dataset, as totals that a cap either counts or does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_TIME: Final = 946_684_800
 """2000-01-01 UTC: no ledger was kept before."""
 
 _END_OF_TIME: Final = 7_258_118_400
-"""2200-01-01 UTC: a clock that says this or later is wrong, or counts something else."""
+"""2200-01-01 UTC: a clock at this time or later is wrong, or has another unit."""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Bucket(NamedTuple):
     ) -> bool:
         """Whether a cap on observers in a period counts it, at a time.
 
-        What was charged at a time that is none counts in every period.
+        A charge with an invalid time counts in every period.
         """
         if observers is not None and observers.isdisjoint(self.observers):
             return False
@@ -92,7 +92,7 @@ digest of the release and whether there is one."""
 
 
 class Archive:
-    """Closed charges, without what they were for: that stands in their entries.
+    """Closed charges, without their purpose, which is in their entries.
 
     Args:
         data: Records, in the order of their entries.
@@ -197,7 +197,7 @@ class Tally:
                 self.firsts[name].clear()
 
     def lost(self, name: str, protected: Dataset, counts: Callable[[Bucket], bool]) -> Cost:
-        """What was charged to one dataset, at the distance that another's neighbours lie apart."""
+        """The charges of one dataset, at the distance of another dataset's neighbours."""
         lost = Cost()
         for bucket, by_distance in self.totals[name].items():
             if counts(bucket):

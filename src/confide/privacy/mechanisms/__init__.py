@@ -1,7 +1,7 @@
-"""Mechanisms: typed values that turn an exact answer into one that may leave.
+"""Mechanisms: typed values that turn an exact answer into one that may be released.
 
-Each is declared before any data are at hand, says what it is accounted as (`event`, `closeness`),
-and is fed to a ledger or an accountant as that. All randomness is exact and secure.
+Each is declared before any data are read. It says how it is accounted (`event`, `closeness`), and a
+ledger or an accountant charges it so. All randomness is exact and secure.
 
 Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declared sensitivity;
 `ClampedSum`, `ClampedMean` and `Histogram` derive theirs and take `LaplaceNoise` or

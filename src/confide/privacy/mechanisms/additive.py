@@ -38,12 +38,12 @@ class AdditiveMechanism(OneShot[Any]):
     """An answer plus noise in proportion to its declared sensitivity.
 
     Args:
-        sensitivity: How far one unit moves the answer at most, if it comes or goes or is replaced,
+        sensitivity: How far one unit moves the answer at most, if it is added, removed or replaced,
             as `relation` says: in L1 for Laplace, in L2 for Gaussian noise.
         size: How many coordinates the answer has.
-        integer: Whether every answer consists of whole numbers. Then nothing is rounded before the
+        integer: Whether every answer consists of whole numbers. Then no rounding happens before the
             noise, and whole numbers are released.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Raises:
         PlanError: If a number is out of range.
@@ -64,7 +64,7 @@ class AdditiveMechanism(OneShot[Any]):
                 f"sensitivity is {self.sensitivity} for whole answers; in L1 it is whole too, at "
                 "most 2^53"
             )
-        # What cannot be drawn is refused when it is declared, not when data are at hand.
+        # Noise that cannot be drawn is refused when it is declared, not when data are read.
         _ = self.drawn
 
     @property
@@ -114,20 +114,20 @@ class AdditiveMechanism(OneShot[Any]):
         """Adds noise.
 
         Args:
-            answer: A number if the size is 1, else (size,). Beyond 2^41 times the sensitivity, or
-                a little less for large sizes and much noise, it is taken for that.
+            answer: A number if the size is 1, else (size,). Larger answers than 2^41 times the
+                sensitivity (a little less for large sizes and much noise) are clipped to it.
             random: The operating system's if it is omitted.
 
         Returns:
             A number for a number, else (size,) float64.
 
         Raises:
-            DataError: If the answer is not finite, not whole though it was said to be, or of
-                another size. Nothing was released.
+            DataError: If the answer is not finite, not whole although declared so, or of another
+            size. Nothing was released.
         """
         exact = finite(answer, "the answer")
         if exact.size != self.size:
-            raise DataError(f"the answer has shape {exact.shape}; it takes ({self.size},)")
+            raise DataError(f"the answer has shape {exact.shape}; the mechanism has ({self.size},)")
         whole = exact if exact.dtype == object else exact % 1
         if self.integer and any(part % 1 for part in whole.ravel()):
             raise DataError("the answer is not whole; declare integer=False")

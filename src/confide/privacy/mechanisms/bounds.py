@@ -40,7 +40,7 @@ class Bounds:
             object.__setattr__(self, name, check_real(
                 name, getattr(self, name), least=-_LARGEST, most=_LARGEST,
                 limit=f"without a bound (up to {_LARGEST:g}) one value can move the answer without "
-                "limit, and no noise hides it: declare one that does not depend on the data",
+                "limit, and no noise hides it: declare a bound that does not depend on the data",
             ))  # fmt: skip
         if not self.lower < self.upper:
             raise PlanError(f"lower is {self.lower:g} and upper {self.upper:g}; lower < upper")
@@ -55,12 +55,12 @@ class Bounds:
         """Each value, within the bounds; infinite ones too.
 
         Args:
-            values: (n,). What is no number (nothing, a text, `pandas.NA`) is missing, like NaN, so
-                that no single unit decides whether there is an error.
+            values: (n,). Values that are not numbers (None, a text, `pandas.NA`) are missing, like
+                NaN, so that no single unit decides whether there is an error.
 
         Raises:
-            DataError: If they are no sequence, an array of a type without numbers, or one is
-                missing and nothing was declared for it. The message does not say what or where.
+            DataError: If they are not a sequence, are an array of a type without numbers, or one is
+            missing and `missing` was not declared. The message shows no value and no position.
         """
         array = self._numbers(units(values, "the values"))
         absent = np.isnan(array)

@@ -1,4 +1,4 @@
-"""What every declaration is checked for."""
+"""Checks of every declaration."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MOST_COUNT = 1 << 40
 
 
 def check_declared(mechanism: Any, *reals: str, up: tuple[str, ...] = ()) -> None:
-    """Makes floats of the numbers of a declaration, and refuses a relation that is none.
+    """Turns the numbers of a declaration into floats, and checks its relation.
 
     Args:
         mechanism: A frozen value.
-        *reals: Names of its real fields; one that is no number stays for its own check.
+        *reals: Names of its real fields; a field that is not a number is left to its own check.
         up: The fields that are rounded up if floats do not hold them: sensitivities.
 
     Raises:
@@ -55,7 +55,7 @@ def _as_float(value: object, *, up: bool) -> float:
 
 
 def check_pure_epsilon(epsilon: float) -> None:
-    """Refuses an ε that is no number between 2^-30 and 500.
+    """Refuses an ε that is not a number between 2^-30 and 500.
 
     Raises:
         PlanError: If it is one.
@@ -67,7 +67,7 @@ def check_pure_epsilon(epsilon: float) -> None:
 
 
 def check_count(count: object, name: str, meaning: str) -> None:
-    """Refuses what is no whole number of at least 1.
+    """Refuses a value that is not a whole number of at least 1.
 
     Raises:
         PlanError: If it is such.
@@ -94,6 +94,6 @@ def check_monotone(relation: Relation, *, monotone: bool) -> None:
     """
     if monotone and relation is Relation.REPLACE_ONE:
         raise PlanError(
-            "monotone=True between units that are replaced: what one moves down as it leaves, the "
-            "other moves up. Leave it out"
+            "monotone=True for replaced units: removing one may move a score down, and adding "
+            "the other may move it up. Leave it out"
         )

@@ -1,8 +1,8 @@
-"""Choices whose probabilities are exactly the stated ones, though those are irrational.
+"""Choices with exactly the stated probabilities, although these are irrational.
 
-A uniform number is drawn 64 bits at a time, and probabilities are bounded as tightly as it takes to
-decide what it says: whole numbers throughout, as in `confide.noise`. Floating point only
-guesses how much work will be enough.
+A uniform number is drawn 64 bits at a time, and probabilities are bounded as tightly as the
+decision needs: whole numbers throughout, as in `confide.noise`. Floating point is only used to
+guess how many digits are needed.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ __all__ = ["Composition"]
 class Composition(OneShot[Released[dict[str, Released[Any]]]]):
     """Named mechanisms, all declared before the first answers: one event, composed exactly.
 
-    A ledger that charges them one after the other must assume that each was chosen in view of the
-    answers before it, which costs more.
+    A ledger that charges them one after the other must assume that each may depend on the answers
+    before it, which costs more.
 
     Args:
         parts: The mechanisms by name, of one relation.
@@ -48,9 +48,7 @@ class Composition(OneShot[Released[dict[str, Released[Any]]]]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.parts, Mapping):
-            raise PlanError(
-                f"parts is {shown(self.parts)}; it takes a mapping of names to mechanisms"
-            )
+            raise PlanError(f"parts is {shown(self.parts)}; give a mapping of names to mechanisms")
         object.__setattr__(self, "parts", dict(self.parts))
         if not self.parts:
             raise PlanError("a composition of no mechanism; name at least one")

@@ -30,12 +30,12 @@ _GUARD_BITS: Final = 320
 class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
     """Names each key with the largest probability that (ε, δ) allows for its number of units.
 
-    π(0) = 0 and π(n+1) = min(e^ε·π(n) + δ, 1 - e^-ε·(1 - π(n) - δ), 1): no other way to decide key
-    by key names more (Desfontaines, Voss, Gipson and Mandayam 2022, "Differentially private
-    partition selection", Theorem 1, arXiv 2006.03684). A key that one unit alone has is named with
-    probability δ.
+    π(0) = 0 and π(n+1) = min(e^ε·π(n) + δ, 1 - e^-ε·(1 - π(n) - δ), 1): no other independent
+    decision for each key names more (Desfontaines, Voss, Gipson and Mandayam 2022, "Differentially
+    private partition selection", Theorem 1, arXiv 2006.03684). A key that one unit alone has is
+    named with probability δ.
 
-    It holds for units that come or go and have one key each: give each unit's key once.
+    It holds for units that are added or removed and have one key each: give each unit's key once.
 
     Args:
         epsilon: ε, up to 50.
@@ -61,18 +61,18 @@ class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
             raise PlanError(f"epsilon is {self.epsilon}; naming keys takes at most 50")
         check_real(
             "delta", self.delta, least=_LEAST_DELTA, below=1,
-            limit="it lies between 2^-200 and 1, below 1 ÷ units: without it no unknown key can be "
-            "named",
+            limit="it lies between 2^-200 and 1, below 1 ÷ units: with a smaller one "
+            "no unknown key can be named",
         )  # fmt: skip
         check_declared(self, "epsilon", "delta")
 
     @property
     def relation(self) -> Relation:  # type: ignore[override] # it holds for no other
-        """Units that come or go."""
+        """Units that are added or removed."""
         return Relation.ADD_OR_REMOVE_ONE
 
     def probability(self, units: int) -> float:
-        """With what probability a key is named that so many units have, to a float's precision.
+        """The probability of naming a key that so many units have, to a float's precision.
 
         Args:
             units: n ≥ 0.
@@ -90,15 +90,15 @@ class KeySelection(PureMechanism, OneShot[Released[frozenset[Any]]]):
             random: The operating system's if it is omitted.
 
         Returns:
-            The keys, in no order: an order might tell.
+            The keys, in random order: the order must not depend on the data.
 
         Raises:
-            DataError: If a count is no whole number. Nothing was released.
+            DataError: If a count is not a whole number. Nothing was released.
         """
         if not isinstance(counts, Mapping):
             raise DataError(
-                f"the counts are a {type(counts).__name__}; it takes a mapping of keys to counts, "
-                "as value_counts().to_dict()"
+                f"the counts are a {type(counts).__name__}; give a mapping of keys to counts, "
+                "such as value_counts().to_dict()"
             )
         if not all(_is_count(count) for count in counts.values()):
             raise DataError("the counts are not whole numbers of at least 0")

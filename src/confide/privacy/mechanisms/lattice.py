@@ -23,7 +23,7 @@ from confide.randomness import SecureRandom
 __all__ = ["FARTHEST_STEPS", "Steps", "finite", "log2_step"]
 
 FARTHEST_STEPS: Final = 2**61
-"""Answers beyond it are taken for it: an answer that overflowed would have no sensitivity. With
+"""Larger answers are clipped to it: an answer that overflowed would have no sensitivity. With
 noise, at most as large, 64 bits hold them."""
 
 _FLOAT_BYTES: Final = 8
@@ -65,7 +65,7 @@ class Steps:
     def with_noise(
         self, steps: NDArray[np.int64], noise: DiscreteNoise, random: SecureRandom
     ) -> NDArray[np.float64]:
-        """Adds noise in steps; what leaves in floating point was complete before."""
+        """Adds noise in steps; the conversion to floating point comes after it."""
         noisy = steps + noise.sample(steps.size, random).reshape(steps.shape)
         return np.ldexp(noisy.astype(np.float64), self.log2_size)
 
@@ -81,7 +81,7 @@ def finite(values: object, name: str) -> NDArray[Any]:
         Floats, or Python's numbers where floats would not hold them all.
 
     Raises:
-        DataError: If it holds anything else. The message does not say what or where.
+        DataError: If it holds anything else. The message shows no value and no position.
     """
     single = exact(values)
     given: NDArray[Any] | list[Any] = [values] if single is not None else units(values, name)
@@ -113,7 +113,7 @@ def log2_step(sensitivity: float, log2_steps: int) -> int:
     """The exponent of a step so that a sensitivity is at least 2^log2_steps steps.
 
     Raises:
-        PlanError: If the sensitivity is no positive number that floats can divide.
+        PlanError: If the sensitivity is not a positive number that floats can divide.
     """
     checked = check_real(
         "sensitivity", sensitivity, least=1e-100, most=1e100,

@@ -1,4 +1,4 @@
-"""What all mechanisms have in common: what they are accounted as."""
+"""The interface of all mechanisms: how they are accounted."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _DOWN: Final = 1 - 2.0**-50
 
 
 class Mechanism(ABC):
-    """A value that says, before any data are at hand, what one release of it is worth.
+    """A value that says, before any data are read, what one release of it costs.
 
     Attributes:
-        relation: What the neighbours differ in that it is accounted for.
-        delta: With what probability the event does not describe a release; mostly 0.
+        relation: The neighbouring relation that it is accounted under.
+        delta: The probability that the event does not describe a release; mostly 0.
     """
 
     relation: Relation
@@ -76,7 +76,7 @@ class Interactive(Mechanism, Generic[Session_co]):
 
 
 class PureMechanism(Mechanism):
-    """A mechanism that is ε-DP, or (ε, δ)-DP, and no more is claimed of it.
+    """A mechanism that is accounted as ε-DP or (ε, δ)-DP only.
 
     Attributes:
         epsilon: ε.
@@ -86,7 +86,7 @@ class PureMechanism(Mechanism):
 
     @property
     def event(self) -> DpEvent:
-        """The worst of all that is ε-DP; (ε, δ)-DP is that but for a probability of δ."""
+        """The worst ε-DP event; (ε, δ)-DP is the same except with probability δ."""
         return pure_event(self.epsilon)
 
     @property

@@ -58,11 +58,11 @@ class AdditiveNoise(ABC):
 
     @abstractmethod
     def event(self, moves: Sequence[int] | None = None) -> DpEvent:
-        """What it is accounted as.
+        """The event for accounting.
 
         Args:
-            moves: By how many steps neighbours differ, in as many coordinates; if it is not known
-                in how many they do, none.
+            moves: By how many steps neighbours differ in each coordinate; empty if the number of
+                coordinates is unknown.
         """
 
     @abstractmethod
@@ -75,7 +75,7 @@ class AdditiveNoise(ABC):
 
     @abstractmethod
     def reach(self, drawn: DiscreteNoise) -> float:
-        """What 95 of 100 draws stay within, in steps."""
+        """The bound, in steps, that 95 of 100 draws stay within."""
 
     def lattice(self, sensitivity: float, *, size: int = 1, whole: bool = False) -> Steps:
         """The lattice that answers are rounded to.
@@ -181,8 +181,8 @@ class LaplaceNoise(AdditiveNoise):
 class GaussianNoise(AdditiveNoise):
     """Discrete Gaussian noise, accounted as the continuous Gaussian that it is a rounding of.
 
-    `confide.privacy.accounting.shares` argues why: the standard deviation is √(z²Δ² + 4) steps for
-    an L2 sensitivity of Δ steps, which are so many that nobody will see the 4.
+    `confide.privacy.accounting.shares` gives the proof: the standard deviation is √(z²Δ² + 4) steps
+    for an L2 sensitivity of Δ steps, which is so large that the 4 does not matter.
 
     Attributes:
         noise_multiplier: z, standard deviation ÷ L2 sensitivity, at least 2^-14. Find the one that

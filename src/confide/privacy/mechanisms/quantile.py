@@ -40,8 +40,9 @@ class Quantile(PureMechanism, OneShot[Released[float]]):
         upper: The largest; larger values count as it.
         resolution: The distance of candidates; upper - lower is as many of it, at most 2^40.
         epsilon: ε.
-        relation: What neighbours differ in.
-        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
+        relation: How neighbours differ.
+        missing: The value that replaces a missing one (NaN, or not a number); without it, that is
+            an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -130,7 +131,7 @@ class Quantile(PureMechanism, OneShot[Released[float]]):
 
     @cached_property
     def _rate(self) -> Fraction:
-        """ε/2Δ. A unit that comes moves b·rank - a·n by -a or b - a; one that is replaced, by b."""
+        """ε/2Δ. Adding a unit moves b·rank - a·n by -a or b - a; replacing one moves it by b."""
         a, b = self._share.as_integer_ratio()
         comes = self.relation is Relation.ADD_OR_REMOVE_ONE
         return Fraction(self.epsilon) / (2 * (max(a, b - a) if comes else b))

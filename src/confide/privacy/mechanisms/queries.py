@@ -79,7 +79,7 @@ class BoundedQuery(NoisyQuery[Estimate[float]]):
         lower: Smaller values count as it.
         upper: Larger values count as it.
         noise: What is added.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
         missing: What NaN counts as; None for an error.
     """
 
@@ -109,8 +109,9 @@ class ClampedSum(BoundedQuery):
         lower: Smaller values count as it. Never found from the data.
         upper: Larger values count as it.
         noise: `LaplaceNoise(epsilon)` or `GaussianNoise(noise_multiplier)`.
-        relation: What neighbours differ in.
-        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
+        relation: How neighbours differ.
+        missing: The value that replaces a missing one (NaN, or not a number); without it, that is
+            an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -136,7 +137,7 @@ class ClampedSum(BoundedQuery):
 
     @cached_property
     def steps(self) -> Steps:
-        """What values are rounded to."""
+        """The step that values are rounded to."""
         comes = self.relation is Relation.ADD_OR_REMOVE_ONE
         bounds = self._bounds
         apart = max(abs(bounds.lower), abs(bounds.upper)) if comes else bounds.upper - bounds.lower
@@ -168,16 +169,17 @@ class ClampedSum(BoundedQuery):
 class ClampedMean(BoundedQuery):
     """The mean of values within declared bounds, sum and count in one release.
 
-    Where units come or go the count is secret, and both carry noise: a unit moves the sum of values
-    measured from the middle of the bounds by half their distance at most, and the count by one.
-    Where units are replaced the count is public and only the sum carries noise.
+    Where units are added or removed the count is secret, and both carry noise: a unit moves the sum
+    of values measured from the middle of the bounds by half their distance at most, and the count
+    by one. Where units are replaced the count is public and only the sum carries noise.
 
     Args:
         lower: Smaller values count as it. Never found from the data.
         upper: Larger values count as it.
         noise: `LaplaceNoise(epsilon)` or `GaussianNoise(noise_multiplier)`, of both together.
-        relation: What neighbours differ in.
-        missing: What a value counts as that is missing (NaN) or no number; without, it is an error.
+        relation: How neighbours differ.
+        missing: The value that replaces a missing one (NaN, or not a number); without it, that is
+            an error.
 
     Raises:
         PlanError: If a bound is missing or a number out of range.
@@ -202,11 +204,12 @@ class ClampedMean(BoundedQuery):
 
         Returns:
             The mean, within the bounds. The error and the interval are approximate (the delta
-            method) where the count carries noise, and all of the bounds where it drowns in it.
+            method) if the count has noise; the interval is the whole range if the noise is larger
+            than the count.
 
         Raises:
-            DataError: If values are not numbers, or missing and it was not said what counts; or
-                there is none and the count is public.
+            DataError: If values are not numbers, or one is missing and `missing` was not declared;
+            or there are none and the count is public.
         """
         clamped = self._bounds.clamp(values)
         public = self.relation is Relation.REPLACE_ONE
@@ -260,14 +263,14 @@ class ClampedMean(BoundedQuery):
 class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
     """How many units have each of some known keys.
 
-    Every key is put out, also if nobody has it: which keys appear would say who is there. Values
-    that are no key are not counted. One unit has one key, so it moves one count by one if it comes
-    or goes, and two if it is replaced.
+    Every key is released, also if nobody has it, because the list of keys would reveal who is
+    there. Other values are not counted. One unit has one key, so it moves one count by one if it is
+    added or removed, and two if it is replaced.
 
     Args:
-        keys: The keys, known beforehand. Never found from the data.
+        keys: The keys, known in advance. Never found from the data.
         noise: `LaplaceNoise(epsilon)` or `GaussianNoise(noise_multiplier)`.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Raises:
         PlanError: If there is no key, one twice, or a number is out of range.
@@ -289,7 +292,7 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
     def __post_init__(self) -> None:
         if isinstance(self.keys, str | bytes) or not isinstance(self.keys, Iterable):
             raise PlanError(
-                f"keys is {shown(self.keys)}; it takes a tuple of them, as keys=('yes', 'no')"
+                f"keys is {shown(self.keys)}; give a tuple of them, such as keys=('yes', 'no')"
             )
         object.__setattr__(self, "keys", tuple(self.keys))
         _check_declaration(self)
@@ -313,12 +316,12 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
             random: The operating system's if it is omitted.
 
         Raises:
-            DataError: If they are no sequence of one value for each unit. The message does not say
-                what they are.
+            DataError: If they are not a sequence of one value for each unit. The message shows no
+            value.
 
         Returns:
-            Whole numbers by key, in the order of the keys. They may be negative: whoever cuts them
-            off at zero makes sums of them too large.
+            Whole numbers by key, in the order of the keys. They may be negative; clipping them at
+            zero would make sums of them too large.
         """
         places = {key: place for place, key in enumerate(self.keys)}
         counts = [0] * len(self.keys)
@@ -354,7 +357,7 @@ class Histogram(NoisyQuery[Estimate[dict[Any, int]]]):
 
 
 def _place(places: Mapping[Any, int], value: Any) -> int | None:
-    """Where a value is counted; nowhere if it is no key, or nothing that could be one."""
+    """The place where a value is counted; None if it is not a key, or cannot be one."""
     try:
         # NaN and NaT do not equal themselves, and whether pandas.NA does is NA.
         return places.get(value if value == value else None)  # noqa: PLR0124
@@ -363,13 +366,13 @@ def _place(places: Mapping[Any, int], value: Any) -> int | None:
 
 
 def _check_declaration(query: Any, *reals: str) -> None:
-    """Refuses bounds, noise and a relation that are none, and makes floats of all numbers."""
+    """Checks bounds, noise and relation, and turns all numbers into floats."""
     if reals:
         Bounds(query.lower, query.upper, query.missing)
     check_declared(query, *reals)
     if not isinstance(query.noise, AdditiveNoise):
         raise PlanError(
-            f"noise is {shown(query.noise)}; it takes LaplaceNoise(epsilon) or "
+            f"noise is {shown(query.noise)}; give LaplaceNoise(epsilon) or "
             "GaussianNoise(noise_multiplier)"
         )
 

@@ -25,11 +25,11 @@ class Released(Generic[Value_co]):
 
 @dataclass(frozen=True)
 class Estimate(Released[Value_co]):
-    """An answer with noise, and how far it can be trusted.
+    """An answer with noise, and its error.
 
-    Errors are those that the noise makes, found from what is released and declared, never from the
-    data: they say how far the answer is from that on the same data without noise, and nothing about
-    whom the data stand for.
+    Errors are those of the noise. They follow from the release and the declaration, never from the
+    data. They say how far the answer is from the exact answer on the same data, and nothing about
+    the population that the data are a sample of.
 
     Attributes:
         value: The answer with noise.

@@ -39,17 +39,17 @@ _LOG2_STEPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Selection(PureMechanism, OneShot[Released[int]]):
-    """Chooses a candidate whose score is near the best: ε-DP.
+    """Chooses a candidate whose score is near the best, with ε-DP.
 
     Args:
         epsilon: ε.
         sensitivity: How far one unit moves any one score at most.
-        candidates: How many there are. They are fixed beforehand: a candidate that exists because
-            of somebody's data gives them away.
+        candidates: How many there are. They are fixed in advance: a candidate that exists because
+            of somebody's data would reveal it.
         monotone: Whether a unit that comes moves no score down, or none up; counts are so, between
-            units that come or go. Then the same ε chooses as sharply as twice as much otherwise.
-            Never true between units that are replaced.
-        relation: What neighbours differ in.
+            units that are added or removed. Then the same ε chooses as sharply as twice as much
+            otherwise. Never true between units that are replaced.
+        relation: How neighbours differ.
 
     Raises:
         PlanError: If a number is out of range.
@@ -83,16 +83,18 @@ class Selection(PureMechanism, OneShot[Released[int]]):
         """
         exact = finite(scores, "the scores")
         if exact.shape != (self.candidates,):
-            raise DataError(f"the scores have shape {exact.shape}; it takes ({self.candidates},)")
+            raise DataError(
+                f"the scores have shape {exact.shape}; the selection has ({self.candidates},)"
+            )
         steps = self._lattice.nearest(exact)
         stream = KeyStream(random or SystemRandom())
         return Released(self._drawn(steps.max() - steps, stream), self)
 
     def shortfall(self, confidence: float = 0.95) -> float:
-        """What a choice's score falls short of the best by at most, so often: a bound.
+        """A bound on how far a choice's score is below the best, at a confidence.
 
-        (2Δ/ε)·log(n/(1 - c)) for both: one of n candidates is chosen ahead of the best, though it
-        falls short by s, with probability at most exp(-εs/2Δ).
+        (2Δ/ε)·log(n/(1 - c)) for both: a candidate that is s below the best is chosen with
+        probability at most exp(-εs/2Δ).
 
         Args:
             confidence: c, between 0 and 1.
@@ -128,7 +130,7 @@ class ExponentialMechanism(Selection):
         sensitivity: How far one unit moves any one score at most.
         candidates: How many there are.
         monotone: Whether a unit moves all scores one way.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Example:
         >>> mechanism = ExponentialMechanism(epsilon=1.0, sensitivity=1, candidates=3)
@@ -146,15 +148,15 @@ class PermuteAndFlip(Selection):
 
     Never further from the best, on average, than the exponential mechanism with the same ε, and up
     to half as far (McKenna and Sheldon 2020, Algorithm 1 and Theorem 2). It is accounted as ε-DP
-    alone: what concentrated differential privacy makes of the exponential mechanism does not hold
-    for it (opendp/opendp#2911).
+    only: the better bound of concentrated differential privacy for the exponential mechanism does
+    not hold for it (opendp/opendp#2911).
 
     Args:
         epsilon: ε.
         sensitivity: How far one unit moves any one score at most.
         candidates: How many there are.
         monotone: Whether a unit moves all scores one way.
-        relation: What neighbours differ in.
+        relation: How neighbours differ.
 
     Example:
         >>> mechanism = PermuteAndFlip(epsilon=1.0, sensitivity=1, candidates=3)

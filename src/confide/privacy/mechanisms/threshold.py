@@ -39,15 +39,15 @@ _MOST_LOG2_STEPS, _LEAST_LOG2_STEPS = 20, 7
 
 @dataclass(frozen=True, kw_only=True)
 class AboveThreshold(PureMechanism, Interactive["ThresholdSession"]):
-    """Says of each answer whether it lies above a threshold, for a price of the positives alone.
+    """Tells whether each answer is above a threshold; only positive answers cost budget.
 
     Args:
         epsilon: ε, of a whole session.
         sensitivity: How far one unit moves any one answer at most.
         max_above: c, how many positives a session gives before it ends.
         monotone: Whether a unit that comes moves no answer down, or none up; counts are so, between
-            units that come or go. Never true between units that are replaced.
-        relation: What neighbours differ in.
+            units that are added or removed. Never true between units that are replaced.
+        relation: How neighbours differ.
 
     Raises:
         PlanError: If a number is out of range.
