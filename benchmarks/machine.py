@@ -1,4 +1,4 @@
-"""What a measurement was made with: versions, commit, and the kind of machine but not its name."""
+"""The environment of a measurement: versions, commit, and the kind of machine but not its name."""
 
 from __future__ import annotations
 

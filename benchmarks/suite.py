@@ -1,4 +1,4 @@
-"""What a suite of measurements is."""
+"""The interface of a suite of measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Options:
     """How to run a suite.
 
     Attributes:
-        quick: Small sizes, once each: does it run, and roughly how fast?
+        quick: Small sizes, once each: to see that it runs, and roughly how fast.
         repeats: How often each case is repeated; as each case says if None.
         peers: Which peers to measure beside us; their environments are there.
         only: Run the cases whose names contain this.

@@ -53,7 +53,7 @@ def policy_for(vendor: AmdVendor) -> Policy:
 
 
 def contribute(state: State, data: Data, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """What leaves a shop, sealed to the enclave: how many things it sold."""
+    """What a shop sends, sealed to the enclave: how many things it sold."""
     return {"total": np.array(data["sold"].sum())}
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     """Four shops add up their sales."""
     vendor = AmdVendor()
     policy = policy_for(vendor)
-    # One round opens one sum, over all four shops: there is no other sum to compare it with.
+    # One round opens one sum, over all four shops, so there is no other sum to compare it with.
     plan = sales.plan(
         parties=list(SALES),
         dropouts=0,

@@ -1,4 +1,4 @@
-"""A bank has its customers scored by somebody who sees neither the customers nor the scores.
+"""A bank gets its customers scored by a bureau that sees neither customers nor scores.
 
 Run it: python examples/encrypted_scores.py
 """

@@ -36,7 +36,7 @@ def main() -> None:
     """Four clinics count their patients' ages together."""
     rng = np.random.default_rng(1)
     ages = {name: {"age": rng.integers(18, 80, 500 + 200 * i)} for i, name in enumerate("abcd")}
-    # One round opens one sum, over all four: there is no other sum to compare it with.
+    # One round opens one sum, over all four, so there is no other sum to compare it with.
     plan = histogram.plan(parties=list(ages), dropouts=0)
     print(cf.views(plan))
     run = cf.simulate(plan, ages, computation=histogram)

@@ -12,7 +12,7 @@ K, DIMENSIONS, RADIUS = 3, 2, 10.0
 
 
 def contribute(state: State, data: Data, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Each record stands in the place of its nearest centre, and counts there."""
+    """Each record counts at its nearest centre."""
     points = data["points"]
     distances = np.linalg.norm(points[:, np.newaxis] - state["centres"], axis=2)
     nearest = np.eye(K)[distances.argmin(axis=1)]

@@ -57,8 +57,8 @@ def records(seed: int) -> dict[str, dict[str, np.ndarray]]:
 
 def main() -> None:
     """Four parties solve their common regression in six rounds."""
-    # The coordinator follows the protocol and reads what it can: the first line of the views names
-    # it so. Against one that lies together with a lying party, exact sums are not private.
+    # The coordinator follows the protocol and reads what it can: the first line of the views says
+    # so. Against one that lies together with a lying party, exact sums are not private.
     curious = cf.Adversary(coordinator=cf.Corruption.CURIOUS)
     threat = cf.Threat(confidentiality=curious)
     plan = newton.plan(parties=list("abcd"), rounds=6, threat=threat)

@@ -56,7 +56,7 @@ mean = cf.Computation(
 
 def masked_mean(devices: Mapping[str, Sequence[float]]) -> float:
     """The mean of all values by sums that open as a whole only."""
-    # One round opens one sum, over all devices: there is no other sum to compare it with.
+    # One round opens one sum, over all devices, so there is no other sum to compare it with.
     plan = mean.plan(parties=list(devices), dropouts=0)
     data = {name: {"value": np.array(values)} for name, values in devices.items()}
     return float(cf.simulate(plan, data, computation=mean).state["mean"])

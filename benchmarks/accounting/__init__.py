@@ -1,4 +1,4 @@
-"""Accounting: how long ε and calibration take, and how tight they are, beside dp-accounting."""
+"""Accounting: how long ε and calibration take, and next to dp-accounting."""
 
 from benchmarks.accounting.report import tables
 from benchmarks.accounting.runs import run

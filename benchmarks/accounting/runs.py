@@ -17,7 +17,7 @@ __all__ = ["run"]
 
 _REPEATS, _PEER_REPEATS = 5, 3
 _APART = 1e-7
-"""Repeats differ by this much, so that nobody's cache answers for the work."""
+"""Repeats differ by this much, so that no cache answers."""
 
 
 @dataclass(frozen=True)

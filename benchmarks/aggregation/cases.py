@@ -77,7 +77,7 @@ class Case:
 
     @property
     def work(self) -> str:
-        """What is added up, whoever does it."""
+        """The work of each library: what is added up."""
         when = self.drop.value.replace(" ", "-")
         return f"n{self.parties}-d{self.coordinates}-{self.dropping}-{when}"
 

@@ -1,4 +1,4 @@
-"""Encryption: primitives and a matrix product, beside Microsoft SEAL in the same process."""
+"""Encryption: primitives and a matrix product, next to Microsoft SEAL in the same process."""
 
 from benchmarks.he.report import tables
 from benchmarks.he.runs import run

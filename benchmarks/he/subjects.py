@@ -168,7 +168,7 @@ def seal_primitives(degree: int, primes: int) -> Operations:
 
 
 def confide_matrix(*, threads: int = 1, instructions: str = "") -> Operations:
-    """A dense matrix by an encrypted vector, at the smallest ring that bears one level."""
+    """A dense matrix by an encrypted vector, in the smallest ring with room for one level."""
     context = he.Context(literal(8192, 3).checked(), threads=threads, instructions=instructions)
     secret, numbers = he.SecretKey(context), _numbers(MATRIX)
     matrix = he.PlainMatrix(_matrix(), context.parameters.slots)

@@ -1,4 +1,4 @@
-"""Exact noise: nanoseconds a sample, beside OpenDP's exact samplers and numpy's inexact ones."""
+"""Exact noise: nanoseconds per sample, next to OpenDP's exact samplers and numpy's inexact ones."""
 
 from benchmarks.noise.report import tables
 from benchmarks.noise.runs import run

@@ -1,4 +1,4 @@
-"""Whose samplers are measured, all behind one face: so many samples, please."""
+"""The samplers that are measured, all behind one interface."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from confide.tee.policy import Policy
 
 AT = ("--at", NOW.isoformat())
 CLAIMED = ("--nonce", NONCE.hex(), "--plan", PLAN.hex(), "--task", "test")
-WARNING = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
+WARNING = "SIMULATED: no hardware is behind this evidence, and it protects nothing"
 STEPS = [step.value for step in Step if step.value != "gpu"]  # which a policy asks for apart
 
 
@@ -113,7 +113,7 @@ class TestVerify:
         ("case", "options", "step", "reason"),
         [
             ({}, ("--at", "1999-01-01T00:00:00Z"), "freshness", "not at 1999-01-01 00:00"),
-            ({}, ("--report-data", "00" * 64), "report data", "carries something else"),
+            ({}, ("--report-data", "00" * 64), "report data", "other report data"),
             ({"policy": GuestPolicy.ALWAYS_ONE | GuestPolicy.DEBUG}, (), "debug", "debugging"),
             ({"simulated": False}, (), "root", "is not pinned"),
             ({"nodes": '["another"]'}, (), "node", "not on the policy's list of 1"),

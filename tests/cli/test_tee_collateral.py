@@ -55,7 +55,7 @@ def test_nitro_carries_its_chain(service, confide):
     ("arguments", "code", "message"),
     [
         (("fetch", "absent", "--out", "c"), 3, "cannot read absent"),
-        (("fetch", "plan.toml", "--out", "c"), 10, "no evidence of"),
+        (("fetch", "plan.toml", "--out", "c"), 10, "not evidence of"),
         (("fetch", "evidence", "--out", "c", "--kds", "http://example.com"), 3, "is no address"),
         (("fetch", "evidence", "--out", "c", "--product", "Naples"), 3, "'Naples'; known are"),
         (("show", "absent"), 3, "absent is no folder"),

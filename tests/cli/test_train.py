@@ -102,7 +102,7 @@ class TestPredict:
     def test_refuses_what_does_not_fit(self, refused, model, files):
         owner(0).drop(columns="age").to_csv("odd.csv", index=False)
         assert "no column 'age'" in refused("predict", "m.confide", "odd.csv", code=3)
-        assert "is no model" in refused("predict", "west.csv", "west.csv", code=3)
+        assert "is not a model" in refused("predict", "west.csv", "west.csv", code=3)
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ class TestContribution:
     @pytest.mark.parametrize("given", [None, [1.0]], ids=["none", "a list"])
     def test_is_a_mapping(self, given):
         computation = mean(contribute=lambda state, data, rng: given)
-        said = f"party 'a': contribute returned {type(given).__name__}; it takes a mapping"
+        said = f"party 'a': contribute returned {type(given).__name__}; it must return a mapping"
         with pytest.raises(DataError, match=said):
             participant(computation, {"value": VALUES}).contribution(0, {})
 
@@ -277,7 +277,7 @@ class TestNextState:
     def test_is_a_mapping(self):
         computation = mean(update=lambda state, totals: None)
         integers = participant(computation, {"value": VALUES}).contribution(0, {})
-        said = "update returned NoneType; it takes a mapping of names to arrays"
+        said = "update returned NoneType; it must return a mapping of names to arrays"
         with pytest.raises(DataError, match=said):
             next_state(computation, {}, integers)
 

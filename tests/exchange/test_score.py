@@ -212,7 +212,7 @@ class TestInputs:
         [
             (ROWS[:1], r"rows of shape \(1, 3\)"),
             (ROWS[:, :2], "bring"),
-            ("rows", "something else than numbers"),
+            ("rows", "values that are not numbers"),
             (np.where(ROWS > 0.7, np.nan, ROWS), "column 'income' has a number that is missing"),
             (np.where(ROWS == 1.0, 1.0625, ROWS), "column 'debt' .* declared bound of 1:"),
             (pd.DataFrame({"income": [1.0, 1.0]}), "lack the column 'debt'"),

@@ -123,7 +123,7 @@ class EngineConformance:
         while power.level - power.squared > engine.lowest:
             power, expected = evaluator.multiply(power, a), expected * x
             self.same(opened(evaluator.settled(power)), expected)
-        with pytest.raises(EncryptionError, match="where none is left"):
+        with pytest.raises(EncryptionError, match="where no level is left"):
             evaluator.multiply(power, a)
 
     def test_a_computation(self, engine, encrypt, opened):

@@ -208,7 +208,7 @@ class TestArguments:
         here = Planned(lambda x, key: x + key[0].sum(), inputs, precision=1e-3)
         # One party may have one input; any name goes.
         assert set(here.plan.encrypt(here.secret, key=np.zeros((2, 2)))) == {"key"}
-        with pytest.raises(EncryptionError, match="'y' is no input; the plan has key, x"):
+        with pytest.raises(EncryptionError, match="'y' is not an input; the plan has key, x"):
             here.plan.encrypt(here.secret, y=[1])
         with pytest.raises(EncryptionError, match=r"x of shape \(3,\), planned as \(4,\)"):
             here.plan.encrypt(here.secret, x=[1, 2, 3])

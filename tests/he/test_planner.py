@@ -167,7 +167,7 @@ class TestSaidBeforehand:
         message = str(refusal.value)
         assert "test_planner.py, line" in message
         assert "(return z * z * x)" in message
-        assert "a product at level 0, where none is left" in message
+        assert "a product at level 0, where no level is left" in message
 
     def test_too_imprecise_for_these_parameters(self):
         computation, inputs = COMPUTATIONS["inner"]

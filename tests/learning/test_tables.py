@@ -69,12 +69,12 @@ class TestRefused:
         ("fields", "message"),
         [
             pytest.param({"features": ()}, "at least one column", id="no features"),
-            pytest.param({"features": ("age", "age")}, "stands twice", id="a feature twice"),
-            pytest.param({"features": ("age", "cured")}, "stands twice", id="label as feature"),
+            pytest.param({"features": ("age", "age")}, "occurs twice", id="a feature twice"),
+            pytest.param({"features": ("age", "cured")}, "occurs twice", id="label as feature"),
             pytest.param(
                 {"scaling": {"doze": (0.0, 1.0)}}, "'doze'.*did you mean 'dose'", id="unknown"
             ),
-            pytest.param({"scaling": {"cured": (0.0, 1.0)}}, "no feature", id="scaled label"),
+            pytest.param({"scaling": {"cured": (0.0, 1.0)}}, "not a feature", id="scaled label"),
             pytest.param(
                 {"scaling": {"age": (0.0, 0.0)}}, "scale of feature 'age' is 0.0", id="zero"
             ),

@@ -126,7 +126,7 @@ class TestCheck:
         )
         assert not made.fits
         age, ward, _, outcome = made.columns
-        assert "something else than a number" in age.problem
+        assert "a value that is not a number" in age.problem
         assert CANARY not in str(made)
         assert "1 of 2 values are missing" in ward.problem
         assert "no such column" in outcome.problem

@@ -113,11 +113,11 @@ def test_inputs_follow_the_declaration():
 @pytest.mark.parametrize(
     ("features", "cells", "message"),
     [
-        ({"x": Number()}, {"x": CANARY}, "row 0 .*something else than a number"),
-        ({"x": Number()}, {"x": "inf"}, "something else than a number"),
+        ({"x": Number()}, {"x": CANARY}, "row 0 .*a value that is not a number"),
+        ({"x": Number()}, {"x": "inf"}, "a value that is not a number"),
         ({"x": Number()}, {"x": np.inf}, "infinity in row 0"),
         ({"x": Number()}, {"x": ""}, "no value in row 0 .*'impute' or 'indicator'"),
-        ({"x": Number()}, {"x": [1, CANARY]}, "something else than a number"),
+        ({"x": Number()}, {"x": [1, CANARY]}, "a value that is not a number"),
         ({"x": Date()}, {"x": CANARY}, "a date like 2026-01-31"),
         ({"x": Date()}, {"x": 20260131}, "a date like 2026-01-31"),
         ({"x": Boolean()}, {"x": CANARY}, "yes or no"),

@@ -244,7 +244,7 @@ class TestList:
         assert data.count(name) == 1
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            refused(load_revocation_list, data.replace(name, country), "no CRL in DER")
+            refused(load_revocation_list, data.replace(name, country), "not a CRL in DER")
 
     @pytest.mark.parametrize("number", [0, 0x80])
     def test_may_hold_numbers_that_break_the_rules(self, root, number):
@@ -313,14 +313,14 @@ class TestChain:
     def test_longer_than_an_issuer_allows(self, root, middle):
         below = pki.certify("below", key(), middle, path_length=0)
         chain = [issued(below), below.certificate, middle.certificate]
-        self.broken("'middle' is no authority for such a chain", root, *chain)
+        self.broken("'middle' is not an authority for such a chain", root, *chain)
 
     def test_of_an_issuer_that_is_none(self, root):
         own = key()
         for extensions in ([], pki.leaf_extensions(own.public_key(), root)):
             plain = pki.issue("plain", own.public_key(), root, WEEK, extensions)
             leaf = issued(pki.Authority(plain, own))
-            self.broken("'plain' is no authority for such a chain", root, leaf, plain)
+            self.broken("'plain' is not an authority for such a chain", root, leaf, plain)
 
     def test_of_a_key_that_signs_in_another_way(self, root):
         """Ed25519 signs certificates too; a chain of mixed kinds holds, or is refused in words."""

@@ -86,8 +86,8 @@ class TestKinds:
 
     def test_a_certificate_under_the_label_of_a_list(self):
         leaf, *_, revoked = amd()
-        refused(leaf.replace(b"CERTIFICATE", b"X509 CRL"), match="no CRL in DER")
-        refused(revoked.replace(b"X509 CRL", b"CERTIFICATE"), match="no X.509 in DER")
+        refused(leaf.replace(b"CERTIFICATE", b"X509 CRL"), match="not a CRL in DER")
+        refused(revoked.replace(b"X509 CRL", b"CERTIFICATE"), match="not X.509 in DER")
 
     def test_more_than_a_mebibyte(self):
         filled = text_of(intel())

@@ -170,7 +170,7 @@ class TestQuorum(CounterConformance):
         counter = quorum_of(peers, p0=unreachable, p1=unreachable)
         for act in (counter.read, lambda: counter.advance(1)):
             with pytest.raises(
-                ProtocolError, match="2 of 4 peers answer for the counter; it takes 3: connection"
+                ProtocolError, match="2 of 4 peers answer for the counter; 3 are needed: connection"
             ) as raised:
                 act()
             assert not isinstance(raised.value, VerificationError)
@@ -214,7 +214,7 @@ class TestQuorum(CounterConformance):
             said = canonical.encode([verb, name, nonce, to, to + 1])
             return canonical.encode([to + 1, key(1).sign(b"confide counter 1\0" + said)])
 
-        with pytest.raises(VerificationError, match="peers stand at 6 where 5 was asked for"):
+        with pytest.raises(VerificationError, match="peers are at 6 where 5 was requested"):
             quorum_of(peers, p1=lying).advance(5)
 
     def test_of_two_instances_only_one_is_told_that_a_value_is_its_own(self, peers):

@@ -17,7 +17,7 @@ def test_an_event_whose_name_is_half_a_character(name):
         "imr": 3, "event_type": event_log.APPLICATION_EVENT, "digest": "00" * 48,
         "event": name, "event_payload": "",
     }  # fmt: skip
-    with pytest.raises(AttestationError, match="whose name is no text") as raised:
+    with pytest.raises(AttestationError, match="whose name is not a text") as raised:
         event_log.parse(json.dumps([event]).encode())
     assert raised.value.step is Step.PARSE
 

@@ -132,12 +132,12 @@ class TestForm:
     def test_a_payload_or_a_signature_that_is_none(self, place, value):
         outer = cbor2.loads(good())
         outer[place] = value
-        refused(cbor2.dumps(outer), "is no byte string")
+        refused(cbor2.dumps(outer), "is not a byte string")
 
     def test_a_header_beside_the_algorithm(self):
         protected = cbor2.dumps({1: -35, 4: b"kid"})
         document = cbor2.dumps([protected, *cbor2.loads(good())[1:]])
-        refused(document, "no COSE signature by ES384")
+        refused(document, "not a COSE signature by ES384")
 
     def test_of_more_than_64_kibibytes(self):
         fields = {**fields_of(good()), "user_data": bytes(64 << 10)}
@@ -195,7 +195,7 @@ class TestChain:
         bundle = [*fields["cabundle"], fields["certificate"]]
         longer = {**fields, "certificate": pki.der(forged), "cabundle": bundle}
         document = signed(cbor2.dumps(longer), own)
-        not_authentic(document, root, "'leaf' is no authority for such a chain")
+        not_authentic(document, root, "'leaf' is not an authority for such a chain")
 
     @pytest.mark.parametrize("who", ["middle", "leaf"])
     @pytest.mark.parametrize("begins", [-60, 30])

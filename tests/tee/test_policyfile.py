@@ -261,7 +261,7 @@ class TestRefuses:
             ),
             (
                 b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
-                "simulated_roots: a PEM block that is no base64",
+                "simulated_roots: a PEM block that is not base64",
             ),
             (
                 b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",

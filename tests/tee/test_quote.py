@@ -181,13 +181,13 @@ class TestChain:
         ],
     )
     def test_that_is_written_in_another_way(self, platform, rewrite):
-        refused(with_chain(platform, rewrite(pem_of(platform))), "no PEM of three certificates")
+        refused(with_chain(platform, rewrite(pem_of(platform))), "not a PEM of three certificates")
 
     @intel
     @pytest.mark.parametrize("places", [[], [0], [0, 1], [0, 1, 2, 2], [0, 0, 1, 2], [1, 2]])
     def test_of_more_or_fewer_than_three(self, platform, places):
         pem = b"".join(blocks(platform)[k] for k in places)
-        refused(with_chain(platform, pem), "no PEM of three certificates")
+        refused(with_chain(platform, pem), "not a PEM of three certificates")
 
     @intel
     def test_in_another_order_is_another_chain(self, platform):

@@ -127,14 +127,14 @@ class TestState:
         shutil.copy(state.path, tmp_path / "older")
         state.save(b"second")
         shutil.copy(tmp_path / "older", state.path)
-        refused(state, "is number 1, and the counter stands at 2: somebody set it back")
+        refused(state, "is number 1, but the counter is at 2: somebody rolled the state back")
 
     def test_of_an_older_number_is_not_made_newer_by_its_label(self, state):
         """The number that is read is outside of the encryption; the one that counts is inside."""
         state.save(b"first")
         older = canonical.decode(state.path.read_bytes(), 1000)
         state.save(b"second")
-        for label, reason in ((2, "does not open"), (True, "is no sealed state")):
+        for label, reason in ((2, "does not open"), (True, "is not a sealed state")):
             state.path.write_bytes(canonical.encode({**older, "counter": label}))
             with pytest.raises(ProtocolError, match=reason):
                 state.load()
@@ -144,7 +144,7 @@ class TestState:
         shutil.copy(tmp_path / "counter.db", tmp_path / "older.db")
         state.save(b"second")
         shutil.copy(tmp_path / "older.db", tmp_path / "counter.db")
-        refused(state, "is number 2, and the counter stands at 1")
+        refused(state, "is number 2, but the counter is at 1")
 
     def test_set_back_together_with_its_counter_is_not_found_out(self, state, tmp_path):
         """Why the counter must be out of the host's reach: a file beside the state is not."""
@@ -182,10 +182,10 @@ class TestState:
         ("data", "reason"),
         [
             (b"", "not deterministic CBOR"),
-            (b"\xa0", "is no sealed state"),
-            (canonical.encode([1, b"state"]), "is no sealed state"),
-            (canonical.encode({"counter": "1", "state": b""}), "is no sealed state"),
-            (canonical.encode({"counter": 1, "state": "text"}), "is no sealed state"),
+            (b"\xa0", "is not a sealed state"),
+            (canonical.encode([1, b"state"]), "is not a sealed state"),
+            (canonical.encode({"counter": "1", "state": b""}), "is not a sealed state"),
+            (canonical.encode({"counter": 1, "state": "text"}), "is not a sealed state"),
             (canonical.encode({"counter": 1, "state": b"", "more": 1}), "CBOR"),
         ],
     )
@@ -232,7 +232,7 @@ class TestCrash:
         died = subprocess.run([sys.executable, "-c", DIES, str(tmp_path)], check=False)
         assert died.returncode == 9
         assert state.counter.read() == 2
-        refused(state, "is number 1, and the counter stands at 2.*new epoch")
+        refused(state, "is number 1, but the counter is at 2.*new epoch")
         assert state.begin() == 2
         state.save(b"third")
         assert state.load() == b"third"
@@ -244,7 +244,7 @@ class TestCrash:
         with pytest.raises(ProtocolError, match="cannot write the sealed state"):
             state.save(b"second")
         assert state.path.read_bytes() == before
-        refused(state, "somebody set it back")
+        refused(state, "somebody rolled the state back")
 
     def test_of_the_counter_writes_nothing(self, state, tmp_path):
         state.save(b"first")

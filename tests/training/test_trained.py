@@ -138,7 +138,7 @@ class TestFile:
             with pytest.raises(DataError, match=r"bad\.confide is (no model|damaged)"):
                 cf.load_model(bad)
         save_file({"x": np.ones(2)}, bad)
-        with pytest.raises(DataError, match="is no model of confide"):
+        with pytest.raises(DataError, match="is not a model of confide"):
             cf.load_model(bad)
         with pytest.raises(DataError, match="cannot read the model"):
             cf.load_model(tmp_path / "none.confide")

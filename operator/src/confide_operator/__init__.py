@@ -1,4 +1,4 @@
-"""What operators of attested machines do: build images, keep a registry, fetch collateral.
+"""Tools for operators of attested machines: build images, keep a registry, fetch collateral.
 
-Parties that only verify need none of it. `confide` finds the commands by their entry points.
+Parties that only verify do not need them. `confide` finds the commands by their entry points.
 """

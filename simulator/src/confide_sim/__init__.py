@@ -3,9 +3,9 @@
     vendor = AmdVendor()
     emitted = vendor.attest(report_data, at=now)
 
-Evidence has the vendors' real layouts, so verifiers for production run on it unchanged, and refuse
-it unless somebody gives them `vendor.root`. It protects nothing: whoever has the vendor has the
-keys of every machine that it makes up.
+Evidence has the vendors' real layouts, so production verifiers run on it unchanged, and refuse it
+unless they are given `vendor.root`. It protects nothing: anyone with the vendor object has the keys
+of all its machines.
 """
 
 from confide_sim.amd import AmdFault, AmdVendor

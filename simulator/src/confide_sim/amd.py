@@ -46,7 +46,7 @@ _YEAR: Final = timedelta(days=365)
 
 
 class AmdFault(StrEnum):
-    """What can be wrong with evidence beside what it says; each is wrong in that one way.
+    """Faults of evidence apart from its content; each case has exactly one.
 
     What a report says is chosen by the arguments of `AmdVendor.attest`.
     """

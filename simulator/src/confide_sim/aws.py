@@ -50,7 +50,7 @@ _LEAF_LIFE: Final = 3 * _HOUR
 
 
 class AwsFault(StrEnum):
-    """What can be wrong with a document beside what it says; each is wrong in that one way."""
+    """Faults of a document apart from its content; each case has exactly one."""
 
     BAD_SIGNATURE = "bad signature"
     """The document's signature is of another message."""

@@ -25,7 +25,7 @@ def one_of(name: str, value: str, known: Iterable[str]) -> None:
 
 
 def some_of(kind: type[_Fault], values: Collection[str]) -> frozenset[_Fault]:
-    """Faults by their names: one that is misspelled would make a good case of a bad one.
+    """Faults by their names: a misspelled name would turn a bad case into a good one.
 
     Raises:
         ValueError: If one is not known.

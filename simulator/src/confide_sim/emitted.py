@@ -1,4 +1,4 @@
-"""What a simulated machine hands out."""
+"""What a simulated machine returns."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _EVALUATION: Final = 17
 
 
 class IntelFault(StrEnum):
-    """What can be wrong with evidence beside what it says; each is wrong in that one way.
+    """Faults of evidence apart from its content; each case has exactly one.
 
     What a quote says, and what Intel states about its machine, is chosen by the arguments of
     `IntelVendor` and by `Circumstances`.
@@ -82,7 +82,7 @@ class IntelFault(StrEnum):
 
 
 class Circumstances(TypedDict, total=False):
-    """How things stand with a machine, apart from what runs on it.
+    """The state of a machine, apart from what runs on it.
 
     Attributes:
         machine: The machine; `IntelVendor.machine` unless given.

@@ -73,7 +73,7 @@ def found(name: str, key: Key, path_length: int | None = None) -> Authority:
     Args:
         name: Common name.
         key: Its key.
-        path_length: How many authorities may stand below it; None for any number.
+        path_length: How many authorities may be below it; None for any number.
     """
     public = key.public_key()
     extensions = _authority_extensions(public, public, path_length)

@@ -1,9 +1,9 @@
 """Computing on numbers that stay encrypted: CKKS for real ones, BGV for whole ones.
 
 `plan` finds parameters for a computation before anything is encrypted. The key holder makes a
-`SecretKey` and exactly the `EvaluationKeys` that the plan lists, and encrypts; whoever computes
-calls `Plan.run` or `evaluate` and sees ciphertexts alone; the key holder decrypts, privately or for
-others to see.
+`SecretKey` and exactly the `EvaluationKeys` that the plan lists, and encrypts; the evaluator calls
+`Plan.run` or `evaluate` and sees only ciphertexts; the key holder decrypts, privately or for others
+to see.
 """
 
 from typing import TYPE_CHECKING

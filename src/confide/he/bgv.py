@@ -26,7 +26,7 @@ __all__ = ["BGVEncoding"]
 
 
 class BGVEncoding(Encoding):
-    """Whole numbers from -t/2 to t/2: two rows of N/2, or one that stands in both."""
+    """Whole numbers from -t/2 to t/2: two rows of N/2, or one row that is in both."""
 
     def __init__(self, parameters: Parameters, ring: Ring) -> None:
         super().__init__(parameters, ring)
@@ -77,7 +77,7 @@ class BGVEncoding(Encoding):
         return numbers.astype(np.int64)
 
     def encode(self, values: Numbers, level: int) -> Polys:
-        """See `Encoding`; what the numbers leave free is zero."""
+        """See `Encoding`; free slots are zero."""
         parameters, t = self.parameters, self.parameters.plain_modulus
         rows = parameters.rows(level)
         spread = np.zeros((2, parameters.slots), np.int64)

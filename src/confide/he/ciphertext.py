@@ -24,10 +24,10 @@ class Ciphertext:
         parameters: Of its key.
         key_id: Names the secret key that opens it: 16 random bytes, not a part of the key.
         data: The residues: 2 polynomials, or 3 of a product that is not yet relinearised.
-        level: How many multiplications it bears.
+        level: How many more multiplications it allows.
         squared: Whether it carries the square of the level's scale, as a product does before it is
             rescaled.
-        seed: What the second polynomial was made of, while that is so: it need not travel.
+        seed: The seed of the second polynomial, if it has one: then only the seed is sent.
     """
 
     parameters: Parameters
@@ -63,7 +63,7 @@ class Ciphertext:
 
 
 class Plain:
-    """Plain numbers that are added to ciphertexts or multiplied by them.
+    """Plain numbers that are added to ciphertexts or multiplied with them.
 
     They are encoded when they meet a ciphertext, once for each level and scale. An engine keeps
     what it made under a key of its own.

@@ -55,11 +55,11 @@ class CKKSEncoding(Encoding):
                 f" {self.parameters.slots}. Encrypted vectors (confide.he.encrypt) take any length"
             )
         if not np.isfinite(numbers).all():
-            raise EncryptionError("NaN or infinity among the numbers; they have no encryption")
+            raise EncryptionError("NaN or infinity among the numbers; they cannot be encrypted")
         return numbers
 
     def encode(self, values: Numbers, level: int) -> Polys:
-        """See `Encoding`; a single number stands in every slot, others are followed by zeros."""
+        """See `Encoding`; a single number fills every slot, several are followed by zeros."""
         rows = self.parameters.rows(level)
         scale = self.parameters.scale(level)
         self.require_room(values, level)

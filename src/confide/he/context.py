@@ -23,7 +23,7 @@ class Context:
     Args:
         parameters: Checked parameters.
         threads: How many threads one operation may use, over the residues it works on. The
-            interpreter's lock is let go of, so operations also run side by side.
+            interpreter's lock is released, so operations can also run in parallel.
         instructions: "avx512", "avx2" or "portable"; the fastest that this processor has if empty.
             All compute the same, bit for bit.
 

@@ -1,4 +1,4 @@
-"""Between numbers in slots and polynomials: what the two schemes do differently.
+"""Encodings between numbers in slots and polynomials, where the two schemes differ.
 
 Everything else (levels, keys, products) is the same for both. An `Encoding` says how numbers become
 residues at a level, and by which whole numbers a ciphertext is multiplied so that its scale becomes
@@ -76,7 +76,7 @@ class Encoding(ABC):
 
     @abstractmethod
     def require_opening(self, values: Numbers, level: int) -> None:
-        """Refuses numbers that would not come out right if they were decrypted as they are.
+        """Refuses numbers that would not decrypt correctly as they are.
 
         Raises:
             EncryptionError: If one is too large.
@@ -131,7 +131,7 @@ _ROUNDING = 2.0**-50
 
 
 def require_within(numbers: Numbers, bound: float, what: str) -> None:
-    """Refuses numbers beyond a declared bound, and such as are none. None of them is shown.
+    """Refuses numbers beyond a declared bound, and non-numbers; the message shows none.
 
     Raises:
         EncryptionError: If one is.

@@ -1,8 +1,8 @@
-"""What computes on ciphertexts: a protocol, and the engine that confide brings.
+"""The protocol of engines that compute on ciphertexts, and confide's own engine.
 
-An engine has no opinion about when to relinearise or rescale: `Evaluator` decides that, once for
-every engine. Whatever keeps the protocol can stand in for confide's own: the planner's tracer,
-which computes depth, noise and cost instead of numbers, and in the tests Microsoft SEAL.
+An engine does not choose when to relinearise or rescale: `Evaluator` decides that, once for every
+engine. Any engine with this protocol can replace confide's own: the planner's tracer, which
+computes depth, noise and cost instead of numbers, and in the tests Microsoft SEAL.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Encrypted", "Engine", "NativeEngine"]
 
 
 class Encrypted(Protocol):
-    """What every engine's ciphertexts say of themselves."""
+    """What every engine's ciphertexts know about themselves."""
 
     @property
     def level(self) -> int:
-        """How many multiplications it bears."""
+        """How many more multiplications it allows."""
 
     @property
     def squared(self) -> bool:
@@ -45,7 +45,7 @@ C = TypeVar("C", bound=Encrypted)
 class Engine(Protocol[C]):
     """Arithmetic on the slots of ciphertexts of one type.
 
-    Operands of one operation stand at one level and at one scale; `Evaluator` sees to it.
+    `Evaluator` ensures that the operands of one operation have one level and one scale.
     """
 
     @property
@@ -108,7 +108,7 @@ class NativeEngine:
     """confide's own engine (an `Engine` of `Ciphertext`).
 
     Args:
-        keys: What it is allowed to do: without a key of products none can be relinearised.
+        keys: The operations that it is allowed: without a key of products none can be relinearised.
     """
 
     def __init__(self, keys: EvaluationKeys) -> None:

@@ -1,4 +1,4 @@
-"""A computation on ciphertexts: what goes in, what comes out, and where it failed."""
+"""A computation on ciphertexts: its inputs, its results, and where it failed."""
 
 from __future__ import annotations
 

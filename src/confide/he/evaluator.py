@@ -93,7 +93,7 @@ class Evaluator(Generic[C]):
         return self.engine.relinearise(x) if x.parts > 2 else x
 
     def settled(self, x: C) -> C:
-        """In two parts and at its level's scale: smallest, and ready to be sent.
+        """Relinearised and rescaled to its level's scale: the smallest form, ready to be sent.
 
         Relinearised first: what key switching adds is then divided with the rest.
         """
@@ -146,7 +146,7 @@ class Evaluator(Generic[C]):
     def _require_level(self, xs: Sequence[C]) -> None:
         if xs[0].level <= self.engine.lowest:
             raise EncryptionError(
-                f"a product at level {xs[0].level}, where none is left: the parameters have too"
-                " few levels for so many multiplications in a row. Let plan(...) choose them, ask"
+                f"a product at level {xs[0].level}, where no level is left: the parameters have "
+                "too few levels for this multiplicative depth. Let plan(...) choose them, ask"
                 " for more depth, or multiply in a balanced tree"
             )

@@ -1,11 +1,11 @@
-"""Noise on results that leave the key holder.
+"""Noise on results that the key holder shares.
 
-An approximate result holds its own error, and the error of a known ciphertext is a linear equation
-in the secret key: whoever sees enough results has the key (Li and Micciancio 2021, ePrint
-2020/1533). So Gaussian noise is added to the coefficients, wide enough to drown that error (Li,
-Micciancio, Schultz and Sorrell 2022, ePrint 2022/816): a shift of length t under noise of standard
-deviation σ is seen with a divergence of t²/(2σ²), and σ = √(12τ)·2^(s/2)·t leaves 2^-s/24 over τ
-results. The paper turns that into s bits of statistical security against any adversary.
+An approximate result contains its error, and the error of a known ciphertext is a linear equation
+in the secret key: an attacker who sees enough results can compute the key (Li and Micciancio 2021,
+ePrint 2020/1533). So Gaussian noise is added to the coefficients, wide enough to hide that error
+(Li, Micciancio, Schultz and Sorrell 2022, ePrint 2022/816): a shift of length t under noise of
+standard deviation σ is seen with a divergence of t²/(2σ²), and σ = √(12τ)·2^(s/2)·t leaves 2^-s/24
+over τ results. The paper turns that into s bits of statistical security against any adversary.
 
 t is the root mean square error of the slots, which is the mean length of the error's coefficients.
 It must come from the plan of the computation, never from whoever computed.
@@ -72,7 +72,7 @@ def shareable(queries: object, statistical_bits: object) -> tuple[int, int]:
 
 
 def require_room(context: Context, scale: float) -> None:
-    """Refuses flooding that the base has no room for.
+    """Refuses flooding for which the base has no room.
 
     Args:
         context: Its parameters.

@@ -1,8 +1,8 @@
-"""Runs of encrypted numbers in a new order: slices, rolls, concatenations, single numbers.
+"""Reorders encrypted numbers: slices, rolls, concatenations, single numbers.
 
 A run is rotated to where it goes and multiplied by ones there and zeros elsewhere. If the sources
 repeat after more slots than the result does, what is left is folded onto itself, so that the result
-repeats as the layout says. A run that needs no zeros beside it takes no multiplication.
+repeats as the layout says. A run that needs no zeros around it takes no multiplication.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Run", "gathered"]
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Generic[C]):
-    """Numbers that stand side by side in a source, and will in the result.
+    """Numbers that are adjacent in a source, and will be adjacent in the result.
 
     Attributes:
         blocks: Of the source.

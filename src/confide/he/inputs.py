@@ -1,4 +1,4 @@
-"""What is declared of a computation's inputs and results before anything is encrypted."""
+"""What is declared about a computation's inputs and results before anything is encrypted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Input:
     Attributes:
         shape: (n,) for a vector, (n, d) for a table.
         bound: The largest size of a number, of a complex one its distance from zero.
-            `Plan.encrypt` refuses larger ones: they would spoil results, and what hides the key.
+            `Plan.encrypt` refuses larger ones: they would make results wrong, and the noise that
+            hides the key too small.
         complex: Whether the numbers may have imaginary parts (CKKS).
     """
 
@@ -71,7 +72,7 @@ class Input:
         return encrypt_columns(key, numbers, bound=self.bound)
 
     def require_planned(self, given: SealedVector | SealedTable, name: str) -> None:
-        """Refuses what was not encrypted with a check against this bound.
+        """Refuses ciphertexts whose encryption was not checked against this bound.
 
         Raises:
             EncryptionError: If it is of another shape, or nobody checked its numbers.

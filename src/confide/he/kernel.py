@@ -1,4 +1,4 @@
-"""The compiled ring, without which nothing is encrypted: there is no slower stand-in."""
+"""The compiled ring. Nothing can be encrypted without it: there is no slower replacement."""
 
 from __future__ import annotations
 

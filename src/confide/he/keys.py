@@ -1,4 +1,4 @@
-"""Keys: a secret one, what encrypts, and what others compute with.
+"""Keys: the secret key, the public key to encrypt, and the evaluation keys to compute.
 
 Ciphertexts and keys of one secret carry its `key_id`, 16 random bytes that say nothing about it.
 """
@@ -308,8 +308,8 @@ class SecretKey:
     def decrypt_private(self, ciphertext: Ciphertext) -> Numbers:
         """Decrypts a result that stays with the key holder.
 
-        A CKKS result still holds its error. Shown to anybody who knows the ciphertext, it gives the
-        secret key away: what is to be shared comes from `decrypt_shared`.
+        A CKKS result still holds its error. Shown to anybody who knows the ciphertext, it reveals
+        the secret key: use `decrypt_shared` for results to share.
 
         Returns:
             (N/2,) complex for CKKS, (2, N/2) int64 for BGV.
@@ -330,15 +330,15 @@ class SecretKey:
     ) -> Numbers:
         """Decrypts a result that others will see, under noise that hides its error (CKKS).
 
-        Each result spends 1/`queries` of the key, and none is opened beyond the whole. BGV's
-        results are exact and get no noise, but must be of a planned computation: one that
-        overflows tells of the key.
+        Each result uses 1/`queries` of the key, and no more than all of it can be used. BGV's
+        results are exact and get no noise, but must come from a planned computation: an overflow
+        reveals something about the key.
 
         Args:
             ciphertext: What the planned computation made, and nothing else.
             noise: The root mean square error of its slots, from the plan of that computation
-                (`Plan.noise`); never what the evaluator says.
-            queries: τ, how many results this key may give away at most.
+                (`Plan.noise`); never from the evaluator.
+            queries: τ, how many results of this key may be shared at most.
             statistical_bits: s, at least 30.
 
         Returns:
@@ -360,7 +360,7 @@ class SecretKey:
         queries: object,
         statistical_bits: object = LEAST_STATISTICAL_BITS,
     ) -> list[Numbers]:
-        """Opens all of several results as `decrypt_shared` does, or none and spends nothing.
+        """Opens several results as `decrypt_shared` does: all, or none without any cost.
 
         Raises:
             EncryptionError: As `decrypt_shared` does; also if not all of them may be opened.
@@ -369,8 +369,8 @@ class SecretKey:
         floods = [self._flood_of(x, noise, most, bits) for x in ciphertexts]
         share = Fraction(1, most << (bits - LEAST_STATISTICAL_BITS))
         self._require_process()
-        # The results are made before they are paid for, and let go of after: whatever fails in
-        # between spends nothing and shows nothing.
+        # The results are computed before they are charged, and returned after: a failure in between
+        # costs nothing and reveals nothing.
         with self._lock:
             self._require_left(share * len(ciphertexts), len(ciphertexts))
             opened = [self._flooded(x, flood) for x, flood in zip(ciphertexts, floods, strict=True)]
@@ -420,7 +420,7 @@ class SecretKey:
             raise EncryptionError(
                 f"key {self.key_id.hex()[:8]} does not give away so many results more:"
                 f" {float(self._spent):.1%} is spent and {count} of these take {float(share):.1%}."
-                " Nothing was spent now. Make a new key, or share fewer results"
+                " Nothing was used now. Make a new key, or share fewer results"
             )
 
     @property

@@ -1,13 +1,13 @@
-"""How numbers lie in slots, and what is known of slots that hold none.
+"""How numbers are placed in slots, and what is known about unused slots.
 
 Up to N/2 numbers stand in one ciphertext, padded to a power of two, the *period*, and repeated
 until the slots are full: every rotation is then a rotation within the period, one number stands in
-every slot, and a sum over a period leaves nothing but the sum in any slot. More numbers stand in
-blocks of N/2, of which the last is padded.
+every slot, and a sum over a period leaves only the sum in every slot. More numbers stand in blocks
+of N/2, of which the last is padded.
 
-Padding is zero when numbers are encrypted, and need not stay so: `x - x.mean()` leaves the mean
-there. A `Layout` says whether it is, and goes wherever its ciphertexts go, into bytes too: a sum
-over padding that was taken for zero would be wrong in silence.
+Padding is zero when numbers are encrypted, but may change: `x - x.mean()` leaves the mean there. A
+`Layout` says whether it is, and goes wherever its ciphertexts go, into bytes too: a sum over
+padding that was taken for zero would be wrong in silence.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Layout:
     complex: bool
 
     def within(self, slots: int) -> Layout:
-        """The same in blocks of so many slots: what has no padding is clean."""
+        """The same in blocks of so many slots: a layout without padding is clean."""
         return self if self.clean or not is_full(self.length, slots) else replace(self, clean=True)
 
 

@@ -18,7 +18,7 @@ __all__ = ["EncryptedMatrix"]
 
 
 class EncryptedMatrix(EncryptedNumbers, Generic[C]):
-    """A table under encryption, in the hands of whoever computes.
+    """An encrypted table, as the evaluator holds it.
 
     `X @ w` takes plain weights, or an encrypted vector of them; `r @ X` an encrypted or plain
     vector as long as the columns; `+`, `-`, `*`, and `/` by plain numbers are elementwise, with a
@@ -190,7 +190,8 @@ class EncryptedMatrix(EncryptedNumbers, Generic[C]):
             others = [numbers] * count if numbers.ndim == 0 else list(numbers)
             if numbers.ndim > 1:
                 raise EncryptionError(
-                    f"an array of shape {numbers.shape} beside a table: one number for each column"
+                    f"an array of shape {numbers.shape} next to a table: give one number for "
+                    "each column"
                 )
         if len(others) != count:
             raise EncryptionError(f"{len(others)} operands for {count} columns")

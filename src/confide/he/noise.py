@@ -3,9 +3,9 @@
 Errors are followed in the slots, where a product of polynomials is a product of numbers. A
 polynomial with independent coefficients of variance v has slots of mean square N·v. Sums of errors
 are bounded by the sum of their sizes, whether they depend on one another or not; products take the
-largest size that the numbers can have. So what comes out is an upper bound of the root mean square,
-on the average over keys and encryptions (Costache, Curtis, Hales, Murphy, Ogilvie and Player 2022,
-ePrint 2022/162, follow the same quantity).
+largest size that the numbers can have. So the result is an upper bound of the root mean square, on
+average over keys and encryptions (Costache, Curtis, Hales, Murphy, Ogilvie and Player 2022, ePrint
+2022/162, follow the same quantity).
 
 CKKS counts errors in the units of the numbers: all of them, or those alone that depend on the
 secret key, which is what flooding must hide (rounding in an encoding is known to whoever knows the
@@ -229,8 +229,8 @@ class BGVNoise(Noise):
         half = self.parameters.plain_modulus // 2
         if bound > half:
             raise EncryptionError(
-                f"numbers up to {bound:.0f} modulo {self.parameters.plain_modulus}, which tells"
-                f" numbers up to {half} apart: take a larger plain_modulus"
+                f"numbers up to {bound:.0f} modulo {self.parameters.plain_modulus}, which "
+                f"distinguishes numbers up to {half}: take a larger plain_modulus"
             )
         modulus = self.parameters.product(self.parameters.rows(level))
         if 2 * error >= modulus:

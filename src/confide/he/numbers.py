@@ -35,8 +35,8 @@ def numbers_in(values: object) -> Numbers:
         values: An array, a sequence or one number. Booleans count as 0 and 1.
 
     Raises:
-        EncryptionError: If something else than a number is among them, something is masked, or the
-            parts are of different lengths.
+        EncryptionError: If a value is not a number or is masked, or the parts have different
+        lengths.
 
     Example:
         >>> numbers_in([Fraction(1, 2), Decimal("0.25")]), numbers_in(Fraction(4, 2))

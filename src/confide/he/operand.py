@@ -1,4 +1,4 @@
-"""What encrypted vectors and tables have in common: no values that Python could look at."""
+"""What encrypted vectors and tables have in common: their values are not visible to Python."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["EncryptedNumbers"]
 
 
 class EncryptedNumbers:
-    """Numbers that nobody here can read: no truth value, no comparison, no array of them."""
+    """Numbers that cannot be read here: they have no truth value, no comparison and no array."""
 
     __array_ufunc__ = None
     """numpy leaves its operators to these classes."""
 
     def __bool__(self) -> NoReturn:
         raise EncryptionError(
-            "an encrypted number is neither true nor false to whoever computes: an `if` cannot"
-            " depend on it. Compute both branches and combine them"
+            "the evaluator cannot tell whether an encrypted number is true or false: an `if` "
+            "cannot depend on it. Compute both branches and combine them"
         )
 
     def _compared(self, other: object) -> NoReturn:
         raise EncryptionError(
-            "encrypted numbers are not compared by whoever computes: subtract them, approximate"
+            "the evaluator cannot compare encrypted numbers: subtract them, approximate"
             " the sign with chebyshev(...), or compare after decryption"
         )
 

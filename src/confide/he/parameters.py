@@ -1,4 +1,4 @@
-"""What a ring is asked for, and the checked parameters that are made of it.
+"""Requested parameters of a ring, and the checked parameters made from them.
 
 The modulus is a product of primes in three parts: the *base*, which stays to the end; a group of
 one or two primes for each *level*, which one multiplication uses up; and the *special* primes, in
@@ -47,12 +47,12 @@ class Scheme(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Literal:
-    """What is asked for. `checked` makes parameters of it, or says what is wrong.
+    """Requested parameters. `checked` makes parameters of them, or says what is wrong.
 
     Attributes:
         scheme: CKKS or BGV.
         degree: N, a power of two from 4096 to 65536. A ciphertext has N/2 slots.
-        depth: How many multiplications in a row a fresh ciphertext bears.
+        depth: The multiplicative depth that a fresh ciphertext allows.
         level_bits: Bits that a level divides by. For CKKS these are the bits of the scale, so of
             the precision. From 20 to 50 it is one prime, from 51 to 100 two.
         base_bits: Bits of the one or two primes that stay. For CKKS, results are smaller than
@@ -74,7 +74,7 @@ class Literal:
     plain_modulus: int | None = None
 
     def __post_init__(self) -> None:
-        # Whole numbers of numpy are Python's from here on; whatever is none `checked` refuses.
+        # Whole numbers of numpy are Python's from here on; `checked` refuses all others.
         for name, value in vars(self).items():
             object.__setattr__(self, name, _as_int(value))
 

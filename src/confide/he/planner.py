@@ -47,7 +47,7 @@ _MARGIN_BITS: Final = 2
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Plan:
-    """What a computation takes, and what comes out of it.
+    """The cost of a computation, and the error of its results.
 
     Attributes:
         parameters: The cheapest that suffice.
@@ -83,8 +83,8 @@ class Plan:
     ) -> dict[str, SealedVector | SealedTable]:
         """Encrypts inputs, each number of which is checked against the plan.
 
-        Whatever lies within the declared bounds is taken, nothing else is: on this rest the error
-        and the noise that the plan states, and with them what `decrypt_shared` hides.
+        Only numbers within the declared bounds are accepted: the error and the noise that the plan
+        states depend on this, and with them the protection of `decrypt_shared`.
 
         Args:
             key: The secret key, which makes half the bytes, or the public one.
@@ -103,7 +103,7 @@ class Plan:
             )
         if unknown := sorted(set(values) - set(self.inputs)):
             raise EncryptionError(
-                f"{unknown[0]!r} is no input; the plan has {', '.join(sorted(self.inputs))}"
+                f"{unknown[0]!r} is not an input; the plan has {', '.join(sorted(self.inputs))}"
             )
         checked = {name: self.inputs[name].checked(x, name) for name, x in values.items()}
         return {name: self.inputs[name].encrypted(key, x) for name, x in checked.items()}
@@ -351,7 +351,7 @@ def _symbols(x: Any) -> list[Symbol]:
 
 
 def _plain_modulus(bound: float, degree: int) -> int:
-    """A prime that tells numbers up to the bound apart."""
+    """A prime that distinguishes numbers up to the bound."""
     bits = max(int(2 * bound + 1).bit_length() + 1, primes.LEAST_BITS)
     if bits > primes.MOST_BITS:
         raise EncryptionError(

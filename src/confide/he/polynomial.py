@@ -65,7 +65,7 @@ def of_chebyshev(x: X, coefficients: object, low: object, high: object) -> X:
     """Σ c_k·T_k(u), where u is x taken from [low, high] to [-1, 1].
 
     Args:
-        x: Numbers between `low` and `high`: beyond, the polynomial is far from what it stands for.
+        x: Numbers between `low` and `high`: outside, the polynomial is far from the function.
         coefficients: Of the first kind, from T_0 on, as
             `numpy.polynomial.chebyshev` has them.
         low: Where the interval begins.

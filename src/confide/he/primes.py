@@ -1,6 +1,6 @@
 """The primes of a ring: 1 modulo 2N, so that X^N + 1 splits, and the same for everybody.
 
-Nothing is drawn: whoever knows the sizes finds the same primes.
+Nothing is random: the sizes determine the primes.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class _Sealed:
 
     def __bool__(self) -> NoReturn:
         raise EncryptionError(
-            "encrypted numbers are neither true nor false: decrypt them, and look at what comes out"
+            "encrypted numbers are neither true nor false: decrypt them, and look at the result"
         )
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -45,9 +45,9 @@ class SealedVector(_Sealed):
 
     Attributes:
         blocks: The ciphertexts, N/2 slots each.
-        layout: How many numbers there are, and what stands beside them.
-        bound: For what was encrypted under a plan, the largest size of a number that whoever
-            encrypted it checked; None for anything else, results among it.
+        layout: How many numbers there are, and what is in the padding.
+        bound: For what was encrypted under a plan, the largest absolute value, checked when it was
+            encrypted; None for all others, results included.
 
     Raises:
         EncryptionError: If there are not as many ciphertexts as the numbers take.
@@ -218,7 +218,7 @@ def decrypt_shared(
 ) -> Any:
     """The numbers, for others to see: each ciphertext is a query of `SecretKey.decrypt_shared`.
 
-    All are opened, or none is and nothing is spent.
+    Either all are opened, or none at no cost.
 
     Returns:
         As `decrypt_private`, with noise that hides the error (CKKS).

@@ -1,4 +1,4 @@
-"""How large a modulus a ring bears.
+"""How large a modulus is secure in a ring.
 
 The table of Bossuat et al. (2024), *Security Guidelines for Implementing Homomorphic Encryption*
 (ePrint 2024/463, table 5.2): 128 bits against classical attacks, for secrets that are uniform and
@@ -39,7 +39,7 @@ def require_secure(degree: int, primes: Iterable[int]) -> None:
     if bits <= MOST_BITS[degree]:
         return
     roomy = next((n for n, most in MOST_BITS.items() if bits <= most), None)
-    fix = f"degree {roomy} bears that" if roomy else "no degree bears that"
+    fix = f"degree {roomy} allows that" if roomy else "no degree allows that"
     raise EncryptionError(
         f"a modulus of {bits} bits at degree {degree}, where 128-bit security allows"
         f" {MOST_BITS[degree]} (2024 guidelines, key switching included): {fix}, or take fewer"

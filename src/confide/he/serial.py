@@ -1,9 +1,9 @@
-"""Parameters, keys and ciphertexts as bytes, and back with nothing believed.
+"""Parameters, keys and ciphertexts as bytes, and strict readers of such bytes.
 
 One canonical CBOR map each: its kind and version, the hash of the parameters, the key's identifier
-and the residues, packed to the bits of their primes. What a seed made travels as the seed. Whatever
-is read is bounded in size before it is looked at, has exactly the fields of its kind, and residues
-below their primes; it is not authenticated, which is the channel's work (see SECURITY.md).
+and the residues, packed to the bits of their primes. A polynomial that was made from a seed is
+written as the seed. Input is bounded in size before it is read, has exactly the fields of its kind,
+and residues below their primes. It is not authenticated: the channel does that (see SECURITY.md).
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ def _read_switching_key(entry: object, context: Context) -> tuple[int, Switching
     fields = _exactly(entry, {"level", "power", "residues", "seed"}, "a switching key")
     power = _whole(fields["power"], 0, 2 * parameters.degree - 1, "a power")
     if power == 1 or (power != RELINEARISATION and power % 2 == 0):
-        raise ProtocolError(f"a key of power {power}, which is no rotation")
+        raise ProtocolError(f"a key of power {power}, which is not a rotation")
     level = _whole(fields["level"], 0, parameters.depth, "a level")
     seed = _seed(fields["seed"])
     rows = [*parameters.rows(level), *parameters.special]
@@ -387,8 +387,8 @@ def _require_version(kind: str, found: dict[str, Any]) -> None:
     given = found.get("version", 1 if kind in _FIRST_VERSIONS else None)
     if type(given) is not int or given != _VERSIONS[kind]:
         raise ProtocolError(
-            f"a {kind} of version {given!r:.20}; this release reads {_VERSIONS[kind]}: write it"
-            " anew with the same release on both sides"
+            f"a {kind} of version {given!r:.20}; this release reads {_VERSIONS[kind]}: write it "
+            "again with the same release on both sides"
         )
 
 

@@ -120,7 +120,7 @@ class Tracer:
         if self.scheme is Scheme.BGV and not whole:
             raise EncryptionError("BGV computes with whole numbers; round them, or take CKKS")
         if not np.isfinite(numbers).all():
-            raise EncryptionError("NaN or infinity among the numbers; they have no encoding")
+            raise EncryptionError("NaN or infinity among the numbers; they cannot be encoded")
         return Plain(numbers)
 
     def fresh(self, bound: float, *, public: bool) -> Symbol:

@@ -4,7 +4,7 @@ Let the columns' period be n and the rows' period m. The k-th diagonal holds M[i
 n] for i < max(m, n), and the product is Σ_k diagonal_k ∘ rotate(x, k) over k < K = min(m, n); if
 n > m, the result is folded n/m times onto itself. With k = g·j + i, √K rotations of x are enough
 (baby steps, of one ciphertext, so hoisted), and √K of partial sums (giant steps, all by g, so of
-one key): the diagonals are turned back beforehand. Matrices beyond the slots are cut into blocks.
+one key): the diagonals are rotated back in advance. Matrices beyond the slots are cut into blocks.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class PlainMatrix:
 
         Args:
             evaluator: Computes.
-            blocks: Of the vector; what stands in its padding does not count.
+            blocks: Of the vector; its padding does not count.
             length: Of the vector.
 
         Raises:

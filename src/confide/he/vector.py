@@ -25,7 +25,7 @@ __all__ = ["EncryptedVector", "concatenate", "reciprocals"]
 
 
 class EncryptedVector(EncryptedNumbers, Generic[C]):
-    """Numbers under encryption, in the hands of whoever computes.
+    """Encrypted numbers, as the evaluator holds them.
 
     Operators are numpy's: elementwise `+`, `-`, `*` and `**` with another encrypted vector, an
     array or a number, `/` by plain numbers, `@` for inner products and for a plain matrix on the
@@ -60,7 +60,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
 
     @property
     def level(self) -> int:
-        """How many more multiplications it bears."""
+        """How many more multiplications it allows."""
         return min(block.level - block.squared for block in self.blocks)
 
     @property
@@ -273,7 +273,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         )
 
     def settled(self) -> EncryptedVector[C]:
-        """In as few bytes as it takes: relinearised and rescaled."""
+        """Relinearised and rescaled, so in as few bytes as possible."""
         return self._like([self.evaluator.settled(x) for x in self.blocks])
 
     def _like(self, blocks: Sequence[C], **changes: Any) -> EncryptedVector[C]:
@@ -348,7 +348,7 @@ def concatenate(vectors: Sequence[EncryptedVector[C]], *, weight: float = 1) -> 
         weight: By what every number is multiplied, in the same level.
 
     Raises:
-        EncryptionError: If there are none, one is no encrypted vector, or no level is left.
+        EncryptionError: If there are none, one is not an encrypted vector, or no level is left.
     """
     if not _all_vectors(vectors):
         raise EncryptionError("encrypted vectors are put together, at least one, and nothing else")
@@ -391,7 +391,8 @@ def reciprocals(divisors: object, scheme: Scheme) -> Numbers:
 
 def _refuse_division() -> NoReturn:
     raise EncryptionError(
-        "an encrypted number is no divisor: approximate 1/x by a polynomial, x.chebyshev(...), on"
+        "an encrypted number cannot be a divisor: approximate 1/x by a polynomial, "
+        "x.chebyshev(...), on"
         " the interval where it lies"
     )
 

@@ -47,7 +47,7 @@ def trained_model(plan: Plan) -> tuple[GeneralisedLinearModel, Inputs]:
 
 
 def fitted_estimator(plan: Plan, state: State) -> TableModel:
-    """A model with what a run found: it takes raw rows, and reads them as training did.
+    """A model with what a run found: it reads raw rows in the same way as training did.
 
     Args:
         plan: A plan that trains a model.

@@ -69,7 +69,7 @@ def read_model(path: str | PathLike[str]) -> Parts:
     """Reads the parts of a model that `write_model` wrote.
 
     Raises:
-        DataError: If the file cannot be read, is damaged, or is no model.
+        DataError: If the file cannot be read, is damaged, or is not a model.
     """
     where = Path(path)
     try:
@@ -84,7 +84,7 @@ def read_model(path: str | PathLike[str]) -> Parts:
     except (SafetensorError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{where} is no model of confide, or it is damaged") from None
+        raise DataError(f"{where} is not a model of confide, or is damaged") from None
     return _parts(where, text, arrays)
 
 
@@ -94,7 +94,7 @@ def _parts(where: Path, text: str, arrays: State) -> Parts:
     except (ValueError, RecursionError):
         written = None
     if not isinstance(written, dict) or not str(written.get("format")).startswith("confide model"):
-        raise DataError(f"{where} is no model of confide, or it is damaged")
+        raise DataError(f"{where} is not a model of confide, or is damaged")
     if written["format"] != _FORMAT:
         raise DataError(f"{where} has another format than {_FORMAT!r}; install its release")
     digest = written.pop("digest", "")

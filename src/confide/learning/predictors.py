@@ -1,7 +1,7 @@
-"""What a training stage leaves in a run's state, as something that predicts.
+"""Predictors made from the state that a training stage leaves.
 
 A stage's task says how: a generalised linear model by its parameters, or boosted trees. Each kind
-stands once in `PREDICTORS`, by the key of the task's settings that describes it.
+is listed once in `PREDICTORS`, by the key of the task's settings that describes it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Predictor(Protocol):
 
     @property
     def word(self) -> str:
-        """What people call it."""
+        """Its name for readers."""
 
     @classmethod
     def read(cls, settings: Any, table: Inputs) -> Self:
@@ -167,7 +167,7 @@ class TreePredictor:
             or not ((forest.column >= 0) & (forest.column < columns)).all()
             or not 0 <= int(state["trees"]) <= trees
         ):
-            raise DataError("arrays 'column', 'left' and 'value' that are no trees of this table")
+            raise DataError("arrays 'column', 'left' and 'value' that are not trees of this table")
 
 
 PREDICTORS: Final[Mapping[str, type[Predictor]]] = {

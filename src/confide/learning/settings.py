@@ -33,7 +33,7 @@ __all__ = [
 Reals = NDArray[np.float64]
 
 Inputs = Table | Schema
-"""What says which columns are a model's inputs and label."""
+"""The tables that say which columns are a model's inputs and label."""
 
 _FAMILIES: Final[Mapping[str, type[Family]]] = {
     family.name: family for family in (Bernoulli, Categorical, Gaussian, Poisson)
@@ -144,10 +144,10 @@ def table_settings(table: Inputs) -> dict[str, Any]:
 
 
 def check_features(model: GeneralisedLinearModel, table: Inputs) -> None:
-    """Refuses what is no model, and one over another number of features than the table has."""
+    """Refuses a value that is not a model, or has another number of features than the table."""
     if not isinstance(model, GeneralisedLinearModel):
         raise PlanError(
-            f"a model of type {type(model).__name__}; it takes a GeneralisedLinearModel, as "
+            f"a model of type {type(model).__name__}; give a GeneralisedLinearModel, such as "
             f"GeneralisedLinearModel(family=Bernoulli(), n_features={len(table.names)})"
         )
     if model.n_features != len(table.names):

@@ -1,4 +1,4 @@
-"""A trained model with its table: it takes raw rows and answers in the label's own words."""
+"""A trained model with its table: it reads raw rows and answers with the label's own values."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class TableModel:
     def predict(self, rows: Any) -> NDArray[Any]:
         """What the model predicts for raw rows, shape `(rows,)`.
 
-        Classes are in their own words, numbers in the label's own units.
+        Classes are the label's values, numbers are in the label's units.
 
         Raises:
             DataError: If a column is missing or cannot be read.
@@ -256,7 +256,7 @@ def load_model(path: str | PathLike[str]) -> TableModel:
     """Reads a model that `TableModel.save` wrote.
 
     Raises:
-        DataError: If the file cannot be read, is damaged, or is no model.
+        DataError: If the file cannot be read, is damaged, or is not a model.
     """
     table, predictor, state, about = read_model(path)
     try:

@@ -54,24 +54,24 @@ class Table:
             )
         object.__setattr__(self, "features", tuple(self.features))
         if not isinstance(self.label, str):
-            raise PlanError(f"label is {shown(self.label)}; it takes the name of a column")
+            raise PlanError(f"label is {shown(self.label)}; give the name of a column")
         if not isinstance(self.scaling, Mapping):
             raise PlanError(
-                f"scaling is {shown(self.scaling)}; it takes a mapping of features to (centre, "
-                "scale), as scaling={'age': (50, 15)}"
+                f"scaling is {shown(self.scaling)}; give a mapping of features to (centre, "
+                f"scale), such as scaling={'age': (50, 15)}"
             )
         if not self.features:
             raise PlanError("a table without features; name at least one column")
         if len(set(self.features)) < len(self.features) or self.label in self.features:
-            raise PlanError("a column stands twice among features and label; each stands once")
+            raise PlanError("a column occurs twice among features and label; name each once")
         for name, pair in self.scaling.items():
             if name not in self.features:
                 raise PlanError(
-                    f"scaling of {name!r}, which is no feature; {nearest(name, self.features)}"
+                    f"scaling of {name!r}, which is not a feature; {nearest(name, self.features)}"
                 )
             given: object = pair
             if not isinstance(given, list | tuple) or len(given) != 2:
-                raise PlanError(f"scaling of {name!r} is no pair; it takes (centre, scale)")
+                raise PlanError(f"scaling of {name!r} is not a pair; give (centre, scale)")
             check_real(f"centre of feature {name!r}", pair[0], above=-math.inf, below=math.inf,
                        limit="it is finite")  # fmt: skip
             check_real(f"scale of feature {name!r}", pair[1], above=0, below=math.inf,
@@ -103,7 +103,7 @@ class Table:
             label: Whether the label is read too; a table to predict for has none.
 
         Raises:
-            DataError: If a column is missing, or has something else than numbers.
+            DataError: If a column is missing, or has values that are not numbers.
         """
         names = self.columns if label else self.features
         return complete({name: numbers(present(cells, name), name) for name in names})
@@ -114,7 +114,7 @@ class Table:
         All constants are the table's own.
 
         Raises:
-            DataError: If a column holds something else than numbers.
+            DataError: If a column has values that are not numbers.
         """
         raw = np.column_stack([real_numbers(data[f], f"column {f!r}") for f in self.features])
         pairs = [self.scaling.get(f, (0.0, 1.0)) for f in self.features]

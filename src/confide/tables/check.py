@@ -1,7 +1,7 @@
-"""What an owner is told about its own file before anything runs, on its own machine.
+"""Checks an owner's own file before anything runs, on its own machine.
 
 Counts stay where the file is: how many values are missing or would be cut are facts about private
-rows, so they go to the owner's screen and to nobody else.
+rows, so only the owner sees them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a column of a table is, and what a model makes of it.
+"""The kinds of columns of a table, and how a model reads them.
 
-A schema is part of the plan and therefore public. So a declaration never comes from the data in
-silence: bounds and vocabularies are written down from common knowledge, or they are found by a
-stage of bounded sums that is charged like everything else (`confide.tables.found`).
+A schema is part of the plan and therefore public. So a declaration is never taken silently from the
+data: bounds and vocabularies come from common knowledge, or are found by a stage of bounded sums
+that is charged like everything else (`confide.tables.found`).
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class Target:
 
 
 def checked_words(words: object, what: str) -> tuple[str, ...]:
-    """A vocabulary, if each word is a short text and stands once."""
+    """Checks a vocabulary: each word is a short text and occurs once."""
     if not isinstance(words, tuple | list) or not all(isinstance(word, str) for word in words):
         raise PlanError(f"{what} are {words!r}; give a list of texts")
     if not 1 <= len(words) <= MOST_CATEGORIES:
@@ -238,7 +238,7 @@ def checked_words(words: object, what: str) -> tuple[str, ...]:
                 f"{what} have {word!r}; texts have 1 to {MOST_BYTES} bytes and no blank at an end"
             )
     if len(set(words)) < len(words):
-        raise PlanError(f"{what} name a value twice; each stands once")
+        raise PlanError(f"{what} name a value twice; name each once")
     return tuple(words)
 
 

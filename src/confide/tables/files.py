@@ -38,7 +38,7 @@ class Dialect:
 
     Attributes:
         encoding: Such as "utf-8", "utf-16" or "cp1252".
-        delimiter: What stands between two cells.
+        delimiter: The separator of two cells.
         decimal: "." or ",".
     """
 
@@ -95,7 +95,7 @@ def dialect_of(path: Path) -> Dialect:
 
 
 def write_numbers(cells: pd.Series, decimal: str) -> pd.Series:
-    """A column's texts with a point as decimal mark; texts that are no such number stay."""
+    """A column's texts with a point as decimal mark; other texts stay unchanged."""
     if decimal == ".":
         return cells
     number = cells.str.fullmatch(_DECIMAL_COMMA).fillna(value=False)
@@ -159,7 +159,7 @@ def _from_text(path: Path) -> pd.DataFrame:
 
 
 def _names(path: Path, dialect: Dialect) -> list[str]:
-    """The first line's cells; pandas would rename one that stands twice."""
+    """The first line's cells; pandas would rename a repeated one."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rt", encoding=dialect.encoding, newline="") as file:
         rows = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True)

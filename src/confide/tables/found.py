@@ -4,8 +4,8 @@ In each round a row counts once for each column: in the first in a bin for its m
 two), in the second in one of equal bins over the range that the first round suggests. It counts
 once more for itself. So one row moves the sum by √(k + 1) for k columns, and all constants of all
 columns follow from the counts. Where a plan adds noise the counts have it, and the constants with
-them; coordinates in which nobody counts show how large it is, so that noise is not taken for data.
-A column with declared bounds has its second grid from the first round on.
+them; unused coordinates show how large the noise is, so that noise is not mistaken for data. A
+column with declared bounds has its second grid from the first round on.
 
 References:
     R. J. Wilson et al., "Differentially Private SQL with Bounded User Contribution", PoPETs 2020,

@@ -42,10 +42,10 @@ _TAIL: Final = 1 / 1024
 """The share of values that a found range leaves out at each end."""
 
 _MOST: Final = 0.8
-"""The share of all values that has to stand out of the noise."""
+"""The share of all values that must be above the noise."""
 
 _SURE: Final = 4.5
-"""A count of so many standard deviations of the noise is not noise (one in 10^5 per bin)."""
+"""A count above this many standard deviations of the noise is not noise (one in 10^5 per bin)."""
 
 
 def coarse_bin(values: Reals) -> NDArray[np.intp]:
@@ -69,8 +69,8 @@ def _significant(counts: Reals, noise: float) -> Reals:
 def denoised(counts: Reals, noise: float) -> Reals:
     """Counts of a fine grid without what may be noise, none below zero.
 
-    Neighbouring bins are joined until what stands out of the noise is most of all values; a group's
-    count is then spread evenly over its bins.
+    Adjacent bins are joined until most values are in bins above the noise; a group's count is then
+    spread evenly over its bins.
 
     Args:
         counts: Shape `(BINS,)`.
@@ -93,7 +93,7 @@ def denoised(counts: Reals, noise: float) -> Reals:
             if groups[seen].sum() >= _MOST * total:
                 return np.repeat(held / sizes, sizes)
         joined *= 2
-    return np.ones(BINS)  # nothing stands out: as if all values were equally likely
+    return np.ones(BINS)  # no bin is above the noise: treat all values as equally likely
 
 
 def coarse_range(counts: Reals, noise: float) -> tuple[float, float]:

@@ -56,7 +56,7 @@ class Schema:
         target: What it is: classes, or a number.
 
     Raises:
-        PlanError: If there is no feature, or a column stands twice.
+        PlanError: If there is no feature, or a column occurs twice.
 
     Example:
         >>> schema = Schema(
@@ -222,7 +222,7 @@ class Schema:
         """One column's cells as numbers, shape `(rows,)`, NaN where one is missing.
 
         Raises:
-            DataError: If a cell cannot be read, or is none of the label's classes.
+            DataError: If a cell cannot be read, or is not one of the label's classes.
         """
         if name == self.label:
             return self._label_cells(cells)
@@ -285,7 +285,7 @@ class Schema:
         """Lower bound, upper bound, mean and standard deviation of a column."""
         if CONSTANTS not in state:
             raise PlanError(
-                f"the constants of column {name!r} are to be found by sums, and the state has "
+                f"the constants of column {name!r} should come from sums, but the state has "
                 "none: run `summaries(schema)` as the stage before"
             )
         lower, upper, mean, deviation = state[CONSTANTS][self.found_numbers.index(name)]
@@ -297,7 +297,7 @@ class Schema:
             return np.arange(float(column.size))
         if vocabulary_name(name) not in state:
             raise PlanError(
-                f"the values of column {name!r} are to be found by sums, and the state has none: "
+                f"the values of column {name!r} should come from sums, but the state has none: "
                 "run `vocabularies(schema)` as the stage before"
             )
         found = words_of(state[vocabulary_name(name)])
@@ -305,7 +305,7 @@ class Schema:
 
 
 CONSTANT_PREFIX: Final = "schema "
-"""What a state's arrays that belong to a schema begin with."""
+"""The prefix of a state's arrays that belong to a schema."""
 
 CONSTANTS: Final = "schema constants"
 """In a state: lower bound, upper bound, mean and deviation of each found number, shape `(k, 4)`."""
@@ -324,7 +324,7 @@ def vocabulary_name(column: str) -> str:
 
 
 def words_of(table: NDArray[Any]) -> list[str]:
-    """The words of an array of UTF-8 bytes, one a row; an empty row is no word."""
+    """The words of an array of UTF-8 bytes, one a row; an empty row is not a word."""
     rows = (bytes(row.astype(np.uint8)).rstrip(b"\0") for row in table)
     return [row.decode(errors="replace") for row in rows]
 

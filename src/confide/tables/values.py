@@ -125,7 +125,9 @@ def _series(cells: Cells, name: str) -> pd.Series:
         column = cells
     elif isinstance(cells, np.ndarray):
         if cells.ndim != 1:
-            raise DataError(f"column {name!r} has {cells.ndim} axes; it takes one value a row")
+            raise DataError(
+                f"column {name!r} has {cells.ndim} axes; it must have one value for each row"
+            )
         column = pd.Series(cells)
     else:
         column = pd.Series(list(cells), dtype=object)
@@ -148,8 +150,8 @@ def _each(column: pd.Series, name: str, read: Callable[[object], float], expecte
                 value = known[cell] = read(cell)
             except (TypeError, ValueError, OverflowError):
                 raise DataError(
-                    f"column {name!r} has in row {row} (from 0) something else than {expected}: "
-                    "mend the file, or declare another kind of column"
+                    f"column {name!r} has in row {row} (from 0) a value that is not {expected}: "
+                    "correct the file, or declare another kind of column"
                 ) from None
         found[row] = value
     return found
@@ -184,7 +186,7 @@ def _day(cell: object) -> float:
     if word is None:
         return np.nan
     if isinstance(cell, int | float | np.number):
-        raise TypeError  # 20260131 and 46000 are no dates for certain
+        raise TypeError  # 20260131 and 46000 are not certainly dates
     stamp = pd.Timestamp(word)
     if pd.isna(stamp):
         return np.nan

@@ -1,10 +1,10 @@
 """Vocabularies that nobody declared: the frequent words of a column, found by two rounds of sums.
 
-In the first round a row counts once, in the bucket that its word hashes to; buckets whose count
-stands out of the noise go on. In the second a row of such a bucket counts its word, byte by byte:
-at each of 24 positions in one of 256 cells. A bucket's most frequent bytes spell its most
-frequent word, which is kept if it hashes to its own bucket. One row moves either sum by √(24·k) for
-k columns, and what is spelled out follows from sums with noise alone: a word that few rows hold is
+In the first round a row counts once, in the bucket that its word hashes to; buckets whose count is
+above the noise continue. In the second a row of such a bucket counts its word, byte by byte: at
+each of 24 positions in one of 256 cells. A bucket's most frequent bytes spell its most frequent
+word, which is kept if it hashes to its own bucket. One row moves either sum by √(24·k) for k
+columns, and what is spelled out follows from sums with noise alone: a word that few rows hold is
 not told from noise. Without noise it would be, so exact sums are refused.
 
 References:
@@ -175,7 +175,7 @@ def _spelt(state: State, name: str, spelled: Bytes, most: int) -> tuple[NDArray[
 
 
 def _frequent(counts: Reals, most: int, noise: float) -> Reals:
-    """The fullest buckets whose rows stand out of the noise, the fullest first; -1 for none."""
+    """The fullest buckets whose counts are above the noise, the fullest first; -1 for none."""
     order = np.argsort(-counts, kind="stable")[:most]
     return np.where(counts[order] > _SURE * noise, order, -1).astype(np.float64)
 

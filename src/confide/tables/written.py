@@ -104,7 +104,7 @@ class SchemaSettings(Literal):
         """
         names = [written.name for written in self.features]
         if len(set(names)) < len(names):
-            raise PlanError(f"features {', '.join(names)} name a column twice; each stands once")
+            raise PlanError(f"features {', '.join(names)} name a column twice; name each once")
         return Schema(
             features={written.name: written.column() for written in self.features},
             label=self.label,

@@ -21,7 +21,7 @@ class Platform(Enum):
 
 
 class Assurance(Enum):
-    """What stands behind evidence."""
+    """Whether hardware is behind evidence."""
 
     HARDWARE = "hardware"
     """A key that the vendor's pinned root vouches for."""
@@ -36,7 +36,7 @@ REQUIRED_MEASUREMENTS: Final[Mapping[Platform, frozenset[str]]] = {
     Platform.SNP: frozenset({"measurement"}),
     Platform.NITRO: frozenset({"pcr0", "pcr1", "pcr2"}),
 }
-"""What identifies the code that runs. A reference without one of these would let code in."""
+"""What identifies the code that runs. A reference without one of these would accept other code."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def load_certificate(der: bytes) -> Certificate:
     """Reads one certificate.
 
     Raises:
-        AttestationError: If it is none, is too large, or has bytes after its end.
+        AttestationError: If it is none, is too large, or has trailing bytes.
     """
     _require_size(der, "a certificate")
     try:
@@ -64,7 +64,7 @@ def load_certificate(der: bytes) -> Certificate:
             if certificate.serial_number < 0:
                 raise ValueError("no list of revoked certificates can hold a negative number")
     except Exception as error:
-        raise AttestationError(Step.PARSE, "a certificate that is no X.509 in DER") from error
+        raise AttestationError(Step.PARSE, "a certificate that is not X.509 in DER") from error
     _require_whole_signature(der, certificate.signature, "a certificate")
     return certificate
 
@@ -82,7 +82,7 @@ def load_revocation_list(der: bytes) -> RevocationList:
             _ = revoked.issuer, revoked.last_update_utc, revoked.next_update_utc
             critical = [e.oid.dotted_string for e in revoked.extensions if e.critical]
     except Exception as error:
-        raise AttestationError(Step.PARSE, "a revocation list that is no CRL in DER") from error
+        raise AttestationError(Step.PARSE, "a revocation list that is not a CRL in DER") from error
     _require_whole_signature(der, revoked.signature, "a revocation list")
     if critical:
         # Differences to another list, and lists of some certificates alone (RFC 5280, §5.2.4-5).
@@ -104,7 +104,7 @@ def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
         try:
             yield match[1].decode("ascii"), base64.b64decode(text, validate=True)
         except binascii.Error as error:
-            raise AttestationError(Step.PARSE, "a PEM block that is no base64") from error
+            raise AttestationError(Step.PARSE, "a PEM block that is not base64") from error
 
 
 def to_pem(certificates: Iterable[Certificate]) -> bytes:
@@ -248,4 +248,4 @@ def _require_authority(issuer: Certificate, below: int) -> None:
         constraints = x509.BasicConstraints(ca=False, path_length=None)
     length = constraints.path_length
     if not constraints.ca or (length is not None and below > length):
-        raise AttestationError(Step.ROOT, f"{name_of(issuer)} is no authority for such a chain")
+        raise AttestationError(Step.ROOT, f"{name_of(issuer)} is not an authority for such a chain")

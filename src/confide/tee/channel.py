@@ -1,11 +1,11 @@
 """Sending to an attested peer, and to nobody else.
 
 Each message has a data key of its own, wrapped by HPKE (RFC 9180, base mode, X25519, HKDF-SHA256,
-AES-256-GCM) to the key that the evidence vouches for. Its `info` is SHA-256(claims ‖ header), so a
-message opens only where these claims were made, and only as what its header says. The payload goes
-in chunks under the data key, each nonce the chunk's number and whether it is the last: chunks that
-are swapped, left out or cut off do not open (STREAM, Hoang et al. 2015, §7). TLS is only transport,
-so whoever relays the evidence of an enclave receives ciphertext.
+AES-256-GCM) to the public key in the evidence. Its `info` is SHA-256(claims ‖ header), so a message
+opens only where these claims were made, and only as what its header says. The payload goes in
+chunks under the data key, each nonce the chunk's number and whether it is the last: chunks that are
+swapped, left out or cut off do not open (STREAM, Hoang et al. 2015, §7). TLS is only transport, so
+whoever relays the evidence of an enclave receives ciphertext.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Run-time claims: what an attested workload says of itself, bound into its evidence.
+"""Run-time claims: what an attested workload says about itself, bound into its evidence.
 
-The evidence carries only 64 bytes of the workload's choice, so it carries a hash, and the claims
-travel beside it. Binding the keys here, and not in TLS, is what makes a relayed quote worthless:
-who relays it does not hold the keys (draft-fossati-tls-attestation, CVE-2026-33697).
+The evidence has only 64 bytes of the workload's choice, so it contains a hash, and the claims are
+sent with it. The keys are bound here, and not in TLS, so that a relayed quote is worthless: an
+attacker who relays it does not hold the keys (draft-fossati-tls-attestation, CVE-2026-33697).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LAST_SECOND: Final = 253_402_300_799
 
 @dataclass(frozen=True)
 class Claims:
-    """What a workload claims; nothing of it is verified until evidence is that carries its hash.
+    """What a workload claims; nothing of it is verified before evidence with its hash is.
 
     Attributes:
         purpose: What the workload is for, 'aggregate' for one that adds up.

@@ -101,13 +101,15 @@ class IntelCollateral:
         try:
             der = bytes.fromhex(self.fields[key])
         except ValueError as error:
-            raise AttestationError(Step.PARSE, f"{key} in Intel's collateral is no hex") from error
+            raise AttestationError(
+                Step.PARSE, f"{key} in Intel's collateral is not hexadecimal"
+            ) from error
         return load_revocation_list(der)
 
 
 @dataclass(frozen=True)
 class Collateral:
-    """Everything at hand; a verifier picks what belongs to its evidence, and verifies that.
+    """All available collateral; a verifier selects what belongs to its evidence, and verifies that.
 
     Attributes:
         certificates: Of chips and their issuers, in any order.
@@ -130,7 +132,7 @@ class Collateral:
 
     @classmethod
     def of(cls, items: Iterable[bytes]) -> Self:
-        """Reads documents of any of the kinds, told apart by their contents.
+        """Reads documents of any of the kinds, recognised by their contents.
 
         Args:
             items: Each a manifest of NVIDIA's in XML, a JSON document of Intel's, a PEM file, or
@@ -251,14 +253,14 @@ def _text(item: bytes) -> str:
     try:
         return item.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise AttestationError(Step.PARSE, "collateral in JSON that is no UTF-8") from error
+        raise AttestationError(Step.PARSE, "collateral in JSON that is not UTF-8") from error
 
 
 def _object(text: object, what: str) -> dict[str, object]:
     try:
         value = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError) as error:
-        raise AttestationError(Step.PARSE, f"{what} is no JSON") from error
+        raise AttestationError(Step.PARSE, f"{what} is not JSON") from error
     if not isinstance(value, dict):
-        raise AttestationError(Step.PARSE, f"{what} is no JSON object")
+        raise AttestationError(Step.PARSE, f"{what} is not a JSON object")
     return value

@@ -12,7 +12,7 @@ from confide.tee.attestation import Platform
 __all__ = ["Document", "read"]
 
 Document = quote.Quote | snp.SnpReport | nitro.NitroDocument
-"""What a reader made of the bytes; nothing of it is verified."""
+"""The document as a reader parsed it; nothing of it is verified."""
 
 _READERS: Final[Mapping[Platform, Callable[[bytes], Document]]] = {
     Platform.SGX: quote.parse,
@@ -60,7 +60,7 @@ def _reason(document: bytes, problems: Mapping[Platform, str]) -> str:
             f"{resembled.value}, and the policy accepts {known}"
         )
     return (
-        f"no evidence of {known}: {len(document):,} bytes that are neither a quote of SGX or TDX, "
+        f"not evidence of {known}: {len(document):,} bytes that are neither a quote of SGX or TDX, "
         "nor a report of SEV-SNP, nor a document of Nitro"
     )
 

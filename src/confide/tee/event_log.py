@@ -1,11 +1,11 @@
 """Intel TDX: what was measured while the machine started and ran, from the log of it.
 
 A run-time register holds SHA-384(register ‖ digest), extended event by event (Intel, *TDX Module
-Base Architecture*, §13.2.3), so a log that replays to the registers in a verified quote is the
-whole truth in its order. A digest binds an event's name and contents only where it is known how it
-was made: for the events of applications, SHA-384(type ‖ ':' ‖ name ‖ ':' ‖ contents), as in dstack;
-in its second version SHA-384 of canonical JSON (RFC 8785) of the three. Newer logs of dstack leave
-the digests of these events out, and whoever reads them computes them.
+Base Architecture*, §13.2.3), so a log that replays to the registers in a verified quote is complete
+and in order. A digest binds an event's name and contents only where it is known how it was made:
+for the events of applications, SHA-384(type ‖ ':' ‖ name ‖ ':' ‖ contents), as in dstack; in its
+second version SHA-384 of canonical JSON (RFC 8785) of the three. Newer logs of dstack leave the
+digests of these events out, and whoever reads them computes them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def parse(data: bytes) -> list[Event]:
     except (ValueError, RecursionError) as error:
         raise _error("is no JSON") from error
     if not isinstance(entries, list) or len(entries) > _MAX_EVENTS:
-        raise _error(f"is no list of at most {_MAX_EVENTS:,} events")
+        raise _error(f"is not a list of at most {_MAX_EVENTS:,} events")
     return [_event(entry) for entry in entries]
 
 
@@ -129,9 +129,9 @@ def _event(entry: Any) -> Event:
     try:
         digest, contents = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["event_payload"])
     except ValueError as error:
-        raise _error("has an entry that is no hex") from error
+        raise _error("has an entry that is not hexadecimal") from error
     if not canonical.has_encoding(entry["event"]):
-        raise _error("has an entry whose name is no text")
+        raise _error("has an entry whose name is not a text")
     register, kind = entry["imr"], entry["event_type"]
     if not digest and kind == APPLICATION_EVENT:
         digest = application_digest(kind, entry["event"], contents, version)

@@ -1,4 +1,4 @@
-"""What an attested peer sends of itself: evidence, and what belongs to it."""
+"""What an attested peer sends about itself: evidence, and what belongs to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Evidence:
         claims: What the workload says of itself; None where only a vendor's document is at hand.
         event_log: The event log of a TDX domain, as JSON.
         collateral: What the peer passes on of its vendor; it is signed, so anybody may.
-        gpus: What the GPUs beside it answered, asked with `nvidia.gpu_nonce`.
+        gpus: The answers of its GPUs to the nonce `nvidia.gpu_nonce`.
     """
 
     document: bytes
@@ -45,7 +45,7 @@ class Evidence:
         return hashlib.sha256(self.document).digest()
 
     def with_collateral(self, others: Collateral) -> Collateral:
-        """The collateral at hand together with what the peer passed on."""
+        """The available collateral together with what the peer sent."""
         own = Collateral.of(self.collateral)
         return Collateral(
             others.certificates + own.certificates,

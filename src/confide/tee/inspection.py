@@ -1,4 +1,4 @@
-"""What evidence says, for people to look at: nothing of it is verified."""
+"""What evidence says, for people to read: nothing of it is verified."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def inspect(document: bytes) -> tuple[Platform, dict[str, str]]:
 
 
 def warnings(document: bytes) -> list[str]:
-    """What must not be overlooked in a document, unverified: what it does not protect or identify.
+    """Warnings about a document, unverified: what it does not protect or identify.
 
     Raises:
         AttestationError: If no reader knows it.
@@ -37,7 +37,7 @@ def warnings(document: bytes) -> list[str]:
     _, parsed = documents.read(document, tuple(Platform))
     found = []
     if parsed.debug:
-        found.append("DEBUG: whoever runs the machine can read what it computes")
+        found.append("DEBUG: the machine's operator can read what it computes")
     if not isinstance(parsed, nitro.NitroDocument) and parsed.migratable:
         found.append("MIGRATION: an agent that the evidence does not show may move it")
     if isinstance(parsed, snp.SnpReport) and parsed.paravisor:

@@ -21,7 +21,7 @@ _SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True)
 class Instance:
-    """What tells one run of a machine from another.
+    """Identifies one run of a machine.
 
     Attributes:
         identifier: 32 random bytes.

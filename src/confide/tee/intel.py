@@ -1,9 +1,9 @@
 """Intel's statements about a platform: which of several documents is used, and what they revoke.
 
-Whoever is verified may pass on collateral, and choose what: all of it is Intel's, and yet a list
-from before a key was revoked, or an evaluation of TCB levels that knows fewer attacks, would serve
-some better. So the document with the latest evaluation is used, and what any list at hand revokes,
-is revoked.
+The peer that is verified may send collateral and choose it. All of it is signed by Intel, but a
+peer could choose a list from before a key was revoked, or an older evaluation of TCB levels that
+knows fewer attacks. So the document with the latest evaluation is used, and a certificate on any
+available list is revoked.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def family_of(quote: Quote) -> str:
         return str(dcap_qvl.parse_pck_extension_from_pem(leaf).fmspc.hex().upper())
     except ValueError as error:
         raise AttestationError(
-            Step.ROOT, f"{name_of(quote.chain[0])} is no certificate of a platform's key"
+            Step.ROOT, f"{name_of(quote.chain[0])} is not a certificate of a platform's key"
         ) from error
 
 

@@ -100,10 +100,10 @@ def parse(evidence: bytes) -> NitroDocument:
     """
     outer = _decode(evidence)
     if not (isinstance(outer, list) and len(outer) == 4 and outer[0] == _ES384 and outer[1] == {}):
-        raise _error("is no COSE signature by ES384 with an empty unprotected header")
+        raise _error("is not a COSE signature by ES384 with an empty unprotected header")
     _, _, payload, signature = outer
     if not isinstance(payload, bytes) or not isinstance(signature, bytes):
-        raise _error("has a payload or a signature that is no byte string")
+        raise _error("has a payload or a signature that is not a byte string")
     if len(signature) != _SIGNATURE_BYTES or cbor2.dumps(outer) != evidence:
         raise _error("is not the shortest form of itself")
     values = _decode(payload)
@@ -121,7 +121,7 @@ def parse(evidence: bytes) -> NitroDocument:
         bundle=[load_certificate(_bytes(der)) for der in certificate_list],
         binding=Binding(fields["user_data"] or b"", fields["nonce"], fields["public_key"]),
     )
-    # After all values are known to be plain ones: what nests deeply cannot be written out again.
+    # After all values are known to be plain ones: deeply nested values cannot be written again.
     _require_shortest(payload, cbor2.dumps(values))
     return document
 
@@ -159,8 +159,7 @@ def authenticate(
             f"the document was made at {document.made:%Y-%m-%d %H:%M:%S} UTC and is asked for at "
             f"{at:%Y-%m-%d %H:%M:%S}; it may be {max_age} old",
         )
-    # A certificate begins seconds before its document: a clock behind the hypervisor's is not held
-    # against it.
+    # A certificate begins seconds before its document: a slightly slow clock is accepted.
     for time in (document.made, max(document.made, at)):
         certificates.check_dates([*chain, root], time)
     zeros = ", ".join(document.zeros)
@@ -192,7 +191,7 @@ def _decode(data: bytes) -> Any:
 
 
 def _require_shortest(payload: bytes, written: bytes) -> None:
-    """That a map has no key twice and nothing is written longer than it need be.
+    """Checks that a map has no key twice and that nothing is written longer than necessary.
 
     The hypervisor leaves the map's length open, so that it ends with a break.
     """
@@ -202,7 +201,7 @@ def _require_shortest(payload: bytes, written: bytes) -> None:
 
 def _fields_of(payload: object) -> dict[str, Any]:
     if not isinstance(payload, dict):
-        raise _error("has a payload that is no map")
+        raise _error("has a payload that is not a map")
     if not _FIELDS.keys() - _OPTIONAL <= payload.keys() <= _FIELDS.keys():
         odd = sorted(map(repr, payload.keys() ^ _FIELDS.keys()))
         raise _error(f"lacks, or should not have: {', '.join(odd)}")
@@ -218,7 +217,7 @@ def _fields_of(payload: object) -> dict[str, Any]:
 def _pcrs(values: dict[Any, Any]) -> dict[str, bytes]:
     for index, value in values.items():
         if type(index) is not int or not 0 <= index < 32 or len(_bytes(value)) != _PCR_BYTES:
-            raise _error("has a PCR that is no hash of 48 bytes with a number below 32")
+            raise _error("has a PCR that is not a hash of 48 bytes with a number below 32")
     return {f"pcr{index}": values[index] for index in sorted(values)}
 
 

@@ -62,7 +62,7 @@ _FWID_HASH: Final = bytes.fromhex("303d06096086480165030402020430")
 
 @dataclass(frozen=True)
 class GpuEvidence:
-    """What a GPU answered, as NVIDIA's driver hands it out.
+    """What a GPU answered, as NVIDIA's driver returns it.
 
     Attributes:
         report: The SPDM request and the response.
@@ -75,7 +75,7 @@ class GpuEvidence:
 
 @dataclass(frozen=True)
 class GpuPolicy:
-    """What is asked of the GPUs beside a CPU's evidence: `[nvidia]` in a policy's file.
+    """The policy for the GPUs of a machine: `[nvidia]` in a policy's file.
 
     Attributes:
         driver: The least version of the driver, as '550.90.07'.
@@ -124,7 +124,7 @@ class Gpu:
 
 
 def gpu_nonce(report_data: bytes, nonce: bytes) -> bytes:
-    """The nonce that a GPU is to be asked with, beside a CPU's evidence.
+    """The nonce for a GPU that belongs to a CPU's evidence.
 
     SHA-256 over a label, what the CPU's evidence carries and the relying party's nonce, all of
     fixed length. A report with it was made after the nonce was chosen, for whoever holds the keys
@@ -149,7 +149,7 @@ def gpu_nonce(report_data: bytes, nonce: bytes) -> bytes:
 def read_gpus(text: bytes) -> tuple[GpuEvidence, ...]:
     """Reads evidence in JSON as NVIDIA's tools write it: a list with `evidence` and `certificate`.
 
-    What else stands there, as versions and nonces, is anybody's word and is not read.
+    Other fields, such as versions and nonces, are not signed and are not read.
 
     Raises:
         AttestationError: If it is none, at the step `parse`.
@@ -168,13 +168,14 @@ def read_gpus(text: bytes) -> tuple[GpuEvidence, ...]:
     except (ValueError, TypeError, KeyError, RecursionError, binascii.Error) as error:
         raise AttestationError(
             Step.PARSE,
-            f"the GPUs' evidence is no JSON list of 1 to {_MOST_GPUS} objects with 'evidence' and "
+            f"the GPUs' evidence is not a JSON list of 1 to {_MOST_GPUS} objects with "
+            "'evidence' and "
             "'certificate' in base64, as NVIDIA's tools write it",
         ) from error
 
 
 def inspect_gpu(evidence: GpuEvidence) -> dict[str, str]:
-    """What a GPU's report says, unverified: for people to look at, and for nothing else.
+    """What a GPU's report says, unverified: only for people to read.
 
     Raises:
         AttestationError: If it does not read.

@@ -1,4 +1,4 @@
-"""What a party asks of a peer before it sends anything."""
+"""What a party requires of a peer before it sends anything."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Policy:
-    """What evidence must show. Nothing in evidence chooses what is asked of it.
+    """What evidence must show. Nothing in the evidence influences the requirements.
 
     Attributes:
         references: What code may run: evidence must match one of these for its platform. The
             platforms that occur here are the ones whose verifiers are used at all.
-        nodes: Identifiers of the machines that are accepted; None for any machine of the vendor's,
-            which is to be said and not to be left out: a machine that was opened, or whose key was
-            stolen, has perfect evidence (WireTap, Battering RAM, TEE.fail).
+        nodes: Identifiers of the machines that are accepted; None for any machine of the vendor,
+            which must be stated explicitly: a machine that was opened, or whose key was stolen, has
+            perfect evidence (WireTap, Battering RAM, TEE.fail).
         statuses: Intel's words for TCB levels that are accepted.
         advisories: Names of Intel's advisories that are accepted.
         minimum_evaluation: The least number of Intel's evaluation of TCB levels.

@@ -73,10 +73,10 @@ class _Policy(Literal):
 
 
 def read_policy(path: Path) -> Policy:
-    """Reads a policy; files that it names lie beside it.
+    """Reads a policy; files that it names are in the same folder.
 
     Raises:
-        PlanError: If it cannot be read, or is no policy that may be made.
+        PlanError: If it cannot be read, or is not an allowed policy.
         AttestationError: If a release that it names is not signed as it asks.
     """
     try:
@@ -189,7 +189,7 @@ def _hex(text: str, size: int | None, where: str) -> bytes:
     try:
         value = bytes.fromhex(text)
     except ValueError as error:
-        raise PlanError(f"{where}: {text[:20]!r} is no hex") from error
+        raise PlanError(f"{where}: {text[:20]!r} is not hexadecimal") from error
     if size is not None and len(value) != size:
         raise PlanError(f"{where}: {len(value)} bytes in hex; a key has {size}")
     return value

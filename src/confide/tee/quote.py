@@ -179,5 +179,5 @@ def _signature(data: Reader, *, nested: bool) -> tuple[Certificate, ...]:
     chain = tuple(load_certificate(der) for _, der in pem_blocks(pem))
     # No signature covers how a chain is written down, so it must be written in the one way.
     if pem.removesuffix(b"\0") != to_pem(chain) or len(chain) != 3:
-        raise data.error("has a chain that is no PEM of three certificates in its usual form")
+        raise data.error("has a chain that is not a PEM of three certificates in its usual form")
     return chain

@@ -1,4 +1,4 @@
-"""Releases: which measurements belong to a build, and who stands by that."""
+"""Releases: which measurements belong to a build, and who confirms that."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Reference:
             )
 
     def differs(self, measured: Mapping[str, bytes]) -> list[str]:
-        """The names of what is not as it should be; none if all is."""
+        """The names of measurements that differ; empty if all match."""
         expected = dict(self.measurements)
         if self.platform is Platform.SNP:
             # Code at a lower privilege level than the firmware's could ask for reports, too.
@@ -118,7 +118,7 @@ class Release:
         """What `to_bytes` wrote.
 
         Raises:
-            ProtocolError: If it is no deterministic CBOR.
+            ProtocolError: If it is not deterministic CBOR.
             AttestationError: If it is anything else, at the step `measurement`.
         """
         match canonical.decode(data, _MAX_BYTES):
@@ -169,7 +169,7 @@ class SignedRelease:
         return SignedRelease(self.release, signatures)
 
     def verify(self, signers: Collection[bytes], threshold: int) -> Release:
-        """Checks that enough of some signers stand by the release.
+        """Checks that enough of the signers signed the release.
 
         Args:
             signers: Public keys, 32 bytes each.
@@ -197,7 +197,7 @@ class SignedRelease:
             raise AttestationError(
                 Step.MEASUREMENT,
                 f"{self.release.name} {self.release.version} is signed by {len(known)} of the "
-                f"{len(signers)} signers that the policy names; it takes {threshold}",
+                f"{len(signers)} signers that the policy names; {threshold} are needed",
             )
         return self.release
 

@@ -1,4 +1,4 @@
-"""The relying party (RFC 9334): one policy, the collateral at hand, and a clock."""
+"""The relying party (RFC 9334): one policy, the available collateral, and a clock."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class RelyingParty:
     """Who verifies before it sends.
 
     Attributes:
-        policy: What is asked of a peer.
-        collateral: What is at hand of the vendors.
+        policy: The policy for a peer.
+        collateral: The vendors' collateral that is available.
         clock: The time, with a time zone.
         random: Where nonces and data keys come from.
     """

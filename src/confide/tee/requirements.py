@@ -1,6 +1,6 @@
-"""What a policy may ask of the numbers in evidence: least values, and bits to be set or clear.
+"""What a policy may require of the numbers in evidence: minimum values, and bits.
 
-A measurement is right or wrong. A version number is as good as a larger one, and of a field of bits
+A measurement is right or wrong. A larger version number is also acceptable, and in a field of bits
 only some matter: pinning the whole field would refuse a machine that is stronger than asked for.
 
 Sources of the bits: AMD, *SEV Secure Nested Paging Firmware ABI Specification* (56860), tables
@@ -110,7 +110,7 @@ FIELDS: Final[Mapping[Platform, Mapping[str, Field]]] = {
 
 @dataclass(frozen=True)
 class Requirement:
-    """What is asked of one number.
+    """The requirement on one number.
 
     Attributes:
         platform: Whose evidence states it.

@@ -115,7 +115,7 @@ def _may_sign(leaf: Certificate) -> bool:
 def _contents(root: xmlsig.Element, chain: tuple[Certificate, ...], pinned: Certificate) -> Rim:
     names = [element.name[1] for element in root.elements if element.name[0] == _SWID]
     if root.name != (_SWID, "SoftwareIdentity") or names != ["Entity", "Meta", "Payload"]:
-        raise _error("is no SWID tag with one Entity, one Meta and one Payload")
+        raise _error("is not a SWID tag with one Entity, one Meta and one Payload")
     _, meta, payload = root.elements
     said = meta.named
     if said.get((_TCG, "FirmwareManufacturerId")) != _NVIDIA or said.get(("", "edition")) != "GPU":
@@ -133,7 +133,7 @@ def _active(payload: xmlsig.Element) -> dict[int, frozenset[bytes]]:
         said = resource.named
         index, active = said.get(("", "index"), ""), said.get(("", "active"))
         if resource.name != (_SWID, "Resource") or said.get(("", "type")) != "Measurement":
-            raise _error("lists something else than measurements")
+            raise _error("lists entries that are not measurements")
         if not _INDEX.fullmatch(index) or index in seen or active not in ("True", "False"):
             raise _error("lists a measurement without an index of its own, active or not")
         seen.add(index)

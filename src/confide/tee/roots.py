@@ -60,8 +60,7 @@ class Roots:
             if root in vendor_roots().values():
                 raise AttestationError(
                     Step.ROOT,
-                    f"{name_of(root)} is a vendor's root; what ends at it is no simulation: leave "
-                    "it out",
+                    f"{name_of(root)} is a vendor's root; it is not a simulator's: leave it out",
                 )
 
     def of(self, platform: Platform) -> dict[str, list[tuple[Certificate, Assurance]]]:

@@ -1,4 +1,4 @@
-"""State that outlives an enclave, and cannot be set back.
+"""State that outlives an enclave, and cannot be rolled back.
 
 Sealed state is encrypted under a secret that only the same enclave gets again: derived by the
 processor for its measurement or its signer. The host keeps the file and may give back an older one;
@@ -95,7 +95,7 @@ class SealedState:
     """The number of the state that this instance holds; what it saves is the next one."""
 
     def begin(self) -> int:
-        """Gives up whatever was there: what is saved next is the first state of a new epoch.
+        """Discards the old state: the next save is the first state of a new epoch.
 
         Returns:
             How many states there were before.
@@ -107,14 +107,14 @@ class SealedState:
         return self._at
 
     def save(self, state: bytes) -> None:
-        """Writes the next state; when it returns, older ones do not open any more.
+        """Writes the next state; when it returns, older states can no longer be opened.
 
         The next one is by what this instance loaded or saved last, never by where the counter
         stands: of two instances that were started from one state, the first to save stops the
         other, which would have forgotten what the first did.
 
-        The counter comes first: whoever raises it to a value is alone with it, so no two states
-        have the same. A crash in between loses the state, and with it the epoch; the other way
+        The counter comes first: only one instance can raise it to a value, so no two states have
+        the same value. A crash in between loses the state, and with it the epoch; the other way
         round, a host that stops the counter could collect two states of one value.
 
         Raises:
@@ -124,7 +124,7 @@ class SealedState:
         """
         if self._at is None:
             raise VerificationError(
-                f"the sealed state {self.path} was neither loaded nor given up: load it, or begin "
+                f"the sealed state {self.path} was neither loaded nor discarded: load it, or begin "
                 "a new epoch with fresh keys"
             )
         value = self._at + 1
@@ -160,8 +160,8 @@ class SealedState:
         found, sealed = self._read()
         if found != value:
             raise VerificationError(
-                f"the sealed state {self.path} is number {found}, and the counter stands at "
-                f"{value}: somebody set it back. Start a new epoch with fresh keys"
+                f"the sealed state {self.path} is number {found}, but the counter is at "
+                f"{value}: somebody rolled the state back. Start a new epoch with fresh keys"
             )
         state = self.sealer.open(sealed, self._context(found))
         self._at = found
@@ -177,7 +177,7 @@ class SealedState:
             case {"counter": int(found), "state": bytes(sealed)} if canonical.are_integers(found):
                 return found, sealed
             case _:
-                raise ProtocolError(f"{self.path} is no sealed state")
+                raise ProtocolError(f"{self.path} is not a sealed state")
 
     def _context(self, value: int) -> bytes:
         return canonical.encode(["confide sealed state 1", self.purpose, value])

@@ -186,7 +186,7 @@ def parse(evidence: bytes) -> SnpReport:
     if not policy >> _ONE_BIT & 1 or policy >> _POLICY_BITS:
         raise reader.error(f"has the policy {policy:#x}, which the specification does not know")
     if vmpl not in _PRIVILEGE_LEVELS:
-        # The host may ask too, at 0xffffffff; what it gets is not of the guest's making.
+        # The host may ask too, at 0xffffffff; its report is not the guest's.
         raise reader.error(f"was asked for at privilege level {vmpl:#x}; a guest has 0 to 3")
     fields = {
         "measurement": measurement,

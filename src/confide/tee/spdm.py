@@ -132,7 +132,7 @@ def _opaque(reader: Reader) -> dict[int, bytes]:
 
 
 def _text(value: bytes) -> str:
-    """Text that zeros fill up; what is not printable is quoted, and so is no version."""
+    """Text padded with zeros; unprintable text is quoted, so it is not a version."""
     text = value.rstrip(b"\0").decode("ascii", "replace")
     return text if text.isprintable() else repr(text)
 

@@ -1,4 +1,4 @@
-"""A policy to start from, made of evidence that was verified: it accepts what the evidence is."""
+"""A starting policy, made from verified evidence: it accepts exactly this evidence."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def starting_policy(
 
     Args:
         evidence: What was obtained; its signatures, chain and dates are verified.
-        collateral: What is at hand of the vendors.
+        collateral: The vendors' collateral that is available.
         at: The time of the verification, with a time zone.
         simulator: The name of a file with a simulator's root, and the root.
 
@@ -139,7 +139,7 @@ def _lines(verified: _Verified, root: str) -> Iterator[str]:
     if verified.max_collateral_age != _AGES[0]:
         yield f"max_collateral_age_days = {verified.max_collateral_age.days}"
     if not verified.revocation_lists:
-        yield "revocation_lists = false     # none was given: fetch AMD's, and take this line away"
+        yield "revocation_lists = false     # none was given: fetch AMD's, and remove this line"
     if verified.paravisor:
         yield "# The measurement is of Azure's firmware: ANY code of any virtual machine would do."
         yield "allow_paravisor = true"

@@ -17,7 +17,7 @@ _LEAST: Final = 64
 
 
 def from_text(data: bytes) -> bytes:
-    """The bytes that a text stands for; the data themselves, if they are not such a text.
+    """The bytes that a text encodes; the data themselves, if they are not such a text.
 
     No vendor's document is made of printable characters alone, so nothing is taken for a text that
     is evidence already.

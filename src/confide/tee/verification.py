@@ -33,7 +33,7 @@ _MADE_HERE: Final = object()
 
 @dataclass(frozen=True)
 class Expected:
-    """What a client asks a peer to claim.
+    """What a client requires a peer to claim.
 
     Attributes:
         nonce: 32 random bytes that the client just chose, and uses for this question alone.
@@ -95,9 +95,9 @@ def verify(
         evidence: What the peer sent.
         policy: The policy for it.
         carried: What it must carry; of Nitro's own fields, those that are not None.
-        collateral: What is at hand of the vendors.
+        collateral: The vendors' collateral that is available.
         at: The time of the verification, with a time zone.
-        passed: Is told of each step that held.
+        passed: Called with each step that held.
 
     Raises:
         AttestationError: At the first step that does not hold.
@@ -126,9 +126,9 @@ def verify_peer(
         evidence: What the peer answered.
         policy: The policy for it.
         expected: What the client asked for.
-        collateral: What is at hand of the vendors.
+        collateral: The vendors' collateral that is available.
         at: The time of the verification, with a time zone.
-        passed: Is told of each step that held.
+        passed: Called with each step that held.
 
     Raises:
         AttestationError: At the first step that does not hold.
@@ -241,12 +241,12 @@ def authenticate(
     max_evidence_age: timedelta,
     revocation_lists: bool,
 ) -> Attestation:
-    """Verifies signatures, chain and dates, and judges nothing: a policy does that.
+    """Verifies signatures, chain and dates; the policy judges everything else.
 
     Args:
         parsed: What a reader made of the document.
         document: The vendor's bytes.
-        given: What is at hand of the vendors.
+        given: The vendors' collateral that is available.
         roots: The roots that it may end at.
         at: The time of the verification, with a time zone.
         max_collateral_age: How old Intel's signed statements may be.
@@ -325,11 +325,12 @@ def _check_levels(attestation: Attestation, policy: Policy) -> None:
 def _check_sealed(attestation: Attestation) -> None:
     if attestation.debug:
         raise AttestationError(
-            Step.DEBUG, f"{attestation.debug}: whoever runs the machine can read what it computes"
+            Step.DEBUG, f"{attestation.debug}: the machine's operator can read what it computes"
         )
     if attestation.migratable:
         raise AttestationError(
-            Step.DEBUG, "a migration agent may move it: what the agent is, the evidence cannot say"
+            Step.DEBUG,
+            "a migration agent may move it, and the evidence does not identify the agent",
         )
 
 
@@ -386,8 +387,8 @@ def _check_binding(attestation: Attestation, carried: Binding) -> None:
     if not same:
         raise AttestationError(
             Step.REPORT_DATA,
-            "the evidence carries something else than it should: it is another workload's, or "
-            "answers another question",
+            "the evidence has other report data than expected: it belongs to another workload, "
+            "or answers another nonce",
         )
 
 

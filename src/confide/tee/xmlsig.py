@@ -1,8 +1,8 @@
-"""Signed XML in the one form of NVIDIA's manifests, and nothing of XML beyond it.
+"""Signed XML, only in the form of NVIDIA's manifests.
 
 W3C, *XML Signature Syntax and Processing* 1.1 and *Canonical XML* 1.1. There is one signature, the
-root's last child, over the whole document without it. What a caller reads is parsed from the very
-bytes whose hash is signed, so that nothing that stands elsewhere can be taken for it.
+root's last child, over the whole document without it. The caller's content is parsed from exactly
+the bytes whose hash is signed, so that nothing else in the file can be mistaken for it.
 """
 
 from __future__ import annotations
@@ -129,12 +129,12 @@ def _parts(signature: Element) -> tuple[Element, bytes, tuple[bytes, ...]]:
     info, value, key = signature.elements
     data = key.elements
     if [e.name for e in data] != [(DSIG, "X509Data")] or value.elements:
-        _refuse("names its key by something else than X.509 certificates")
+        _refuse("does not name its key by X.509 certificates")
     certificates = data[0].elements
     if len(certificates) not in _CERTIFICATES or any(
         e.name != (DSIG, "X509Certificate") or e.elements for e in certificates
     ):
-        _refuse("has something else than 1 to 8 certificates in its signature")
+        _refuse("does not have 1 to 8 certificates in its signature")
     return info, _base64(value.text), tuple(_base64(e.text) for e in certificates)
 
 
@@ -143,7 +143,7 @@ def _stated(info: Element) -> str:
 
 
 def _shape(element: Element) -> list[Any]:
-    """Names, attributes, texts: all that an element says, but for prefixes."""
+    """Names, attributes, texts: all content of an element, except prefixes."""
     inner = [c if isinstance(c, str) else _shape(c) for c in element.children]
     return [element.name, element.named, inner]
 
@@ -200,7 +200,7 @@ def _parse(document: bytes) -> Element:
     try:
         parser.Parse(document, True)
     except (expat.ExpatError, ValueError) as error:
-        raise AttestationError(Step.PARSE, "the manifest is no XML") from error
+        raise AttestationError(Step.PARSE, "the manifest is not XML") from error
     return top.elements[0]
 
 
@@ -252,7 +252,7 @@ def _base64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise AttestationError(Step.PARSE, "the manifest has base64 that is none") from error
+        raise AttestationError(Step.PARSE, "the manifest has malformed base64") from error
 
 
 def _refuse(problem: str) -> NoReturn:

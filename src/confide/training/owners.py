@@ -16,7 +16,7 @@ __all__ = ["OwnerReport", "read_owners", "refuse_unfit"]
 
 @dataclass(frozen=True)
 class OwnerReport:
-    """What an owner learns about its own rows, on its own machine; nothing of it leaves there.
+    """What an owner learns about its own rows, on its own machine; nothing of it is sent.
 
     Attributes:
         check: Its table against the schema: values missing or beyond declared bounds, rows beyond

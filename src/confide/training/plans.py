@@ -102,8 +102,8 @@ def prepare(
 ) -> Prepared:
     """Makes the plan of a training.
 
-    The coordinator and the network may lie, and one party may tell them what it sees. So the crowd
-    is fixed and nobody may be missing, sums are masked, and each party adds its share of the noise.
+    The coordinator and the network may lie, and one party may collude with them. So the crowd is
+    fixed without dropouts, sums are masked, and each party adds its share of the noise.
 
     Raises:
         PlanError: If it must not be made.

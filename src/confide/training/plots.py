@@ -92,7 +92,7 @@ def plot_coefficients(model: Any, axes: Axes | None = None, *, most: int = 15) -
 
 
 def plot_metrics(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
-    """Accuracy beside the base rate, AUC and R², as far as there are."""
+    """Accuracy next to the base rate, AUC and R², as far as available."""
     names = [n for n in ("r2", "auc", "accuracy", "base_rate") if n in metrics]
     values = [float(metrics[n]) for n in names]
     axes = _axes(axes)

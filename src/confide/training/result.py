@@ -1,4 +1,4 @@
-"""What a training gives: the model, how good it is, and who learned what."""
+"""The result of a training: the model, its metrics, and who learned what."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_with_an_older_state_does_not_start(state):
     older = state.path.read_bytes()
     released(aggregator, 0)
     state.path.write_bytes(older)
-    with pytest.raises(VerificationError, match="somebody set it back"):
+    with pytest.raises(VerificationError, match="somebody rolled the state back"):
         started(state)
 
 

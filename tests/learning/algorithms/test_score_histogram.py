@@ -71,7 +71,7 @@ def test_of_too_few_or_many_bins_is_refused(bins):
 
 def test_of_three_classes_is_refused():
     model = GeneralisedLinearModel(family=Categorical(n_classes=3), n_features=2)
-    with pytest.raises(PlanError, match="it takes two classes"):
+    with pytest.raises(PlanError, match="two classes are needed"):
         score_histogram(model, TABLE, parameters=model.init(), capacity=5)
 
 

@@ -275,17 +275,17 @@ class TestClasses:
             (
                 LogisticRegression,
                 [0, 1, 0.5, 0],
-                "Unknown label type: the number in record 2 is no class",
+                "Unknown label type: the number in record 2 is not a class",
             ),
             (
                 SoftmaxRegression,
                 [0, 1, np.nan, 0],
-                "Unknown label type: the number in record 2 is no class",
+                "Unknown label type: the number in record 2 is not a class",
             ),
             (
                 SoftmaxRegression,
                 [0, 1, np.inf, 0],
-                "Unknown label type: the number in record 2 is no class",
+                "Unknown label type: the number in record 2 is not a class",
             ),
             (
                 SoftmaxRegression,
@@ -348,14 +348,14 @@ class TestFromParameters:
                 Bernoulli(),
                 {"classes": ["a", "b", "c"]},
                 DataError,
-                "the model tells 2 apart: name each once",
+                "the model has 2 classes: name each once",
             ),
             (
                 LogisticRegression,
                 Bernoulli(),
                 {"classes": ["a", "a"]},
                 DataError,
-                "the model tells 2 apart: name each once",
+                "the model has 2 classes: name each once",
             ),
             (PoissonRegression, Poisson(), {"classes": [0, 1]}, DataError, "predicts a number"),
             (

@@ -314,7 +314,7 @@ class TestListing:
             for item in listed(tmp_path, NOW, timedelta(days=7))
             if item.kind == "revocation list" and item.until
         )
-        for before, warning in ((2, "ends within 3 days"), (-1, "has ended")):
+        for before, warning in ((2, "expires within 3 days"), (-1, "has expired")):
             at = ends - timedelta(days=before)
             found = listed(tmp_path, at, timedelta(days=7))
             (listed_,) = [item for item in found if item.kind == "revocation list"]

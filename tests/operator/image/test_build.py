@@ -106,12 +106,12 @@ class TestManifest:
 
     def test_a_link_is_refused(self, folder):
         (folder / "tree" / "link").symlink_to("/etc/passwd")
-        with pytest.raises(DataError, match="is a link or no plain file"):
+        with pytest.raises(DataError, match="is a link or not a plain file"):
             Manifest.of(described(folder))
 
     def test_a_pipe_is_refused(self, folder):
         os.mkfifo(folder / "tree" / "pipe")
-        with pytest.raises(DataError, match="is a link or no plain file"):
+        with pytest.raises(DataError, match="is a link or not a plain file"):
             Manifest.of(described(folder))
 
     def test_two_files_in_one_place_are_refused(self, folder):
@@ -158,10 +158,10 @@ class TestDescription:
             ("name = ", "Invalid value"),
             (IMAGE.replace('"small"', '"Small one"'), "'name' is 'Small one'"),
             (IMAGE.replace("entrypoint", "entry"), "unknown key 'entry'"),
-            (IMAGE.replace('"/app"', '"app"'), "no path from the root"),
-            (IMAGE.replace('"/app"', '"/app/../etc"'), "no path from the root"),
-            (IMAGE.replace('"/app"', '"//app"'), "no path from the root"),
-            (IMAGE.replace('"/app"', '"/"'), "no path from the root"),
+            (IMAGE.replace('"/app"', '"app"'), "not an absolute path"),
+            (IMAGE.replace('"/app"', '"/app/../etc"'), "not an absolute path"),
+            (IMAGE.replace('"/app"', '"//app"'), "not an absolute path"),
+            (IMAGE.replace('"/app"', '"/"'), "not an absolute path"),
             (IMAGE + SGX + 'sealed = [{path = "/app", key = "_sgx_mrsigner"}]', "would hide"),
             (IMAGE + SGX + 'sealed = [{path = "/app/run/x", key = "_sgx_mrsigner"}]', "would hide"),
             (IMAGE + SNP.replace("{workload}", "none"), "does not name {workload}"),

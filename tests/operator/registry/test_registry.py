@@ -153,7 +153,7 @@ class TestBuilds:
     def test_is_taken_back_by_who_proposed_it_or_by_a_party(self, registry, build):
         registry.withdraw(build, key("cedar"), "a weakness was found")
         assert status(registry, build) == "withdrawn"
-        with pytest.raises(ProtocolError, match="was settled; propose it anew"):
+        with pytest.raises(ProtocolError, match="was settled; propose it again"):
             registry.accept(build, key("alder"))
         again = registry.propose_build(RELEASE, key("operator"))
         assert status(registry, again) == "pending"
@@ -307,7 +307,7 @@ class TestMembers:
         first = registry.propose(out[0], key("alder"))
         for name in ("alder", "cedar"):
             registry.accept(first, key(name))
-        with pytest.raises(ProtocolError, match="1 parties would be left, and it takes 2"):
+        with pytest.raises(ProtocolError, match="1 parties would be left, and 2 are needed"):
             registry.propose(out[1], key("alder"))
 
     def test_no_two_members_of_one_key(self, registry):
@@ -454,7 +454,7 @@ class TestNodes:
     def test_a_build_is_not_attested(self, registry, build):
         fact = Attested(build.id, 0, bytes(32), bytes(32), bytes(32), "parse", "", "")
         said = registry.next_statement(fact, "operator").signed(key("operator"))
-        with pytest.raises(ProtocolError, match="is no node, and cannot be attested"):
+        with pytest.raises(ProtocolError, match="is not a node, and cannot be attested"):
             registry.record(said)
 
     def test_a_machine_that_hides_its_identifier_is_not_enrolled(self):

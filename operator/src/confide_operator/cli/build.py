@@ -1,4 +1,4 @@
-"""`confide tee build`, `diff`, `lint` and `sign`: what hardware will measure, made reproducibly."""
+"""`confide tee build`, `diff`, `lint` and `sign`: what hardware will measure, reproducibly."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write it as JSON.")]
 
 
 def build(
-    description: Annotated[Path, typer.Argument(metavar="IMAGE.toml", help="What goes in.")],
+    description: Annotated[
+        Path, typer.Argument(metavar="IMAGE.toml", help="The image's description.")
+    ],
     *,
     out: Annotated[Path, typer.Option(help="The folder for the manifest and the release.")],
     measurement: Annotated[
         list[str] | None,
-        typer.Option(metavar="PLATFORM.NAME=HEX", help="What another tool measured; repeatable."),
+        typer.Option(
+            metavar="PLATFORM.NAME=HEX", help="A measurement by another tool; repeatable."
+        ),
     ] = None,
     skip: Annotated[
         list[Platform] | None, typer.Option(help="Leave a platform out; repeatable.")
@@ -93,7 +97,7 @@ def sign(
     release: Annotated[Path, typer.Argument(metavar="RELEASE", help="As `build` wrote it.")],
     key: Annotated[Path, typer.Option("--key", help="Your Ed25519 key to sign with (PEM).")],
 ) -> None:
-    """Add your signature to a release: that you built it again, and stand by it."""
+    """Add your signature to a release: you built it again and confirm it."""
     from confide.tee import SignedRelease
 
     signed = SignedRelease.from_json(_read(release)).sign(load_private_key(key))
@@ -115,7 +119,8 @@ def _given(pairs: list[str]) -> dict[tuple[Platform, str], bytes]:
         platform, dot, name = where.partition(".")
         if not (equals and dot and name) or platform not in {p.value for p in Platform}:
             raise DataError(
-                f"--measurement {pair!r}; it takes PLATFORM.NAME=HEX, as sgx.mrenclave=…, with "
+                f"--measurement {pair!r}; write PLATFORM.NAME=HEX, for example sgx.mrenclave=…, "
+                "with "
                 f"{', '.join(p.value for p in Platform)}"
             )
         if (Platform(platform), name) in found:
@@ -152,7 +157,7 @@ def _print(made: Build) -> None:
     )
     if manifest.base is None:
         output.print(
-            "no base image is named: what the files need beside themselves is not measured",
+            "no base image is named, so other files that these files need are not measured",
             style="yellow",
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""`confide tee collateral`: what vendors publish, fetched for those who are online, and listed."""
+"""`confide tee collateral`: fetches and lists the vendors' collateral."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Update(Enum):
 @app.command()
 def fetch(
     evidence: Annotated[
-        list[Path], typer.Argument(metavar="EVIDENCE", help="What is to be verified.")
+        list[Path], typer.Argument(metavar="EVIDENCE", help="The evidence to verify.")
     ],
     *,
-    out: Annotated[Path, typer.Option(help="The folder to fill; what is there and fits stays.")],
+    out: Annotated[Path, typer.Option(help="The folder to fill; valid files in it are kept.")],
     pcs: Annotated[
-        str | None, typer.Option("--pccs", help="A local cache (PCCS) in the place of Intel.")
+        str | None, typer.Option("--pccs", help="A local cache (PCCS) instead of Intel's service.")
     ] = None,
     kds: Annotated[str | None, typer.Option(help="Another address of AMD's service.")] = None,
     product: Annotated[
@@ -53,7 +53,7 @@ def fetch(
         float, typer.Option(min=0, help="How old lists and statements may be.")
     ] = 24.0,
 ) -> None:
-    """Fetch what it takes to verify evidence: the only command of `tee` that uses the network."""
+    """Fetch the collateral for some evidence; only this command of `tee` uses the network."""
     from confide.tee import Evidence
 
     from confide_operator.fetch import KDS, PCS, Cache
@@ -87,7 +87,7 @@ def show(
     from confide_operator.fetch import listed
 
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; `confide tee collateral fetch` fills one")
+        raise DataError(f"{folder} is not a folder; `confide tee collateral fetch` fills one")
     found = listed(folder, time_of(at), timedelta(days=_POLICY_DAYS))
     if as_json:
         typer.echo(json.dumps([asdict(item) for item in found], indent=1, default=_iso))

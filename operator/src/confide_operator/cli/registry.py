@@ -39,18 +39,18 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 LogOperator = Annotated[
     Path | None, typer.Option(help="Public key of the log operator, who signed it (PEM).")
 ]
-PolicyFile = Annotated[Path, typer.Option("--policy", help="What is asked of the machine.")]
+PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy for the machine.")]
 MaybePolicy = Annotated[
     Path | None,
-    typer.Option("--policy", help="What you ask of machines: their evidence is verified again."),
+    typer.Option("--policy", help="Your policy for machines: their evidence is verified again."),
 ]
 CollateralFiles = Annotated[
     list[Path] | None,
     typer.Option("--collateral", help="The vendor's certificates and lists; repeatable."),
 ]
-Nonce = Annotated[str, typer.Option(help="What the machine was asked with, in hex.")]
-EvidenceFile = Annotated[Path, typer.Argument(metavar="EVIDENCE", help="What it answered.")]
-NodeName = Annotated[str, typer.Argument(metavar="NODE", help="What people call the machine.")]
+Nonce = Annotated[str, typer.Option(help="The nonce that was sent to the machine, in hex.")]
+EvidenceFile = Annotated[Path, typer.Argument(metavar="EVIDENCE", help="The machine's evidence.")]
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The machine's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write it as JSON.")]
 
 
@@ -85,7 +85,7 @@ def init(
     ] = None,
     reattest_hours: Annotated[float, typer.Option(help="How long an attestation counts.")] = 24.0,
     heartbeat_seconds: Annotated[
-        int, typer.Option(help="How long a machine may be silent; 0 if none are expected.")
+        int, typer.Option(help="How long a machine may be silent; 0 if no heartbeats are expected.")
     ] = 0,
 ) -> None:
     """Create a registry, and print its number, which every party should compare."""
@@ -124,7 +124,7 @@ def member(
     file: File,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the member.")],
     public: Annotated[Path, typer.Argument(metavar="PUBLIC", help="Its public key (PEM).")],
-    role: Annotated[RoleName, typer.Option(help="What it may do; none puts it out.")],
+    role: Annotated[RoleName, typer.Option(help="Its role; 'none' removes the member.")],
     key: Key,
 ) -> None:
     """Put a member, or another key or role of one, before the parties."""
@@ -349,7 +349,7 @@ def audit(
 
 @app.command()
 def head(file: File, key: Key) -> None:
-    """Print a signed head, which stands for all of the record; others keep it."""
+    """Print a signed head of the whole record, for others to keep."""
     typer.echo(_open(file).log.head(load_private_key(key)).to_bytes().hex())
 
 
@@ -359,7 +359,7 @@ def prove(
     entry: Annotated[int, typer.Argument(metavar="ENTRY", help="Number of the entry.")],
     key: Key,
 ) -> None:
-    """Print a proof that an entry is in the record, for who has no copy of it."""
+    """Print a proof that an entry is in the record, for readers without a copy."""
     typer.echo(_open(file).log.inclusion(entry, load_private_key(key)).to_bytes().hex())
 
 
@@ -394,13 +394,13 @@ def verify(
         typer.Option("--policy", help="Attestations under it are verified again; repeatable."),
     ] = None,
 ) -> None:
-    """Check every signature, rule and attestation anew, and that nothing in a head is gone."""
+    """Check every signature, rule and attestation again, and that no entry of a head is missing."""
     from confide.transparency.log import LogHead
 
     registry = _open(file)
     if heads and log_operator is None:
         raise DataError(
-            "a head is by whoever signed it: give --log-operator, whose public key it is"
+            "a head proves nothing without its signer: give --log-operator, the public key"
         )
     kept = [_printed(path, "head", LogHead.from_bytes) for path in heads or []]
     relying = [_relying(policy, None) for policy in policies or []]

@@ -74,7 +74,7 @@ def vcek_of(
             continue
     raise DataError(
         f"AMD has no certificate for this chip and TCB among {', '.join(products)}: name the "
-        "product with --product, and look at whether the report is genuine"
+        "product with --product, and check whether the report is genuine"
     )
 
 

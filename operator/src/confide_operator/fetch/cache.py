@@ -41,7 +41,7 @@ class Fetched:
 class Cache:
     """A folder that is filled from the vendors, one file for each document.
 
-    Nothing in it is trusted: what is used is verified, each time, like what comes from anywhere.
+    Nothing in it is trusted: each use verifies it, like data from any source.
 
     Attributes:
         folder: The folder.
@@ -152,7 +152,7 @@ class Cache:
         """Writes a document that reads as collateral, whole or not at all."""
         found = Collateral.of([data])
         if not (found.certificates or found.revocation_lists or found.intel):
-            raise DataError(f"what the vendor sends for {name} is no collateral")
+            raise DataError(f"the vendor's answer for {name} is not collateral")
         path, beside = self.folder / name, self.folder / f".{name}.new"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

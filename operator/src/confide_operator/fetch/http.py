@@ -111,7 +111,7 @@ def check_url(url: str) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """No vendor sends elsewhere, so who does is none."""
+    """Refuses redirects: no vendor uses them."""
 
     def redirect_request(self, req: urllib.request.Request, *where: Any) -> None:
         raise DataError(

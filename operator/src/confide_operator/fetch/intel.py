@@ -92,7 +92,7 @@ def _signed(answer: Response, name: str) -> tuple[str, str]:
         start += len(text[start:]) - len(text[start:].lstrip())
         _, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"what the service sends is no {name} with a signature") from error
+        raise DataError(f"the service's answer is not {name} with a signature") from error
     return text[start:end], str(signature)
 
 
@@ -118,7 +118,7 @@ def _check(text: str, quote: Quote) -> None:
         for key in ("root_ca_crl", "pck_crl"):
             load_revocation_list(bytes.fromhex(json.loads(text)[key]))
     except (AttestationError, ValueError) as error:
-        raise DataError(f"what the service sends is no collateral: {error}") from error
+        raise DataError(f"the service's answer is not collateral: {error}") from error
     family = str(found.tcb_info.get("fmspc")).upper()
     if family != family_of(quote):
         raise DataError(f"the service sends TCB levels of {family!r}, not of {family_of(quote)}")

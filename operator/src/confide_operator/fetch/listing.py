@@ -97,16 +97,16 @@ def _list(file: str, revoked: x509.CertificateRevocationList, at: datetime) -> L
 
 
 def _too_old(max_age: timedelta) -> str:
-    return f"older than {max_age.days} days, which policies refuse: fetch it anew"
+    return f"older than {max_age.days} days, which policies refuse: fetch it again"
 
 
 def _ending(until: datetime | None, at: datetime) -> str:
     if until is None:
         return "does not say until when it holds"
     if until < at:
-        return "has ended: fetch it anew"
+        return "has expired: fetch it again"
     if until - at < _SOON:
-        return f"ends within {_SOON.days} days: fetch it anew"
+        return f"expires within {_SOON.days} days: fetch it again"
     return ""
 
 

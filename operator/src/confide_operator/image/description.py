@@ -25,7 +25,7 @@ WORKLOAD: Final = "{workload}"
 
 
 class Base(Literal):
-    """An OCI image beneath the files; its digest stands for what is in it.
+    """The OCI base image of the files; its digest identifies its content.
 
     Attributes:
         image: Its name.
@@ -37,7 +37,7 @@ class Base(Literal):
 
 
 class Source(Literal):
-    """Files that go into the image; patterns reach nothing beside their folder.
+    """Files that go into the image; patterns match only inside their folder.
 
     Attributes:
         source: A file or folder, relative to the description.
@@ -73,7 +73,7 @@ class Sgx(Literal):
         """Bytes of `enclave_size`.
 
         Raises:
-            PlanError: If it is no power of two.
+            PlanError: If it is not a power of two.
         """
         match = _SIZE.fullmatch(self.enclave_size)
         size = int(match[1]) << _UNITS[match[2]] if match else 0
@@ -131,7 +131,7 @@ class Description:
         arguments: That it is given.
         environment: Its environment: nothing of the host's goes in.
         base: What the files lie upon, or None.
-        files: What goes in.
+        files: The image's description.
         sgx: Options of Gramine, or None.
         snp: What a SEV-SNP machine is launched with, or None.
     """
@@ -215,8 +215,8 @@ class Description:
             for target in (self.entrypoint, *(source.target for source in self.files)):
                 if _overlap(sealed.path, target):
                     raise PlanError(
-                        f"sgx.sealed path {sealed.path} and the measured {target} lie in each "
-                        "other: what is sealed there would hide what is measured"
+                        f"sgx.sealed path {sealed.path} and the measured {target} contain each "
+                        "other: sealed files would hide measured ones"
                     )
             if sealed.key not in _SEALING_KEYS:
                 known = " or ".join(_SEALING_KEYS)
@@ -226,7 +226,7 @@ class Description:
 def _require_absolute(path: str) -> None:
     first, *parts = path.split("/")
     if first or not parts or {"", ".", ".."} & set(parts) or not path.isprintable():
-        raise PlanError(f"{path!r} is no path from the root of the image, without '..' and '//'")
+        raise PlanError(f"{path!r} is not an absolute path in the image without '..' and '//'")
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -1,8 +1,8 @@
-"""Gramine's manifests: made from an image's manifest, and linted whoever made them.
+"""Gramine's manifests: made from an image's manifest; also a linter for any manifest.
 
 Gramine, *Manifest syntax*. What is measured into MRENCLAVE is Gramine's own loader, the layout of
-the enclave and this file, in which every trusted file stands by its hash; what is missing here runs
-on the word of the host.
+the enclave and this file, in which every trusted file stands by its hash; a file that is missing
+here is under the host's control.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BASE: Final = """
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that opens the enclave, or leaves what it is to the host.
+    """A setting that opens the enclave, or gives the host control over it.
 
     Attributes:
         key: The option.
@@ -209,7 +209,7 @@ def _files(given: dict[str, Any], text: str) -> Iterator[Finding]:
                 yield Finding("sgx.trusted_files", problem, _line(text, str(item["sha256"])))
         elif item not in _TRUSTED:
             problem = (
-                f"{item!r} has no hash here: it is measured as it lies on the machine that signs; "
+                f"{item!r} has no hash here: so the file of the signing machine is measured; "
                 "name its sha256"
             )
             yield Finding("sgx.trusted_files", problem, _line(text, str(item)))

@@ -1,4 +1,4 @@
-"""What is in an image: every file by its hash, in one order, whoever makes the list and when.
+"""What is in an image: every file by its hash, in one order, for every builder and time.
 
 Times, owners and the order of folders are left out on purpose: nothing that the image does depends
 on them, and they differ from machine to machine.
@@ -112,7 +112,7 @@ class Manifest:
 
     @property
     def hash(self) -> bytes:
-        """SHA-256 of that text: what releases and claims call the workload."""
+        """SHA-256 of that text: the workload's identifier in releases and claims."""
         return hashlib.sha256(self.to_json().encode()).digest()
 
     @classmethod
@@ -141,7 +141,7 @@ def file_hash(path: Path) -> tuple[str, int]:
     """SHA-256 of a file, in hexadecimal, and its size.
 
     Raises:
-        DataError: If it cannot be read, is no plain file, or is too large.
+        DataError: If it cannot be read, is not a plain file, or is too large.
     """
     digest, size = hashlib.sha256(), 0
     try:
@@ -149,7 +149,7 @@ def file_hash(path: Path) -> tuple[str, int]:
             raise DataError(f"there is no file {path}, which the description names")
         if path.is_symlink() or not path.is_file():
             raise DataError(
-                f"{path} is a link or no plain file: what it stands for would not be measured; "
+                f"{path} is a link or not a plain file, so its target would not be measured; "
                 "put the file itself there, or exclude it"
             )
         with path.open("rb") as file:

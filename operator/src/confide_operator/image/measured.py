@@ -96,7 +96,7 @@ def snp_launch_digest(description: Description, snp: Snp, workload: bytes) -> by
     first states.
 
     Raises:
-        DataError: If the library is missing, or the firmware is none that it can measure.
+        DataError: If the library is missing, or it cannot measure the firmware.
     """
     try:
         from sevsnpmeasure import guest

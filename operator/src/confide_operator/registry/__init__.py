@@ -1,4 +1,4 @@
-"""Builds and machines that the parties accept, on a record that nobody can rewrite."""
+"""Builds and machines that the parties accept, in a tamper-evident record."""
 
 from confide_operator.registry.audit import AuditRow, audit, to_csv, to_json
 from confide_operator.registry.kept import Bundle

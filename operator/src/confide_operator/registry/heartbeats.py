@@ -1,4 +1,4 @@
-"""The last heartbeat of each node: a state and no decision, so it lies beside the log."""
+"""The last heartbeat of each node; it is a state, not a decision, so it is not in the log."""
 
 from __future__ import annotations
 

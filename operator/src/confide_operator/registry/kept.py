@@ -1,7 +1,7 @@
 """What a registry keeps so that anybody can verify again: evidence, its claims, and collateral.
 
-Statements name it by its hash, so the log stays small and nothing can be put in its place. It lies
-in the registry's file, beside the log: what is missing there counts as no evidence at all.
+Statements name it by its hash, so the log stays small and evidence cannot be replaced. It is in the
+registry's file, next to the log; missing evidence counts as no evidence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a node may be used now, and if not, why.
 
-What members say of evidence decides nothing here: the evidence that the registry keeps was verified
-again, under the policy of whoever asks.
+The members' statements about evidence do not decide: the evidence in the registry is verified
+again, under the reader's own policy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "NodeHealth", "health_of"]
 
-SIMULATED: Final = "SIMULATED: no hardware stands behind it, and it protects nothing"
+SIMULATED: Final = "SIMULATED: no hardware is behind it, and it protects nothing"
 
 _SKEW_SECONDS: Final = 60
 """By how much clocks may differ."""
@@ -31,7 +31,7 @@ class NodeHealth:
     """A node at a time.
 
     Attributes:
-        name: What people call it.
+        name: Its name for readers.
         platform: Its hardware.
         identifier: What its evidence names it by.
         approval: 'pending', 'accepted' or 'rejected'.
@@ -40,7 +40,7 @@ class NodeHealth:
         due: When it must be attested again at the latest.
         heartbeat: When it last sent a heartbeat.
         problems: Why it may not be used; none if it may.
-        warnings: What must not be overlooked even if it may.
+        warnings: Warnings, even if it may be used.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """A registry of what may run where: proposed, accepted by the parties, attested, on the record.
 
-It is a transparency log of signed statements; what is accepted follows from them, for whoever has a
-copy. The log operator can refuse to write and can stop; it can invent nothing, and what it takes
-away is missed by whoever kept a head. Of machines the registry keeps the evidence too: whoever asks
-whether one may be used verifies it again under a policy of its own, so that no member's word and no
-member's key makes a machine usable.
+It is a transparency log of signed statements; every holder of a copy can compute from them what is
+accepted. The log operator can refuse to write and can stop; it cannot invent statements, and
+readers who kept a head detect removed ones. Of machines the registry keeps the evidence too:
+a reader who asks whether a machine may be used verifies it again under its own policy, so that no
+member's statement or key makes a machine usable.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Registry:
 
     Raises:
         DataError: If there is none.
-        VerificationError: If what it holds does not follow from signed statements.
+        VerificationError: If its content does not follow from signed statements.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = system_clock) -> None:
@@ -93,7 +93,7 @@ class Registry:
 
         Raises:
             DataError: If the file is there.
-            ProtocolError: If the founder is no member with this key.
+            ProtocolError: If the founder is not a member with this key.
         """
         if path.exists():
             raise DataError(f"{path} exists already; create a registry in a file of its own")
@@ -148,7 +148,7 @@ class Registry:
         """Verifies a machine's evidence, and puts the machine before the parties.
 
         Args:
-            name: What people call it.
+            name: Its name for readers.
             evidence: What it answered to the nonce: see `expected`.
             relying: How it is verified.
             nonce: What it was asked with.
@@ -447,7 +447,7 @@ class Registry:
                 entry = append(statement.to_bytes())
                 self._state.apply(entry)
         except BaseException:
-            self._state, self._seen = State(), 0  # what the file holds is read anew
+            self._state, self._seen = State(), 0  # the file's content is read again
             raise
         self._seen = entry.number + 1
         return entry

@@ -1,4 +1,4 @@
-"""What follows from the statements of a registry: the rules are here, and nowhere else."""
+"""The rules of a registry: what follows from its statements."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class State:
             members = self.members
         member = members.get(statement.by)
         if member is None or member.role is Role.NONE:
-            raise ProtocolError(f"{statement.by!r} is no member of the registry")
+            raise ProtocolError(f"{statement.by!r} is not a member of the registry")
         if statement.registry != self.registry:
             raise ProtocolError(f"{statement.by!r} says it of another registry")
         statement.verify(member.key)
@@ -187,7 +187,7 @@ class State:
         proposal = self._proposal(fact.proposal)
         self._require_party(by, "decides")
         if proposal.withdrawn is not None or proposal.settled:
-            raise ProtocolError(f"{proposal.title} was settled; propose it anew")
+            raise ProtocolError(f"{proposal.title} was settled; propose it again")
         if fact.accepted and isinstance(proposal.subject, BuildProposed):
             otherwise = (
                 f"{by!r} accepts a build without signing its release: no policy would take it"
@@ -242,7 +242,8 @@ class State:
         keys = [m.key for m in after.values() if m.role is not Role.NONE]
         if parties < self.threshold:
             raise ProtocolError(
-                f"{parties} parties would be left, and it takes {self.threshold} to accept anything"
+                f"{parties} parties would be left, and {self.threshold} are needed to accept "
+                "anything"
             )
         if len(set(keys)) != len(keys):
             raise ProtocolError(f"{subject.name!r} would have the key of another member")
@@ -259,7 +260,7 @@ class State:
     def _node(self, id_: bytes) -> Proposal:
         proposal = self._proposal(id_)
         if not isinstance(proposal.subject, NodeProposed):
-            raise ProtocolError(f"{proposal.title} is no node, and cannot be attested")
+            raise ProtocolError(f"{proposal.title} is not a node, and cannot be attested")
         return proposal
 
 

@@ -39,7 +39,7 @@ _LONGEST_INTERVAL: Final = 366 * 24 * 3600
 
 
 class Role(Enum):
-    """What a member may do; who only reads needs no key."""
+    """What a member may do; readers need no key."""
 
     PARTY = "party"
     """Decides on builds, nodes and members, and may do what an operator may."""
@@ -125,7 +125,7 @@ class NodeProposed:
     """A machine for the parties to accept.
 
     Attributes:
-        name: What people call it.
+        name: Its name for readers.
         platform: Its hardware.
         identifier: What its evidence names it by.
     """
@@ -165,7 +165,7 @@ class MemberProposed:
 
 @dataclass(frozen=True)
 class Decided:
-    """What a party thinks of a proposal; its last word counts.
+    """A party's decision on a proposal; the last one counts.
 
     Attributes:
         proposal: Hash of the entry that made it.
@@ -206,8 +206,8 @@ class Attested:
         policy: Hash of the policy that it was verified under.
         failed: The step that did not hold, or empty.
         reason: Why it did not.
-        assurance: 'hardware' or 'simulated', in the member's word; empty if it failed. It decides
-            nothing: whoever reads the registry verifies the evidence again.
+        assurance: 'hardware' or 'simulated', as the member states; empty if it failed. It does not
+            decide: a reader of the registry verifies the evidence again.
     """
 
     node: bytes

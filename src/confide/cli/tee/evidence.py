@@ -24,7 +24,7 @@ __all__ = [
     "with_gpus",
 ]
 
-SIMULATED: Final = "SIMULATED: no hardware stands behind this evidence, and it protects nothing"
+SIMULATED: Final = "SIMULATED: no hardware is behind this evidence, and it protects nothing"
 
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 """Years that all vendors' formats can express, in every time zone."""

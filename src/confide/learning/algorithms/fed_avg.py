@@ -99,7 +99,7 @@ def fed_avg(
         meaning=f"rows as a fraction of {weight_cap:,}",
     )  # fmt: skip
 
-    # A count of one row; what noise leaves below it is no weight to divide by.
+    # A count of one row; a smaller weight is noise, and is not divided by.
     least_weight = 1 / weight_cap / 2
 
     def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:

@@ -38,7 +38,7 @@ _MOST_LOSS: Final = 8.0
 """The loss of one row counts up to here, in nats."""
 
 _MOST_DEVIATIONS: Final = 4.0
-"""A scaled label, and a residual, count up to so many standard deviations."""
+"""Scaled labels and residuals are clipped at this many standard deviations."""
 
 
 def fed_metrics(predictor: Predictor, table: Inputs, *, capacity: int) -> Computation:

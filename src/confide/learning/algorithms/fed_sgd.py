@@ -92,7 +92,7 @@ def fed_sgd(
             return expected_units or float(totals[counted.name])
         if ROWS not in state:
             raise PlanError(
-                "the number of rows is to be found by sums, and the state has none: run "
+                "the number of rows should come from sums, but the state has none: run "
                 "`summaries(schema)` as the stage before, or leave rows_found out"
             )
         return float(state[ROWS])

@@ -50,7 +50,7 @@ Reals = NDArray[np.float64]
 Bins = NDArray[np.intp]
 
 MOST_DEVIATION: Final = 4.0
-"""A regression's residual counts up to so many standard deviations of the label."""
+"""A regression's residual is clipped at this many standard deviations of the label."""
 
 
 class TreeSettings(Literal):

@@ -66,7 +66,7 @@ def score_histogram(
     check_features(model, table)
     if not isinstance(model.family, Bernoulli):
         raise PlanError(
-            f"an AUC of family {model.family.name!r}; it takes two classes: 'bernoulli'"
+            f"an AUC of family {model.family.name!r}; two classes are needed: 'bernoulli'"
         )
     if not 2 <= bins <= 10_000:
         raise PlanError(f"bins is {bins}; 2 to 10,000 cells")

@@ -50,7 +50,7 @@ class Estimator(ABC):
         self.max_iter = max_iter
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Trains to convergence on records that one may see; deterministic.
+        """Trains to convergence on records that are available in one place; deterministic.
 
         Args:
             X: An array or a pandas DataFrame, shape `(m, n_features)`.
@@ -226,4 +226,4 @@ class Estimator(ABC):
 
     @abstractmethod
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks to know; only it calls this, so only then is it imported."""
+        """Tags for scikit-learn; only scikit-learn calls this, so it is imported here."""

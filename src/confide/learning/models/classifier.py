@@ -68,7 +68,7 @@ class Classifier(Estimator):
 
     @abstractmethod
     def _family_of(self, n_classes: int) -> Family:
-        """The family that tells so many classes apart."""
+        """The family for this number of classes."""
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """The share of records whose class is predicted.
@@ -100,7 +100,7 @@ class Classifier(Estimator):
         named = np.arange(count) if classes is None else np.asarray(classes)
         if named.shape != (count,) or len(np.unique(named)) < count:
             raise DataError(
-                f"classes {named.tolist()}; the model tells {count} apart: name each once"
+                f"classes {named.tolist()}; the model has {count} classes: name each once"
             )
         return named
 
@@ -122,7 +122,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
     labels = np.asarray(y)
     if labels.ndim != 1:
         raise DataError(
-            f"y of shape {labels.shape}; it takes (records,): pass one column, as y.ravel()"
+            f"y of shape {labels.shape}; it must be (records,): pass one column, for example "
+            "y.ravel()"
         )
     if labels.dtype.kind == "f":
         wrong = labels != np.floor(as_numbers(labels, "y"))
@@ -130,8 +131,8 @@ def _labels(y: ArrayLike) -> NDArray[Any]:
         if wrong.any():
             record = int(np.argmax(wrong))
             raise DataError(
-                f"Unknown label type: the number in record {record} is no class; drop the record, "
-                "or use a regression for numbers"
+                f"Unknown label type: the number in record {record} is not a class; drop the "
+                "record, or use a regression for numbers"
             )
     return labels
 

@@ -1,7 +1,7 @@
 """Estimators in scikit-learn's shape, without scikit-learn.
 
-`fit` trains on records that one may see, pooled or one's own. A federated run trains the same
-`GeneralisedLinearModel` elsewhere and hands its parameters to `from_parameters`.
+`fit` trains on records that are available in one place, pooled or local. A federated run trains the
+same `GeneralisedLinearModel` elsewhere and hands its parameters to `from_parameters`.
 """
 
 from __future__ import annotations

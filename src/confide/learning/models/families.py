@@ -163,7 +163,7 @@ class Categorical(Family):
     def __post_init__(self) -> None:
         if self.n_classes < 2:
             raise PlanError(
-                f"n_classes is {self.n_classes}; at least 2: name the classes to tell apart"
+                f"n_classes is {self.n_classes}; at least 2: give the number of classes"
             )
 
     @property
@@ -208,7 +208,7 @@ class Poisson(Family):
 
     The loss is exp(η) − yη and what makes a perfect fit zero. Beyond η = 100 the exponential goes
     on as its tangent: loss and gradient stay finite, the one convex, the other its derivative. A
-    mean of exp(100) = 3e43 is no count of anything.
+    mean of exp(100) = 3e43 is not a realistic count.
     """
 
     name: ClassVar[str] = "poisson"
@@ -241,7 +241,9 @@ class Poisson(Family):
 def _column(target: ArrayLike) -> Reals:
     y = as_numbers(target, "y")
     if y.ndim != 1:
-        raise DataError(f"y of shape {y.shape}; it takes (records,): pass one column, as y.ravel()")
+        raise DataError(
+            f"y of shape {y.shape}; it must be (records,): pass one column, for example y.ravel()"
+        )
     _refuse(~(np.abs(y) <= LARGEST), f"targets are finite, at most {LARGEST:g}: drop the record")
     return y
 

@@ -1,4 +1,4 @@
-"""Training on data that one may see: the pooled or local optimum, to machine precision.
+"""Training on data in one place: the pooled or local optimum, to machine precision.
 
 Newton's method, on centred and rescaled features. Both change nothing but the rounding: Newton's
 steps are the same in all coordinates in exact arithmetic.

@@ -68,7 +68,7 @@ class GeneralisedLinearModel:
     def __post_init__(self) -> None:
         if not isinstance(self.family, Family):
             raise PlanError(
-                f"family is {shown(self.family)}; it takes Bernoulli(), Categorical(n_classes=3), "
+                f"family is {shown(self.family)}; give Bernoulli(), Categorical(n_classes=3), "
                 "Gaussian() or Poisson() of confide.families"
             )
         features = check_whole(

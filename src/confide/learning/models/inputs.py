@@ -33,12 +33,12 @@ def as_features(x: ArrayLike, n_features: int | None = None) -> Reals:
         n_features: How many columns it must have; None for any positive number.
 
     Raises:
-        DataError: If the shape is wrong or a value is no number.
+        DataError: If the shape is wrong or a value is not a number.
     """
     array = as_numbers(x, "x")
     if array.ndim != 2:
         raise DataError(
-            f"x of shape {array.shape}; it takes (records, features). Reshape your data: "
+            f"x of shape {array.shape}; it must be (records, features). Reshape your data: "
             "x.reshape(1, -1) for one record, x.reshape(-1, 1) for one feature"
         )
     width = array.shape[1]
@@ -73,8 +73,8 @@ def check_features(x: Reals, names: NDArray[np.object_] | None = None) -> None:
         feature = column if names is None else repr(names[column])
         raise DataError(
             f"x has a value out of range in record {record}, feature {feature}; values are neither "
-            f"NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop what is "
-            "missing, rescale what is large"
+            f"NaN nor infinite, and at most {LARGEST:g} in magnitude: fill or drop missing "
+            "values, rescale large ones"
         )
 
 
@@ -86,7 +86,7 @@ def as_numbers(values: ArrayLike, name: str) -> Reals:
         name: What they are, for the message.
 
     Raises:
-        DataError: If a value is no number.
+        DataError: If a value is not a number.
     """
     if hasattr(values, "toarray"):
         raise DataError(f"{name} is sparse; sparse data are not supported: pass {name}.toarray()")

@@ -1,7 +1,7 @@
 """How good predictions are. A metric of private records is a release like any other.
 
-Computed here in the clear, for a public hold-out or one's own records; what several parties reveal
-of theirs goes through a declared sum.
+Computed here in the clear, for a public hold-out or your own records; metrics over several parties'
+records go through a declared sum.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def log_loss(
         In nats per record, at least 0.
 
     Raises:
-        DataError: If a class is unknown, a row is no distribution or a shape is wrong.
+        DataError: If a class is unknown, a row is not a distribution or a shape is wrong.
 
     Example:
         >>> round(log_loss(["no", "yes"], [0.2, 0.9], classes=["no", "yes"]), 6)
@@ -136,7 +136,7 @@ def _binary(y_true: ArrayLike) -> Reals:
     if wrong.any():
         raise DataError(
             f"y_true is neither 0 nor 1 in record {int(np.argmax(wrong))}; compare with the "
-            "positive class, as y == 'yes'"
+            "positive class, for example y == 'yes'"
         )
     return labels
 
@@ -144,7 +144,7 @@ def _binary(y_true: ArrayLike) -> Reals:
 def _check_distributions(rows: Reals) -> None:
     if rows.ndim != 2:
         raise DataError(
-            f"probability of shape {rows.shape}; it takes (records, classes) or (records,)"
+            f"probability of shape {rows.shape}; it must be (records, classes) or (records,)"
         )
     wrong = ~(((rows >= 0) & (rows <= 1)).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) <= 1e-6))
     if wrong.any():

@@ -99,7 +99,7 @@ class Growth:
     noise: float = 0.0
 
     def weight(self, gradient: Reals, hessian: Reals) -> Reals:
-        """-G / (H + λ), equation 5; noise counts as a penalty, lest small nodes follow it."""
+        """-G / (H + λ), equation 5; noise counts as a penalty, against fitting it."""
         return np.asarray(-gradient / (np.maximum(hessian, 0) + self.l2 + self.noise))
 
 
@@ -191,4 +191,4 @@ def _gains(
 
 
 _SURE: Final = 10.0
-"""A side of a split holds at least so many standard deviations of a cell's noise."""
+"""Each side of a split has at least this many standard deviations of a cell's noise."""

@@ -1,7 +1,7 @@
-"""Monotonic counters: what a host cannot set back for the enclave that it runs.
+"""Monotonic counters, which a host cannot roll back for the enclave that it runs.
 
-Which one an enclave has is part of its measured build, or else its host chooses one that it can
-set back. `FileCounter` is one on a disk that one trusts, as each party has its own.
+The choice of the counter is part of an enclave's measured build; otherwise its host could choose a
+counter that it can roll back. `FileCounter` is on a trusted disk, such as a party's own.
 `QuorumCounter` is kept by the parties together and trusts no host.
 """
 

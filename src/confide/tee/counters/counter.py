@@ -1,4 +1,4 @@
-"""What a monotonic counter is, and the one on a disk that one trusts."""
+"""The interface of monotonic counters, and a counter on a trusted disk."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FileCounter:
             raise ProtocolError(f"cannot raise the counter in {self.path}: {error}") from error
         if not changed:
             raise VerificationError(
-                f"the counter stands at {to} or above already: another instance raised it"
+                f"the counter is at {to} or above already: another instance raised it"
             )
 
     def _connect(self) -> sqlite3.Connection:

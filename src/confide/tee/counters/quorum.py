@@ -101,7 +101,7 @@ class QuorumCounter:
     def read(self) -> int:
         """The largest value that a peer of a quorum stands at.
 
-        A liar can claim a larger one, which stops the enclave and lets nothing be set back.
+        A peer that lies can claim a larger one: that stops the enclave, but rolls nothing back.
         """
         return max(self._ask("read", 0))
 
@@ -110,7 +110,7 @@ class QuorumCounter:
         values = self._ask("advance", to)
         if any(value != to for value in values):
             raise VerificationError(
-                f"peers stand at {max(values)} where {to} was asked for: another instance runs"
+                f"peers are at {max(values)} where {to} was requested: another instance runs"
             )
 
     def _ask(self, verb: str, to: int) -> list[int]:
@@ -127,8 +127,8 @@ class QuorumCounter:
         if len(values) < self.quorum:
             refused = any(isinstance(problem, VerificationError) for problem in problems)
             raise (VerificationError if refused else ProtocolError)(
-                f"{len(values)} of {len(self.peers)} peers answer for the counter; it takes "
-                f"{self.quorum}: {'; '.join(map(str, problems[:3]))}"
+                f"{len(values)} of {len(self.peers)} peers answer for the counter; "
+                f"{self.quorum} are needed: {'; '.join(map(str, problems[:3]))}"
             )
         return values
 
