@@ -419,7 +419,7 @@ class TestExposures:
 
     def test_forms_name_the_keys_holder(self):
         (rows,) = in_every_run(make_plan(), "coordinator", "rows")
-        assert rows.detail == f"a ciphertext under the key of {A}, seemingly uniform"
+        assert rows.detail == f"a ciphertext under {A}'s key"
         assert (rows.of, rows.whose) == (Subject.NAMED, (A,))
         assert f"the secret key leaving {A}" in rows.assumption
         assert rows.guarantee.unit is Verdict.HIDDEN

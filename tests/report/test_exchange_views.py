@@ -74,7 +74,7 @@ def test_the_verdict_counts_what_results_tell():
 
 def test_the_owner_reads_its_scores():
     scores = seen(REPORT, OWNER)["the model's score of each row, of bureau and bank"]
-    assert scores.form == "opened with its secret key"
+    assert scores.form == "opened by its key"
     assert scores.when == "in each of 2 rounds"
     assert "ε = ∞" in scores.privacy
 

@@ -198,7 +198,8 @@ class EncryptedScore:
                 name="rows", form=MessageForm.CIPHERTEXT, of=(OWNER,),
                 shape=(self.rows, len(self.columns)),
                 max_bytes=table_bytes(parameters, self.rows, len(self.columns)),
-                meaning=f"{self.rows} rows of {', '.join(self.columns)}", **there,
+                meaning=f"{self.rows} {'row' if self.rows == 1 else 'rows'} of "
+                f"{', '.join(self.columns)}", **there,
             ),
             Message(
                 name="scores", sender=EVALUATOR, receiver=OWNER, form=MessageForm.ENCRYPTED_RESULT,

@@ -35,7 +35,10 @@ from confide.plan.threat import Corruption
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
-__all__ = ["exchange_exposures"]
+__all__ = ["IN_CHANNEL", "exchange_exposures"]
+
+IN_CHANNEL: Final = "encrypted by the channel; inside the channel, "
+"""How the form of a message begins, as the network has it."""
 
 _HARDNESS: Final = "ring-LWE or SHA-256 broken, or the secret key leaving {holder}"
 _IN_CLEAR: Final = "in clear"
@@ -69,17 +72,14 @@ class _Seen:
                 elif party.name == self._party(message.receiver):
                     yield self._as_received(message, party)
             yield from self._by_cheating(party)
-            yield self._metadata(
-                party, "how long the others compute, and whether one of them stops"
-            )
+            yield self._metadata(party, "how long the others compute, and whether one stops")
         for carrier in (of_coordinator(self.plan), of_network(self.plan)):
             for message in self.exchange.messages:
                 travels = self._as_it_travels(message, carrier)
                 yield self._in_channel(travels) if carrier.network else travels
             yield self._metadata(
                 carrier,
-                "who sends which message to whom, when, and how many bytes; sizes depend on the "
-                "plan alone",
+                "who sends which message, when, and how large",
             )
         yield from self._pooled()
 
@@ -109,7 +109,7 @@ class _Seen:
 
     def _as_received(self, message: Message, receiver: Observer) -> Exposure:
         if message.read_by_receiver and message.form.encrypted:
-            return self._read(message, receiver, "opened with its secret key")
+            return self._read(message, receiver, "opened by its key")
         return self._as_it_travels(message, receiver)
 
     def _as_it_travels(self, message: Message, observer: Observer) -> Exposure:
@@ -119,7 +119,7 @@ class _Seen:
                 message,
                 observer,
                 form=Form.PUBLIC_KEY,
-                detail=f"{message.form.value.replace('-', ' ')}, made from randomness alone",
+                detail="keys made from randomness alone",
                 guarantee=hidden(),
                 assumption=_HARDNESS.format(holder=holder),
             )
@@ -129,7 +129,7 @@ class _Seen:
                 message,
                 observer,
                 form=Form.CIPHERTEXT,
-                detail=f"a ciphertext under the key of {holder}, which looks random",
+                detail=f"a ciphertext under {holder}'s key",
                 guarantee=hidden(),
                 assumption=_HARDNESS.format(holder=holder),
             )
@@ -137,7 +137,7 @@ class _Seen:
 
     def _in_channel(self, travels: Exposure) -> Exposure:
         """What the network has of a message: the channel is around it."""
-        detail = f"encrypted by the channel; inside the channel, {travels.detail}"
+        detail = f"{IN_CHANNEL}{travels.detail}"
         if travels.form in (Form.PLAINTEXT, Form.RESULT):
             return replace(
                 travels, detail=detail, form=Form.SEALED, guarantee=hidden(), assumption=CHANNEL
@@ -195,7 +195,7 @@ class _Seen:
         return self._exposure(
             observer,
             what=What.METADATA,
-            value=f"in exchange {self.exchange.name!r} {value}",
+            value=f"in {self.exchange.name!r}, {value}",
             whose=tuple(sorted(self.exchange.parties)),
             form=Form.METADATA,
             detail="by taking part" if observer.party else "by carrying messages",
@@ -227,8 +227,7 @@ class _Seen:
             value=f"what {message.told!r} is computed with",
             whose=others,
             form=Form.PLAINTEXT,
-            detail="a linear model as a whole after one round: it fills a ciphertext with inputs "
-            "of its choice, or makes a false public key",
+            detail="a whole linear model in one round, by chosen inputs or a false key",
             condition=Condition.BY_CHEATING,
             guarantee=unbounded(),
             remedy="parties that are not malicious (threat.confidentiality.parties)",
@@ -242,8 +241,7 @@ class _Seen:
             value=f"whether {self._party(message.receiver)} stops after another result",
             whose=others,
             form=Form.RESULT,
-            detail="it sends the result of a computation of its choice; whether that result is "
-            "accepted reveals about one bit of the data",
+            detail="it sends another computation's result; the reaction reveals about one bit",
             condition=Condition.BY_CHEATING,
             guarantee=unbounded(),
             remedy="an evaluator and parties that are not malicious "

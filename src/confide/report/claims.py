@@ -58,6 +58,8 @@ class Claim(Enum):
     SAME = "the same as another"
     MESSAGE = "message of an exchange"
     MORE_METADATA = "more metadata"
+    SAME_MESSAGES = "messages that another has too"
+    CARRIED = "messages that the channel encrypts"
     OTHER = "what one protection alone has"
 
     DIFFERENCES = "differences of sums"
@@ -113,6 +115,8 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.SAME: "what the {other} sees, and nothing else",
         Claim.MORE_METADATA: "{value}",
         Claim.MESSAGE: "{value}: {how}",
+        Claim.SAME_MESSAGES: "the messages of exchanges, as the {other} sees them",
+        Claim.CARRIED: "what the {other} sees of messages, encrypted by the channel",
         Claim.OTHER: "{value}: {how}",
         Claim.DIFFERENCES: (
             "subtract two sums, once a party misses one of them: what that party contributed, "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from confide.plan import (
+    COORDINATOR,
     Condition,
     Corruption,
     Exposure,
@@ -14,6 +15,7 @@ from confide.plan import (
     Plan,
     Standing,
 )
+from confide.plan.exchange_exposures import IN_CHANNEL
 from confide.report.alike import Alike
 from confide.report.claims import Claim, Sentence
 from confide.report.privacy import statement_of
@@ -85,13 +87,35 @@ def sections(plan: Plan, groups: Iterable[Alike]) -> tuple[Section, ...]:
 def _said_once(made: list[Section]) -> Iterator[Section]:
     """The sections; none repeats all that the section before it says."""
     before: Section | None = None
-    for section in made:
+    for section in _messages_once(made):
         if before and section.sees == before.sees and section.verdicts == before.verdicts:
             same = Sentence.of(Claim.SAME, other=before.name.lower())
             yield replace(section, sees=(same,), can=(), cannot=())
         else:
             yield section
         before = section
+
+
+def _messages_once(made: list[Section]) -> Iterator[Section]:
+    """The sections; messages that others see as the coordinator does are listed there alone."""
+    first = COORDINATOR.upper()
+    known = next((_messages(s) for s in made if s.name == first), ())
+    for section in made:
+        told = _messages(section)
+        inside = tuple((value, how.removeprefix(IN_CHANNEL)) for value, how in told)
+        if section.name == first or not told or inside != known:
+            yield section
+            continue
+        claim = Claim.SAME_MESSAGES if inside == told else Claim.CARRIED
+        same = Sentence.of(claim, other=COORDINATOR)
+        sees = (same if s.claim is Claim.MESSAGE else s for s in section.sees)
+        yield replace(section, sees=tuple(dict.fromkeys(sees)))
+
+
+def _messages(section: Section) -> tuple[tuple[str, str], ...]:
+    """What messages of exchanges hold, and how the section's observers see it."""
+    told = (s.facts for s in section.sees if s.claim is Claim.MESSAGE)
+    return tuple((str(facts["value"]), str(facts["how"])) for facts in told)
 
 
 def without(section: Section, shared: tuple[Sentence, ...]) -> Section:
@@ -144,17 +168,25 @@ def _section(plan: Plan, groups: tuple[Alike, ...], fewest: Fewest) -> Section:
         if s.claim is not Claim.OTHERS_SUMS or e.observer == strongest.first
     ]
     besides = (Condition.ONCE_MISSING, Condition.BY_CHEATING)
+    verdicts = tuple(_verdicts(plan, last.seen, (*seen, *last.seen)))
+    closed = tuple(dict.fromkeys(cannot(strongest.first, seen, fewest)))
+    if {s.claim for s in closed} == {Claim.OPEN_MESSAGES} and _all_hidden(verdicts):
+        closed = ()  # The verdict names the same failures.
     return Section(
         name=_name(plan, group),
         title=_title(plan, groups),
         assumed=_assumed(plan, group.first),
         standing=group.first.standing,
         observers=tuple(o.name for each in groups for o in each.observers),
-        verdicts=tuple(_verdicts(plan, last.seen, (*seen, *last.seen))),
+        verdicts=verdicts,
         sees=_messages_together(s for e, s in found if e.condition not in besides),
         can=tuple(dict.fromkeys(s for e, s in found if e.condition in besides)),
-        cannot=tuple(dict.fromkeys(cannot(strongest.first, seen, fewest))),
+        cannot=closed,
     )
+
+
+def _all_hidden(verdicts: tuple[Sentence, ...]) -> bool:
+    return {s.claim for s in verdicts} == {Claim.HIDDEN}
 
 
 def _same_role(pool: Observer, base: Observer) -> bool:
