@@ -18,7 +18,7 @@ class Options:
     Attributes:
         quick: Small sizes, once each: to see that it runs, and roughly how fast.
         repeats: How often each case is repeated; as each case says if None.
-        peers: Which peers to measure beside us; their environments are there.
+        peers: Which peers to measure next to us; their environments are there.
         only: Run the cases whose names contain this.
         report: Told the name of each case before it runs.
     """

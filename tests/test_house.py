@@ -1,6 +1,7 @@
 """Rules of the house that no linter knows."""
 
 import ast
+import re
 import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,6 +28,31 @@ REGISTRIES = [
     )
 ]
 
+# Turns that a reader of English as a third language has to read twice, and what to say in their
+# place. They may not come back, neither in texts nor in comments.
+TURNS = {
+    r"[Ww]ho(m)?ever": "anyone who; the party that",
+    r"lest": "so that … not",
+    r"anew": "again",
+    r"beforehand": "in advance",
+    r"heeds?": "check",
+    r"bears? (the|one|two|fewer|\d)": "allows",
+    r"let(s|ting)? go of": "drop, release",
+    r"but for": "except for",
+    r"that is none|a head of a log that": "not valid",
+    r"(comes?|goes?) or (comes?|goes?)": "is added or removed",
+    r"(told|tells? \w+) apart": "singled out, distinguished",
+    r"(was|were|is|are|be|been) set back": "rolled back",
+    r"(?<![Tt]here )(is|are) no (number|text|list|map|mount|address|party|table|file|key|model)\b": (
+        "is not a …"
+    ),
+    r"the data have lost|what data have lost": "privacy budget spent",
+    r"signs of life": "heartbeats",
+    r"in processes beside": "in worker processes",
+}
+WRITTEN = ("src", "operator/src", "simulator/src", "examples", "benchmarks", "native", "docs")
+PAGES = ("README.md", "SECURITY.md", "CONTRIBUTING.md")
+
 
 def _files():
     listed = subprocess.run(
@@ -49,6 +75,34 @@ def test_no_file_names_a_machine_or_a_registry():
         if text.encode() in path.read_bytes()
     ]
     assert found == []
+
+
+def _turns_in(text):
+    return [turn for turn in TURNS if re.search(rf"\b(?:{turn})", text)]
+
+
+def test_no_text_has_a_turn_that_has_to_be_read_twice():
+    """See `TURNS` for what to say in their place. Decisions (docs/adr) are records of their day."""
+    found = []
+    for path in _files():
+        name = path.relative_to(ROOT).as_posix()
+        written = name.startswith(WRITTEN) and path.suffix in {
+            ".py",
+            ".md",
+            ".html",
+            ".cpp",
+            ".hpp",
+        }
+        if name in PAGES or (written and not name.startswith(("docs/adr", "benchmarks/results"))):
+            text = " ".join(path.read_text(encoding="utf-8").split())
+            found += [f"{name}: {turn} (say: {TURNS[turn]})" for turn in _turns_in(text)]
+    assert found == []
+
+
+def test_a_turn_is_found():
+    assert _turns_in("Whoever keeps a head") == [r"[Ww]ho(m)?ever"]
+    assert _turns_in("a key that is no key") != []
+    assert _turns_in("there is no key") == []
 
 
 def test_every_file_of_tests_is_collected(pytestconfig):

@@ -70,7 +70,7 @@ def _times(ours: Sequence[Record]) -> Table:
 
 
 def _verified(records: Sequence[Record]) -> Table:
-    """Sums that parties check beside the same that they do not, and beside other ways."""
+    """Sums that parties check, next to the same without checks and to other ways."""
     found = {(r.case, r.subject): r for r in records}
     rows = []
     for (case, subject), record in found.items():

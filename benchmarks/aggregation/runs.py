@@ -199,7 +199,7 @@ class _Vectors:
 
 
 class _TimedParty:
-    """A party's session on the clock, but for the making of its contribution."""
+    """A party's session on the clock, except for the making of its contribution."""
 
     def __init__(self, plan: Plan, name: str, vectors: _Vectors) -> None:
         self._name, self._vectors = name, vectors

@@ -119,7 +119,7 @@ def _tables_of(case: str, found: Mapping[str, Mapping[str, float]]) -> list[Tabl
         "repeat; its first and last primes have 60 bits where ours have 50, the others 46. Its "
         "encoding takes a list of Python's numbers and converts it, ours an array: a list of one "
         "number takes the transform without the conversion. It has no hoisting: the hoisted "
-        "rotation is one of sixteen of a ciphertext, and stands beside SEAL's rotation. The "
+        "rotation is one of sixteen of a ciphertext, and is next to SEAL's rotation. The "
         "portable path has no vector instructions that every machine of its kind does not have: "
         "SEAL ÷ portable is what is left of the lead without them, portable ÷ confide what they "
         "add.",

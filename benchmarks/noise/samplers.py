@@ -57,7 +57,7 @@ def samplers(noise: DiscreteNoise) -> Iterator[Sampler]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of whoever is measured."""
+    """Versions of anyone who is measured."""
     names = ("confide-native", "opendp")
     return {name: version(name) if _installed(name) else "not installed" for name in names}
 

@@ -17,7 +17,7 @@ from benchmarks.machine import ROOT
 __all__ = ["PEERS", "make", "ready", "run"]
 
 PEERS: Mapping[str, str] = {"desilo": "desilo", "flower": "flwr", "helayers": "helayers"}
-"""Folder under .peers, by name; `<name>.txt` beside this file pins what is installed."""
+"""Folder under .peers, by name; `<name>.txt` next to this file pins what is installed."""
 
 _HERE = Path(__file__).parent
 
@@ -47,7 +47,7 @@ def run(name: str, driver: str, arguments: Mapping[str, object]) -> dict[str, An
 
     Args:
         name: The peer.
-        driver: The script beside this file; of ours it imports `benchmarks.meter` at most.
+        driver: The script next to this file; of ours it imports `benchmarks.meter` at most.
         arguments: Its parameters, handed over as JSON.
 
     Returns:

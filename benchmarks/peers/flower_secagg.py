@@ -64,7 +64,7 @@ _TOLERANCE = 1e-3
 
 
 class _Client:
-    """One client: its mod and its state, on the clock but for the making of its vector."""
+    """One client: its mod and its state, on the clock except for the making of its vector."""
 
     def __init__(self, node: int, base: Vector, factor: np.float32) -> None:
         self._context = Context(

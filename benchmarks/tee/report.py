@@ -91,7 +91,7 @@ def _rounds(records: Sequence[Record]) -> Table:
             "evidence, simulated",
         ],
         rows,
-        "Medians over repeats in turn. What an enclave adds stands beside the same protection "
+        "Medians over repeats in turn. What an enclave adds is next to the same protection "
         "without one: a party seals, and checks the receipt of what was released; inside, messages "
         "are opened, and the receipt is made. Verifying and making evidence are apart: the former "
         "does not grow with the contribution, the latter is the simulator's.",

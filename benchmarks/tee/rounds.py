@@ -130,7 +130,7 @@ def _round(plan: Plan) -> dict[str, float]:
     vectors = {p.name: rng.integers(-limit, limit + 1, plan.sums.size) for p in plan.parties}
     made, relying = Stopwatch(), _Timed(policy_for(Platform.SNP))
     aggregator = Aggregator(plan, Attester(made), BUILD) if plan.attested else None
-    started = Stopwatch().less(made)  # what launching took is no part of the round
+    started = Stopwatch().less(made)  # what launching took is not part of the round
     round_, parties, server = Round(plan, 0), Stopwatch(), Stopwatch()
 
     def contribute(name: str) -> Callable[[], Integers]:

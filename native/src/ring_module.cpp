@@ -1,4 +1,4 @@
-// What Python sees of the ring: checks of shapes and ranges, and the lock let go of.
+// What Python sees of the ring: checks of shapes and ranges, and the released lock.
 //
 // Residues are believed to be canonical. They come from other functions here, or from `unpack`,
 // which checks them: the only way in for bytes from elsewhere.
@@ -106,7 +106,7 @@ Batch batch(const ConstPolys& x, const Primes& rows) {
   return {const_cast<Word*>(x.data()), x.shape(0), rows};  // `combine` and the like only read it
 }
 
-// The arrays of a list, kept alive beside their pointers.
+// The arrays of a list, kept alive with their pointers.
 class Inputs {
  public:
   Inputs(const Ring& ring, const nb::sequence& given, std::size_t polys, const Primes& rows) {
@@ -561,7 +561,7 @@ void define_ring(nb::module_& m) {
       .def("encrypt", &encrypt_under, "out"_a.noconvert(), "key"_a.noconvert(), "key_rows"_a,
            "message"_a.none(), "rows"_a, "special"_a, "t"_a = 1);
 
-  nb::class_<Secret>(m, "Secret", "A ternary secret, wiped when let go of.")
+  nb::class_<Secret>(m, "Secret", "A ternary secret, wiped when released.")
       .def(nb::init<const Ring&>(), "ring"_a, nb::keep_alive<1, 2>())
       .def(
           "__init__",
@@ -582,7 +582,7 @@ void define_ring(nb::module_& m) {
       .def("switching_key", &switching_key, "out"_a.noconvert(), "g"_a, "rows"_a, "special"_a,
            "width"_a, "t"_a = 1);
 
-  nb::class_<SumKey>(m, "SumKey", "A short key for one vector, wiped when let go of.")
+  nb::class_<SumKey>(m, "SumKey", "A short key for one vector, wiped when released.")
       .def("__init__", &new_sum_key, "ring"_a, "high"_a, "low"_a, "seed"_a, nb::keep_alive<1, 2>())
       .def("encrypt", &encrypt_numbers, "out"_a.noconvert(), "numbers"_a.noconvert(), "shared"_a,
            "bits"_a)

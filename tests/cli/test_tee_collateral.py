@@ -56,7 +56,11 @@ def test_nitro_carries_its_chain(service, confide):
     [
         (("fetch", "absent", "--out", "c"), 3, "cannot read absent"),
         (("fetch", "plan.toml", "--out", "c"), 10, "not evidence of"),
-        (("fetch", "evidence", "--out", "c", "--kds", "http://example.com"), 3, "is no address"),
+        (
+            ("fetch", "evidence", "--out", "c", "--kds", "http://example.com"),
+            3,
+            "is not an allowed address",
+        ),
         (("fetch", "evidence", "--out", "c", "--product", "Naples"), 3, "'Naples'; known are"),
         (("show", "absent"), 3, "absent is no folder"),
     ],

@@ -199,7 +199,7 @@ class TestPrivacy:
         }  # fmt: skip
         alone, together = told["coordinator"], told["coordinator and any 1 party"]
         assert alone.privacy != together.privacy == str(statement(plan_of(noise=NoiseShares(5.0))))
-        assert "1 % false alarms" in together.sentence
+        assert "1 % false-positive rate" in together.sentence
 
     def test_of_central_noise_is_none_against_who_adds_it(self):
         made = estimated(plan_of(noise=CentralNoise(5.0)))

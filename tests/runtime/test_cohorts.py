@@ -306,7 +306,7 @@ class TestRuns:
 
     def test_a_loss_that_splits_a_class_ends_the_run(self):
         plan = wide_plan()
-        with pytest.raises(OpeningError, match="told apart"):
+        with pytest.raises(OpeningError, match="singled out"):
             simulate(plan, rows(tuple(plan.owners)), computation=drift(), drops=[Drop("p00", 3, 3)])
 
     def test_charge_a_party_for_the_rounds_that_ask_it(self, tmp_path):

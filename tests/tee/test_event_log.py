@@ -202,7 +202,7 @@ class TestForm:
 
     @pytest.mark.parametrize("data", [b"{}", b"1", b'"[]"', b"null"])
     def test_that_is_no_list(self, data):
-        self.refused(data, "is no list")
+        self.refused(data, "is not a list")
 
     @pytest.mark.parametrize("entry", [b"1", b"[]", b"null", b"{}", b'{"imr": 3}'])
     def test_an_entry_that_is_no_such_map(self, entry):

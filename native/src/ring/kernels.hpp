@@ -40,7 +40,7 @@ using Words = std::vector<Word, LineAllocator<Word>>;
 // The lowest `bits` bits of i in reverse.
 std::size_t reversed(std::size_t i, int bits);
 
-// Roots of one prime, in the order in which the transform uses them, and what a path keeps beside
+// Roots of one prime, in the order in which the transform uses them, and what a path keeps besides
 // each root w to multiply by it (for the portable one floor(w · 2^64 / q)).
 struct TransformTable {
   TransformTable(std::size_t degree, const Modulus& modulus, const Kernels& kernels);
@@ -52,7 +52,7 @@ struct TransformTable {
   Word inverse_degree = 0, inverse_degree_companion = 0;
 };
 
-// A factor and what a path keeps beside it.
+// A factor and what a path keeps besides it.
 struct Factor {
   Word value = 0, companion = 0;
 };
@@ -89,7 +89,7 @@ struct Kernels {
   // out = sum of x[i] · y[i], added to what out holds if told so
   void (*dot)(Word* out, std::span<const Word* const> x, std::span<const Word* const> y,
               std::size_t count, const Modulus& m, bool onto);
-  // out = from + sum of x[i] · y[i], and another with other factors beside the same ones; out may
+  // out = from + sum of x[i] · y[i], and another with other factors for the same ones; out may
   // be `from`
   void (*dot_twice)(const TwoRows& rows, std::span<const Word* const> x,
                     std::span<const Word* const> y, std::span<const Word* const> other_y,

@@ -3,7 +3,7 @@
 // Rows stand one after another: a polynomial modulo the primes numbered `rows[0], rows[1], ...` of
 // a ring is so many rows of N words. In *transformed* form a row holds the polynomial's values at
 // the odd powers of a root of unity, in bit-reversed order; products are then place by place. There
-// are no schemes and no secrets here: see secret.hpp for what touches keys.
+// are neither schemes nor secrets here: see secret.hpp for what touches keys.
 #pragma once
 
 #include <cstddef>
@@ -76,7 +76,7 @@ class Ring {
 
 void wipe(void* memory, std::size_t bytes);
 
-// Words that are wiped when let go of.
+// Words that are wiped when released.
 class Scratch {
  public:
   explicit Scratch(std::size_t words)
@@ -96,7 +96,7 @@ class Scratch {
   std::size_t size_;
 };
 
-// A seed that is wiped when let go of.
+// A seed that is wiped when released.
 class SecretSeed {
  public:
   explicit SecretSeed(const Seed& seed) : seed_(seed) {}
@@ -109,7 +109,7 @@ class SecretSeed {
   Seed seed_;
 };
 
-// A small polynomial, wiped when let go of.
+// A small polynomial, wiped when released.
 class SmallScratch {
  public:
   explicit SmallScratch(std::size_t count)

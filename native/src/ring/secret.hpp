@@ -2,7 +2,7 @@
 //
 // No branch and no address here depends on a secret, an error or a message; rejection in the
 // ternary sampler depends on draws that are thrown away, never on those that are kept. Everything
-// secret lives in memory that is wiped when let go of.
+// secret lives in memory that is wiped when released.
 #pragma once
 
 #include <cstdint>

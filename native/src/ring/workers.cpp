@@ -67,7 +67,7 @@ class Workers::Helpers {
     begun_.notify_all();
     take_all();
     {
-      // Whoever has not woken up by now is not waited for.
+      // Anyone who has not woken up by now is not waited for.
       const std::lock_guard lock(mutex_);
       open_ = false;
     }

@@ -1,6 +1,6 @@
 """Certificates and revocation lists of the simulated vendors (RFC 5280).
 
-Every subject says that it is no hardware's. Keys are made here and given to nobody: no function
+Every subject says that it is not hardware's. Keys are made here and given to nobody: no function
 reads one, so none can be a real vendor's.
 """
 

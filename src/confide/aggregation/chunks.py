@@ -4,7 +4,7 @@ Where a contribution has more than `CHUNK_BYTES`, its signed message holds the r
 (`confide.transparency.merkle`, RFC 9162 §2.1) instead of the vector. The coordinator then asks for
 one chunk after the other, and each comes with a proof that it is under the root. So nobody holds a
 second copy of a contribution, a chunk that is altered, repeated or out of order is refused when it
-comes, and a transfer goes on after the last chunk that arrived.
+comes, and a transfer continues after the last chunk that arrived.
 
 A contribution counts once its last chunk is there: whose chunks stop coming has dropped out. How
 many chunks there are, and how long each is, follows from the plan. Chunks carry no signature of

@@ -93,7 +93,7 @@ class Accumulator:
 
         Raises:
             DataError: If a sum is missing or unknown, a shape is wrong, or a value is not finite,
-                is no number, or is a whole number that a 64-bit float cannot hold.
+                is not a number, or is a whole number that a 64-bit float cannot hold.
         """
         self._check_names(contributions)
         rows = {s.name: _rows(s, contributions[s.name]) for s in self._group.sums}

@@ -340,7 +340,7 @@ def _print_dataset(dataset: DatasetStatement) -> None:
 
 
 def _caps(dataset: DatasetStatement) -> Table:
-    table = Table("cap ε", "δ", "filter", "counts", "anew each", "left", "largest μ left")
+    table = Table("cap ε", "δ", "filter", "counts", "reset each", "left", "largest μ left")
     for found in dataset.caps:
         table.add_row(
             f"ρ = {found.rho:g}" if found.rho else f"{found.epsilon:g}",

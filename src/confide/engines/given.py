@@ -41,7 +41,9 @@ def check_parties(plan: Plan, data: Mapping[str, object]) -> None:
             "the inputs of an exchange in exchanges=…"
         )
     if missing := sorted(names - data.keys()):
-        odd = f", and {unknown[0]!r} is none; {nearest(unknown[0], names)}" if unknown else ""
+        odd = (
+            f", and {unknown[0]!r} is not a party; {nearest(unknown[0], names)}" if unknown else ""
+        )
         raise DataError(f"no data for {', '.join(missing)}; each party of the plan needs some{odd}")
     if unknown:
         raise DataError(f"data for {', '.join(unknown)}, who is not in plan {plan.name!r}")

@@ -388,7 +388,7 @@ class _Simulation:
             traffic.count(name, message=announcement)
             return
         replies = self._coordinator.receive(answer)
-        if kind_of(answer) != READY:  # Catching up is no part of a round: it is asked again.
+        if kind_of(answer) != READY:  # Catching up is not part of a round: it is asked again.
             traffic.count(name, message=announcement, answer=answer)
         for reply in replies:
             if unframed(reply)[0] < number:
@@ -491,7 +491,7 @@ def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
     names = {p.name for p in plan.parties}
     for name in accounts:
         if name not in names:
-            raise DataError(f"an account of {name!r}, who is no party; {nearest(name, names)}")
+            raise DataError(f"an account of {name!r}, who is not a party; {nearest(name, names)}")
 
 
 def _check_unopened(plan: Plan, parties: Mapping[str, PartyRun], start: Checkpoint | None) -> None:

@@ -8,7 +8,7 @@ standard deviation σ is seen with a divergence of t²/(2σ²), and σ = √(12�
 over τ results. The paper turns that into s bits of statistical security against any adversary.
 
 t is the root mean square error of the slots, which is the mean length of the error's coefficients.
-It must come from the plan of the computation, never from whoever computed.
+It must come from the plan of the computation, never from anyone who computed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def shareable(queries: object, statistical_bits: object) -> tuple[int, int]:
     """Both as whole numbers.
 
     Raises:
-        EncryptionError: If one is none, or out of its range.
+        EncryptionError: If one is not a number, or out of its range.
     """
     return (
         whole_number(queries, "queries", 1, _MOST_QUERIES),

@@ -8,7 +8,7 @@ average over keys and encryptions (Costache, Curtis, Hales, Murphy, Ogilvie and 
 2022/162, follow the same quantity).
 
 CKKS counts errors in the units of the numbers: all of them, or those alone that depend on the
-secret key, which is what flooding must hide (rounding in an encoding is known to whoever knows the
+secret key, which is what flooding must hide (rounding in an encoding is known to holders of the
 numbers). BGV counts the size of all that a ciphertext holds, message and error: it is right until
 that exceeds the modulus.
 """

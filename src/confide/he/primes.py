@@ -13,7 +13,7 @@ from confide.errors import EncryptionError
 __all__ = ["LEAST_BITS", "MOST_BITS", "falling", "is_prime", "largest", "near"]
 
 LEAST_BITS, MOST_BITS = 20, 50
-"""What the kernels' words bear."""
+"""What the kernels' words allow."""
 
 _BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 """Deterministic below 3.3·10^24 (Sorenson and Webster 2015)."""

@@ -154,8 +154,8 @@ def encrypt_columns(
         bound: The largest size of a number by the plan of what will be computed; None without one.
 
     Raises:
-        EncryptionError: If it is no table, the numbers do not fit the scheme or the level, or they
-            exceed the bound.
+        EncryptionError: If it is not a table, the numbers do not fit the scheme or the level, or
+            they exceed the bound.
     """
     numbers = as_table(table)
     return SealedTable([encrypt(key, column, level=level, bound=bound) for column in numbers.T])

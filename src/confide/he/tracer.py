@@ -31,7 +31,7 @@ __all__ = ["Symbol", "Tracer", "Work"]
 
 @dataclass(frozen=True, eq=False)
 class Symbol:
-    """What is known of a ciphertext beforehand (an `Encrypted`)."""
+    """What is known of a ciphertext in advance (an `Encrypted`)."""
 
     level: int
     squared: bool

@@ -277,7 +277,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         return self._like([self.evaluator.settled(x) for x in self.blocks])
 
     def _like(self, blocks: Sequence[C], **changes: Any) -> EncryptedVector[C]:
-        """Other blocks in this layout, but for what changes in it."""
+        """Other blocks in this layout, except for what changes in it."""
         return EncryptedVector(self.evaluator, blocks, replace(self.layout, **changes))
 
     def _sum(self, other: object, operation: Callable[[C, C | Plain], C]) -> Any:

@@ -5,7 +5,7 @@ one for the place r in it, one for V, the uniform number that decides whether x 
 if V < exp(-a(x)), with a of `confide.noise.law`.
 
 **Why floating point decides nothing wrongly.** Let â be a as computed: u, below 2^37, is exact,
-the sum beside it and the coefficients are rounded at most once, and of the three operations one
+the sum next to it and the coefficients are rounded at most once, and of the three operations one
 adds zero, so |â - a| ≤ 5·2^-53·a. For â ≤ 1 the Taylor polynomial of degree 18 differs from
 exp(-â) by less than 1/19! < 2^-56; its nested form multiplies earlier errors by at most â/i and
 adds at most 3·2^-53 in step i, together below 9·2^-53. V's first 53 bits are exact, the rest below

@@ -4,8 +4,8 @@ Let C_c be the probability of the cells 0, ..., c and U uniform on [0, 1). The c
 the c with C_{c-1} ≤ U < C_c. Of U the first n bits are drawn, a whole number w < 2^n: U lies in
 [w, w + 1) / 2^n. With F_c = ⌊2^n · C_c⌋, w < F_c says U < C_c, and w > F_c says U > C_c. Only for
 w = F_c more bits decide, and then with a finer grid. No probability is ever rounded: the cells that
-share one step of the grid, the whole tail among them, are told apart when the step is drawn (lazy
-evaluation, von Neumann 1951; Karney 2016, §3, arXiv 1303.6257).
+share one step of the grid, the whole tail among them, are distinguished when the step is drawn
+(lazy evaluation, von Neumann 1951; Karney 2016, §3, arXiv 1303.6257).
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Key:
 
     @property
     def item(self) -> Any:
-        """What a list holds; None if this is no list."""
+        """What a list holds; None if this is not a list."""
         if typing.get_origin(self.declared) is not tuple:
             return None
         return typing.get_args(self.declared)[0]

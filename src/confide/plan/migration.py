@@ -1,4 +1,4 @@
-"""Converts plans of schema 2 to schema 3. The hash changes, so every party signs anew.
+"""Converts plans of schema 2 to schema 3. The hash changes, so every party signs again.
 
 Schema 3 added the coordinator's key, the crowd, and stages; what a plan of schema 2 says of its one
 task moves into its one stage. All other fields keep their meaning. The new plan is checked like any

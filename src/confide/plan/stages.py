@@ -93,7 +93,7 @@ class Sums(Value):
         rounds: How many rounds.
         sampling: Which units contribute to a round.
         release: To whom the sums go.
-        keeps_own_state: Whether each party keeps a state of its own beside the public one, which
+        keeps_own_state: Whether each party keeps a private state besides the public one, which
             never leaves it.
         budget: The share of the plan's noise budget that the stage uses, above 0 and at most 1;
             the shares of all stages add up to 1. Before amplification by sampling, a stage with

@@ -26,7 +26,7 @@ __all__ = ["CostLimits", "Estimate", "estimate"]
 
 @dataclass(frozen=True, kw_only=True)
 class CostLimits:
-    """Limits that an estimate must keep; None is no limit.
+    """Limits that an estimate must keep; None for no limit.
 
     Attributes:
         bytes_per_party: Sent and received in all rounds.

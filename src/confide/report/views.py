@@ -416,7 +416,7 @@ def _metadata_of_sums(plan: Plan) -> Iterator[str]:
     for stage in plan.sum_stages:
         if stage.keeps_own_state:
             yield (
-                f"in stage {stage.name!r} each party keeps a state of its own beside the public "
+                f"in stage {stage.name!r} each party keeps a private state besides the public "
                 "one: it never leaves the party, and affects only its contributions"
             )
     if chance := plan.aggregation.chance(plan):

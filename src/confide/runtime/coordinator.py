@@ -268,7 +268,7 @@ class CoordinatorRun:
             self._on_event(FalseSharesFound(self.number, self._round.attempt, found))
         for name in self._round_members():
             self._reached[name] = max(self._reached[name], self.number)
-        self._held, self._session = self._session.result, None  # Only its sums go on.
+        self._held, self._session = self._session.result, None  # Only its sums continue.
         return self._release()
 
     def pass_exchange(self) -> Outbox:

@@ -164,7 +164,7 @@ def check_reach(round_: Round, totals: Integers) -> None:
 def result_fields(round_: Round, result: RoundResult) -> dict[str, bytes]:
     """A result as the fields of an announcement.
 
-    What parties compute from an opening is not announced beside it.
+    What parties compute from an opening is not announced with it.
 
     Raises:
         VerificationError: If a sum lies beyond what honest parties can reach.

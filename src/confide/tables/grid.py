@@ -86,7 +86,7 @@ def denoised(counts: Reals, noise: float) -> Reals:
         groups = np.add.reduceat(counts, starts)
         seen = np.flatnonzero(_significant(groups, noise * math.sqrt(joined)))
         if seen.size:
-            # What lies between, and beside, is part of the same distribution.
+            # What lies between, and around, is part of the same distribution.
             near = np.zeros(len(groups), np.bool_)
             near[max(0, seen[0] - 1) : seen[-1] + 2] = True
             held = np.where(near, np.maximum(groups, 0.0), 0.0)

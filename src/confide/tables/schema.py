@@ -202,7 +202,7 @@ class Schema:
     def places_of(self, name: str, values: Reals, state: Numeric) -> NDArray[np.intp]:
         """A category's values as places in its vocabulary; its size for another value."""
         column = self.features[name]
-        assert isinstance(column, Category)  # noqa: S101 - whoever asks knows
+        assert isinstance(column, Category)  # noqa: S101 - anyone who asks knows
         hits = values[:, np.newaxis] == self._vocabulary(name, column, state)
         return np.where(hits.any(axis=1), hits.argmax(axis=1), column.size)
 

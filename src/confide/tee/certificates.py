@@ -51,7 +51,7 @@ def load_certificate(der: bytes) -> Certificate:
     """Reads one certificate.
 
     Raises:
-        AttestationError: If it is none, is too large, or has trailing bytes.
+        AttestationError: If it is malformed, is too large, or has trailing bytes.
     """
     _require_size(der, "a certificate")
     try:
@@ -73,7 +73,7 @@ def load_revocation_list(der: bytes) -> RevocationList:
     """Reads one list of revoked certificates.
 
     Raises:
-        AttestationError: If it is none, is too large, or names only a part of what is revoked.
+        AttestationError: If it is malformed, is too large, or names only a part of what is revoked.
     """
     _require_size(der, "a revocation list")
     try:

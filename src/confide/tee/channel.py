@@ -5,7 +5,7 @@ AES-256-GCM) to the public key in the evidence. Its `info` is SHA-256(claims ‖
 opens only where these claims were made, and only as what its header says. The payload goes in
 chunks under the data key, each nonce the chunk's number and whether it is the last: chunks that are
 swapped, left out or cut off do not open (STREAM, Hoang et al. 2015, §7). TLS is only transport, so
-whoever relays the evidence of an enclave receives ciphertext.
+anyone who relays the evidence of an enclave receives ciphertext.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def seal(
 
     Raises:
         AttestationError: If the verification has expired, at the step `freshness`; or if the key
-            in the claims is none to encrypt to, at the step `claims`.
+            in the claims cannot encrypt, at the step `claims`.
     """
     if at > peer.expires:
         raise AttestationError(
@@ -138,7 +138,7 @@ def _parts(sealed: bytes | memoryview, header: int) -> tuple[bytes, bytes, memor
         case {"header": bytes(found), "key": bytes(wrapped)}:
             return found, wrapped, view[end:]
         case _:
-            raise ProtocolError("a message to the enclave that is no header, key and chunks")
+            raise ProtocolError("a message to the enclave that is not a header, key and chunks")
 
 
 def sealed_bytes(payload: int, header: int) -> int:

@@ -83,7 +83,7 @@ class IntelCollateral:
         }
         if odd := sorted(outer.keys() - fields.keys()):
             raise AttestationError(
-                Step.PARSE, f"Intel's collateral has what is no text: {', '.join(odd)}"
+                Step.PARSE, f"Intel's collateral has values that are not texts: {', '.join(odd)}"
             )
         return cls(
             text,
@@ -96,7 +96,7 @@ class IntelCollateral:
         """One of the two lists: 'pck_crl' of the platforms' issuer, 'root_ca_crl' of the root.
 
         Raises:
-            AttestationError: If it is none in DER, written in hexadecimal.
+            AttestationError: If it is malformed, written in hexadecimal.
         """
         try:
             der = bytes.fromhex(self.fields[key])

@@ -5,7 +5,7 @@ Base Architecture*, §13.2.3), so a log that replays to the registers in a verif
 and in order. A digest binds an event's name and contents only where it is known how it was made:
 for the events of applications, SHA-384(type ‖ ':' ‖ name ‖ ':' ‖ contents), as in dstack; in its
 second version SHA-384 of canonical JSON (RFC 8785) of the three. Newer logs of dstack leave the
-digests of these events out, and whoever reads them computes them.
+digests of these events out, and anyone who reads them computes them.
 """
 
 from __future__ import annotations

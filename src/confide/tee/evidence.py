@@ -27,7 +27,7 @@ class Evidence:
 
     Attributes:
         document: The vendor's bytes: a quote, a report or a signed document.
-        claims: What the workload says of itself; None where only a vendor's document is at hand.
+        claims: What the workload says of itself; None where only a vendor's document is available.
         event_log: The event log of a TDX domain, as JSON.
         collateral: What the peer passes on of its vendor; it is signed, so anybody may.
         gpus: The answers of its GPUs to the nonce `nvidia.gpu_nonce`.

@@ -76,7 +76,7 @@ def document_for(
 
 
 def check_chains(quote: Quote, document: IntelCollateral, root: Certificate) -> None:
-    """What the library does not read of the chains beside statements and lists: all is to be so.
+    """What the library does not read of the chains besides statements and lists: all is to be so.
 
     Raises:
         AttestationError: If a chain is not the one that it has to be, at the step `root`.
@@ -98,7 +98,7 @@ def check_chains(quote: Quote, document: IntelCollateral, root: Certificate) -> 
 
 
 def check_not_revoked(quote: Quote, collateral: Sequence[IntelCollateral]) -> None:
-    """Checks a quote's chain against every list at hand, of whichever document.
+    """Checks a quote's chain against every available list, of whichever document.
 
     Raises:
         AttestationError: If a list that its issuer signed names a certificate of the chain, at the

@@ -127,7 +127,7 @@ def gpu_nonce(report_data: bytes, nonce: bytes) -> bytes:
     """The nonce for a GPU that belongs to a CPU's evidence.
 
     SHA-256 over a label, what the CPU's evidence carries and the relying party's nonce, all of
-    fixed length. A report with it was made after the nonce was chosen, for whoever holds the keys
+    fixed length. A report with it was made after the nonce was chosen, for the holder of the keys
     behind the CPU's evidence, and belongs to no other evidence and no other question.
 
     Args:
@@ -152,7 +152,7 @@ def read_gpus(text: bytes) -> tuple[GpuEvidence, ...]:
     Other fields, such as versions and nonces, are not signed and are not read.
 
     Raises:
-        AttestationError: If it is none, at the step `parse`.
+        AttestationError: If it is malformed, at the step `parse`.
     """
     try:
         listed = json.loads(text) if len(text) <= _MAX_BYTES else None

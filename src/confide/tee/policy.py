@@ -56,9 +56,9 @@ class Policy:
         max_evidence_age: How old a Nitro document may be; the others carry no time.
         revocation_lists: Whether AMD's chains need a revocation list.
         allow_paravisor: Whether reports of Azure's paravisor are accepted, whose measurement
-            identifies no code of the virtual machine behind it: for whoever verifies that by other
+            identifies no code of the virtual machine behind it: for users who verify that by other
             means.
-        nvidia: What is asked of NVIDIA's GPUs beside the CPU; None to accept none, and to send
+        nvidia: What is asked of NVIDIA's GPUs next to the CPU; None to accept none, and to send
             nothing to one on the strength of this policy.
         allow_simulated: Whether evidence of a simulator is accepted, which protects nothing.
         roots: The roots of simulators; empty unless they are allowed.

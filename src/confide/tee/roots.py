@@ -46,7 +46,7 @@ class Roots:
     """Which roots evidence may end at.
 
     Attributes:
-        simulated: Roots of simulators, by platform; accepted beside the vendors', and everything
+        simulated: Roots of simulators, by platform; accepted besides the vendors', and everything
             that ends at them is `Assurance.SIMULATED`.
 
     Raises:

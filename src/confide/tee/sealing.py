@@ -145,7 +145,7 @@ class SealedState:
         """The newest state, or None if there never was one.
 
         Raises:
-            VerificationError: If the file is not the newest state: it was set back, taken away, or
+            VerificationError: If the file is not the newest state: it was rolled back, removed, or
                 is another enclave's.
         """
         value = self.counter.read()

@@ -272,7 +272,7 @@ def authenticate(
 def leaf_of(report: SnpReport, given: Iterable[Certificate]) -> tuple[Certificate, str]:
     """The certificate of the key that signed, and the product it is of.
 
-    Providers' keys of one level are told apart by nothing but what they signed.
+    Providers' keys of one level are distinguished by nothing but what they signed.
 
     Raises:
         AttestationError: If none of those given signed, at the step `root`.
@@ -353,7 +353,7 @@ def _check_revocation(
 ) -> RevocationList | None:
     """Checks the chain against all lists that its issuers signed; returns the root's latest list.
 
-    Whoever is verified may pass on an older one, which does not undo what a newer one revokes.
+    Anyone who is verified may pass on an older one, which does not undo what a newer one revokes.
     """
     latest = None
     for revoked in lists:

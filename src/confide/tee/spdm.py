@@ -38,7 +38,7 @@ class GpuReport:
     Attributes:
         signed: The bytes that the signature covers: the request and the response before it.
         signature: r and s.
-        nonce: Of the request, 32 bytes: what whoever asked chose.
+        nonce: Of the request, 32 bytes: what anyone who asked chose.
         measurements: 48 bytes each; a RIM's index 0 is the report's block 1.
         driver: The driver's version, as '550.90.07'.
         vbios: The firmware's version, as '96.00.9F.00.01'.

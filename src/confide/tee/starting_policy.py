@@ -27,7 +27,7 @@ _MORE: Final = {
     Platform.SNP: ("host_data", "vmpl"),
     Platform.NITRO: ("pcr8",),
 }
-"""What beside the required measurements tells workloads apart, where it is not zero."""
+"""What besides the required measurements distinguishes workloads, where it is not zero."""
 
 _OF_AN_INSTANCE: Final = frozenset({"event:instance-id"})
 _STRONG: Final = {

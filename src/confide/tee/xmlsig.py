@@ -56,7 +56,7 @@ class Element:
 
     @property
     def elements(self) -> list[Element]:
-        """The children that are no text."""
+        """The children that are not texts."""
         return [child for child in self.children if isinstance(child, Element)]
 
     @property

@@ -151,7 +151,7 @@ class TestDifferenceOfTwoRounds:
         host = Host.of(tmp_path, crowd=OpenCrowd(), rounds=1)
         told = (Opening(0, 0, tuple(host.without(VICTIM))),)
         aggregator_ = host.federation.aggregator
-        with pytest.raises(OpeningError, match="told apart"):
+        with pytest.raises(OpeningError, match="singled out"):
             aggregator_.open(
                 Round(host.federation.plan, 0, 1), told, Opening(0, 1, tuple(host.names))
             )

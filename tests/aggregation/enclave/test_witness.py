@@ -105,13 +105,13 @@ class TestLinks:
         witness, links = Witness(), chain(A, 3)
         for link in links:
             witness.saw(link)
-        with pytest.raises(VerificationError, match="was set back"):
+        with pytest.raises(VerificationError, match="was rolled back"):
             witness.saw(links[at])
 
     def test_that_name_another_one_before_are_refused(self):
         witness, links = Witness(), chain(A, 3)
         witness.saw(links[0])
-        with pytest.raises(VerificationError, match="was set back"):
+        with pytest.raises(VerificationError, match="was rolled back"):
             witness.saw(Link(A, 1, b"x" * 32, links[1].hash))
 
     def test_may_have_gaps(self):

@@ -269,7 +269,7 @@ class TestClient:
         "url", ["http://example.com", "ftp://127.0.0.1", "file:///etc/passwd", "https://", "", "x"]
     )
     def test_a_server_that_could_be_anybody(self, url, tmp_path):
-        with pytest.raises(DataError, match="is no address to fetch from"):
+        with pytest.raises(DataError, match="is not an allowed address"):
             Cache(tmp_path, kds=url)
 
     @pytest.mark.parametrize("url", ["https://example.com/x", "http://[::1]:8", "http://localhost"])

@@ -47,14 +47,14 @@ class Cache:
         folder: The folder.
         pcs: Address of Intel's service, or of a cache of it.
         kds: Address of AMD's.
-        max_age: Seconds after which statements and lists are fetched anew; certificates are kept.
+        max_age: Seconds after which statements and lists are fetched again; certificates are kept.
         update: Which of Intel's TCB levels: 'early' or 'standard'.
         product: Of AMD's chips, where the report does not say.
         client: Asks.
         clock: Seconds since 1970.
 
     Raises:
-        DataError: If an address cannot be trusted, or an option is none.
+        DataError: If an address cannot be trusted, or an option is invalid.
     """
 
     folder: Path

@@ -105,9 +105,7 @@ def check_url(url: str) -> None:
         return
     if parts.scheme == "http" and _is_here(host):
         return
-    raise DataError(
-        f"{url!r} is no address to fetch from: it is https://…, or http:// on this machine"
-    )
+    raise DataError(f"{url!r} is not an allowed address: use https://…, or http:// on this machine")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

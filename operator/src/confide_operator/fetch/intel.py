@@ -1,7 +1,7 @@
 """Intel's collateral for a quote, from the Provisioning Certification Service or a cache of it.
 
 Intel, *Provisioning Certification Service for ECDSA Attestation API*, version 4; a local PCCS
-(Intel, *Provisioning Certificate Caching Service*) serves the same, and the root's list beside.
+(Intel, *Provisioning Certificate Caching Service*) serves the same, and the root's list too.
 """
 
 from __future__ import annotations

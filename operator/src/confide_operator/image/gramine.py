@@ -147,7 +147,7 @@ def _mounts(given: dict[str, Any], text: str) -> Iterator[Finding]:
     mounts = _at(given, "fs.mounts")
     for mount in mounts if isinstance(mounts, list) else []:
         if not isinstance(mount, dict):
-            yield Finding("fs.mounts", f"{mount!r} is no mount", _line(text, "fs.mounts"))
+            yield Finding("fs.mounts", f"{mount!r} is not a mount", _line(text, "fs.mounts"))
             continue
         kind, path = mount.get("type", "chroot"), str(mount.get("path"))
         line = _line(text, path)

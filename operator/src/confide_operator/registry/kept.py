@@ -49,7 +49,7 @@ class Bundle:
 
     @classmethod
     def of(cls, evidence: bytes, at_hand: Collateral) -> Self:
-        """Evidence with what belongs to it of all the collateral at hand."""
+        """Evidence with what belongs to it of all the available collateral."""
         try:
             read = Evidence.from_bytes(evidence)
             return cls(evidence, tuple(_relevant(read, at_hand)))
@@ -65,7 +65,7 @@ class Bundle:
         """Verifies it again, at the time at which a member says that it did.
 
         Args:
-            policy: Of whoever verifies now.
+            policy: Of anyone who verifies now.
             expected: What the member asked with.
             time: Seconds since 1970.
 

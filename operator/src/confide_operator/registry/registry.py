@@ -312,7 +312,7 @@ class Registry:
         self.verified(proposal, fact, relying)
 
     def _signing_key(self, fact: Attested) -> bytes:
-        """The key in the claims of kept evidence, which whoever reads the registry verifies."""
+        """The key in the claims of kept evidence, which anyone who reads the registry verifies."""
         claims = Evidence.from_bytes(self._evidence.find(fact.evidence).evidence).claims
         if claims is None:
             raise AttestationError(Step.CLAIMS, "the evidence that is kept has no claims")

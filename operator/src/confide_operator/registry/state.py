@@ -236,7 +236,7 @@ class State:
         node.attestations.append((time, fact))
 
     def _check_members(self, subject: MemberProposed) -> None:
-        """That the registry could go on with such a member."""
+        """That the registry could continue with such a member."""
         after = {**self.members, subject.name: subject.member}
         parties = sum(member.role is Role.PARTY for member in after.values())
         keys = [m.key for m in after.values() if m.role is not Role.NONE]

@@ -7,7 +7,7 @@ notes the sum in its register and signs, and the enclave releases once enough ha
 (`consents_needed`):
 
 1. *open → contribution*: the enclave announces its history of openings; a party that signed a sum
-   which the history leaves out takes no part.
+   which the history leaves out does not take part.
 2. *survivors → consent*: a party signs the survivors once in a round, for this one session of the
    enclave, which drew a number for it.
 

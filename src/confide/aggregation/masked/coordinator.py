@@ -92,7 +92,7 @@ class MaskedCoordinator(SharingCoordinator):
             if key in self._advertisers:
                 raise VerificationError(
                     f"{self._names[index]!r} advertises a key that {self._advertisers[key]!r} "
-                    "advertised before; each makes its own. The round goes on without "
+                    "advertised before; each makes its own. The round continues without "
                     f"{self._names[index]!r}"
                 )
         self._advertisers.update(dict.fromkeys(keys, self._names[index]))

@@ -7,7 +7,7 @@ owner committed to, somebody lies, and the false shares are looked for:
 2. beyond that, among all sets of t shares if there are at most `MOST_SETS` of them: the commitment
    tells the right one, where the shares alone would not.
 
-Whoever opened a false share is taken last for the secrets that follow, so holders that falsify all
+A holder that opened a false share is used last for later secrets, so holders that falsify all
 their shares cost one search. An owner that shared falsely costs one search as well, for itself. So
 there are at most as many searches as parties. Shares that nothing needed are not looked at.
 """
@@ -102,11 +102,11 @@ class Reconstruction:
             return VerificationError(
                 f"{opened} of {asked} parties could open a share of a secret of {name!r}, and it "
                 f"takes {self._threshold}: {name!r} shared it falsely, or they lie. The round is "
-                f"spent, no sum is released; go on without {name!r}"
+                f"spent, no sum is released; continue without {name!r}"
             )
         return DropoutError(
             f"{opened} shares of {name!r} were opened; it takes {self._threshold}: more parties "
-            "dropped out than the plan bears. The round is spent, no sum is released"
+            "dropped out than the plan allows. The round is used up, no sum is released"
         )
 
     def _searched(

@@ -1,7 +1,7 @@
 """A short linear hash of vectors: the hash of a sum is the sum of the hashes.
 
 See `hash_parameters` for what it is and how hard it is to find two vectors of one hash. A vector of
-whole numbers y ≥ 0 comes as its residues modulo 2^w and, for a sum, the multiples of 2^w beside
+whole numbers y ≥ 0 comes as its residues modulo 2^w and, for a sum, the multiples of 2^w besides
 them. The a_j are expanded from the plan's hash, so nobody chose them: AES-256-CTR under a public
 key, as Kyber has it in its "90s" variant, cut to numbers below each prime by rejection. They are in
 the transformed domain, where uniform stays uniform: neither they nor the hash are ever transformed

@@ -10,7 +10,7 @@ hashes together before it opens anything. Then a coordinator that announces a su
 3. so the sum is Y less the masks modulo 2^w, which a party computes by itself. It must lie within
    what honest parties can reach.
 
-A masked vector is uniform, so neither its hash nor Y tells anything beside the sum: carries are
+A masked vector is uniform, so neither its hash nor Y reveals anything besides the sum: carries are
 those of uniform numbers that add up to it.
 
 Without a lying party the sum is that of the survivors' contributions, or nobody accepts it. A party

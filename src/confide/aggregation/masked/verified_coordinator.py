@@ -58,7 +58,7 @@ class VerifiedCoordinator(MaskedCoordinator):
         if not self._is_hash_of(words, said):
             raise VerificationError(
                 f"{name!r} signs another hash than that of its vector: its vector is not taken, "
-                f"and the round goes on without {name!r}"
+                f"and the round continues without {name!r}"
             )
         self._confirmations[index], self._hashes[index] = signature, said
         accumulate(self._layout, self._words, self._carries, words)

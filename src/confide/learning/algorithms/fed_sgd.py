@@ -5,7 +5,7 @@ gradients by at most the clipping norm. With g_i the gradient of row i at w and 
 
     w ← w - η (Σ_i clip(g_i) / m + λ w),
 
-where both Σ_i clip(g_i) and m are released sums. With m agreed beforehand, as an expected number,
+where both Σ_i clip(g_i) and m are released sums. With m agreed in advance, as an expected number,
 only the gradients are released, and all of a plan's noise goes to them: with noise and a secret
 Poisson sample that is DP-SGD (Abadi et al. 2016, Algorithm 1). If rows are about persons and a
 person column is named, a person's gradients are added up before they are clipped, so the unit is
@@ -70,7 +70,7 @@ def fed_sgd(
     if expected_units is not None and not 1 <= expected_units < math.inf:
         raise PlanError(f"expected_units is {expected_units}; at least 1 unit, or leave it out")
     if rows_found and (expected_units is not None or person_column):
-        raise PlanError("rows_found beside expected_units or a person_column; m is one of them")
+        raise PlanError("rows_found with expected_units or a person_column; m is one of them")
     agreed = expected_units is not None or rows_found
     unit = Unit.PERSON if person_column else Unit.RECORD
     gradient = Sum(

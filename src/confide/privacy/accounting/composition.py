@@ -50,7 +50,7 @@ class _Tilted:
 
     Attributes:
         points: In steps, ascending.
-        weights: Of each point; they add up to 1 but for rounding.
+        weights: Of each point; they add up to 1 except for rounding.
         tilts: λ, and steeper ones by which tails are bounded, ascending.
         cumulant: log E e^(λL) over the finite losses.
         infinite: The probability of an infinite loss.
@@ -113,7 +113,7 @@ def composed_tails(runs: Sequence[Run], relation: Relation, step: float, aim: Ai
 
     Args:
         runs: What is composed.
-        relation: Between units that come or go there are two directions, which differ.
+        relation: Between units that are added or removed there are two directions, which differ.
         step: Of the grid of one run.
         aim: Where the tail has to be accurate.
     """

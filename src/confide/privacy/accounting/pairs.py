@@ -350,7 +350,7 @@ class Grid:
 
     Attributes:
         noise: The kind.
-        far: Beyond ±far the loss is flat, or nothing is told apart.
+        far: Beyond ±far the loss is flat, or nothing is distinguished.
         reach: The largest loss.
         step: Between two points.
     """

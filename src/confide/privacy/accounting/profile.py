@@ -78,7 +78,7 @@ class PrivacyProfile(ABC):
         """The smallest δ that is certified at ε; a negative ε is allowed.
 
         Raises:
-            PlanError: If ε is no number.
+            PlanError: If ε is not a number.
         """
 
     @abstractmethod

@@ -115,8 +115,8 @@ class PrivacyStatement:
             )
         found = rounded_up(100 * self.tpr[1], digits=2)
         return (
-            f"Whoever wants to find out which {self.unit.plural} took part, and knows everything "
-            f"else, finds at most {found} % of them at 1 % false alarms (by guessing: 1 %)."
+            f"An attacker who knows everything else and has a 1 % false-positive rate detects at "
+            f"most {found} % of the {self.unit.plural} that took part; guessing detects 1 %."
         )
 
     def __str__(self) -> str:

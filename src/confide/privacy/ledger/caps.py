@@ -51,7 +51,7 @@ class Cap:
         orders: Rényi orders of `ORDERS` that share δ; a single one keeps all of it. Order ∞ is
             always there and shares nothing. None lets the first charge decide how δ is split: see
             `confide.privacy.ledger.filters`.
-        rho: ρ, in place of ε: all answers together are ρ-zCDP, but for a probability of δ.
+        rho: ρ, in place of ε: all answers together are ρ-zCDP, except with a probability of δ.
 
     Raises:
         PlanError: If there can be no such cap.

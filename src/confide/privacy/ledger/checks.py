@@ -36,7 +36,7 @@ def check_request(plan_hash: bytes, meaning: str, count: int) -> None:
     """Checks what a charge is for.
 
     Raises:
-        DataError: If there are too few or too many runs, the hash is none, or the text too long.
+        DataError: If there are too few or too many runs, the hash is invalid, or the text too long.
     """
     if type(count) is not int or not 1 <= count <= _MOST_RUNS:
         raise DataError(

@@ -164,7 +164,7 @@ class Retimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capped:
-    """A cap as the first two formats set it, with a split of δ over orders fixed beforehand.
+    """A cap as the first two formats set it, with a split of δ over orders fixed in advance.
 
     Attributes:
         dataset: The dataset.

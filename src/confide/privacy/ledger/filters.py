@@ -49,7 +49,7 @@ holds on average. The split is one of:
     for the order at which the first charge uses the least part of its budget, and the remainder
     for five orders around the best for Gaussian noise, and order ∞ with pure ε;
   * **whole**, if no order holds the first charge: order ∞ alone, with Δ = δ and the pairs. There a
-    plan that is fixed beforehand and exactly (ε₀, δ₀)-DP, however it was composed, costs (δ₀, ε₀);
+    plan that is fixed in advance and exactly (ε₀, δ₀)-DP, however it was composed, costs (δ₀, ε₀);
     a plan that is calibrated for (ε, δ) fits a cap of (ε, δ), once.
 Which charge was first is not changed by later ones. It is forgotten only when everything that was
 charged to the whole family of datasets was cancelled, so that nothing was ever answered. A cap on
@@ -171,11 +171,11 @@ class Terms:
         squared_mu: Limit of Σ μ².
         closeness: Limit of Σ τ, for the Gaussian filter.
         rho: Limit of Σ ρ.
-        delta: Limit of Σ δ_i beside Rényi orders, μ or ρ.
+        delta: Limit of Σ δ_i besides Rényi orders, μ or ρ.
         whole_delta: δ in all; −1 if the split is fixed.
         pure: Limit of Σ ε_i.
         main: Limit at each order, if the first charge makes it the main one.
-        others: Limit at each order beside the main one.
+        others: Limit at each order besides the main one.
     """
 
     squared_mu: int = -1

@@ -115,7 +115,7 @@ class Journal(
         return f"the ledger {self._store}"
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Drops the database."""
         self._store.close()
 
     def now(self) -> int:
@@ -244,7 +244,7 @@ class Journal(
             accountant: Says again what events cost and what caps hold.
 
         Returns:
-            The state, folded anew.
+            The state, recomputed.
 
         Raises:
             VerificationError: Naming the first entry that is wrong, or what the head shows.
@@ -438,7 +438,7 @@ class _Costs:
         return found
 
     def whole(self, fact: Reserved, pair: Pair, distance: int) -> int:
-        """The least ε, but for its last digits, that all runs have at a pair's δ."""
+        """The least ε, except for its last digits, that all runs have at a pair's δ."""
         near = fact.delta, fact.closeness
         key = fact.event, fact.relation, distance, *near, fact.count, pair.delta
         if key not in self._known:

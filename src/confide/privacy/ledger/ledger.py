@@ -115,7 +115,7 @@ class Ledger(ChargeLedger):
         return f"<{self._journal}>"
 
     def close(self) -> None:
-        """Lets go of the database. Open reservations stay open, and count."""
+        """Drops the database. Open reservations stay open, and count."""
         self._journal.close()
 
     def open_dataset(

@@ -21,7 +21,7 @@ class Question:
 
     Attributes:
         dataset: The dataset's name.
-        data_digest: SHA-256 of the data as they were, so that changed data are asked anew.
+        data_digest: SHA-256 of the data as they were, so that changed data are asked again.
         plan_hash: The plan that asks.
         round_number: Which of the plan's rounds.
         observers: Who sees the answer.

@@ -22,7 +22,7 @@ from confide.process_bound import ProcessBound
 __all__ = ["REGISTER_TABLE", "Rows", "Store"]
 
 REGISTER_TABLE: Final = "attempts"
-"""The one table of the registers of rounds that earlier releases kept beside the ledger."""
+"""The one table of the registers of rounds that earlier releases kept next to the ledger."""
 
 _TABLES: Final = sa.MetaData()
 
@@ -199,7 +199,7 @@ class Store(
             raise LedgerError(f"the ledger {self} is damaged: {found}; restore it from a backup")
 
     def close(self) -> None:
-        """Lets go of the database; nothing can be read or written any more."""
+        """Drops the database; nothing can be read or written any more."""
         self._closed = True
         self._engine.dispose()
 

@@ -69,7 +69,7 @@ class Bounds:
         elif absent.any():
             raise DataError(
                 "a value is missing or no number and it is not declared what it counts as: set "
-                "missing=. Whoever sees this error learns that much"
+                "missing=. Anyone who sees this error learns that much"
             )
         return np.clip(array, self.lower, self.upper)
 

@@ -54,7 +54,7 @@ def exponential_choice(
 ) -> int:
     """Draws i with probability exactly in proportion to w_i·exp(-rate·d_i).
 
-    The nearest come first. How far down the list it must look is not known beforehand: the weights
+    The nearest come first. How far down the list it must look is not known in advance: the weights
     behind the ones looked at are bounded by their sum times the largest exponential among them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Several mechanisms that are fixed beforehand and released together, as one."""
+"""Several mechanisms that are fixed in advance and released together, as one."""
 
 from __future__ import annotations
 

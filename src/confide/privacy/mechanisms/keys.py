@@ -1,4 +1,4 @@
-"""Which keys may be named at all, where they are not known beforehand."""
+"""Which keys may be named at all, where they are not known in advance."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def finite(values: object, name: str) -> NDArray[Any]:
         floats = np.array([value for value in array if isinstance(value, float)], np.float64)
     if not np.isfinite(floats).all():
         raise DataError(
-            f"{name} is not finite somewhere: clean the data before noise is added. Whoever sees "
+            f"{name} is not finite somewhere: clean the data before noise is added. A reader of "
             "this error learns that much"
         )
     return array.reshape(()) if single is not None else array

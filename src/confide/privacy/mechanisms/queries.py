@@ -102,8 +102,8 @@ class BoundedQuery(NoisyQuery[Estimate[float]]):
 class ClampedSum(BoundedQuery):
     """The sum of values within declared bounds.
 
-    One unit moves it by max(|lower|, |upper|) if it comes or goes, and by upper - lower if it is
-    replaced.
+    One unit moves it by max(|lower|, |upper|) if it is added or removed, and by upper - lower
+    if it is replaced.
 
     Args:
         lower: Smaller values count as it. Never found from the data.

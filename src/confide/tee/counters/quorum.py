@@ -74,7 +74,7 @@ class QuorumCounter:
     Attributes:
         name: What it counts for.
         peers: By public key, how to ask the party that has it.
-        faulty: How many of them may lie, or be set back themselves.
+        faulty: How many of them may lie, or be rolled back themselves.
         random: Where nonces come from.
 
     Raises:
