@@ -43,7 +43,7 @@ TURNS = {
     r"(comes?|goes?) or (comes?|goes?)": "is added or removed",
     r"(told|tells? \w+) apart": "singled out, distinguished",
     r"(was|were|is|are|be|been) set back": "rolled back",
-    r"(?<![Tt]here )(is|are) no (number|text|list|map|mount|address|party|table|file|key|model)\b": (
+    r"(?<![Tt]here )(is|are) no (number|text|list|map|mount|address|party|table|key|model)\b": (
         "is not a …"
     ),
     r"the data have lost|what data have lost": "privacy budget spent",

@@ -32,8 +32,8 @@ def test_is_that_of_the_reference():
     assert found.epsilon == pytest.approx(1.5154, abs=2e-4)
     assert found.tpr == pytest.approx([0.00336, 0.02535, 0.17912], abs=1e-5)
     assert found.sentence == (
-        "Whoever wants to find out which records took part, and knows everything else, finds at "
-        "most 2.6 % of them at 1 % false alarms (by guessing: 1 %)."
+        "An attacker who knows everything else and has a 1 % false-positive rate detects at most "
+        "2.6 % of the records that took part; guessing detects 1 %."
     )
 
 
@@ -92,7 +92,7 @@ def test_what_nothing_protects_says_so():
 
 def test_whole_parties_are_named_in_the_plural():
     found = statement(dp.GaussianDpEvent(2.0), unit=Unit.PARTY)
-    assert found.sentence.startswith("Whoever wants to find out which parties took part, and")
+    assert "of the parties that took part" in found.sentence
 
 
 def test_the_relation_is_a_part_of_it():
