@@ -95,7 +95,7 @@ def test_a_message_is_a_complaint_by_its_beginning():
         (of("p000").to_payload(), "gave it no share"),
         (of("p001").to_payload().replace(b"unreadable", b"unreadably"), "unknown reason"),
         (b"\xa0", "fields"),
-        (b"\x80", "no map"),
+        (b"\x80", "not a map"),
         (bytes(300), "bytes"),
     ],
 )

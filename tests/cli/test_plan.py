@@ -23,7 +23,7 @@ class TestNew:
     def test_writes_the_starter_and_says_what_comes_next(self, confide, folder):
         done = confide("plan", "new", "mine.toml")
         assert (done.code, done.out) == (0, "")
-        assert done.err == "wrote mine.toml: edit it, then ask `confide plan views mine.toml`\n"
+        assert done.err == "wrote mine.toml: edit it, then run `confide plan views mine.toml`\n"
         assert (folder / "mine.toml").read_text(encoding="utf-8") == STARTER
 
     def test_writes_a_plan_that_every_other_command_reads(self, confide):
@@ -110,7 +110,7 @@ class TestMigrate:
         done = confide("plan", "migrate", "own", "new")
         made = Plan.from_canonical((old / "new").read_bytes())
         assert made.code == plan.code
-        assert "Its code is confide" in done.err
+        assert "Its code is now confide" in done.err
         make_computation(plan.task.name, plan.task.read()).check_plan(made)
 
     def test_does_not_overwrite(self, refused, old):
@@ -121,8 +121,8 @@ class TestMigrate:
         [
             (["lenders", "new"], "--coordinator-key HEX"),
             (["lenders", "new", "--coordinator-key", KEY], "--crowd fixed"),
-            (["lenders", "new", "--coordinator-key", "zz"], "it takes 64 hexadecimal digits"),
-            (["lenders", "new", "--coordinator-key", "c0"], "it takes 64 hexadecimal digits"),
+            (["lenders", "new", "--coordinator-key", "zz"], "write 64 hexadecimal digits"),
+            (["lenders", "new", "--coordinator-key", "c0"], "write 64 hexadecimal digits"),
             (["plan.toml", "new"], "A plan file in TOML needs no migration"),
             (["none", "new"], "cannot read none"),
             ([".", "new"], "cannot read ."),

@@ -136,7 +136,7 @@ class TestIntel:
         found = IntelCollateral.read(json.dumps(intel()))
         given = found.revocation_list(key).public_bytes(Encoding.DER)
         assert given.hex() == found.fields[key]
-        for odd, match in (("0", "no hex"), ("zz", "no hex"), ("", "no CRL"), ("3000", "no CRL")):
+        for odd, match in (("0", "not hex"), ("zz", "not hex"), ("", "a CRL"), ("3000", "a CRL")):
             other = IntelCollateral.read(json.dumps({**intel(), key: odd}))
             with pytest.raises(AttestationError, match=match) as raised:
                 other.revocation_list(key)

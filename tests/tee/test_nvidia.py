@@ -290,7 +290,7 @@ class TestSignatureWrapping:
             (b'<!DOCTYPE S [<!ENTITY e SYSTEM "file:///etc/passwd">]>', "document type"),
             (b"<!-- a comment -->", "comment"),
             (b"<?php ?>", "processing instruction"),
-            (b"<a" * 40 + b">", "no XML"),
+            (b"<a" * 40 + b">", "not XML"),
             (b"<a>" * 40, "16 deep"),
             (b" " * 200_000, "at most 131,072"),
         ],

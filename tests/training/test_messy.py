@@ -47,7 +47,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("written", "message"),
         [
-            ("\x00\x01,\x00\n4711,2\n", "is no text; convert it"),
+            ("\x00\x01,\x00\n4711,2\n", "is not text; convert it"),
             ("# from the ward\nage,ill\n4711,1\n", "begin with the line of column names"),
             (",age,ill\n0,4711,1\n", "owner 'south' has a column without a name.*index=False"),
             ("age,ill\n4711,1\n47\n", "column 'ill': 1 of 2 values are missing: leave these rows"),

@@ -182,8 +182,7 @@ class Plan(Value):
 
         In terms of Gaussian differential privacy a round of noise multiplier z costs μ² = 1/z², so
         T rounds of a stage with the share b of the budget have z² = z₀²·T/(b·T₀), where z₀ is the
-        plan's multiplier and T₀ its number of rounds. The hash of a part differs from the plan's:
-        never sign the hash of a part.
+        plan's multiplier and T₀ its number of rounds. Never sign the hash of a part.
         """
         if len(self.stages) == 1:
             return (self,)
@@ -507,9 +506,8 @@ class Plan(Value):
     def coordinator_may_lie(self) -> bool:
         """Whether the coordinator is malicious.
 
-        It signs its announcements with its key in the plan, so nobody can lie in its name. A
-        malicious network can withhold announcements, and so choose who is missing, but it cannot
-        forge one.
+        It signs its announcements with its key in the plan: a malicious network can withhold them,
+        and so choose who is missing, but it cannot forge one.
         """
         return self.threat.confidentiality.coordinator is Corruption.MALICIOUS
 

@@ -92,7 +92,7 @@ def dialect_of(path: Path) -> Dialect:
     if not encoding:
         encoding = "utf-8" if _is_utf8(head) else "cp1252"
     if "utf-16" not in encoding and b"\0" in head:
-        raise DataError(f"{path} is no text; convert it to {_KINDS}")
+        raise DataError(f"{path} is not text; convert it to {_KINDS}")
     lines = head.decode(encoding, errors="ignore").splitlines()
     lines = [line for line in lines[:200] if line.strip()]
     said = _SAID.fullmatch(lines[0].strip()) if lines else None
