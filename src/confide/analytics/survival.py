@@ -95,8 +95,8 @@ def survival_curve(
         group: Any = np.zeros(len(step), np.intp)
         if by is not None:
             group = value_places(table, by, values[:, 2], missing[:, 2], state)
-        place: Any = (group * 2 + came) * steps + step
-        counted = (~missing[:, :2].any(axis=1)).astype(np.float64)
+        place = (group * 2 + came) * steps + step
+        counted: Any = (~missing[:, :2].any(axis=1)).astype(np.float64)
         return {"times": Placed(place[:, np.newaxis], counted[:, np.newaxis])}
 
     def update(state: State, totals: Totals) -> State:
