@@ -186,7 +186,7 @@ def _sizes(low: Size, high: Size) -> Size:
     """The largest distance from zero between two ends."""
     if isinstance(low, float) and isinstance(high, float):
         return max(-low, high)
-    return np.maximum(-np.asarray(low), high)
+    return np.asarray(np.maximum(-np.asarray(low), high))
 
 
 def _top(x: Size) -> float:
