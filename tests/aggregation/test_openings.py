@@ -54,7 +54,7 @@ class TestPartyThatIsCalledMissing:
             self.attack(plan_of(7, dropouts=2, aggregation=hiding))
 
     def test_is_safe_where_parties_keep_classes(self, hiding):
-        with pytest.raises(OpeningError, match="'p000' would be told apart"):
+        with pytest.raises(OpeningError, match="'p000' could be singled out"):
             self.attack(open_crowd(plan_of(7, dropouts=2, aggregation=hiding)))
 
     def test_would_be_given_away_if_parties_did_not_look_at_openings(self, hiding, monkeypatch):
@@ -108,7 +108,7 @@ class TestHistoryThatLeavesAnOpeningOut:
         assert len(willing) < federation.plan.masking.quorum
 
     def test_is_needed_to_have_the_victim_told_apart(self, hiding):
-        with pytest.raises(OpeningError, match="'p000' would be told apart"):
+        with pytest.raises(OpeningError, match="'p000' could be singled out"):
             self.attack(hiding, told=2)
 
     def test_would_give_the_victim_away_if_parties_did_not_remember(self, hiding, monkeypatch):

@@ -62,7 +62,7 @@ def test_nitro_carries_its_chain(service, confide):
             "is not an allowed address",
         ),
         (("fetch", "evidence", "--out", "c", "--product", "Naples"), 3, "'Naples'; known are"),
-        (("show", "absent"), 3, "absent is no folder"),
+        (("show", "absent"), 3, "absent is not a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(service, refused, arguments, code, message):

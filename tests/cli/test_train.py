@@ -63,8 +63,8 @@ class TestTrain:
         ("arguments", "message"),
         [
             (["--delta", "1e-5"], "--delta without --epsilon"),
-            (["--set", "l2"], "--set 'l2'; it takes NAME=VALUE"),
-            (["--category", "ward"], "--category 'ward'; it takes COLUMN=A,B"),
+            (["--set", "l2"], "--set 'l2'; write NAME=VALUE"),
+            (["--category", "ward"], "--category 'ward'; write COLUMN=A,B"),
         ],
     )
     def test_says_what_is_wrong_with_an_option(self, refused, files, arguments, message):

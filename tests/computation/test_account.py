@@ -180,7 +180,7 @@ class TestRefusal:
             run(plan_of(neighbours=Neighbours(relation=Relation.REPLACE_ONE)), accounts)
 
     def test_of_accounts_of_strangers(self, accounts):
-        with pytest.raises(DataError, match="an account of 'zelkova', who is no party"):
+        with pytest.raises(DataError, match="an account of 'zelkova', who is not a party"):
             run(plan_of(), {"zelkova": accounts["ash"]})
 
 

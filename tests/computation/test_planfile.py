@@ -248,10 +248,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            ("name = ", ["plan.toml is no TOML: "]),
-            ("[task", ["plan.toml is no TOML"]),
-            ("rounds = " + "9" * 5000, ["plan.toml is no TOML", "4300 digits"]),
-            ("a = " + "[" * 5000, ["plan.toml is no TOML"]),
+            ("name = ", ["plan.toml is not TOML: "]),
+            ("[task", ["plan.toml is not TOML"]),
+            ("rounds = " + "9" * 5000, ["plan.toml is not TOML", "4300 digits"]),
+            ("a = " + "[" * 5000, ["plan.toml is not TOML"]),
             ("", ["'name' is missing", "'party' is missing", "'task' is missing"]),
             (text_of(head=""), ["'name' is missing"]),
             (text_of(head="name = 5\n"), ["'name' is 5", "a text in quotes"]),

@@ -212,7 +212,7 @@ class TestPrivacy:
         assert 2.99 < privacy["epsilon"] <= 3
         assert privacy["delta"] == 1e-5
         assert 0.71 < privacy["mu"] < 0.73
-        assert "1 % false alarms" in privacy["sentence"]
+        assert "1 % false-positive rate" in privacy["sentence"]
 
     def test_costs_accuracy_and_leaves_some(self, found):
         """Noise differs from run to run: 0.72 lies many standard deviations below its mean."""

@@ -131,5 +131,5 @@ class TestRefusals:
 
 
 def test_the_message_of_the_refusal_names_the_command():
-    with pytest.raises(PlanError, match="confide plan migrate OLD NEW"):
+    with pytest.raises(PlanError, match="confide plan migrate"):
         Plan.from_canonical(old_bytes("clear"))

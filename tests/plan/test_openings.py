@@ -99,7 +99,10 @@ class TestClasses:
         with pytest.raises(OpeningError) as refused:
             check_classes(history, ALONE, 3)
         message = str(refused.value)
-        assert "after the sum of round 1, attempt 0 over 7 parties, 'a' would be told" in message
+        assert (
+            "after the sum of round 1, attempt 0 over 7 parties, 'a' could be singled out"
+            in message
+        )
         assert "1 ownership group together, and a class keeps at least 3" in message
         assert "crowd 'fixed' or with noise per ownership group" in message
 

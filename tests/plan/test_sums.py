@@ -136,7 +136,7 @@ class TestSumGroup:
             SumGroup(())
 
     def test_names_each_sum_once(self):
-        with pytest.raises(PlanError, match="sums named total, total; each name may stand once"):
+        with pytest.raises(PlanError, match="sums named total, total; use each name once"):
             SumGroup((make_sum(), make_sum(capacity=2)))
 
     def test_has_one_unit(self):

@@ -345,5 +345,5 @@ class TestReports:
 def test_openings_of_a_cohort_keep_its_parties():
     plan = plan_of()
     check_openings(plan, [Opening(0, 0, plan.asked(0)), Opening(1, 0, plan.asked(1))])
-    with pytest.raises(OpeningError, match="has 'p6' in it, and the plan asks cohort 'a'"):
+    with pytest.raises(OpeningError, match="contains 'p6', who is not in cohort 'a'"):
         check_openings(plan, [Opening(0, 0, NAMES)])

@@ -236,7 +236,7 @@ class TestList:
         """Looking it up in a list raises what is no refusal, so a certificate has none."""
         data = pki.der(issued(root))
         assert load_certificate(renumbered(data, 0x40)).serial_number > 0
-        refused(load_certificate, renumbered(data, 0x80), "no X.509 in DER")
+        refused(load_certificate, renumbered(data, 0x80), "not X.509 in DER")
 
     def test_of_an_issuer_whose_name_breaks_its_own_rules(self, root):
         """Of which the library only warns: here, a country of more than two letters."""

@@ -253,11 +253,11 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("data", "reason"),
         [
-            (b"", "simulated_roots: a certificate that is no X.509"),
-            (b"text", "simulated_roots: a certificate that is no X.509"),
+            (b"", "simulated_roots: a certificate that is not X.509"),
+            (b"text", "simulated_roots: a certificate that is not X.509"),
             (
                 b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                "simulated_roots: a certificate that is no X.509",
+                "simulated_roots: a certificate that is not X.509",
             ),
             (
                 b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",

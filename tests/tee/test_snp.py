@@ -342,7 +342,7 @@ class TestChain:
             pki.leaf_extensions(key.public_key(), amd.ark),
         )  # fmt: skip
         leaf = amd.leaf(by=pki.Authority(plain, key))
-        amd.refused("'SEV-Milan' is no authority", certificates=[leaf, plain])
+        amd.refused("'SEV-Milan' is not an authority", certificates=[leaf, plain])
 
     def test_that_ends_at_a_root_of_another_name(self, amd):
         other = Amd(ark=pki.found("ARK-Other", p384()))

@@ -129,8 +129,8 @@ class TestDates:
         [
             (["01/02/2026", "03/02/2026"], "day or month first"),
             (["31/01/2026", "01/31/2026"], "others with the month first"),
-            (["31/01/2026", "32/01/2026"], r"in row 1 \(from 0\) something else than a date"),
-            (["now", "2026-01-31"], r"in row 0 \(from 0\) something else than a date"),
+            (["31/01/2026", "32/01/2026"], r"in row 1 \(from 0\) a value that is not a date"),
+            (["now", "2026-01-31"], r"in row 0 \(from 0\) a value that is not a date"),
         ],
     )
     def test_that_may_be_another_day_are_refused(self, cells, message):

@@ -167,7 +167,7 @@ def simulate(
     If too few are left, the first such error is raised.
 
     Args:
-        plan: The plan. Real keys are replaced by simulated ones, since those cannot sign here.
+        plan: The plan. Real keys are replaced by simulated ones, since real ones cannot sign here.
         data: By party name: a data frame, or a map from column names to arrays of one length
             (numbers or booleans), or a function that gives either and is called in each round. A
             plan without sums takes none.

@@ -75,7 +75,7 @@ class TestEveryFamily:
             family.encode([0, missing, 1])
 
     def test_refuses_a_column_vector(self, family):
-        with pytest.raises(DataError, match=r"y of shape \(2, 1\); it takes \(records,\)"):
+        with pytest.raises(DataError, match=r"y of shape \(2, 1\); it must be \(records,\)"):
             family.encode([[0], [1]])
 
     def test_refuses_text(self, family):

@@ -237,11 +237,11 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (X[0], Y, "x of shape (3,); it takes (records, features). Reshape your data"),
+        (X[0], Y, "x of shape (3,); it must be (records, features). Reshape your data"),
         (X[:, :2], Y, "x has 2 features, but the model takes 3"),
         (X[:, :0], Y, "x has 0 feature(s) (shape=(4, 0)) while a minimum of 1 is required"),
         (X, Y[:3], "x has 4 records, y has 3; each needs one target"),
-        (X, [Y], "y of shape (1, 4); it takes (records,)"),
+        (X, [Y], "y of shape (1, 4); it must be (records,)"),
         (
             with_value(np.nan),
             Y,

@@ -222,7 +222,7 @@ def test_nitro_needs_nothing(service, tmp_path):
 
 
 def test_what_is_no_evidence_is_asked_for_nowhere(service, tmp_path):
-    with pytest.raises(AttestationError, match="no evidence of sgx, tdx, snp, nitro"):
+    with pytest.raises(AttestationError, match="not evidence of sgx, tdx, snp, nitro"):
         cache_of(service, tmp_path).fill(b"no evidence")
     assert service.asked == []
 

@@ -89,7 +89,7 @@ class TestFounding:
             founding(reattest_seconds=seconds)
 
     def test_only_a_member_founds(self, tmp_path):
-        with pytest.raises(ProtocolError, match="'stranger' is no member"):
+        with pytest.raises(ProtocolError, match="'stranger' is not a member"):
             Registry.init(tmp_path / "new.db", founding(), "stranger", key("stranger"))
         with pytest.raises(VerificationError, match="did not sign"):
             Registry.init(tmp_path / "new.db", founding(), "alder", key("stranger"))
