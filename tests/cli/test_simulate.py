@@ -201,7 +201,8 @@ class TestPublic:
         (folder / public).write_text(declared)
         said = refused("simulate", public, *data(), "--public", "hold-out=hold-out.csv", code=3)
         assert said == (
-            "hold-out.csv has 20 rows, but the public value 'hold-out' that the plan declares has 21"
+            "hold-out.csv has 20 rows, but the public value 'hold-out' that the plan declares "
+            "has 21"
         )
 
     def test_takes_the_declared_number_of_rows(self, confide, folder, public):
@@ -251,7 +252,7 @@ BAD_TABLES = {
     "other columns": (b"x,zz,y\n1,2,0\n", "party 'birch' has no column 'z'; did you mean 'zz'"),
     "NaN": (b"x,z,y\n1,2,0\n1,,0\n", "party 'birch' has NaN or infinity in column 'z', first"),
     "infinity": (b"x,z,y\n1,inf,0\n", "party 'birch' has column 'z' of type object; it takes"),
-    "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; numbers are needed; "),
+    "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; numbers are"),
     "ragged": (b"x,z,y\n1,2,0\n1,2,0,4,5\n", "birch: bad.csv has rows with more cells"),
     "no text": (b"x,z,y\n1,2,\xff\n", "party 'birch' has column 'y' of type object"),
 }  # fmt: skip
@@ -299,7 +300,7 @@ class TestBadInput:
             (["plan.toml", *data(), "--drop", "elm:2"], 3, "'elm' drops out of round 2; rounds"),
             (["plan.toml", *data(), "--drop", "oak:0"], 3, "'oak' cannot drop out"),
             (["plan.toml", *data(), "--drop", "elm:0", "--drop", "birch:0"], 7, "3 of 5 parties"),
-            (["plan.toml", *data(), "--checkpoint", "elm.csv"], 3, "elm.csv is not a readable check"),
+            (["plan.toml", *data(), "--checkpoint", "elm.csv"], 3, "elm.csv is not a readable"),
             (["plan.toml", *data(), "--checkpoint", "."], 3, ". is not a readable checkpoint"),
             (["plan.toml", *data(), "--checkpoint", "no/run"], 3, "no folder no for the checkp"),
             (["plan.toml", *data(), "--out", "elm.csv"], 3, "--out elm.csv is a file; name a"),

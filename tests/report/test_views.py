@@ -639,8 +639,8 @@ class TestSumFacts:
         assert (columns.name, columns.meaning, columns.shape) == ("columns", "column sums", (3,))
         assert columns.bound == (
             "one record more or less moves it by at most 4 in L2, and rounding adds at most 1 % to "
-            "that; a party counts at most 50 records; at a party that has as many or more, a record "
-            "moves it twice as far, because another takes its place"
+            "that; a party counts at most 50 records; at a party that has as many or more, a "
+            "record moves it twice as far, because another takes its place"
         )
         assert columns.party_range == 200
         assert 4 < columns.sensitivity <= 4.04
