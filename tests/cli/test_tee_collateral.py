@@ -43,7 +43,7 @@ def test_lists_it(service, confide):
     listed = json.loads(
         confide("tee", "collateral", "show", "cache", "--at", "2060-01-01T00:00:00Z", "--json").out
     )
-    assert all("has ended" in item["warning"] for item in listed)
+    assert all("has expired" in item["warning"] for item in listed)
 
 
 def test_nitro_carries_its_chain(service, confide):

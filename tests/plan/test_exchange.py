@@ -139,7 +139,7 @@ class TestMessages:
 
     def test_keys_hold_no_numbers(self):
         assert (KEY.numbers, ROWS.numbers, replace(ROWS, shape=()).numbers) == (0, 6, 1)
-        with pytest.raises(PlanError, match="none for keys"):
+        with pytest.raises(PlanError, match="no shape for keys"):
             replace(KEY, shape=(2,))
 
 

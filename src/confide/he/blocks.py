@@ -1,7 +1,7 @@
 """The ciphertexts of a vector: each for itself, or so many like one another while planning.
 
 A table of 364,000 rows has dozens of ciphertexts in each column. While a computation is planned
-nothing tells them apart, so one stands for all, and its work counts as often as there are blocks.
+nothing distinguishes them, so one stands for all, and its work counts as often as there are blocks.
 """
 
 from __future__ import annotations
