@@ -20,6 +20,7 @@ class Options:
         repeats: How often each case is repeated; as each case says if None.
         peers: Which peers to measure beside us; their environments are there.
         only: Run the cases whose names contain this.
+        before: A commit that this tree is compared with, instead of the cases alone; or nothing.
         report: Told the name of each case before it runs.
     """
 
@@ -27,6 +28,7 @@ class Options:
     repeats: int | None = None
     peers: Sequence[str] = ()
     only: str = ""
+    before: str = ""
     report: Callable[[str], None] = lambda _case: None
 
 
@@ -40,6 +42,7 @@ class Suite:
         peers: Which peers have a driver for this work.
         run: Measures, case by case.
         tables: Lays out records, whether just measured or read from a file.
+        compares: Whether it compares with an earlier commit.
     """
 
     name: str
@@ -47,3 +50,4 @@ class Suite:
     peers: Sequence[str]
     run: Callable[[Options], Iterator[Record]]
     tables: Callable[[Sequence[Record]], Sequence[Table]]
+    compares: bool = False

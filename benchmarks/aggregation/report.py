@@ -26,7 +26,11 @@ def tables(records: Sequence[Record]) -> Sequence[Table]:
     theirs = {r.case: r for r in records if r.subject.startswith("flower")}
     pairs = [(r, p) for r in ours for case, p in theirs.items() if r.case.startswith(case)]
     made = [_times(ours), _traffic(ours), _memory(ours)] if ours else []
-    checked = [r for r in records if r not in ours and r.case not in theirs]
+    compared = [r for r in records if r.subject in ("before", "after")]
+    if compared:
+        made.append(_before(compared))
+    rest = (*ours, *compared)
+    checked = [r for r in records if r not in rest and r.case not in theirs]
     if checked:
         made.append(_verified(checked))
     return [*made, _against_flower(pairs)] if pairs else made
@@ -67,6 +71,32 @@ def _times(ours: Sequence[Record]) -> Table:
         f"the 2017 protocol at n = 1,000, d = 100,000 and 30 % dropping: {_PUBLISHED_SERVER_S} s "
         "of server time, on the authors' machine.",
     )
+
+
+def _before(records: Sequence[Record]) -> Table:
+    """This tree beside an earlier commit."""
+    found = {(r.case, r.subject): r for r in records}
+    rows, commit = [], ""
+    for (case, subject), after in found.items():
+        if subject != "after":
+            continue
+        before = found[case, "before"]
+        commit, a, b = before.commit, after.measured, before.measured
+        rows.append(
+            [_what(after), *_moved(b, a, "client_median_cpu_s"), *_moved(b, a, "server_cpu_s")]
+        )
+    return Table(
+        f"Before ({commit}) and after",
+        [_WHAT, "client CPU", "after ÷ before", "server CPU", "after ÷ before"],
+        rows,
+        "Sums that parties do not check. Rounds of both commits in turn; of each the least of "
+        "all repeats counts, as whatever else runs makes a round slower only.",
+    )
+
+
+def _moved(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> tuple[str, str]:
+    b, a = before[name], after[name]
+    return f"{seconds(b)} → {seconds(a)}", f"{a / b:.2f}×"
 
 
 def _verified(records: Sequence[Record]) -> Table:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.aggregation.alternatives import alternatives
+from benchmarks.aggregation.before import before_and_after
 from benchmarks.aggregation.cases import (
     QUICK,
     QUICK_VERIFIED,
@@ -46,6 +47,9 @@ _STATE_HASH = bytes(32)
 
 def run(options: Options) -> Iterator[Record]:
     """Measures each case, and right after it the peers on the same work."""
+    if options.before:
+        yield from before_and_after(options)
+        return
     compared: set[str] = set()
     for case in QUICK if options.quick else STANDARD:
         if options.only not in case.name:
