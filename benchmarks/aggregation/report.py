@@ -17,6 +17,7 @@ _PUBLISHED_EXPANSION = 1.73
 """Traffic against sending in clear, 2^10 parties, 2^20 coordinates of 16 bits (the same paper)."""
 _TARGET_SERVER_S = {"curious": 6, "malicious": 15}
 _TARGET_CLIENT_S = 0.1
+_TARGET_VECTORS = 3
 _WHAT = "parties × coordinates"
 
 
@@ -29,7 +30,10 @@ def tables(records: Sequence[Record]) -> Sequence[Table]:
     compared = [r for r in records if r.subject in ("before", "after")]
     if compared:
         made.append(_before(compared))
-    rest = (*ours, *compared)
+    held = [r for r in records if r.subject == "memory"]
+    if held:
+        made.append(_held(held))
+    rest = (*ours, *compared, *held)
     checked = [r for r in records if r not in rest and r.case not in theirs]
     if checked:
         made.append(_verified(checked))
@@ -91,6 +95,30 @@ def _before(records: Sequence[Record]) -> Table:
         rows,
         "Sums that parties do not check. Rounds of both commits in turn; of each the least of "
         "all repeats counts, as whatever else runs makes a round slower only.",
+    )
+
+
+def _held(records: Sequence[Record]) -> Table:
+    """What each role of a run holds."""
+    rows = []
+    for record in records:
+        m, p = record.measured, record.params
+        roles = [m[f"{role}_peak_bytes"] for role in ("party", "coordinator")]
+        rows.append(
+            [
+                f"{p['parties']:,} × {p['coordinates']:,}, {p['protection']}",
+                str(p["bits_on_wire"]),
+                *(f"{held / m['vector_bytes']:.2f}" for held in roles),
+                "met" if max(roles) <= _TARGET_VECTORS * m["vector_bytes"] else "missed",
+            ]
+        )
+    return Table(
+        "Memory of each role, in vectors of 64-bit numbers",
+        [_WHAT, "bits", "party", "coordinator", f"target: ≤ {_TARGET_VECTORS}"],
+        rows,
+        "Peak resident memory beyond that before the first message, of a process for each role: "
+        "the contribution, all messages of a round and the result included; the party's is that "
+        "of the largest.",
     )
 
 

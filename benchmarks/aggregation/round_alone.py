@@ -89,7 +89,7 @@ class Measured:
         vector = self._vector.astype(np.int64)
         identity = Identity.simulation(name)
         return self._clients[name].run(
-            party_session, self._round, identity, _STATE_HASH, lambda: vector.copy()
+            party_session, self._round, identity, _STATE_HASH, vector.copy
         )
 
     def run(self) -> dict[str, float]:

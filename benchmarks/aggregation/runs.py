@@ -20,6 +20,7 @@ from benchmarks.aggregation.cases import (
     Case,
     Drop,
 )
+from benchmarks.aggregation.memory import memory
 from benchmarks.aggregation.remote import RemoteCoordinator
 from benchmarks.meter import Stopwatch
 from benchmarks.record import Record, medians
@@ -62,6 +63,7 @@ def run(options: Options) -> Iterator[Record]:
             options.report(f"{case.work}, Flower")
             yield _flower(case, repeats)
     yield from _verified(options)
+    yield from memory(options)
 
 
 def _verified(options: Options) -> Iterator[Record]:

@@ -1,16 +1,14 @@
 """Cohorts whose sums leave an enclave, of which the host sets the memory back or copies it."""
 
-from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
 import pytest
 from tests.aggregation.enclave.test_openings import Host, nothing
-from tests.runtime.liar import close_to, drift, rows
+from tests.runtime.liar import drift, rows
 from tests.tee.support import BUILD, SimulatedAttester, enclave, relying_party
 
-from confide.aggregation import Aggregator
 from confide.aggregation.enclave import aggregator as running
 from confide.aggregation.enclave import consent
 from confide.aggregation.sharing import party as sharing
@@ -26,7 +24,6 @@ from confide.plan import (
     Hardware,
     Masked,
     Neighbours,
-    NoiseShares,
     NoNoise,
     Outcome,
     Plan,
@@ -105,7 +102,7 @@ class TestWhoMissesOneCohort:
 
 
 class TestSumsOfTwoCopiesThatShareNobody:
-    """S1 = {v} ∪ A ∪ B, then S2 = A and S3 = B by two enclaves that know of S1 alone.
+    """S1 = {v} + A + B, then S2 = A and S3 = B by two enclaves that know of S1 alone.
 
     A cohort of everybody, and two that have the victim's class in common, of which two are missing.
     """
@@ -235,7 +232,7 @@ def told_apart(results):
     members = np.array([[name in r.survivors for name in NAMES] for r in results]).astype(float)
     totals, found = np.array([r.totals for r in results]), {}
     for place, name in enumerate(NAMES):
-        weights, left, rank, _ = np.linalg.lstsq(members.T, np.eye(len(NAMES))[place], rcond=None)
+        weights, _, rank, _ = np.linalg.lstsq(members.T, np.eye(len(NAMES))[place], rcond=None)
         if rank == len(results) and np.abs(members.T @ weights - np.eye(9)[place]).max() < 1e-9:
             found[name] = weights @ totals
     return found

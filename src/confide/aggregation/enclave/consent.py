@@ -23,8 +23,8 @@ With a quorum q > (n + c)/2 two sets of signers share an honest party (Bonawitz 
 A plan that bears the loss of so many parties that a sum may have fewer survivors than q takes the
 signatures of all of them: then every honest party in two sums signed both. Two such sums over
 disjoint parties can still be released by two enclaves, and each is large enough by itself. With
-cohorts and dropouts that would not do: S1 = {v} ∪ A ∪ B, then S2 = A and S3 = B of two enclaves that
-know S1 alone give v away. Such plans have more than a quorum in each sum, or cannot be made.
+cohorts and dropouts that would not do: S1 = {v} + A + B, then S2 = A and S3 = B of two enclaves
+that know S1 alone give v away. Such plans have a quorum in each sum, or cannot be made.
 """
 
 from __future__ import annotations
