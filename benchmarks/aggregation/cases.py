@@ -155,14 +155,12 @@ def _quick(malicious: bool) -> tuple[Case, ...]:  # noqa: FBT001 - it is one or 
 
 
 def _verified(*sizes: tuple[int, int]) -> tuple[Case, ...]:
-    """Sums that parties check, beside the same that they do not, which others may stand for."""
-    cases = []
-    for parties, coordinates in sizes:
-        for percent in (0, 10):
-            for verified in (False, True):
-                case = _scaled(parties, coordinates, percent, malicious=True, verified=verified)
-                cases.append(case)
-    return tuple(cases)
+    """Sums that parties check; each is measured beside the same that they do not check."""
+    return tuple(
+        _scaled(parties, coordinates, percent, malicious=True, verified=True)
+        for parties, coordinates in sizes
+        for percent in (0, 10)
+    )
 
 
 STANDARD = (

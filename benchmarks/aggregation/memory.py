@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import traceback
@@ -41,6 +42,7 @@ from confide.plan.protection import Protection
 __all__ = ["memory"]
 
 _FEW: Final = 8
+_M_MMAP_THRESHOLD: Final = -3
 NAMES: Final = ("ash", "birch", "cedar", "dogwood")
 
 
@@ -107,8 +109,7 @@ def memory(options: Options) -> Iterator[Record]:
         if options.only not in name:
             continue
         options.report(name)
-        peaks = _run(work, coordinates)
-        coordinator = peaks.pop(COORDINATOR)
+        held, kept = (_run(work, coordinates, returns=returns) for returns in (True, False))
         plan = plan_of(work, coordinates)[0]
         yield Record(
             suite="aggregation",
@@ -122,8 +123,8 @@ def memory(options: Options) -> Iterator[Record]:
             },
             measured={
                 "vector_bytes": 8 * coordinates,
-                "party_peak_bytes": max(peaks.values()),
-                "coordinator_peak_bytes": coordinator,
+                **{f"{role}_peak_bytes": peak for role, peak in held.items()},
+                **{f"{role}_peak_with_free_bytes": peak for role, peak in kept.items()},
             },
         )
 
@@ -137,17 +138,29 @@ def plan_of(work: Work, coordinates: int) -> tuple[Plan, Computation]:
     return plan, made
 
 
-def _run(work: Work, coordinates: int) -> dict[str, int]:
-    """Runs a plan with a process for each role; the bytes that each held beyond its start."""
+def _run(work: Work, coordinates: int, *, returns: bool) -> dict[str, int]:
+    """Runs a plan with a process for each role.
+
+    Args:
+        work: What is run.
+        coordinates: Of the vector.
+        returns: Whether the C library gives memory back to the system once it is free. By itself
+            glibc keeps what it freed of up to 32 MiB a piece, for the next that asks.
+
+    Returns:
+        The bytes that the coordinator, and the party that took most, held beyond their start.
+    """
     # What is loaded at its first use is loaded now, and is no part of what a round takes.
     _carry({name: Here(*plan_of(work, _FEW), name) for name in (*NAMES, COORDINATOR)})
     with ExitStack() as stack:
         roles = {
-            name: stack.enter_context(_Role(work, coordinates, name))
+            name: stack.enter_context(_Role(work, coordinates, name, returns=returns))
             for name in (*NAMES, COORDINATOR)
         }
         _carry(roles)
-        return {name: role.ask("peak") for name, role in roles.items()}
+        peaks = {name: role.ask("peak") for name, role in roles.items()}
+        coordinator = peaks.pop(COORDINATOR)
+        return {"party": max(peaks.values()), COORDINATOR: coordinator}
 
 
 def _carry(roles: Mapping[str, Here | _Role]) -> None:
@@ -165,12 +178,14 @@ def _carry(roles: Mapping[str, Here | _Role]) -> None:
 class _Role:
     """A role in a child process, forked so that what it imports is there; a context manager."""
 
-    def __init__(self, work: Work, coordinates: int, name: str) -> None:
+    def __init__(self, work: Work, coordinates: int, name: str, *, returns: bool) -> None:
         (source, to), (back, sink) = os.pipe(), os.pipe()
         self._child = os.fork()
         if not self._child:
             os.close(to)
             os.close(back)
+            if returns:
+                _return_memory()
             _serve(os.fdopen(source, "rb"), os.fdopen(sink, "wb"), work, coordinates, name)
         os.close(source)
         os.close(sink)
@@ -205,6 +220,13 @@ class _Role:
                 return [self._from.read(n) for n in lengths]
             case _:
                 return answer
+
+
+def _return_memory() -> None:
+    """Has glibc map each array by itself, and unmap it when it is free (mallopt(3))."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 16)
 
 
 def _serve(source: IO[bytes], sink: IO[bytes], work: Work, coordinates: int, name: str) -> NoReturn:

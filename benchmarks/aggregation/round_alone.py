@@ -32,7 +32,7 @@ def plan_of(case: dict[str, Any]) -> Any:
         unit_bound=5.0,
         capacity=1,
     )
-    work = {
+    work: dict[str, Any] = {
         "task": plans.Task.of("fed-avg", learning_rate=0.5),
         "code": plans.Code(package="confide", version="0", digest=bytes(32)),
         "sums": plans.SumGroup((update,)),

@@ -133,10 +133,10 @@ class EnclaveCoordinator:
     def _begin(self) -> Mapping[str, bytes]:
         plan = self._round.plan
         if len(self._claims) < self._round.min_survivors:
-            asked = len(plan.asked(self._round.number))
             raise DropoutError(
-                f"{len(self._claims)} of {asked} parties asked the enclave in "
-                f"{self._round}; the plan allows {plan.dropouts} dropouts. No sum is released"
+                f"{len(self._claims)} of {len(plan.asked(self._round.number))} parties asked the "
+                f"enclave in {self._round}; the plan allows {plan.dropouts} dropouts. No sum is "
+                "released"
             )
         asked = tuple(name for name in self._invited if name in self._claims)
         self._inner = self._inner_session(asked)
