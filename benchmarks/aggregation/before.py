@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.aggregation.cases import BEFORE, QUICK_BEFORE, Case
-from benchmarks.machine import ROOT
+from benchmarks.machine import ROOT, commit
 from benchmarks.record import Record
 from benchmarks.suite import Options
 
@@ -50,7 +50,7 @@ def _compared(case: Case, earlier: Path, options: Options) -> Iterator[Record]:
                 found[subject].append(trees[subject].measure())
     params = {key: value for key, value in asdict(case).items() if key != "flower"}
     params |= {"drop": case.drop.value, "threat": "malicious" if case.malicious else "curious"}
-    commits = {"before": _commit(earlier)}
+    commits = {"before": _commit(earlier), "after": commit()}
     for subject, rounds in found.items():
         yield Record(
             suite="aggregation",
@@ -65,7 +65,7 @@ def _compared(case: Case, earlier: Path, options: Options) -> Iterator[Record]:
                     (f"all_{name}", [r[name] for r in rounds]),
                 )
             },
-            **({"commit": commits[subject]} if subject in commits else {}),
+            commit=commits[subject],
         )
 
 
