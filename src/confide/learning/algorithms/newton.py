@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from confide.aggregation import Summed
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import DataError, PlanError
-from confide.learning.algorithms.digits import joined, second_digit, split
+from confide.learning.algorithms.digits import in_digits, joined, split
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian
 from confide.learning.settings import (
@@ -98,7 +98,7 @@ def fed_newton(
             ("rows", (), 1.0, "number of rows of all parties"),
         )
     )  # fmt: skip
-    sums = (gradients, second_digit(gradients), hessians, second_digit(hessians), rows_of_all)
+    first, second = in_digits(gradients), in_digits(hessians)
     upper = np.triu_indices(size)
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Summed]:
@@ -107,8 +107,8 @@ def fed_newton(
         gradient = model.gradient(w, x, y) - model.penalty_gradient(w)
         hessian = model.hessian(w, x) - np.diag(_ridge(model))
         return {
-            **split(gradients, rows * gradient, rows),
-            **split(hessians, rows * hessian[upper], rows),
+            **split(first, rows * gradient, rows),
+            **split(second, rows * hessian[upper], rows),
             "rows": Summed(np.array(float(rows)), rows),
         }
 
@@ -117,11 +117,11 @@ def fed_newton(
         if rows < 1:
             raise DataError("the sums hold no row; nothing is learned from them")
         hessian = np.zeros((size, size))
-        hessian[upper] = joined(hessians, totals) / rows
+        hessian[upper] = joined(second, totals) / rows
         hessian += np.triu(hessian, 1).T
         target = _minimise(
             hessian,
-            joined(gradients, totals) / rows - hessian @ w,
+            joined(first, totals) / rows - hessian @ w,
             _ridge(model),
             l1 * _penalised(model),
             w,
@@ -139,7 +139,7 @@ def fed_newton(
             l1=float(l1),
             input_bound=float(input_bound),
         ),
-        sums=SumGroup(sums),
+        sums=SumGroup((*first, *second, rows_of_all)),
         columns=table.columns,
         read=table.read,
         init=lambda: {"parameters": model.init(), "rows": np.array(0.0)},
