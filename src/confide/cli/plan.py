@@ -92,7 +92,8 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
 
         text = draft_plan(
             source, kind, label=label, event=event,
-            classes=None if classes is None else classes.split(","), epsilon=epsilon, ask=_may_publish(yes),
+            classes=None if classes is None else classes.split(","), epsilon=epsilon,
+            ask=_may_publish(yes),
         )  # fmt: skip
     _write_new(path, text.encode())
     note(f"wrote {path}: edit it, then ask `confide plan views {path}`")

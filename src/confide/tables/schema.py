@@ -160,14 +160,16 @@ class Schema:
             if isinstance(column, Category) and column.values is None
         )  # fmt: skip
 
-    def read(self, cells: Any) -> dict[str, NDArray[Any]]:
+    def read(self, cells: Any, *, label: bool = True) -> dict[str, NDArray[Any]]:
         """What a computation reads of a party's cells: `rows`, without those of the other part.
+
+        Rows to predict for, without a label, are of no part, and all are read.
 
         Raises:
             DataError: As `rows`.
         """
-        found = self.rows(cells)
-        if self.holdout is None:
+        found = self.rows(cells, label=label)
+        if self.holdout is None or not label:
             return found
         kept = self.holdout.counted(self.columns, found)
         return {name: values[kept] for name, values in found.items()}

@@ -16,6 +16,7 @@ from confide.learning import GeneralisedLinearModel
 from confide.learning.algorithms import fed_cox, fed_k_means, fed_naive_bayes, fed_pca
 from confide.learning.algorithms.fed_sgd import fed_sgd
 from confide.learning.algorithms.fed_trees import TreeSettings, fed_trees, for_trees
+from confide.learning.algorithms.fed_trees import for_noise as with_noise
 from confide.learning.algorithms.newton import fed_newton
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.plan.literals import Literal
@@ -110,7 +111,7 @@ def _linear(family: Family | None, request: Request) -> tuple[Computation, int]:
 
 
 def _trees(request: Request) -> tuple[Computation, int]:
-    how = request.settings
+    how = with_noise(request.settings) if request.noise else request.settings
     made = fed_trees(request.schema, capacity=request.capacity, settings=how)
     return made, how.trees * how.depth
 

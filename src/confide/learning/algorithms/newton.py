@@ -26,7 +26,7 @@ from confide.computation import Computation, Data, State, Totals
 from confide.errors import DataError, PlanError
 from confide.learning.algorithms.digits import in_digits, joined, split
 from confide.learning.models import GeneralisedLinearModel
-from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.settings import (
     Inputs,
     check_features,
@@ -46,6 +46,9 @@ MOST_PARAMETERS: Final = 2_000
 _CYCLES, _TOLERANCE = 1_000, 1e-12
 _DAMPING: Final = 1e-9
 """Added to the Hessian's diagonal, relative to its mean: columns may depend on each other."""
+
+_LEAST_COUNT: Final = 1e-3
+"""The mean count that a fit begins with is at least this."""
 
 _LONGEST_STEP: Final = 20.0
 """A step that moves a parameter further is shortened: far from the optimum a Hessian misleads."""
@@ -116,12 +119,19 @@ def fed_newton(
         rows, w = float(totals["rows"]), state["parameters"]
         if rows < 1:
             raise DataError("the sums hold no row; nothing is learned from them")
+        gradient = joined(first, totals) / rows
+        if isinstance(model.family, Poisson) and model.fit_intercept and not w.any():
+            # At 0 the intercept's gradient is the mean of 1 - y. Newton's step from there would be
+            # ȳ - 1, and e to that power is far off: begin at the mean count, as glmnet does.
+            w = w.copy()
+            w[-1] = math.log(max(1 - float(gradient[-1]), _LEAST_COUNT))
+            return {**state, "parameters": w, "rows": np.array(rows)}
         hessian = np.zeros((size, size))
         hessian[upper] = joined(second, totals) / rows
         hessian += np.triu(hessian, 1).T
         target = _minimise(
             hessian,
-            joined(first, totals) / rows - hessian @ w,
+            gradient - hessian @ w,
             _ridge(model),
             l1 * _penalised(model),
             w,

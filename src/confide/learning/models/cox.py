@@ -128,7 +128,7 @@ class CoxRegression(Parameters):
     Example:
         >>> x, weeks, died = [[0.0], [1.0], [0.0], [1.0]], [5, 1, 3, 4], [0, 1, 1, 1]
         >>> CoxRegression(l2=0.1).fit(x, weeks, died).coef_.round(2)
-        array([0.9])
+        array([0.65])
     """
 
     def __init__(self, *, l2: float = 0.0) -> None:

@@ -83,8 +83,9 @@ class KMeans(Parameters):
         inertia_: The sum of squared distances to the nearest centre, after `fit`.
 
     Example:
-        >>> KMeans(n_clusters=2).fit([[-1.0], [-1.2], [1.0], [1.2]]).predict([[0.9], [1.3]]).ptp()
-        0
+        >>> clusters = KMeans(n_clusters=2).fit([[-1.0], [-1.2], [1.0], [1.2]])
+        >>> sorted(clusters.cluster_centers_.ravel().round(6).tolist())
+        [-1.1, 1.1]
     """
 
     def __init__(
