@@ -1,5 +1,7 @@
 """A hold-out by a hash of rows: each row is in one part, in every stage, wherever it stands."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +13,8 @@ from confide.errors import PlanError
 from confide.learning.settings import read_table, table_settings
 from confide.tables import Boolean, HoldOut, Missing, Number, Part, Schema
 
-FEATURES = {"x": Number(missing=Missing.INDICATOR), "flag": Boolean()}
-SCHEMA = Schema(features=FEATURES, label="y", holdout=HoldOut())
+FEATURES: dict[str, Any] = {"x": Number(missing=Missing.INDICATOR), "flag": Boolean()}
+SCHEMA: Any = Schema(features=FEATURES, label="y", holdout=HoldOut())
 
 
 def frame(rows, seed=0):
@@ -86,14 +88,16 @@ def data():
 class TestTrain:
     def test_trains_on_what_a_training_of_those_rows_alone_has(self, data):
         made = cf.train("logistic", data, label="y", rounds=4)
-        table = made.model.table.of_part(Part.TRAINING)
+        table: Any = made.model.table
+        table = table.of_part(Part.TRAINING)
         kept = {n: t[table.holdout.counted(table.columns, table.rows(t))] for n, t in data.items()}
         alone = cf.train("logistic", kept, label="y", rounds=4, holdout=0)
         assert made.model.coef_ == pytest.approx(alone.model.coef_, abs=1e-3)
 
     def test_measures_on_the_others(self, data):
         made = cf.train("logistic", data, label="y", rounds=4)
-        table = made.model.table.of_part(Part.HELD_OUT)
+        table: Any = made.model.table
+        table = table.of_part(Part.HELD_OUT)
         pooled = pd.concat(data.values(), ignore_index=True)
         held = pooled[table.holdout.counted(table.columns, table.rows(pooled))]
         assert made.metrics["rows"] == pytest.approx(len(held), abs=0.1)

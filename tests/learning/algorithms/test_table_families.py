@@ -7,6 +7,7 @@ Analysis", 1997, §1.8, with their Cox fit by Breslow's ties in §8.2; facts in 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,12 @@ from confide.privacy.guarantee import Calibrated
 from confide.tables import Boolean, Label, Number, Scale, Schema, Survival
 
 HONEST = cf.Threat(confidentiality=cf.Adversary(coordinator=cf.Corruption.HONEST))
-CLEAR = {"aggregation": cf.Clear(), "threat": HONEST}
-PROTECTIONS = {"clear": CLEAR, "masked": {}, "encrypted": {"aggregation": cf.Encrypted()}}
+CLEAR: dict[str, Any] = {"aggregation": cf.Clear(), "threat": HONEST}
+PROTECTIONS: dict[str, dict[str, Any]] = {
+    "clear": CLEAR,
+    "masked": {},
+    "encrypted": {"aggregation": cf.Encrypted()},
+}
 LARYNX = Path(__file__).parents[1] / "larynx.csv"
 STAGES = ("Stage_II", "Stage_III", "Stage_IV")
 
@@ -56,6 +61,12 @@ def run(computation, data, *, rounds=1, seed=0, **fields):
         parties=list(data), rounds=rounds, crowd=cf.FixedCrowd(), seed=seed, **fields
     )
     return cf.simulate(plan, data, computation=computation)
+
+
+def contributed(computation: Any, frame):
+    """What a party with these rows contributes to the first round."""
+    rows = computation.read(frame)
+    return computation.contribute(computation.init(), rows, np.random.default_rng(0))
 
 
 def split(frame, by, shares=(0.1, 0.35, 0.6)):
@@ -199,7 +210,7 @@ class TestNaiveBayes:
     def test_with_noise_cuts_a_row_that_is_too_long(self, iris):
         how = NaiveBayesSettings(input_bound=3.0, clip_norm_l2=1.5)
         made = fed_naive_bayes(self.schema(), capacity=500, settings=how)
-        given = made.contribute({}, made.read(iris), np.random.default_rng(0))["moments"]
+        given = contributed(made, iris)["moments"]
         assert np.linalg.norm(given.values, axis=1).max() > 1.5  # what the sum scales down
         (declared,) = made.sums.sums
         assert declared.unit_bound == 1.5
@@ -269,7 +280,7 @@ class TestPCA:
     def test_with_noise_keeps_a_row_within_the_norm(self, iris):
         names = list(TestNaiveBayes.FLOWERS)
         made = fed_pca(self.schema(names), capacity=500, settings=PCASettings(row_norm=2.0))
-        given = made.contribute({}, made.read(iris), np.random.default_rng(0))["products"]
+        given = contributed(made, iris)["products"]
         norms = np.linalg.norm(given.values, axis=1)
         assert norms.max() <= np.sqrt(3) * (1 + 1e-9)
         assert made.sums.sums[0].unit_bound == pytest.approx(np.sqrt(3))
