@@ -27,7 +27,7 @@ from confide.aggregation import (
     RoundResult,
     Traffic,
 )
-from confide.aggregation.rounds import MESSAGE_KINDS, message_kinds
+from confide.aggregation.rounds import message_kinds
 from confide.computation import (
     Account,
     Checkpoint,
@@ -36,6 +36,7 @@ from confide.computation import (
     State,
     find_computation,
 )
+from confide.engines.drops import Drop, check_drops
 from confide.engines.given import check_parties, check_types
 from confide.errors import DataError, DropoutError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
@@ -69,31 +70,6 @@ class NoiseWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Drop:
-    """A party that does not answer: in these rounds, from this kind of message on.
-
-    Attributes:
-        party: Its name.
-        first_round: The first round it drops out of, from zero.
-        last_round: The last one; the first only, if not given.
-        at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
-            'contribution', 'consent' or 'opened', before an enclave 'challenge', or one that the
-            plan's protection adds. One that the protection does not have stands for 'contribution',
-            or for its first kind if it has no 'contribution'.
-    """
-
-    party: str
-    first_round: int
-    last_round: int | None = None
-    at: str = "contribution"
-
-    def covers(self, round_number: int) -> bool:
-        """Whether the party drops out of a round."""
-        last = self.first_round if self.last_round is None else self.last_round
-        return self.first_round <= round_number <= last
-
-
-@dataclass(frozen=True)
 class EnclaveHost:
     """Where an enclave runs, and how parties verify it.
 
@@ -122,6 +98,8 @@ class Run:
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
         exchanges: By the name of each stage that is an exchange, what it gave whom.
+        own: By party, the state of its own, where the computation keeps one: here only because a
+            simulation is all parties at once.
         evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
         replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
             replayed, as tests do. Then nothing of the run is private, whatever the plan says.
@@ -132,6 +110,7 @@ class Run:
     rounds: tuple[Mapping[str, Any], ...]
     totals: tuple[RoundResult, ...] = field(repr=False)
     exchanges: Mapping[str, ExchangeRun] = field(default_factory=dict, repr=False)
+    own: Mapping[str, State] = field(default_factory=dict, repr=False)
     evidence: bytes | None = field(default=None, repr=False)
     replayable: bool = False
 
@@ -219,7 +198,7 @@ def simulate(
     plan = plan.simulated()
     computations = _computations(plan, computation)
     check_parties(plan, data)
-    _check_drops(plan, drops)
+    check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
     _check_enclave(plan, enclave)
     _check_times(plan)
@@ -271,6 +250,7 @@ def simulate(
         rounds=tuple(simulation.history),
         totals=tuple(simulation.results),
         exchanges=simulation.exchanged,
+        own={name: party.own for name, party in parties.items() if party.own},
         evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
@@ -518,28 +498,6 @@ def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
             f"plan {plan.name!r} is aggregated in an enclave; give simulate(…, enclave=…) the "
             "hardware and the policy that parties verify it by"
         )
-
-
-def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
-    names = {p.name for p in plan.parties}
-    if drops and not plan.sum_stages:
-        raise PlanError(f"plan {plan.name!r} has no sums, and nobody drops out of an exchange")
-    kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *(message_kinds(plan) if drops else ()))))
-    for drop in drops:
-        if drop.party not in names:
-            raise DataError(f"{drop.party!r} cannot drop out; {nearest(drop.party, names)}")
-        if not 0 <= drop.first_round < plan.rounds:
-            raise DataError(
-                f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
-                f"{plan.rounds - 1}"
-            )
-        if drop.at not in kinds:
-            raise DataError(f"{drop.party!r} drops out at {drop.at!r}; {nearest(drop.at, kinds)}")
-        if drop.last_round is not None and drop.last_round < drop.first_round:
-            raise DataError(
-                f"{drop.party!r} drops out of round {drop.first_round} and is back after round "
-                f"{drop.last_round}; the last round is not before the first"
-            )
 
 
 def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:
