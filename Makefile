@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/demo
 INSTALLED := $(VENV)/installed
+LABS := $(VENV)/labs
 READY := $(VENV)/ready
 
 # What runs in under a minute on two cores: plans, canonical bytes, the command and the rules of the house.
@@ -27,13 +28,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 step = @printf '\033[1m==>\033[0m %s\n'
 
-.PHONY: help demo setup quick test coverage check wheels fuzz bench readme clean
+.PHONY: help demo labs setup quick test coverage check wheels fuzz bench readme clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO) ## rivals learn together, and see who learns what
 	@$(BIN)/confide demo
+
+labs: $(LABS) ## lessons in JupyterLab: attacks, then what stops them
+	@$(BIN)/python labs/build.py
+	@$(BIN)/jupyter lab --notebook-dir=labs/notebooks
 
 setup: $(READY) ## everything that tests and checks need, in .venv (about two minutes)
 
@@ -96,6 +101,12 @@ $(BIN)/python:
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/python
 	$(step) 'Installing confide (half a minute)'
 	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --no-compile -c constraints.txt -e '.[demo]' \
+	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
+	@touch $@
+
+$(LABS): pyproject.toml constraints.txt simulator/pyproject.toml | $(BIN)/python
+	$(step) 'Installing confide and JupyterLab (a minute)'
+	@PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --no-compile -c constraints.txt -e '.[labs]' -e ./simulator \
 	    2> >(grep -v '^WARNING' >&2) | eval "$$BRIEFLY"
 	@touch $@
 

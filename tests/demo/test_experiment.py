@@ -92,7 +92,8 @@ def experiment(market, plans, runs, private):
         refusal="dataset 'applications' has no room left",
         masked_equals_clear=same_bits(runs["clear"], runs["masked"]),
         seen={
-            name: contribution_as_received(plan, market, DROP.party) for name, plan in plans.items()
+            name: contribution_as_received(plan, market.lenders, DROP.party)["update"]
+            for name, plan in plans.items()
         },
         fairness=_fairness(market, runs["masked"]),
     )
@@ -177,7 +178,7 @@ class TestContributionAsReceived:
             plan, computation, Identity.simulation("cedar"), market.lenders["cedar"]
         )
         own = decode(plan.sums, cedar.contribution(0, checked_state(computation.init())))
-        seen = contribution_as_received(plan, market, "cedar")
+        seen = contribution_as_received(plan, market.lenders, "cedar")["update"]
         assert np.array_equal(seen, own["update"])
         assert 0.01 < np.linalg.norm(seen) <= plan.sums["update"].unit_bound * 1.01
 
@@ -185,14 +186,19 @@ class TestContributionAsReceived:
         plan = plans["masked"]
         update = plan.sums["update"]
         ends = 2.0 ** (plan.sum_bits(update) - 1) * update.lattice.resolution
-        seen = np.array([contribution_as_received(plan, market, "cedar") for _ in range(8)])
+        seen = np.array(
+            [contribution_as_received(plan, market.lenders, "cedar")["update"] for _ in range(8)]
+        )
         assert np.abs(seen).max() <= ends
         # Of 192 uniform numbers the share in the outer half is not below 1/4 but with odds 1e-12.
         assert (np.abs(seen) > ends / 2).mean() > 1 / 4
         assert np.abs(seen.mean()) < ends / 4
 
     def test_masked_is_another_each_time(self, plans, market):
-        one, other = (contribution_as_received(plans["masked"], market, "elm") for _ in range(2))
+        one, other = (
+            contribution_as_received(plans["masked"], market.lenders, "elm")["update"]
+            for _ in range(2)
+        )
         assert one.shape == other.shape == (len(TABLE.features) + 1,)
         assert not np.isclose(one, other).all()
 

@@ -167,7 +167,9 @@ def run_experiment(seed: int, progress: Progress, ledgers: Path) -> Experiment:
         refusal=refusal,
         masked_equals_clear=same_bits(twin, masked),
         seen={
-            name: contribution_as_received(lenders_plan(market, seed, how), market, DROP.party)
+            name: contribution_as_received(
+                lenders_plan(market, seed, how), market.lenders, DROP.party
+            )["update"]
             for name, how in (("clear", Clear()), ("masked", Masked()))
         },
         fairness=_fairness(market, masked),

@@ -19,8 +19,14 @@ from confide.aggregation import (
     decode,
     run_round,
 )
-from confide.computation import Participant, checked_state, find_computation, state_hash
-from confide.demo.lenders import Market
+from confide.computation import (
+    Columns,
+    Computation,
+    Participant,
+    checked_state,
+    find_computation,
+    state_hash,
+)
 from confide.plan import Clear, Opening, Plan
 
 __all__ = ["contribution_as_received"]
@@ -62,27 +68,30 @@ class _Recorder:
         return self._inner.result
 
 
-def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray[np.float64]:
-    """A lender's first update as the coordinator receives it, read as well as it can be read.
+def contribution_as_received(
+    plan: Plan, data: Mapping[str, Columns], party: str, computation: Computation | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """A party's first contribution as the coordinator receives it, read as well as it can be read.
 
     Args:
-        plan: The lenders' plan, in clear or masked.
-        market: Their data.
-        lender: Whose update.
+        plan: A plan in clear or masked.
+        data: Each party's rows.
+        party: Whose contribution.
+        computation: What is computed; found by the plan's task if omitted.
 
     Returns:
-        Shape `(n_parameters,)`: in clear the update itself, masked what the bits say.
+        By sum: in clear the contribution itself, masked what the bits say.
     """
-    computation = find_computation(plan.task)
-    state, round_ = checked_state(computation.init()), Round(plan, 0)
+    computed = computation or find_computation(plan.task)
+    state, round_ = checked_state(computed.init()), Round(plan, 0)
     sessions = {
-        name: Participant(plan, computation, Identity.simulation(name), rows).session(round_, state)
-        for name, rows in market.lenders.items()
+        name: Participant(plan, computed, Identity.simulation(name), rows).session(round_, state)
+        for name, rows in data.items()
     }
     inner = coordinator_session(round_, state_hash(state), tuple(sessions))
     coordinator = _Recorder(inner, round_)
     run_round(coordinator, sessions)
-    payload = coordinator.contributions[lender]
+    payload = coordinator.contributions[party]
     if isinstance(plan.aggregation, Clear):
         layout = Layout.of_contribution(plan)
         payload = canonical.decode(payload, len(payload))["vector"]
@@ -90,4 +99,4 @@ def contribution_as_received(plan: Plan, market: Market, lender: str) -> NDArray
         layout = Layout.of_sum(plan)
         # Before the vector, where a quorum is asked for, stands a signature for the neighbours.
         payload = payload[-layout.wire_bytes :]
-    return decode(plan.sums, layout.to_integers(layout.unpack(payload)))["update"]
+    return decode(plan.sums, layout.to_integers(layout.unpack(payload)))
