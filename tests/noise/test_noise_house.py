@@ -19,6 +19,10 @@ SAMPLERS = {
 
 ALLOWED = {
     ("confide/demo/lenders.py", "gumbel"): "deals the applications of a simulated public market",
+    ("confide/learning/algorithms/ifca.py", "standard_normal"): "public first parameters",
+    ("confide/learning/partition.py", "lognormal"): "generates data for simulations",
+    ("confide/learning/partition.py", "normal"): "generates data for simulations",
+    ("confide/learning/partition.py", "standard_normal"): "generates data for simulations",
 }
 
 

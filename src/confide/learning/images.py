@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,12 +95,12 @@ def _idx(path: Path) -> NDArray[np.uint8]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             raw = file.read(_LARGEST)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _IDX_UINT8:
         raise DataError(f"{path} is no idx file of 8-bit numbers")
     start = 4 + 4 * raw[3]
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">u4"))
-    if len(shape) != raw[3] or len(raw) - start != math.prod(shape):
+    shape = tuple(np.frombuffer(raw[4:start].ljust(start - 4, b"\0"), ">u4").tolist())
+    if len(raw) - start != math.prod(shape):
         raise DataError(f"{path} is damaged: its length is not that of shape {shape}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)

@@ -1,5 +1,7 @@
 """Estimators of scikit-learn: a round of one party is what `partial_fit` does."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, SGDClassifier, SGDRegressor
@@ -15,10 +17,15 @@ from confide.learning.modules import PartialFitModel
 
 ROWS = party(30)
 DATA = {f"f{i}": ROWS["x"][:, i] for i in range(4)} | {"y": ROWS["y"]}
-FIELDS = {"features": ["f0", "f1", "f2", "f3"], "label": "y"}
+FIELDS: dict[str, Any] = {"features": ["f0", "f1", "f2", "f3"], "label": "y"}
 SGD = {"loss": "log_loss", "learning_rate": "constant", "eta0": 0.3}
 CLEAR = PROTECTIONS["clear"]
-EVERY = {"weight_cap": 50, "clip_norm_l2": 50.0, "local_epochs": 1, "learning_rate": 1.0}
+EVERY: dict[str, Any] = {
+    "weight_cap": 50,
+    "clip_norm_l2": 50.0,
+    "local_epochs": 1,
+    "learning_rate": 1.0,
+}
 
 
 def classifier(**fields):

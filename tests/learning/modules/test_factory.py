@@ -1,5 +1,7 @@
 """Models named in plans: what a plan may call, and what it may not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.learning.modules import nets
@@ -14,14 +16,14 @@ from confide.learning.modules.factory import Factory
 from confide.plan.parties import Coordinator, Party
 
 HERE = "tests.learning.modules.nets"
-TASK = {
+TASK: dict[str, Any] = {
     "weight_cap": 50,
     "clip_norm_l2": 1.0,
     "torch": {"factory": f"{HERE}:Mlp", "inputs": ["x"], "label": "y"},
 }
 
 
-REAL = {
+REAL: dict[str, Any] = {
     "parties": [Party(name, bytes([i + 1]) * 32) for i, name in enumerate("abcd")],
     "coordinator": Coordinator(bytes([9]) * 32),
 }
@@ -96,10 +98,11 @@ class TestPlans:
         class Local(nets.Mlp):
             pass
 
-        made_by = {"local class": Local, "instance": nets.Mlp(), "unmarked function": plain}[kind]
-        training = fed_avg(
-            TorchModel(made_by, inputs=["x"], label="y"), weight_cap=5, clip_norm_l2=1.0
-        )
+        kinds: dict[str, Any] = {
+            "local class": Local, "instance": nets.Mlp(), "unmarked function": plain,
+        }  # fmt: skip
+        model = TorchModel(kinds[kind], inputs=["x"], label="y")
+        training = fed_avg(model, weight_cap=5, clip_norm_l2=1.0)
         with pytest.raises(PlanError, match="'fed-avg' in a plan with real keys"):
             training.plan(**REAL)
         data = {name: nets.party(8, i) for i, name in enumerate("abcd")}

@@ -1,5 +1,7 @@
 """PyTorch modules: parameters under their own names, gradients as torch's own, buffers as said."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,12 @@ torch.set_num_threads(1)
 DATA = party(20)
 RNG = np.random.default_rng(0)
 ALL = slice(None)
-EVERY = {"weight_cap": 50, "clip_norm_l2": 5.0, "local_steps": 4, "learning_rate": 0.1}
+EVERY: dict[str, Any] = {
+    "weight_cap": 50,
+    "clip_norm_l2": 5.0,
+    "local_steps": 4,
+    "learning_rate": 0.1,
+}
 
 
 def make(factory=nets.Mlp, **fields):
@@ -76,7 +83,8 @@ class TestGradient:
         module.load_state_dict(model.module(model.init()).state_dict())
         x = torch.tensor(DATA["x"]).to(getattr(torch, dtype))
         nn.functional.cross_entropy(module(x), torch.tensor(DATA["y"])).backward()
-        expected = torch.cat([p.grad.reshape(-1).double() for p in module.parameters()]).numpy()
+        gradients: list[Any] = [p.grad for p in module.parameters()]
+        expected = torch.cat([g.reshape(-1).double() for g in gradients]).numpy()
         found = session.array(session.gradient(session.start, ALL))
         assert np.allclose(found, expected, atol=1e-2 if dtype == "bfloat16" else 1e-6)
 
