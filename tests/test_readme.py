@@ -48,6 +48,13 @@ def test_the_example_of_mechanisms_runs(tmp_path):
     assert abs(value - 113 / 3) < 10 * error < 20
 
 
+def test_the_example_of_statistics_runs(tmp_path):
+    output = printed_by_the_example(ROOT / "docs" / "statistics.md", tmp_path)
+    # Of 30, 31, 32 and three times 50 and 70.
+    assert "50.333333" in output
+    assert output.split()[-1] == "50.0"
+
+
 def test_the_example_of_encryption_runs(tmp_path):
     pytest.importorskip("confide_native")
     output = printed_by_the_example(ROOT / "docs" / "encryption.md", tmp_path)

@@ -103,10 +103,12 @@ def _check(table: Any, names: list[str], schema: Schema, name: str) -> ColumnChe
     missing = np.isnan(values)
     problem = ""
     if missing.any() and getattr(column, "missing", Missing.REFUSE) is Missing.REFUSE:
-        problem = (
-            f"{int(missing.sum()):,} of {len(values):,} values are missing: fill them in, or "
-            "declare missing = 'impute' or 'indicator'"
+        mend = (
+            "leave these rows out"
+            if name == schema.label
+            else "fill them in, or declare missing = 'impute' or 'indicator'"
         )
+        problem = f"{int(missing.sum()):,} of {len(values):,} values are missing: {mend}"
     known = values[~missing]
     clipped = other = 0
     bounds = getattr(column, "number", column)

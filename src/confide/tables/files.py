@@ -29,6 +29,9 @@ _DELIMITERS: Final = ",;\t|"
 _MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _THOUSANDS: Final = r"\d{1,3}(?:\.\d{3})+"
 _DECIMAL_COMMA: Final = rf"\s*[+-]?(?:{_THOUSANDS}|\d+)(?:,\d+)?(?:[eE][+-]?\d+)?\s*"
+_SAID: Final = re.compile(r"sep=([,;\t|])")
+"""A first line by which spreadsheets say the delimiter."""
+
 _KINDS: Final = ".csv, .tsv, .txt (each also .gz), .parquet, .arrow or .feather"
 
 
@@ -40,11 +43,13 @@ class Dialect:
         encoding: Such as "utf-8", "utf-16" or "cp1252".
         delimiter: What stands between two cells.
         decimal: "." or ",".
+        said: Whether the first line says the delimiter, as `sep=;`.
     """
 
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: str = "."
+    said: bool = False
 
     def __str__(self) -> str:
         name = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}[self.delimiter]
@@ -86,12 +91,16 @@ def dialect_of(path: Path) -> Dialect:
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), "")
     if not encoding:
         encoding = "utf-8" if _is_utf8(head) else "cp1252"
+    if "utf-16" not in encoding and b"\0" in head:
+        raise DataError(f"{path} is no text; convert it to {_KINDS}")
     lines = head.decode(encoding, errors="ignore").splitlines()
     lines = [line for line in lines[:200] if line.strip()]
-    if not lines:
+    said = _SAID.fullmatch(lines[0].strip()) if lines else None
+    if not lines[said is not None :]:
         raise DataError(f"{path} is empty; give a file with a line of column names and rows")
-    delimiter = _delimiter(lines)
-    return Dialect(encoding, delimiter, _decimal(lines, delimiter))
+    delimiter = said[1] if said else _delimiter(lines)
+    decimal = _decimal(lines[said is not None :], delimiter)
+    return Dialect(encoding, delimiter, decimal, said is not None)
 
 
 def write_numbers(cells: pd.Series, decimal: str) -> pd.Series:
@@ -143,19 +152,29 @@ def _from_text(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             skipinitialspace=True,
             on_bad_lines="error",
+            skiprows=int(dialect.said),
         )
     except UnicodeDecodeError:
         raise DataError(
             f"{path} is not all {dialect.encoding}: save it as UTF-8, which every spreadsheet can"
         ) from None
     except pd.errors.ParserError:
-        raise DataError(
-            f"{path} has rows with more cells than its first line has names (read as {dialect}): "
-            "quote cells that hold the delimiter"
-        ) from None
+        raise _ragged(path, dialect) from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes further cells for names of rows
+        raise _ragged(path, dialect)
     frame.columns = pd.Index(_names(path, dialect))
+    # A delimiter at the end of each line makes a column without a name and without cells.
+    kept = [bool(n) or bool((frame.iloc[:, i] != "").any()) for i, n in enumerate(frame.columns)]
+    frame = frame.loc[:, kept]
     _check_names(path, frame)
     return frame.apply(lambda column: write_numbers(column, dialect.decimal))
+
+
+def _ragged(path: Path, dialect: Dialect) -> DataError:
+    return DataError(
+        f"{path} has rows with more cells than its first line has names (read as {dialect}): "
+        "quote cells that hold the delimiter, and begin with the line of column names"
+    )
 
 
 def _names(path: Path, dialect: Dialect) -> list[str]:
@@ -163,7 +182,10 @@ def _names(path: Path, dialect: Dialect) -> list[str]:
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "rt", encoding=dialect.encoding, newline="") as file:
         rows = csv.reader(file, delimiter=dialect.delimiter, skipinitialspace=True)
-        return [name.strip() for name in next(row for row in rows if row)]
+        found = (row for row in rows if row)
+        if dialect.said:
+            next(found)
+        return [name.strip() for name in next(found)]
 
 
 def _check_names(path: Path, frame: pd.DataFrame) -> None:
@@ -207,7 +229,8 @@ def _delimiter(lines: list[str]) -> str:
     """The delimiter that gives all lines the same number of cells, and most of them."""
     best, most = ",", 1
     for delimiter in _DELIMITERS:
-        rows = list(csv.reader(io.StringIO("\n".join(lines[:-1] or lines)), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+        rows = rows[:-1] if len(rows) > 2 else rows  # the last one may be cut within a cell
         sizes = Counter(len(row) for row in rows if row)
         size, count = sizes.most_common(1)[0] if sizes else (0, 0)
         # With decimal commas the rows of two columns have two cells by comma too, the names do not.

@@ -141,14 +141,21 @@ def _moments(counts: Reals, lower: float, upper: float) -> tuple[float, float]:
     """Mean and standard deviation from a fine grid's counts."""
     width = (upper - lower) / BINS
     middles = lower + (np.arange(BINS) + 0.5) * width
+    counts = _some(counts)
     mean = float(counts @ middles / counts.sum())
     variance = float(counts @ (middles - mean) ** 2 / counts.sum())
     return mean, max(math.sqrt(variance), width)
 
 
+def _some(counts: Reals) -> Reals:
+    """The counts; one in each bin if all values are missing, as if all were equally likely."""
+    return counts if counts.any() else np.ones_like(counts)
+
+
 def _quantiles(counts: Reals, lower: float, upper: float) -> Reals:
     """Equally spaced quantiles from a fine grid's counts, shape `(LEVELS,)`."""
     edges = np.linspace(lower, upper, BINS + 1)
+    counts = _some(counts)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     found = np.interp(np.linspace(0, 1, LEVELS), share, edges)
     # Strictly increasing, so that the way back is a function too.

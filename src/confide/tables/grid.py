@@ -41,6 +41,10 @@ CELLS: Final = BINS + 1 + PILOTS
 _TAIL: Final = 1 / 1024
 """The share of values that a found range leaves out at each end."""
 
+_STRAYS, _APART = 1 / 64, 10 * _STEPS
+"""Values beyond a gap of 2^10 in magnitude are left out too, if they are no more than this share: a
+slip of the keyboard must not put all other values into one bin."""
+
 _MOST: Final = 0.8
 """The share of all values that has to stand out of the noise."""
 
@@ -97,7 +101,7 @@ def denoised(counts: Reals, noise: float) -> Reals:
 
 
 def coarse_range(counts: Reals, noise: float) -> tuple[float, float]:
-    """The range of all values but about one in a thousand at each end.
+    """The range of all values but about one in a thousand at each end, and a few far away.
 
     Args:
         counts: Shape `(BINS,)`.
@@ -106,16 +110,27 @@ def coarse_range(counts: Reals, noise: float) -> tuple[float, float]:
     held = _significant(counts, noise)
     if not held.any():
         held = (np.arange(BINS) == np.argmax(counts)).astype(np.float64)
+    held = _without_strays(_without_strays(held)[::-1])[::-1]
     share = np.cumsum(held) / held.sum()
     first = int(np.argmax(share > _TAIL))
     last = int(np.argmax(share >= 1 - _TAIL))
     return _lower_edge(first), _upper_edge(last)
 
 
+def _without_strays(held: Reals) -> Reals:
+    """Counts without those of the largest magnitudes, if these are few and far from the others."""
+    bins = np.flatnonzero(held)
+    bins = bins[bins > _SIDE]
+    for below, above in zip(bins[-2::-1], bins[:0:-1], strict=True):
+        if above - below >= _APART and held[above:].sum() <= _STRAYS * held.sum():
+            return np.where(np.arange(BINS) < above, held, 0.0)
+    return held
+
+
 def fine_bin(values: Reals, lower: float, upper: float) -> NDArray[np.intp]:
     """The bin of each value among `BINS` equal ones; values outside count at the ends."""
-    place = np.clip(np.floor((values - lower) / (upper - lower) * BINS), 0, BINS - 1)
-    return np.asarray(place.astype(np.intp))
+    share = (np.clip(values, lower, upper) - lower) / (upper - lower)
+    return np.asarray(np.minimum(np.floor(share * BINS), BINS - 1).astype(np.intp))
 
 
 def noise_level(pilots: Reals) -> float:

@@ -235,16 +235,19 @@ class Schema:
         return read(cells, name)
 
     def _label_cells(self, cells: Cells) -> Reals:
-        from confide.tables.values import codes, numbers
+        from confide.tables.values import booleans, codes, numbers
 
         if isinstance(self.target, Target):
-            return numbers(cells, self.label)
+            return _counts(cells, self.label) if self.target.count else numbers(cells, self.label)
+        if self.target.classes == ("false", "true"):
+            return booleans(cells, self.label)
         found = codes(cells, self.label, self.target.classes)
         unknown = found == len(self.target.classes)
         if unknown.any():
             raise DataError(
                 f"column {self.label!r} has in row {int(np.argmax(unknown))} (from 0) none of "
-                f"the classes {', '.join(self.target.classes[:5])}: declare all classes"
+                f"the classes {', '.join(self.target.classes[:5])}: name all classes in order, of "
+                "two the one to predict last, as classes=('no', 'yes'); upper and lower case count"
             )
         return found
 
@@ -332,6 +335,18 @@ def words_of(table: NDArray[Any]) -> list[str]:
 def word_code(word: str) -> float:
     """A number that stands for a word: 52 bits of its SHA-256, which a float holds exactly."""
     return float(int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12)
+
+
+def _counts(cells: Cells, name: str) -> Reals:
+    from confide.tables.values import numbers
+
+    found = numbers(cells, name)
+    if (found < 0).any():
+        raise DataError(
+            f"column {name!r} has in row {int(np.argmax(found < 0))} (from 0) a count below 0: "
+            "'linear' predicts numbers that may be"
+        )
+    return found
 
 
 def _logarithmic(column: Column) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from confide.errors import DataError
+from confide.tables.forms import day_reader
 
 __all__ = ["Cells", "booleans", "codes", "dates", "numbers"]
 
@@ -58,7 +61,8 @@ def dates(cells: Cells, name: str) -> Reals:
     """
     column = _series(cells, name)
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return _each(column, name, _day, "a date like 2026-01-31")
+        read = day_reader((w for w in map(_word, column.tolist()) if w is not None), name)
+        return _each(column, name, partial(_day, read), "a date like 2026-01-31")
     days = column.dt.tz_localize(None) if column.dt.tz is not None else column
     found = days.to_numpy(dtype="datetime64[s]")
     seconds = found.astype(np.int64).astype(np.float64)
@@ -121,6 +125,8 @@ def _series(cells: Cells, name: str) -> pd.Series:
         cells = cells.to_pandas()
     if isinstance(cells, np.ma.MaskedArray):
         raise DataError(f"column {name!r} is a masked array; write NaN where it is masked")
+    if isinstance(cells, pd.DataFrame):
+        raise DataError(f"column {name!r} stands {cells.shape[1]} times in the table; rename one")
     if isinstance(cells, pd.Series):
         column = cells
     elif isinstance(cells, np.ndarray):
@@ -179,16 +185,13 @@ def _truth(cell: object) -> float:
     raise ValueError
 
 
-def _day(cell: object) -> float:
+def _day(read: Callable[[str], date], cell: object) -> float:
     word = _word(cell)
     if word is None:
         return np.nan
     if isinstance(cell, int | float | np.number):
         raise TypeError  # 20260131 and 46000 are no dates for certain
-    stamp = pd.Timestamp(word)
-    if pd.isna(stamp):
-        return np.nan
-    return float((stamp.tz_localize(None).normalize() - pd.Timestamp(1970, 1, 1)).days)
+    return float((read(word) - date(1970, 1, 1)).days)
 
 
 def _finite(values: Reals, name: str) -> Reals:

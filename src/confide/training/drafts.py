@@ -19,7 +19,8 @@ from confide.errors import DataError, PlanError
 from confide.plan.codec import nearest
 from confide.tables import Boolean, Category, Date, Label, Missing, Number, Schema, Target
 from confide.tables.columns import Column
-from confide.tables.values import booleans, dates, numbers, words
+from confide.tables.forms import is_day, number_form
+from confide.tables.values import booleans, numbers, words
 
 __all__ = ["MOST_WORDS", "Answer", "ColumnType", "column_type", "draft_schema"]
 
@@ -53,6 +54,8 @@ class Answer(Enum):
 def column_type(cells: pd.Series) -> ColumnType:
     """The type of a column: the frame's own, or how all of its cells are written."""
     kind = cells.dtype
+    if cells.isna().all():
+        return ColumnType.EMPTY
     if isinstance(kind, pd.CategoricalDtype):
         return ColumnType.TEXTS
     if pd.api.types.is_bool_dtype(kind):
@@ -61,24 +64,25 @@ def column_type(cells: pd.Series) -> ColumnType:
         return ColumnType.NUMBERS
     if pd.api.types.is_datetime64_any_dtype(kind):
         return ColumnType.DATES
-    return _as_written(pd.Series(cells.unique()))
+    try:
+        return _as_written(pd.Series(cells.unique()))
+    except TypeError:  # not hashable
+        raise DataError(
+            f"column {cells.name!r} has lists or maps in its cells; give one value a cell"
+        ) from None
 
 
 def _as_written(cells: pd.Series) -> ColumnType:
-    _, missing = words(cells, "")
+    texts, missing = words(cells, "")
     if missing.all():
         return ColumnType.EMPTY
-    for found, read in ((ColumnType.NUMBERS, numbers), (ColumnType.DATES, dates)):
+    for found, read in ((ColumnType.NUMBERS, numbers), (ColumnType.BOOLEANS, booleans)):
         try:
             read(cells, "")
         except DataError:
             continue
         return found
-    try:
-        booleans(cells, "")
-    except DataError:
-        return ColumnType.TEXTS
-    return ColumnType.BOOLEANS
+    return ColumnType.DATES if all(map(is_day, texts[~missing])) else ColumnType.TEXTS
 
 
 def draft_schema(
@@ -141,6 +145,11 @@ def _feature_names(
                     f"owner {owner!r} has no column {name!r}; {_near(name, list(table.columns))}. "
                     "Name the columns that all owners have: features=[…]"
                 )
+        if features is None and any(not name.strip() for name in table.columns):
+            raise DataError(
+                f"owner {owner!r} has a column without a name, row numbers perhaps: name it, leave "
+                "it out of the file (pandas: index=False), or say features=[…]"
+            )
     return [name for name in dict.fromkeys(names) if name != label]
 
 
@@ -151,18 +160,36 @@ def _near(name: str, known: list[str]) -> str:
 
 def _types_of(tables: Mapping[str, pd.DataFrame], name: str) -> ColumnType:
     """The one type that all owners' columns of a name have."""
-    found = {owner: column_type(table[name]) for owner, table in tables.items()}
+    found = {owner: _type_at(owner, table[name]) for owner, table in tables.items()}
     known = {owner: kind for owner, kind in found.items() if kind is not ColumnType.EMPTY}
     kinds = set(known.values())
     if not kinds:
         raise DataError(f"column {name!r} has no values at any owner; leave it out of features")
     if len(kinds) > 1:
         held = ", ".join(f"{kind.value} at {owner!r}" for owner, kind in known.items())
+        meant = "Boolean" if kinds == {ColumnType.NUMBERS, ColumnType.BOOLEANS} else "Number"
         raise DataError(
             f"column {name!r} has {held}: mend the files, or declare what it is, as "
-            f"columns={{{name!r}: cf.Number()}}"
+            f"columns={{{name!r}: cf.{meant}()}}"
         )
     return kinds.pop()
+
+
+def _type_at(owner: str, cells: pd.Series) -> ColumnType:
+    """The type of an owner's column; numbers with something beside them are no texts."""
+    try:
+        kind = column_type(cells)
+    except DataError as error:
+        raise DataError(f"owner {owner!r}, {error}") from None
+    if kind is ColumnType.TEXTS and not isinstance(cells.dtype, pd.CategoricalDtype):
+        texts, missing = words(pd.Series(cells.unique()), "")
+        if form := number_form(texts[~missing]):
+            raise DataError(
+                f"owner {owner!r}, column {cells.name!r} has numbers written with {form}: write "
+                "them as 1234.5 in the file, or declare what it is, as "
+                f"columns={{{cells.name!r}: cf.Category(values=(…))}}"
+            )
+    return kind
 
 
 def _ask_for_values(names: list[str]) -> str:
@@ -171,7 +198,8 @@ def _ask_for_values(names: list[str]) -> str:
     return (
         f"column {names[0]!r}{f' and {len(names) - 1} others' if len(names) > 1 else ''} of texts: "
         f"write down the values that count, columns={{{listed}}}{others}, or leave the column out "
-        "by features=[…]. To find values privately takes noise: privacy=cf.Epsilon(3.0)"
+        "(an identifier, say) by features=[…]. To find values privately takes noise: "
+        "privacy=cf.Epsilon(3.0)"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,9 @@ def _read(owner: object, source: Any) -> pd.DataFrame:
         raise DataError(f"owner {owner!r} has no rows; leave it out, or give its table")
     if not all(isinstance(name, str) for name in table.columns):
         raise DataError(f"owner {owner!r}: columns without names; give each a text as its name")
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"owner {owner!r} has column {twice[0]!r} twice; rename one of them")
     return table
 
 
@@ -64,6 +68,8 @@ def _table(source: Any) -> pd.DataFrame:
         raise DataError(
             f"a {type(source).__name__}, whose columns have no names; give a data frame"
         )
+    if not (hasattr(source, "columns") or isinstance(source, str | PathLike)):
+        raise DataError(f"a {type(source).__name__}; give a data frame, a path or a database's URL")
     return read_table(source)
 
 
@@ -78,13 +84,22 @@ def refuse_unfit(
     checks = {
         owner: check_table(table, schema, capacity=capacity) for owner, table in tables.items()
     }
-    problems = [
-        problem if f"column {column.name!r}" in problem else f"column {column.name!r}: {problem}"
-        for owner, check in checks.items()
-        for column in check.columns
-        if (problem := column.problem and f"owner {owner!r}, {column.problem}")
-    ]
+    problems: dict[str, list[tuple[str, str]]] = {}
+    for owner, check in checks.items():
+        for column in check.columns:
+            if column.problem:
+                problems.setdefault(column.name, []).append((owner, column.problem))
     if problems:
         more = f"; and {len(problems) - 5} more columns" if len(problems) > 5 else ""
-        raise DataError("; ".join(problems[:5]) + more)
+        raise DataError("; ".join(_said(n, at) for n, at in list(problems.items())[:5]) + more)
     return {owner: OwnerReport(check) for owner, check in checks.items()}
+
+
+def _said(column: str, at: list[tuple[str, str]]) -> str:
+    """A column's problem at the first owner that has one, and who else has one."""
+    owner, problem = at[0]
+    name = f"column {column!r}"
+    others = ", ".join(repr(other) for other, _ in at[1:4])
+    also = f" (also at {others}{f' and {len(at) - 4} more' if len(at) > 4 else ''})"
+    text = problem if name in problem else f"{name}: {problem}"
+    return f"owner {owner!r}, {text}{also if others else ''}"

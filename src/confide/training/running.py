@@ -144,6 +144,8 @@ def _planned(
         raise PlanError(f"kind {kind!r}; {nearest(str(kind), KINDS)}")
     if privacy is not None and not isinstance(privacy, Epsilon):
         raise PlanError(f"privacy is {privacy!r}; write privacy=cf.Epsilon(3.0), or leave it out")
+    if not _counts_rows(capacity):
+        raise PlanError(f"capacity is {capacity!r}; it is a whole number of rows, as 100_000")
     made = KINDS[kind]
     chosen = made.settings.read(settings, f"options of {kind!r}")
     tables = read_owners(data)
@@ -156,6 +158,10 @@ def _planned(
         privacy=privacy, capacity=capacity, metrics=metrics,
     )  # fmt: skip
     return tables, owners, prepared
+
+
+def _counts_rows(capacity: object) -> bool:
+    return isinstance(capacity, int) and capacity > 0
 
 
 def _own(model: Any, table: Any) -> dict[str, float]:

@@ -26,7 +26,7 @@ from confide.computation import Computation, Data, State, Totals
 from confide.errors import DataError, PlanError
 from confide.learning.algorithms.digits import joined, second_digit, split
 from confide.learning.models import GeneralisedLinearModel
-from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian
+from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.settings import (
     Inputs,
     check_features,
@@ -35,6 +35,7 @@ from confide.learning.settings import (
     table_settings,
 )
 from confide.plan import Norm, Sum, SumGroup, Task
+from confide.tables import Schema, Target
 
 __all__ = ["fed_newton"]
 
@@ -49,6 +50,12 @@ _DAMPING: Final = 1e-9
 
 _LONGEST_STEP: Final = 20.0
 """A step that moves a parameter further is shortened: far from the optimum a Hessian misleads."""
+
+_LONGEST_OF_COUNTS: Final = 1.0
+"""The same for the logarithm of a count, of which 20 more are a factor of 5 · 10⁸."""
+
+_OVERSHOOT: Final = 4.0
+"""A row's predicted count is at most so many times the most events that a row has."""
 
 
 def fed_newton(
@@ -87,7 +94,7 @@ def fed_newton(
     if not input_bound > 0:
         raise PlanError(f"input_bound is {input_bound}; it is positive")
     # Bounds of each coordinate: exact sums need no bound of a row's length.
-    residual, curvature = _largest(model.family, input_bound)
+    residual, curvature = _largest(model.family, table, input_bound)
     gradients, hessians, rows_of_all = (
         Sum(name=name, shape=shape, unit_bound=bound, norm=Norm.LINF, capacity=capacity,
             meaning=meaning)
@@ -100,6 +107,7 @@ def fed_newton(
     )  # fmt: skip
     sums = (gradients, second_digit(gradients), hessians, second_digit(hessians), rows_of_all)
     upper = np.triu_indices(size)
+    longest = _LONGEST_OF_COUNTS if isinstance(model.family, Poisson) else _LONGEST_STEP
 
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, Summed]:
         x, y = inputs_and_targets(model, table, data, state)
@@ -127,7 +135,7 @@ def fed_newton(
             w,
         )
         step = target - w
-        step *= min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _LONGEST_STEP))
+        step *= longest / max(float(np.abs(step).max()), longest)
         return {**state, "parameters": w + step, "rows": np.array(rows)}
 
     return Computation(
@@ -148,11 +156,17 @@ def fed_newton(
     )
 
 
-def _largest(family: Family, input_bound: float) -> tuple[float, float]:
+def _largest(family: Family, table: Inputs, input_bound: float) -> tuple[float, float]:
     """The largest residual and variance of a row, in magnitude."""
     if isinstance(family, Bernoulli | Categorical):
         return 1.0, 0.25
-    return input_bound, 1.0 if isinstance(family, Gaussian) else input_bound
+    if isinstance(family, Gaussian):
+        return input_bound, 1.0
+    target = table.target if isinstance(table, Schema) else None
+    counts = target.bounds if isinstance(target, Target) and target.count else None
+    # A step may predict more than any row counts: its curvature makes the next one smaller.
+    most = max(input_bound, _OVERSHOOT * counts[1] if counts else 0.0)
+    return most, most
 
 
 def _penalised(model: GeneralisedLinearModel) -> Reals:
