@@ -308,12 +308,12 @@ class TestScaffold:
             nn.Linear, arguments={"in_features": 60, "out_features": 10}, inputs=["x"], label="y"
         )
         every: dict[str, Any] = {
-            "weight_cap": 1, "clip_norm_l2": 100.0, "local_steps": 20, "batch_rows": 10,
+            "weight_cap": 1, "clip_norm_l2": 100.0, "local_steps": 15, "batch_rows": 10,
             "learning_rate": 0.05,
         }  # fmt: skip
 
         def loss(training):
-            state = exact(training, 6, data)
+            state = exact(training, 5, data)
             session = linear.open(state, clients.columns, np.random.default_rng(0))
             return session.loss(session.start)
 
