@@ -15,12 +15,13 @@ from benchmarks.he import HE
 from benchmarks.ledger import LEDGER
 from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
+from benchmarks.plans import PLANS
 from benchmarks.record import Record
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
 from benchmarks.tee import TEE
 
-SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, TEE)}
+SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE)}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)

@@ -68,8 +68,7 @@ def test_results_are_as_precise_as_foretold(name):
     # Exactly the keys that are used, and the memory that they were said to take.
     assert set(keys.keys) == set(plan.needs)
     offsets = sum(offset.nbytes for key in keys.keys.values() for offset in key._offsets.values())
-    assert keys.nbytes <= plan.key_bytes
-    assert keys.nbytes + offsets <= plan.key_bytes * 1.6
+    assert keys.nbytes + offsets == plan.key_bytes
     assert plan.seconds > 0
     assert plan.bytes_held > 0
 

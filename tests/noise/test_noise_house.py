@@ -18,6 +18,7 @@ SAMPLERS = {
 """What numpy, torch, scipy, jax and the standard library call them."""
 
 ALLOWED = {
+    ("confide/he/simulated.py", "standard_normal"): "stands for errors of encryption in a plan",
     ("confide/demo/lenders.py", "gumbel"): "deals the applications of a simulated public market",
     ("confide/learning/algorithms/ifca.py", "standard_normal"): "public first parameters",
     ("confide/learning/partition.py", "lognormal"): "generates data for simulations",

@@ -166,6 +166,7 @@ class TestShown:
         assert [a.get_title() for a in result.plot().axes] == [
             "On all rows", "Calibration", "Confusion matrix", "What the model looks at"
         ]  # fmt: skip
+        assert result.plot()._repr_png_().startswith(b"\x89PNG")
         assert plot_metrics(result.metrics).patches
         assert plot_calibration(result.metrics).collections
         assert plot_confusion(result.metrics, ["well", "ill"]).texts

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from confide.he.layout import Layout
     from confide.he.matrix import EncryptedMatrix
     from confide.he.parameters import Literal, Parameters, Scheme
+    from confide.he.planfile import read_plan, write_plan
     from confide.he.planner import Plan, plan
     from confide.he.sealed import (
         SealedTable,
@@ -78,11 +79,13 @@ __all__ = [
     "read_ciphertext",
     "read_evaluation_keys",
     "read_parameters",
+    "read_plan",
     "read_public_key",
     "read_table",
     "read_vector",
     "write",
     "write_parameters",
+    "write_plan",
 ]
 
 if not TYPE_CHECKING:
@@ -99,6 +102,7 @@ if not TYPE_CHECKING:
             "confide.he.layout": ("Layout",),
             "confide.he.matrix": ("EncryptedMatrix",),
             "confide.he.parameters": ("Literal", "Parameters", "Scheme"),
+            "confide.he.planfile": ("read_plan", "write_plan"),
             "confide.he.planner": ("Plan", "plan"),
             "confide.he.sealed": (
                 "SealedTable",

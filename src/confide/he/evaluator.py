@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Generic
 
 from confide.errors import EncryptionError
+from confide.he.blocks import Alike, each
 from confide.he.ciphertext import Plain
 from confide.he.engine import C, Engine
 from confide.he.parameters import Scheme
@@ -66,6 +67,8 @@ class Evaluator(Generic[C]):
             raise EncryptionError(
                 f"{len(xs)} left and {len(ys)} right factors; as many of each, and at least one"
             )
+        if isinstance(xs, Alike) and isinstance(ys, Alike):
+            return self.total(each(lambda x, y: self.dot([x], [y]), xs, ys))
         plain = [y for y in ys if isinstance(y, Plain)]
         if plain:
             factors = self._at_one_level(self._each_settled(xs))
@@ -75,6 +78,16 @@ class Evaluator(Generic[C]):
         both = self._at_one_level(self._each_settled([*xs, *others]))
         self._require_level(both)
         return self.engine.products(both[: len(xs)], both[len(xs) :])
+
+    def total(self, xs: Sequence[C]) -> C:
+        """The sum of some ciphertexts."""
+        if isinstance(xs, Alike):
+            total: C = xs.engine.summed(xs.first, len(xs))
+            return total
+        total = xs[0]
+        for x in xs[1:]:
+            total = self.add(total, x)
+        return total
 
     def rotate(self, x: C, steps: int) -> C:
         """What `numpy.roll(x, -steps)` would give."""

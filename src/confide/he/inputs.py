@@ -64,6 +64,18 @@ class Input:
         require_within(numbers, self.bound, name)
         return numbers.astype(np.complex128) if self.complex else numbers
 
+    def repeated(self, values: object, name: str) -> Numbers:
+        """Samples in this shape: of a table the rows that there are, again and again.
+
+        Raises:
+            EncryptionError: As `checked` does.
+        """
+        numbers = numbers_in(values)
+        if len(self.shape) == 2 and numbers.ndim == 2 and len(numbers):
+            rows = np.arange(self.shape[0]) % len(numbers)
+            numbers = numbers[rows]
+        return self.checked(numbers, name)
+
     def encrypted(self, key: SecretKey | PublicKey, numbers: Numbers) -> SealedVector | SealedTable:
         """What `checked` returned, encrypted for what was planned."""
         if len(self.shape) == 1:

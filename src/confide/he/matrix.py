@@ -7,6 +7,7 @@ from operator import add, mul, sub
 from typing import Any, Final, Generic, SupportsIndex
 
 from confide.errors import EncryptionError
+from confide.he.blocks import each
 from confide.he.engine import C
 from confide.he.layout import Layout
 from confide.he.numbers import Numbers, numbers_in
@@ -76,19 +77,18 @@ class EncryptedMatrix(EncryptedNumbers, Generic[C]):
             )
         if weights.evaluator is not self.columns[0].evaluator:
             raise EncryptionError("a table and weights of two evaluators: compute with one")
-        each = [weights[j] for j in range(len(weights))]
-        blocks = [w.blocks * len(self.columns[0].blocks) for w in each]
+        single = [weights[j] for j in range(len(weights))]
+        blocks = [(w.blocks[0],) * len(self.columns[0].blocks) for w in single]
         return self._dot(blocks, "c" if weights.layout.complex else "f")
 
     def _dot(self, factors: Sequence[Sequence[Any]], kind: str) -> EncryptedVector[C]:
         """Σ_j of column j by its factors, one for each block; every block is rescaled once."""
-        first = self.columns[0]
-        blocks = [
-            first.evaluator.dot(
-                [column.blocks[at] for column in self.columns], [each[at] for each in factors]
-            )
-            for at in range(len(first.blocks))
-        ]
+        first, count = self.columns[0], len(self.columns)
+        blocks = each(
+            lambda *parts: first.evaluator.dot(parts[:count], parts[count:]),
+            *(column.blocks for column in self.columns),
+            *factors,
+        )
         layout = Layout(
             length=len(first),
             clean=all(column.clean for column in self.columns),

@@ -17,13 +17,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from confide.errors import EncryptionError
 from confide.he.ckks import MOST_COEFFICIENT_BITS
 from confide.he.parameters import Parameters
+from confide.he.ranges import Size, alike
 
-__all__ = ["TAIL", "BGVNoise", "CKKSNoise", "Noise"]
+__all__ = ["TAIL", "BGVNoise", "CKKSNoise", "Error", "Noise", "added", "largest"]
+
+Error: TypeAlias = "float | NDArray[np.float64]"
+"""Of all slots, or of each, shape (period,). BGV's is a whole number of any size."""
 
 ERROR_VARIANCE: Final = 10.5
 """Of the centred binomial of 21 coins."""
@@ -35,6 +42,18 @@ TAIL: Final = 10.0
 
 _FLOAT: Final = 2.0**-48
 """What double precision may lose in an encoding, of the largest number."""
+
+
+def largest(error: Error) -> float:
+    """That of the worst slot."""
+    return float(error.max()) if isinstance(error, np.ndarray) else error
+
+
+def added(x: Error, y: Error) -> Error:
+    """The sum, slot by slot."""
+    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
+        x, y = alike(x, y)
+    return x + y
 
 
 class Noise(ABC):
@@ -53,19 +72,19 @@ class Noise(ABC):
         """Of plain numbers up to `bound`, encoded."""
 
     @abstractmethod
-    def product(self, x: float, x_bound: float, y: float, y_bound: float) -> float:
+    def product(self, x: Error, x_bound: Size, y: Error, y_bound: Size) -> Error:
         """Of a product of numbers with errors x and y."""
 
     @abstractmethod
-    def rescaled(self, error: float, level: int) -> float:
+    def rescaled(self, error: Error, level: int) -> Error:
         """After division by a level's primes."""
 
     @abstractmethod
-    def squared_scale(self, error: float, bound: float, level: int) -> float:
+    def squared_scale(self, error: Error, bound: float, level: int) -> Error:
         """After multiplication by a whole number that only changes the scale."""
 
     @abstractmethod
-    def switched(self, error: float, level: int, *, squared: bool) -> float:
+    def switched(self, error: Error, level: int, *, squared: bool) -> Error:
         """After a key switch at a level."""
 
     @abstractmethod
@@ -136,20 +155,21 @@ class CKKSNoise(Noise):
         rounding = math.sqrt(self.degree / 12) / self.parameters.scale(level)
         return self._encodings * (rounding + bound * _FLOAT)
 
-    def product(self, x: float, x_bound: float, y: float, y_bound: float) -> float:
+    def product(self, x: Error, x_bound: Size, y: Error, y_bound: Size) -> Error:
         """See `Noise`."""
+        x, y, x_bound, y_bound = alike(x, y, x_bound, y_bound)
         return x * y_bound + y * x_bound + x * y
 
-    def rescaled(self, error: float, level: int) -> float:
+    def rescaled(self, error: Error, level: int) -> Error:
         """See `Noise`."""
         count = len(self.parameters.dropped(level))
         return error + self._rounding(count) / self.parameters.scale(level - 1)
 
-    def squared_scale(self, error: float, bound: float, level: int) -> float:
+    def squared_scale(self, error: Error, bound: float, level: int) -> Error:
         """See `Noise`: the whole number is a rounded one."""
         return error + self._encodings * bound / self.parameters.scale(level)
 
-    def switched(self, error: float, level: int, *, squared: bool) -> float:
+    def switched(self, error: Error, level: int, *, squared: bool) -> Error:
         """See `Noise`."""
         added = self._switching(level) + self._rounding(len(self.parameters.special))
         return error + added / self.parameters.scale(level) ** (2 if squared else 1)
@@ -193,21 +213,21 @@ class BGVNoise(Noise):
         """See `Noise`: coefficients anywhere below t."""
         return self._sized(math.sqrt(self.degree / 12))
 
-    def product(self, x: float, x_bound: float, y: float, y_bound: float) -> float:
+    def product(self, x: Error, x_bound: Size, y: Error, y_bound: Size) -> Error:
         """See `Noise`."""
         return x * y
 
-    def rescaled(self, error: float, level: int) -> float:
+    def rescaled(self, error: Error, level: int) -> Error:
         """See `Noise`."""
         dropped = self.parameters.dropped(level)
         divided = int(error) // self.parameters.product(dropped) + 1
         return divided + self._sized(self._rounding(len(dropped)))
 
-    def squared_scale(self, error: float, bound: float, level: int) -> float:
+    def squared_scale(self, error: Error, bound: float, level: int) -> Error:
         """See `Noise`: by a factor below t/2."""
         return error * (self.parameters.plain_modulus // 2)
 
-    def switched(self, error: float, level: int, *, squared: bool) -> float:
+    def switched(self, error: Error, level: int, *, squared: bool) -> Error:
         """See `Noise`."""
         added = self._switching(level) + self._rounding(len(self.parameters.special))
         return error + self._sized(added)

@@ -7,42 +7,21 @@ the computation in which it would.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from confide.errors import EncryptionError
-from confide.he import primes
-from confide.he.evaluating import Computation, Located, evaluate, no_result, require_sealed
-from confide.he.evaluator import Evaluator
-from confide.he.flooding import (
-    FLOOD_TAIL,
-    flooding_scale,
-)
+from confide.he.evaluating import Computation, evaluate, require_sealed
 from confide.he.inputs import Input, Shared
-from confide.he.kernel import make_ring
 from confide.he.keys import EvaluationKeys, PublicKey, SecretKey
-from confide.he.layout import Layout, period
-from confide.he.matrix import EncryptedMatrix
-from confide.he.numbers import real_number
-from confide.he.parameters import Literal, Parameters, Scheme, least_base_bits
+from confide.he.numbers import Numbers, real_number
+from confide.he.parameters import Parameters, Scheme
 from confide.he.sealed import SealedTable, SealedVector
+from confide.he.search import Found, Search
 from confide.he.security import DEGREES
-from confide.he.tracer import Symbol, Tracer, Work
-from confide.he.vector import EncryptedVector
 
-__all__ = ["Plan", "plan"]
-
-_TAIL: Final = 6.5
-"""No slot's error exceeds this many root mean squares, but with probability below 2^-40."""
-
-_FLOOD_ROOM_BITS: Final = 8
-_MARGIN_BITS: Final = 2
+__all__ = ["Plan", "plan", "planned"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,13 +29,21 @@ class Plan:
     """What a computation takes, and what comes out of it.
 
     Attributes:
+        computation: It.
+        inputs: Shapes and bounds of what goes in, by name.
+        precision: The largest error that was asked for; None for BGV.
+        shared: To how many others results are shown; None if only the key holder sees them.
         parameters: The cheapest that suffice.
         needs: The keys that it uses: the highest level for each power of X; 0 is for products.
         depth: Multiplications in a row.
         noise: Root mean square error of the results' slots, for `decrypt_shared`. Of BGV 1.0: its
-            results are exact.
+            results are exact. Infinite, which `decrypt_shared` refuses, where it would rest on
+            samples or on declared ranges.
         error: The largest error of a result, after flooding if results are shared; 0 for BGV.
-        seconds: About how long it takes on one thread of this machine.
+        average: Whether that is the average over samples, and not the worst that can happen.
+        declarations: Ranges that the computation declares (`within`) and that do not follow from
+            the bounds of the inputs: where, and which.
+        seconds: About how long it takes on one thread; see `confide.he.costs`.
         key_bytes: Memory of the evaluation keys.
         bytes_held: Memory of the ciphertexts that are held at a time, at most.
         operations: How often each operation runs.
@@ -64,11 +51,15 @@ class Plan:
 
     computation: Computation
     inputs: Mapping[str, Input]
+    precision: float | None
+    shared: Shared | None
     parameters: Parameters
     needs: Mapping[int, int]
     depth: int
     noise: float
     error: float
+    average: bool
+    declarations: tuple[str, ...]
     seconds: float
     key_bytes: int
     bytes_held: int
@@ -136,7 +127,9 @@ class Plan:
             (
                 f"ring        {self.parameters!r}",
                 f"depth       {self.depth} multiplications in a row",
-                f"error       {'none' if exact else f'at most {self.error:.1e}'}",
+                f"error       {'none' if exact else f'at most {self.error:.1e}'}"
+                + (" (on numbers like the samples)" if self.average else ""),
+                *(f"declared    {each}, which nothing enforces" for each in self.declarations),
                 f"operations  {counts}",
                 f"keys        {len(self.needs)}, {self.key_bytes / 2**20:.1f} MiB",
                 f"memory      {self.bytes_held / 2**20:.1f} MiB of ciphertexts at a time",
@@ -153,6 +146,8 @@ def plan(
     scheme: Scheme = Scheme.CKKS,
     shared: Shared | None = None,
     parameters: Parameters | None = None,
+    average: bool = False,
+    samples: Mapping[str, object] | None = None,
 ) -> Plan:
     """Finds the cheapest parameters for a computation, before anything is encrypted.
 
@@ -164,6 +159,12 @@ def plan(
         scheme: CKKS, or BGV for whole numbers.
         shared: That results are shown to others, and to how many queries.
         parameters: To be used as they are, if given: nothing is searched, only checked.
+        average: Whether the error is what a simulation on samples finds, and not the worst that can
+            happen. Then a number like those of the samples has a larger error than `Plan.error`
+            with probability below 2^-20, and one twice as large as any of theirs still fits.
+            For CKKS and `decrypt_private` alone.
+        samples: Inputs by name, to check declared ranges on and for the average. A table may have
+            fewer rows than its input. Numbers within the bounds are drawn where there are none.
 
     Raises:
         EncryptionError: If no ring of the security table suffices: which operation fails, and what
@@ -179,231 +180,53 @@ def plan(
             raise EncryptionError(f"precision is {precision!r}; a positive error")
     if scheme is not Scheme.CKKS and any(given.complex for given in inputs.values()):
         raise EncryptionError("complex inputs are for CKKS")
-    search = _Search(computation, dict(inputs), precision, scheme, shared)
-    if parameters is not None:
-        return search.checked(parameters)
-    found, reasons = [], []
-    for degree in DEGREES:
-        try:
-            found.append(search.at(degree))
-        except EncryptionError as error:
-            reasons.append((degree, error))
-    if not found:
-        degree, last = reasons[-1]
-        raise EncryptionError(f"no ring suffices; at the largest, N = {degree}: {last}") from last
-    return min(found, key=lambda each: each.seconds)
-
-
-@dataclass(frozen=True)
-class _Search:
-    """The smallest sufficient modulus at each degree."""
-
-    computation: Computation
-    inputs: dict[str, Input]
-    precision: float | None
-    scheme: Scheme
-    shared: Shared | None
-
-    def at(self, degree: int) -> Plan:
-        """The plan at this degree."""
-        probe, outputs = self._traced(degree, None)
-        depth = -probe.lowest_seen
-        largest = max(x.bound for x in outputs)
-        if not depth:
-            # Inputs are encrypted at the level of the base.
-            largest = max(largest, probe.largest)
-        best: Plan | None = None
-        low, high = primes.LEAST_BITS, 2 * primes.MOST_BITS
-        reason: EncryptionError | None = None
-        # More bits are more precise until they are not secure any more.
-        while low <= high:
-            bits = (low + high) // 2
-            try:
-                parameters = self._literal(degree, depth, bits, largest, probe.largest).checked()
-            except EncryptionError as error:
-                reason, high = error, bits - 1
-                continue
-            try:
-                best = self.checked(parameters)
-                high = bits - 1
-            except EncryptionError as error:
-                reason, low = error, bits + 1
-        if best is None:
-            raise EncryptionError(
-                f"{reason}. It takes {depth} multiplications in a row, the last at {probe.deepest}"
-            ) from reason
-        return best
-
-    def _literal(
-        self, degree: int, depth: int, bits: int, largest: float, anywhere: float
-    ) -> Literal:
-        base, t = bits, None
-        if self.scheme is Scheme.BGV:
-            t = _plain_modulus(max(largest, anywhere), degree)
-            base = max(bits, least_base_bits(t, degree))
-        else:
-            # Numbers below one need no less room than one.
-            base = bits + math.ceil(math.log2(max(largest, 1.0))) + _MARGIN_BITS
-            base += _FLOOD_ROOM_BITS if self.shared else 0
-        if base > 2 * primes.MOST_BITS:
-            raise EncryptionError(
-                f"results up to {largest:.3g} at a scale of 2^{bits} need a base of {base} bits,"
-                f" and two primes have {2 * primes.MOST_BITS}: divide the inputs, or ask for less"
-                " precision"
-            )
-        flooded = self.shared is not None and self.scheme is Scheme.CKKS
-        two = base > primes.MOST_BITS or (flooded and base > 2 * primes.LEAST_BITS)
-        return Literal(
-            scheme=self.scheme,
-            degree=degree,
-            depth=depth,
-            level_bits=bits,
-            base_bits=(-(-base // 2), base // 2) if two else (max(base, primes.LEAST_BITS),),
-            plain_modulus=t,
-        )
-
-    def checked(self, parameters: Parameters) -> Plan:
-        """The plan with these parameters, if it is precise enough."""
-        tracer, outputs = self._traced(parameters.degree, parameters)
-        depth, noise, error = parameters.depth - tracer.lowest_seen, 1.0, 0.0
-        if self.precision is not None:
-            _, secrets = self._traced(parameters.degree, parameters, secret=True)
-            noise = max(x.error for x in secrets)
-            self._require_flood_room(noise, outputs, parameters)
-            error = _TAIL * math.hypot(
-                max(x.error for x in outputs), self._flood(noise, parameters)
-            )
-            if error > self.precision:
-                raise EncryptionError(
-                    f"an error of up to {error:.1e} with a scale of {parameters.literal.level_bits}"
-                    f" bits, where {self.precision:.1e} is asked for: ask for less precision, take"
-                    " larger levels, or multiply less in a row"
-                )
-        return Plan(
-            computation=self.computation,
-            inputs=self.inputs,
-            parameters=parameters,
-            needs=dict(sorted(tracer.needs.items())),
-            depth=depth,
-            noise=noise,
-            error=error,
-            seconds=_seconds(tracer.work, parameters.degree),
-            key_bytes=sum(_key_bytes(parameters, level) for level in tracer.needs.values()),
-            bytes_held=tracer.work.most_held,
-            operations=dict(tracer.work.operations),
-        )
-
-    def _require_flood_room(
-        self, noise: float, outputs: list[Symbol], parameters: Parameters
-    ) -> None:
-        """Refuses a base in which flooding noise would push a result over its edge."""
-        if self.shared is None:
-            return
-        flood = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
-        largest = max(x.bound + _TAIL * x.error for x in outputs) + FLOOD_TAIL * flood
-        room = parameters.product(parameters.rows(0)) / parameters.scale(0) / 2
-        if largest >= room:
-            raise EncryptionError(
-                f"results and the noise that floods them, up to {largest:.3g}, where the base has"
-                f" room for {room:.3g}: take a larger base, fewer queries or smaller numbers"
-            )
-
-    def _flood(self, noise: float, parameters: Parameters) -> float:
-        """Root mean square of the slots of what `decrypt_shared` adds."""
-        if self.shared is None:
-            return 0.0
-        flood = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
-        return flood * math.sqrt(parameters.degree)
-
-    def _traced(
-        self, degree: int, parameters: Parameters | None, *, secret: bool = False
-    ) -> tuple[Tracer, list[Symbol]]:
-        tracer = Tracer(self.scheme, degree, parameters, secret=secret)
-        evaluator = Evaluator(tracer)
-
-        def vector(given: Input) -> EncryptedVector[Symbol]:
-            layout = Layout(length=given.shape[0], clean=True, complex=given.complex)
-            count = -(-layout.length // period(layout.length, tracer.slots))
-            blocks = [tracer.fresh(given.bound, public=True) for _ in range(count)]
-            return EncryptedVector(evaluator, blocks, layout)
-
-        arguments: dict[str, Any] = {}
-        for name, given in self.inputs.items():
-            columns = [vector(given) for _ in range(math.prod(given.shape[1:]))]
-            arguments[name] = columns[0] if len(given.shape) == 1 else EncryptedMatrix(columns)
-        with Located():
-            result = self.computation(**arguments)
-            outputs = [evaluator.settled(x) for x in _symbols(result)]
-        # Results come out of the base alone.
-        for x in outputs:
-            tracer.require_base(x)
-        return tracer, outputs
-
-
-def _symbols(x: Any) -> list[Symbol]:
-    if isinstance(x, EncryptedVector):
-        return list(x.blocks)
-    if isinstance(x, EncryptedMatrix):
-        return [block for column in x.columns for block in column.blocks]
-    if isinstance(x, dict):
-        return [symbol for each in x.values() for symbol in _symbols(each)]
-    raise no_result(x)
-
-
-def _plain_modulus(bound: float, degree: int) -> int:
-    """A prime that tells numbers up to the bound apart."""
-    bits = max(int(2 * bound + 1).bit_length() + 1, primes.LEAST_BITS)
-    if bits > primes.MOST_BITS:
+    if average and (scheme is not Scheme.CKKS or shared is not None):
         raise EncryptionError(
-            f"whole numbers up to {bound:.3g} need a plain modulus of {bits} bits;"
-            f" {primes.MOST_BITS} are the most. Divide the work, or take CKKS"
+            "average=True is for CKKS results that their key holder alone sees: what is shown to"
+            " others, and BGV, rest on what can happen at worst"
         )
-    return next(primes.falling(bits, degree))
+    if samples is not None and scheme is not Scheme.CKKS:
+        raise EncryptionError("samples are for CKKS: of whole numbers the bounds alone count")
+    search = Search(
+        computation=computation,
+        inputs=dict(inputs),
+        precision=precision,
+        scheme=scheme,
+        shared=shared,
+        average=average,
+        samples=_samples(samples or {}, inputs),
+    )
+    if samples is not None:
+        search.check_samples(DEGREES[0] if parameters is None else parameters.degree)
+    return planned(search, search.cheapest() if parameters is None else search.checked(parameters))
 
 
-def _key_bytes(parameters: Parameters, level: int) -> int:
-    rows = len(parameters.rows(level)) + len(parameters.special)
-    return 8 * parameters.degree * rows * 2 * (parameters.digits(level) + 1)
-
-
-def _seconds(work: Work, degree: int) -> float:
-    rates = _rates(degree)
-    return (
-        work.butterflies * rates.butterfly
-        + work.products * rates.product
-        + work.encodings * rates.encoding
-        + work.written * rates.byte
+def planned(search: Search, found: Found) -> Plan:
+    """The plan of what was searched and found."""
+    tracer = found.tracer
+    return Plan(
+        computation=search.computation,
+        inputs=search.inputs,
+        precision=search.precision,
+        shared=search.shared,
+        parameters=found.parameters,
+        needs=tracer.needs,
+        depth=found.parameters.depth - tracer.lowest_seen,
+        noise=search.secret_noise(found.parameters),
+        error=found.error,
+        average=search.average,
+        declarations=tuple(dict.fromkeys(tracer.declarations)),
+        seconds=found.seconds,
+        key_bytes=found.key_bytes,
+        bytes_held=tracer.work.most_held,
+        operations=dict(tracer.work.operations),
     )
 
 
-class _Rates(NamedTuple):
-    """Seconds on this machine."""
-
-    butterfly: float
-    product: float
-    encoding: float
-    byte: float
-
-
-@lru_cache(maxsize=len(DEGREES))
-def _rates(degree: int) -> _Rates:
-    """Measured, in some milliseconds."""
-    ring, rows = make_ring(degree, primes.largest(4, 46, degree, frozenset()), 1), range(4)
-    x = np.ones((2, 4, degree), np.uint64)
-    out, line = np.empty_like(x), np.ones(degree // 2)
-    butterflies = 4 * degree * (degree.bit_length() - 1)
-    return _Rates(
-        butterfly=_fastest(lambda: ring.forward(out, rows)) / butterflies,
-        product=_fastest(lambda: ring.weighted(out, [x] * 4, [x[:1]] * 4, rows)) / (32 * degree),
-        encoding=_fastest(lambda: ring.from_reals(out[:1], np.fft.fft(line).real.repeat(2), rows)),
-        byte=_fastest(lambda: np.ones_like(x)) / x.nbytes,
-    )
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _samples(given: Mapping[str, object], inputs: Mapping[str, Input]) -> dict[str, Numbers]:
+    """Samples in the shapes of the inputs; a table may have fewer rows, which are repeated."""
+    if unknown := sorted(set(given) - set(inputs)):
+        raise EncryptionError(
+            f"samples of {unknown[0]!r}, which is no input; there are {', '.join(sorted(inputs))}"
+        )
+    return {name: inputs[name].repeated(values, name) for name, values in given.items()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -19,8 +20,16 @@ from numpy.typing import NDArray
 
 from confide.errors import EncryptionError
 from confide.he.numbers import numbers_in, real_number
+from confide.he.ranges import (
+    Range,
+    Reach,
+    reach_of_member,
+    reach_of_power,
+    reach_of_powers,
+    reach_of_series,
+)
 
-__all__ = ["of_chebyshev", "of_powers"]
+__all__ = ["interval", "of_chebyshev", "of_powers"]
 
 _Coefficients = NDArray[np.float64]
 
@@ -39,6 +48,9 @@ class Operand(Protocol):
 
     def settled(self) -> Self:
         """Relinearised and rescaled."""
+
+    def known(self, of: Self, reach: Reach) -> Self:
+        """Itself, with what a theorem says about where it lies, from where `of` lies."""
 
     def weighed(self, members: Sequence[Self], weights: Sequence[float]) -> Self:
         """Σ weight·member, rescaled once."""
@@ -74,12 +86,22 @@ def of_chebyshev(x: X, coefficients: object, low: object, high: object) -> X:
     Raises:
         EncryptionError: If the coefficients or the interval are unsound, or levels run out.
     """
-    first, last = (real_number(end, "an end of the interval") for end in (low, high))
-    if not first < last:
-        raise EncryptionError(f"an interval from {first!r} to {last!r}; it goes upwards")
+    first, last = interval(low, high)
     middle, stretch = first / 2 + last / 2, 2 / (last - first)
     shifted = x - middle if middle else x
     return _Chebyshev(shifted * stretch if stretch != 1 else shifted)(_checked(coefficients))
+
+
+def interval(low: object, high: object) -> tuple[float, float]:
+    """The ends of an interval.
+
+    Raises:
+        EncryptionError: If they are not finite numbers, or the second is not the larger one.
+    """
+    first, last = (real_number(end, "an end of the interval") for end in (low, high))
+    if not first < last:
+        raise EncryptionError(f"an interval from {first!r} to {last!r}; it goes upwards")
+    return first, last
 
 
 class _Basis(ABC, Generic[X]):
@@ -96,6 +118,9 @@ class _Basis(ABC, Generic[X]):
         return self._piece(coefficients, terms)
 
     def _piece(self, c: _Coefficients, terms: int) -> X:
+        return self._computed(c, terms).known(self.x, partial(self.reach, c))
+
+    def _computed(self, c: _Coefficients, terms: int) -> X:
         degree = len(c) - 1
         if degree < terms:
             return self._linear(c)
@@ -121,7 +146,8 @@ class _Basis(ABC, Generic[X]):
     def member(self, k: int) -> X:
         if k not in self._made:
             half = 1 << ((k - 1).bit_length() - 1)
-            self._made[k] = self.joined(half, k - half)
+            joined = self.joined(half, k - half)
+            self._made[k] = joined.known(self.x, partial(self.reach_of_member, k))
         return self._made[k]
 
     @abstractmethod
@@ -129,11 +155,25 @@ class _Basis(ABC, Generic[X]):
         """B_{a+b}, for a ≥ b ≥ 1."""
 
     @abstractmethod
+    def reach(self, c: _Coefficients, of: Range) -> Range:
+        """Where Σ c_k·B_k lies, from where x lies."""
+
+    @abstractmethod
+    def reach_of_member(self, k: int, of: Range) -> Range:
+        """Where B_k lies, from where x lies."""
+
+    @abstractmethod
     def divided(self, c: _Coefficients, giant: int) -> tuple[_Coefficients, _Coefficients]:
         """The quotient and the rest by B_giant."""
 
 
 class _Powers(_Basis[X]):
+    def reach(self, c: _Coefficients, of: Range) -> Range:
+        return reach_of_powers(c, of)
+
+    def reach_of_member(self, k: int, of: Range) -> Range:
+        return reach_of_power(k, of)
+
     def joined(self, a: int, b: int) -> X:
         return (self.member(a) * self.member(b)).settled()
 
@@ -142,6 +182,12 @@ class _Powers(_Basis[X]):
 
 
 class _Chebyshev(_Basis[X]):
+    def reach(self, c: _Coefficients, of: Range) -> Range:
+        return reach_of_series(c, of)
+
+    def reach_of_member(self, k: int, of: Range) -> Range:
+        return reach_of_member(k, of)
+
     def joined(self, a: int, b: int) -> X:
         """T_{a+b} = 2·T_a·T_b − T_{a−b}."""
         doubled = (self.member(a) * self.member(b)) * 2

@@ -11,10 +11,11 @@ import math
 import sys
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,11 +23,15 @@ from confide.errors import EncryptionError
 from confide.he.ciphertext import Plain
 from confide.he.context import moved_by
 from confide.he.keys import RELINEARISATION, conjugation
-from confide.he.noise import BGVNoise, CKKSNoise, Noise
-from confide.he.numbers import numbers_in
+from confide.he.noise import BGVNoise, CKKSNoise, Error, Noise, added, largest
+from confide.he.numbers import Numbers, numbers_in
 from confide.he.parameters import MOST_DEPTH, Parameters, Scheme
+from confide.he.ranges import Range, Reach, once
 
-__all__ = ["Symbol", "Tracer", "Work"]
+__all__ = ["Symbol", "Tracer", "Work", "line_outside", "plain_numbers"]
+
+
+_HERE: Final = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +41,20 @@ class Symbol:
     level: int
     squared: bool
     parts: int
-    bound: float
-    """The largest size of a number."""
-    error: float
-    """As `Noise` counts it."""
+    range: Range
+    """Where its numbers lie."""
+    error: Error
+    """As `Noise` counts it, for all slots or for each."""
+
+    @property
+    def bound(self) -> float:
+        """The largest size of a number."""
+        return self.range.largest
+
+    @property
+    def largest_error(self) -> float:
+        """That of the worst slot."""
+        return largest(self.error)
 
 
 @dataclass
@@ -73,9 +88,12 @@ class Tracer:
         degree: N.
         parameters: Of that scheme and degree; None to learn the depth.
         secret: Whether only errors that depend on the secret key are followed.
+        trusting: Whether a range that the computation declares counts where it does not follow.
+        follows: Whether errors and ranges are followed, or levels and work alone.
 
     Attributes:
-        needs: The keys that were used: the highest level for each power of X.
+        declarations: Ranges that were declared and do not follow from the inputs' bounds.
+        used: The keys that were used: for each power of X the levels.
         lowest_seen: The lowest level that a ciphertext came to.
         deepest: The line outside confide that took it there.
         largest: The largest bound of a number anywhere.
@@ -83,20 +101,37 @@ class Tracer:
     """
 
     def __init__(
-        self, scheme: Scheme, degree: int, parameters: Parameters | None, *, secret: bool = False
+        self,
+        scheme: Scheme,
+        degree: int,
+        parameters: Parameters | None,
+        *,
+        secret: bool = False,
+        trusting: bool = False,
+        follows: bool = True,
     ) -> None:
         self.scheme: Final = scheme
         self.degree: Final = degree
         self.parameters: Final = parameters
-        self.needs: Final[dict[int, int]] = {}
+        self.trusting: Final = trusting
+        self.declarations: Final[list[str]] = []
+        self.used: Final[dict[int, set[int]]] = {}
         self.work: Final = Work()
         self.lowest_seen = 0 if parameters is None else parameters.depth
         self.largest = 0.0
         self.deepest = ""
         self._noise: Noise | None = None
-        if parameters:
+        self._follows = follows
+        self._times = 1
+        self._fresh: dict[tuple[float, bool], float] = {}
+        if parameters and follows:
             ckks = scheme is Scheme.CKKS
             self._noise = CKKSNoise(parameters, secret=secret) if ckks else BGVNoise(parameters)
+
+    @property
+    def needs(self) -> dict[int, int]:
+        """The keys that were used: the highest level for each power of X."""
+        return {power: max(levels) for power, levels in sorted(self.used.items())}
 
     @property
     def slots(self) -> int:
@@ -110,47 +145,93 @@ class Tracer:
 
     def plain(self, values: object) -> Plain:
         """See `Engine`."""
-        numbers = numbers_in(values)
-        # Small types overflow where encodings do not.
-        wide = {"c": np.complex128, "f": np.float64}.get(numbers.dtype.kind, np.int64)
-        if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
-            wide = np.float64
-        numbers = numbers.astype(wide)
-        whole = wide is np.int64 or (np.rint(numbers.real) == numbers).all()
-        if self.scheme is Scheme.BGV and not whole:
-            raise EncryptionError("BGV computes with whole numbers; round them, or take CKKS")
-        if not np.isfinite(numbers).all():
-            raise EncryptionError("NaN or infinity among the numbers; they have no encoding")
-        return Plain(numbers)
+        return Plain(plain_numbers(values, self.scheme))
 
-    def fresh(self, bound: float, *, public: bool) -> Symbol:
+    def fresh(self, bound: float, *, public: bool, real: bool = True) -> Symbol:
         """An input: numbers up to a bound, encrypted at the top level."""
         level = self.parameters.depth if self.parameters else 0
-        if self._noise:
-            self._noise.require_encodable(bound, level)
-        error = self._noise.fresh(bound, level, public=public) if self._noise else 0.0
-        return self._made("encrypt", level, squared=False, parts=2, bound=bound, error=error)
+        if (bound, public) not in self._fresh:
+            if self._noise:
+                self._noise.require_encodable(bound, level)
+            error = self._noise.fresh(bound, level, public=public) if self._noise else 0.0
+            self._fresh[bound, public] = error
+        lies, error = Range.about_zero(bound, real=real), self._fresh[bound, public]
+        return self._made("encrypt", level, squared=False, parts=2, lies=lies, error=error)
+
+    @contextmanager
+    def repeated(self, count: int) -> Iterator[None]:
+        """See `confide.he.blocks.Repeating`."""
+        before = self._times
+        self._times = before * count
+        try:
+            yield
+        finally:
+            self._times = before
+
+    def summed(self, x: Symbol, count: int) -> Symbol:
+        """See `confide.he.blocks.Repeating`."""
+        self._multiply((count - 1) * x.parts * self._rows(x.level))
+        return self._made(
+            "add", x.level, squared=x.squared, parts=x.parts,
+            lies=x.range.times(count), error=x.error * count,
+        )  # fmt: skip
+
+    def known(self, x: Symbol, of: Symbol, reach: Reach) -> Symbol:
+        """See `Engine`."""
+        return self._narrowed(x, x.range.meets(reach(of.range)))
+
+    def declared(self, x: Symbol, low: float, high: float) -> Symbol:
+        """See `Engine`: it counts where the bounds of the inputs do not imply it, and is noted."""
+        if x.range.lies_in(low, high):
+            return x
+        if not x.range.real:
+            raise EncryptionError("within(low, high) is for real numbers; these may be complex")
+        if not self._follows:
+            return x
+        first, last = x.range.hull()
+        if first > high or last < low:
+            raise EncryptionError(
+                f"within({low:g}, {high:g}) of numbers that lie between {first:.3g} and {last:.3g}"
+            )
+        if not self.trusting:
+            raise EncryptionError(
+                f"within({low:g}, {high:g}) of numbers that may lie between {first:.3g} and"
+                f" {last:.3g}: results that are shown to others, and BGV, rest on the bounds of"
+                " the inputs alone. Lower those bounds, or leave within(...) out"
+            )
+        self.declarations.append(f"{line_outside()}: within({low:g}, {high:g})")
+        return self._narrowed(x, x.range.meets(Range(low, high)))
 
     def add(self, x: Symbol, y: Symbol) -> Symbol:
         """See `Engine`."""
+        return self._added(x, y, x.range + y.range)
+
+    def subtract(self, x: Symbol, y: Symbol) -> Symbol:
+        """See `Engine`."""
+        return self._added(x, y, x.range - y.range)
+
+    def _added(self, x: Symbol, y: Symbol, lies: Range) -> Symbol:
         parts = max(x.parts, y.parts)
         self._multiply(parts * self._rows(x.level))
         return self._made(
-            "add", x.level, squared=x.squared, parts=parts,
-            bound=x.bound + y.bound, error=x.error + y.error,
-        )  # fmt: skip
-
-    subtract = add
+            "add",
+            x.level,
+            squared=x.squared,
+            parts=parts,
+            lies=lies,
+            error=added(x.error, y.error),
+        )
 
     def add_plain(self, x: Symbol, y: Plain) -> Symbol:
         """See `Engine`."""
-        bound, error = self._size(y), self._plain_error(y, x.level)
+        number = self._lies(y)
+        error = self._plain_error(y, x.level)
         self._encode(x.level, y)
         if self._noise and x.squared:
-            error = self._noise.squared_scale(error, bound, x.level)
+            error = self._noise.squared_scale(error, number.largest, x.level)
         return self._made(
             "add plain", x.level, squared=x.squared, parts=x.parts,
-            bound=x.bound + bound, error=x.error + error,
+            lies=x.range + number, error=added(x.error, error),
         )  # fmt: skip
 
     def times(self, x: Symbol, number: int) -> Symbol:
@@ -158,31 +239,38 @@ class Tracer:
         self._multiply(x.parts * self._rows(x.level))
         return self._made(
             "times", x.level, squared=x.squared, parts=x.parts,
-            bound=x.bound * abs(number), error=x.error * abs(number),
+            lies=x.range.times(number), error=x.error * abs(number),
         )  # fmt: skip
 
     def products(self, xs: Sequence[Symbol], ys: Sequence[Symbol]) -> Symbol:
         """See `Engine`."""
         level = xs[0].level
+        error: Error = 0.0
         self._multiply(4 * len(xs) * self._rows(level))
-        pairs = list(zip(xs, ys, strict=True))
-        error = sum(self._product(x.error, x.bound, y.error, y.bound) for x, y in pairs)
-        bound = sum(x.bound * y.bound for x, y in pairs)
-        return self._made("multiply", level, squared=True, parts=3, bound=bound, error=error)
+        lies = []
+        for x, y in zip(xs, ys, strict=True):
+            lies.append(x.range.squared() if x is y else x.range * y.range)
+            error = added(error, self._product(x.error, x.range, y.error, y.range))
+        return self._made(
+            "multiply", level, squared=True, parts=3, lies=sum(lies[1:], lies[0]), error=error
+        )
 
     def weighted(self, xs: Sequence[Symbol], ys: Sequence[Plain]) -> Symbol:
         """See `Engine`."""
-        level, error = xs[0].level, 0.0
-        # Slot by slot: factors that are zero in turn do not add up.
-        bounds = np.zeros(())
+        level = xs[0].level
+        error: Error = 0.0
+        lies = []
         for x, y in zip(xs, ys, strict=True):
             self._encode(level, y)
-            bounds = bounds + x.bound * np.abs(y.values)
-            error += self._product(x.error, x.bound, self._plain_error(y, level), self._size(y))
+            # Slot by slot: factors that are zero in turn do not add up.
+            factor = self._lies(y)
+            lies.append(x.range * factor)
+            by = self._product(x.error, x.range, self._plain_error(y, level), factor)
+            error = added(error, by)
         self._multiply(xs[0].parts * len(xs) * self._rows(level))
         return self._made(
             "multiply plain", level, squared=True, parts=xs[0].parts,
-            bound=float(bounds.max()), error=error,
+            lies=sum(lies[1:], lies[0]), error=error,
         )  # fmt: skip
 
     def square_scale(self, x: Symbol) -> Symbol:
@@ -190,7 +278,7 @@ class Tracer:
         self._multiply(x.parts * self._rows(x.level))
         error = self._noise.squared_scale(x.error, x.bound, x.level) if self._noise else 0.0
         return self._made(
-            "square scale", x.level, squared=True, parts=x.parts, bound=x.bound, error=error
+            "square scale", x.level, squared=True, parts=x.parts, lies=x.range, error=error
         )
 
     def rescale(self, x: Symbol) -> Symbol:
@@ -198,13 +286,13 @@ class Tracer:
         self._divide(x.parts, x.level)
         error = self._noise.rescaled(x.error, x.level) if self._noise else 0.0
         return self._made(
-            "rescale", x.level - 1, squared=False, parts=x.parts, bound=x.bound, error=error
+            "rescale", x.level - 1, squared=False, parts=x.parts, lies=x.range, error=error
         )
 
     def lower(self, x: Symbol, level: int) -> Symbol:
         """See `Engine`."""
         above = self.square_scale(
-            Symbol(level + 1, squared=False, parts=x.parts, bound=x.bound, error=x.error)
+            Symbol(level + 1, squared=False, parts=x.parts, range=x.range, error=x.error)
         )
         return self.rescale(above)
 
@@ -219,8 +307,8 @@ class Tracer:
         if hoisted:
             self._decompose(x.level)
         return [
-            x if power == 1 else self._switched("rotate", x, power, hoisted=hoisted)
-            for power in powers
+            x if power == 1 else self._switched("rotate", x, power, hoisted=hoisted, turned=step)
+            for power, step in zip(powers, steps, strict=True)
         ]
 
     def conjugate(self, x: Symbol) -> Symbol:
@@ -234,70 +322,94 @@ class Tracer:
             EncryptionError: If it is too large.
         """
         if self._noise:
-            error = self._noise.opened(x.error, x.level)
+            error = self._noise.opened(x.largest_error, x.level)
             self._noise.require_room(error, x.bound, 0, squared=False)
 
-    def _switched(self, name: str, x: Symbol, power: int, *, hoisted: bool) -> Symbol:
-        self.needs[power] = max(self.needs.get(power, x.level), x.level)
-        error = 0.0
-        if self.parameters and self._noise:
+    def _switched(
+        self, name: str, x: Symbol, power: int, *, hoisted: bool, turned: int = 0
+    ) -> Symbol:
+        self.used.setdefault(power, set()).add(x.level)
+        error: Error = 0.0
+        if self.parameters:
             if not hoisted:
                 self._decompose(x.level)
             rows = self._rows(x.level) + len(self.parameters.special)
             self._multiply(2 * self.parameters.digits(x.level) * rows)
             self._transform(2 * rows)
-            error = self._noise.switched(x.error, x.level, squared=x.squared)
-        return self._made(name, x.level, squared=x.squared, parts=2, bound=x.bound, error=error)
+        if self._noise:
+            before = np.roll(x.error, -turned) if isinstance(x.error, np.ndarray) else x.error
+            error = self._noise.switched(before, x.level, squared=x.squared)
+        lies = x.range.turned(turned)
+        return self._made(name, x.level, squared=x.squared, parts=2, lies=lies, error=error)
 
     def _made(
-        self, name: str, level: int, *, squared: bool, parts: int, bound: float, error: float
+        self, name: str, level: int, *, squared: bool, parts: int, lies: Range, error: Error
     ) -> Symbol:
-        if not math.isfinite(bound):
+        bound = lies.largest
+        if self._follows and not math.isfinite(bound):
             raise EncryptionError("numbers that grow beyond any bound: divide the inputs")
         if self._noise:
-            self._noise.require_room(error, bound, level, squared=squared)
+            self._noise.require_room(largest(error), bound, level, squared=squared)
         if level - squared < self.lowest_seen:
-            self.lowest_seen, self.deepest = level - squared, _line_outside()
+            self.lowest_seen, self.deepest = level - squared, line_outside()
         self.largest = max(self.largest, bound)
-        self.work.operations[name] += 1
-        made = Symbol(level, squared=squared, parts=parts, bound=bound, error=error)
-        size = 8 * parts * self._rows(level) * self.degree
+        self.work.operations[name] += self._times
+        self.work.written += self._times * self._bytes(level, parts)
+        return self._held(Symbol(level, squared, parts, lies.compact(), error))
+
+    def _narrowed(self, x: Symbol, lies: Range) -> Symbol:
+        """The same ciphertext, of which more is known."""
+        return self._held(Symbol(x.level, x.squared, x.parts, lies.compact(), x.error))
+
+    def _held(self, x: Symbol) -> Symbol:
+        size = self._times * self._bytes(x.level, x.parts)
         self.work.held += size
-        self.work.written += size
         self.work.most_held = max(self.work.most_held, self.work.held)
-        weakref.finalize(made, self._released, size)
-        return made
+        weakref.finalize(x, self._released, size)
+        return x
+
+    def _bytes(self, level: int, parts: int) -> int:
+        return 8 * parts * self._rows(level) * self.degree
 
     def _released(self, size: int) -> None:
         self.work.held -= size
 
-    def _product(self, x: float, x_bound: float, y: float, y_bound: float) -> float:
-        return self._noise.product(x, x_bound, y, y_bound) if self._noise else 0.0
+    def _product(self, x: Error, x_lies: Range, y: Error, y_lies: Range) -> Error:
+        return self._noise.product(x, x_lies.size, y, y_lies.size) if self._noise else 0.0
 
-    def _plain_error(self, y: Plain, level: int) -> float:
+    def _plain_error(self, y: Plain, level: int) -> Error:
         return self._noise.plain(self._size(y), level) if self._noise else 0.0
 
     @staticmethod
-    def _size(y: Plain) -> float:
-        return float(np.abs(y.values.astype(np.complex128)).max(initial=0.0))
+    def _lies(y: Plain) -> Range:
+        """Where plain numbers lie; looked at once, though a diagonal meets many ciphertexts."""
+        if Range not in y.encoded:
+            y.encoded[Range] = Range.of(y.values).compact()
+        lies: Range = y.encoded[Range]
+        return lies
+
+    def _size(self, y: Plain) -> float:
+        return self._lies(y).largest
 
     def _rows(self, level: int) -> int:
         return len(self.parameters.rows(level)) if self.parameters else 0
 
     def _transform(self, polynomials: int) -> None:
-        self.work.butterflies += polynomials * self.degree // 2 * (self.degree.bit_length() - 1)
+        self.work.butterflies += (
+            self._times * polynomials * self.degree // 2 * (self.degree.bit_length() - 1)
+        )
 
     def _encode(self, level: int, y: Plain) -> None:
         """What stands in every slot is one number, and needs no transform."""
         if self._noise:
             self._noise.require_encodable(self._size(y), level)
         if y.constant is None:
-            self.work.encodings += 1
+            self.work.encodings += self._times
             self._transform(self._rows(level))
         self._multiply(self._rows(level))
 
     def _multiply(self, polynomials: int) -> None:
-        self.work.products += polynomials * self.degree
+        self.work.products += self._times * polynomials * self.degree
 
     def _decompose(self, level: int) -> None:
         if self.parameters:
@@ -310,9 +422,29 @@ class Tracer:
             self._multiply(parts * self._rows(level))
 
 
-def _line_outside() -> str:
+def plain_numbers(values: object, scheme: Scheme) -> Numbers:
+    """What engines without encodings take as plain numbers: once each, if they repeat.
+
+    Raises:
+        EncryptionError: If the scheme does not hold them.
+    """
+    numbers = once(numbers_in(values))
+    # Small types overflow where encodings do not.
+    wide: Any = {"c": np.complex128, "f": np.float64}.get(numbers.dtype.kind, np.int64)
+    if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
+        wide = np.float64
+    numbers = numbers.astype(wide)
+    whole = wide is np.int64 or (np.rint(numbers.real) == numbers).all()
+    if scheme is Scheme.BGV and not whole:
+        raise EncryptionError("BGV computes with whole numbers; round them, or take CKKS")
+    if not np.isfinite(numbers).all():
+        raise EncryptionError("NaN or infinity among the numbers; they have no encoding")
+    return numbers
+
+
+def line_outside() -> str:
     """Where the computation that is traced stands: file and line."""
-    here, frame = Path(__file__).parent, sys._getframe()  # noqa: SLF001 -- nothing else is as cheap
-    while frame.f_back and Path(frame.f_code.co_filename).parent == here:
+    frame = sys._getframe()  # noqa: SLF001 -- nothing else is as cheap
+    while frame.f_back and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"

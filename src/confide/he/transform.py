@@ -96,9 +96,10 @@ class PlainMatrix:
                 " make the PlainMatrix with the slots of the parameters"
             )
         steps = range(min(self._baby, self._count))
-        turned = [evaluator.rotations(block, list(steps)) for block in blocks]
-        settled = [[evaluator.settled(one) for one in ones] for ones in turned]
-        return [self._row(evaluator, row, settled) for row in range(len(self._blocks))]
+        # Settled before they are turned: once for each block, and at the lower level.
+        settled = [evaluator.settled(block) for block in blocks]
+        turned = [evaluator.rotations(block, list(steps)) for block in settled]
+        return [self._row(evaluator, row, turned) for row in range(len(self._blocks))]
 
     def _row(self, evaluator: Evaluator[C], row: int, turned: list[list[C]]) -> C:
         """One block of rows: Horner's rule over the giant steps."""

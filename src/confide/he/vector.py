@@ -11,6 +11,7 @@ import numpy as np
 
 from confide.errors import EncryptionError
 from confide.he import polynomial
+from confide.he.blocks import Alike, each
 from confide.he.ciphertext import Plain
 from confide.he.engine import C
 from confide.he.evaluator import Evaluator
@@ -19,6 +20,8 @@ from confide.he.layout import Layout, as_line, blocks_of, is_full, period
 from confide.he.numbers import Numbers, numbers_in
 from confide.he.operand import EncryptedNumbers
 from confide.he.parameters import Scheme
+from confide.he.polynomial import interval
+from confide.he.ranges import Reach
 from confide.he.transform import PlainMatrix
 
 __all__ = ["EncryptedVector", "concatenate", "reciprocals"]
@@ -40,7 +43,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
 
     def __init__(self, evaluator: Evaluator[C], blocks: Sequence[C], layout: Layout) -> None:
         self.evaluator: Final = evaluator
-        self.blocks: Final = tuple(blocks)
+        self.blocks: Final = blocks if isinstance(blocks, Alike) else tuple(blocks)
         self.layout: Final = layout.within(evaluator.engine.slots)
 
     @property
@@ -85,7 +88,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         return -self + other
 
     def __neg__(self) -> EncryptedVector[C]:
-        return self._like([self.evaluator.negate(x) for x in self.blocks])
+        return self._like(each(self.evaluator.negate, self.blocks))
 
     def __mul__(self, other: object) -> EncryptedVector[C]:
         if isinstance(other, EncryptedVector):
@@ -96,13 +99,12 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         mixed = self.layout.complex or numbers.dtype.kind == "c"
         if numbers.ndim == 0:
             factor = self.evaluator.engine.plain(numbers)
-            return self._like(
-                [self.evaluator.multiply(x, factor) for x in self.blocks], complex=mixed
-            )
+            blocks = each(lambda x: self.evaluator.multiply(x, factor), self.blocks)
+            return self._like(blocks, complex=mixed)
         line = as_line(numbers)
         x, plains = self._against(line)
         return self._like(
-            [self.evaluator.multiply(*pair) for pair in zip(x, plains, strict=True)],
+            each(self.evaluator.multiply, x, plains),
             length=max(self.length, len(line)),
             clean=self.clean or len(line) > 1,
             complex=mixed,
@@ -112,7 +114,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
 
     def _product(self, other: EncryptedVector[C]) -> EncryptedVector[C]:
         x, y = self._broadcast(other)
-        blocks = [self.evaluator.multiply(*pair) for pair in zip(x, y, strict=True)]
+        blocks = each(self.evaluator.multiply, x, y)
         longer = max(self, other, key=len)
         # A vector of length one stands in the padding of the other too.
         alike = len(self) == len(other)
@@ -226,9 +228,8 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
     def sum(self) -> EncryptedVector[C]:
         """The sum of the numbers: a vector of length one."""
         x = self._cleaned()
-        total = x.blocks[0]
-        for block in x.blocks[1:]:
-            total = x.evaluator.add(total, block)
+        # In two parts first: a sum with a rotated one would stay in three at every step.
+        total = x.evaluator.relinearised(x.evaluator.total(x.blocks))
         step = 1
         while step < x.period:
             total = x.evaluator.add(total, x.evaluator.rotate(total, step))
@@ -247,7 +248,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         """The conjugate numbers; real and whole ones are their own."""
         if not self.layout.complex:
             return self
-        return self._like([self.evaluator.conjugate(x) for x in self.blocks])
+        return self._like(each(self.evaluator.conjugate, self.blocks))
 
     def polynomial(self, coefficients: object) -> EncryptedVector[C]:
         """Σ c_k·x^k of every number, in ⌈log2 d⌉ + 1 levels; see `confide.he.polynomial`."""
@@ -257,24 +258,41 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         """Σ c_k·T_k of every number between `low` and `high`: stable for high degrees."""
         return polynomial.of_chebyshev(self, coefficients, low, high)
 
+    def within(self, low: object, high: object) -> EncryptedVector[C]:
+        """The same numbers, which whoever writes this says lie between `low` and `high`.
+
+        The planner then needs no room for more. It counts for CKKS and `decrypt_private` alone:
+        numbers that lie elsewhere make results wrong, and nothing would say so. `plan(samples=...)`
+        checks it on samples.
+
+        Raises:
+            EncryptionError: If it is no interval, or cannot be so.
+        """
+        first, last = interval(low, high)
+        declared = self.evaluator.engine.declared
+        return self._like(each(lambda x: declared(x, first, last), self.blocks))
+
+    def known(self, of: EncryptedVector[C], reach: Reach) -> EncryptedVector[C]:
+        """Itself, with what a theorem says about where it lies, from where `of` lies."""
+        known = self.evaluator.engine.known
+        return self._like(each(lambda x, y: known(x, y, reach), self.blocks, of.blocks))
+
     def weighed(
         self, members: Sequence[EncryptedVector[C]], weights: Sequence[float]
     ) -> EncryptedVector[C]:
         """Σ weight·member of vectors of this length, rescaled once."""
         factors = [self.evaluator.engine.plain(weight) for weight in weights]
-        blocks = [
-            self.evaluator.dot([member.blocks[at] for member in members], factors)
-            for at in range(len(self.blocks))
-        ]
         return self._like(
-            blocks,
+            each(
+                lambda *xs: self.evaluator.dot(xs, factors), *(member.blocks for member in members)
+            ),
             clean=all(member.clean for member in members),
             complex=any(member.layout.complex for member in members),
         )
 
     def settled(self) -> EncryptedVector[C]:
         """In as few bytes as it takes: relinearised and rescaled."""
-        return self._like([self.evaluator.settled(x) for x in self.blocks])
+        return self._like(each(self.evaluator.settled, self.blocks))
 
     def _like(self, blocks: Sequence[C], **changes: Any) -> EncryptedVector[C]:
         """Other blocks in this layout, but for what changes in it."""
@@ -283,7 +301,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
     def _sum(self, other: object, operation: Callable[[C, C | Plain], C]) -> Any:
         if isinstance(other, EncryptedVector):
             x, y = self._broadcast(other)
-            blocks = [operation(*pair) for pair in zip(x, y, strict=True)]
+            blocks = each(operation, x, y)
             return self._like(
                 blocks,
                 length=max(len(self), len(other)),
@@ -298,11 +316,12 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
             # Padding stays zero: a number is added to what counts alone.
             if is_full(self.length, self.evaluator.engine.slots):
                 constant = self.evaluator.engine.plain(numbers)
-                return self._like([operation(x, constant) for x in self.blocks], complex=mixed)
+                blocks = each(lambda x: operation(x, constant), self.blocks)
+                return self._like(blocks, complex=mixed)
             numbers = np.full(self.length, numbers)
         left, plains = self._against(as_line(numbers))
         return self._like(
-            [operation(*pair) for pair in zip(left, plains, strict=True)],
+            each(operation, left, plains),
             length=max(self.length, len(numbers)),
             clean=self.clean and self.length == len(numbers),
             complex=mixed,
@@ -317,9 +336,9 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         if len(self) == len(other):
             return self.blocks, other.blocks
         if len(self) == 1:
-            return self.blocks * len(other.blocks), other.blocks
+            return (self.blocks[0],) * len(other.blocks), other.blocks
         if len(other) == 1:
-            return self.blocks, other.blocks * len(self.blocks)
+            return self.blocks, (other.blocks[0],) * len(self.blocks)
         raise _lengths(self, other)
 
     def _against(self, line: Numbers) -> tuple[Sequence[C], Sequence[Plain]]:
@@ -329,7 +348,7 @@ class EncryptedVector(EncryptedNumbers, Generic[C]):
         plains = [engine.plain(block) for block in blocks_of(line, engine.slots)]
         count = max(len(plains), len(self.blocks))
         return (
-            self.blocks if len(self.blocks) == count else self.blocks * count,
+            self.blocks if len(self.blocks) == count else (self.blocks[0],) * count,
             plains if len(plains) == count else plains * count,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,16 @@ def new_figure(columns: int) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise PlanError("pictures need matplotlib: pip install 'confide[demo]'") from None
-    return Figure(figsize=(4.6 * columns, 3.9), layout="constrained")
+
+    class Picture(Figure):
+        """A figure that a notebook shows, also before pyplot was imported."""
+
+        def _repr_png_(self) -> bytes:
+            drawn = BytesIO()
+            self.savefig(drawn, format="png")
+            return drawn.getvalue()
+
+    return Picture(figsize=(4.6 * columns, 3.9), layout="constrained")
 
 
 def _axes(axes: Axes | None) -> Axes:
