@@ -6,7 +6,8 @@ from confide._lazy import attach
 
 if TYPE_CHECKING:
     from confide.engines.drops import Drop
-    from confide.engines.local import EnclaveHost, NoiseWarning, Run, simulate
+    from confide.engines.local import EnclaveHost, NoiseWarning, simulate
+    from confide.engines.outcome import Run
 
 __all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
 
@@ -15,6 +16,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "confide.engines.drops": ("Drop",),
-            "confide.engines.local": ("EnclaveHost", "NoiseWarning", "Run", "simulate"),
+            "confide.engines.local": ("EnclaveHost", "NoiseWarning", "simulate"),
+            "confide.engines.outcome": ("Run",),
         },
     )
