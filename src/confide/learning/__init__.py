@@ -8,8 +8,12 @@ if TYPE_CHECKING:
     from confide.learning.algorithms.clipping import AdaptiveClip
     from confide.learning.algorithms.ditto import ditto, personal_state
     from confide.learning.algorithms.fed_avg import fed_avg
+    from confide.learning.algorithms.fed_cox import fed_cox
+    from confide.learning.algorithms.fed_k_means import fed_k_means
+    from confide.learning.algorithms.fed_naive_bayes import fed_naive_bayes
     from confide.learning.algorithms.fed_nova import fed_nova
     from confide.learning.algorithms.fed_opt import fed_opt
+    from confide.learning.algorithms.fed_pca import fed_pca
     from confide.learning.algorithms.fed_prox import fed_prox
     from confide.learning.algorithms.fed_sgd import fed_sgd
     from confide.learning.algorithms.ifca import cluster_state, ifca
@@ -23,13 +27,18 @@ if TYPE_CHECKING:
     from confide.learning.fitted import fitted_estimator, quality, trained_model
     from confide.learning.images import read_images
     from confide.learning.models import (
+        PCA,
+        CoxRegression,
         GeneralisedLinearModel,
+        KMeans,
         LinearRegression,
         LogisticRegression,
+        NaiveBayes,
         PoissonRegression,
         SoftmaxRegression,
         accuracy,
         auc,
+        concordance,
     )
     from confide.learning.modules import Averaged, PartialFitModel, TorchModel, model_factory
     from confide.learning.predictors import Predictor
@@ -37,15 +46,19 @@ if TYPE_CHECKING:
     from confide.learning.tables import Table
 
 __all__ = [
+    "PCA",
     "Adagrad",
     "Adam",
     "AdaptiveClip",
     "Averaged",
     "ClientData",
+    "CoxRegression",
     "GeneralisedLinearModel",
+    "KMeans",
     "LinearRegression",
     "LogisticRegression",
     "Momentum",
+    "NaiveBayes",
     "PartialFitModel",
     "PoissonRegression",
     "Predictor",
@@ -58,12 +71,17 @@ __all__ = [
     "auc",
     "auc_of_histogram",
     "cluster_state",
+    "concordance",
     "ditto",
     "fed_avg",
     "fed_bn",
+    "fed_cox",
+    "fed_k_means",
+    "fed_naive_bayes",
     "fed_newton",
     "fed_nova",
     "fed_opt",
+    "fed_pca",
     "fed_per",
     "fed_prox",
     "fed_rep",
@@ -87,6 +105,10 @@ if not TYPE_CHECKING:
         {
             "confide.learning.algorithms.clipping": ("AdaptiveClip",),
             "confide.learning.algorithms.fed_avg": ("fed_avg",),
+            "confide.learning.algorithms.fed_cox": ("fed_cox",),
+            "confide.learning.algorithms.fed_k_means": ("fed_k_means",),
+            "confide.learning.algorithms.fed_naive_bayes": ("fed_naive_bayes",),
+            "confide.learning.algorithms.fed_pca": ("fed_pca",),
             "confide.learning.algorithms.fed_sgd": ("fed_sgd",),
             "confide.learning.algorithms.newton": ("fed_newton",),
             "confide.learning.algorithms.score_histogram": ("auc_of_histogram", "score_histogram"),
@@ -124,13 +146,18 @@ if not TYPE_CHECKING:
             ),
             "confide.learning.fitted": ("fitted_estimator", "quality", "trained_model"),
             "confide.learning.models": (
+                "PCA",
+                "CoxRegression",
                 "GeneralisedLinearModel",
+                "KMeans",
                 "LinearRegression",
                 "LogisticRegression",
+                "NaiveBayes",
                 "PoissonRegression",
                 "SoftmaxRegression",
                 "accuracy",
                 "auc",
+                "concordance",
             ),
             "confide.learning.predictors": ("Predictor",),
             "confide.learning.table_model": ("TableModel", "load_model"),
