@@ -20,13 +20,19 @@ from confide.training import train as trained
 
 __all__ = ["train"]
 
-_LISTED: Final = ("loss", "accuracy", "base_rate", "auc", "r2", "rows")
+_LISTED: Final = (
+    "loss", "deviance", "accuracy", "base_rate", "auc", "r2", "d2", "concordance", "explained",
+    "inertia", "events", "rows",
+)  # fmt: skip
 
 
 def train(  # noqa: PLR0917 - typer makes options of them, which are named
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="logistic, linear, softmax, poisson or trees."),
+        typer.Argument(
+            metavar="KIND",
+            help="logistic, linear, softmax, poisson, trees, naive_bayes, cox, k_means or pca.",
+        ),
     ],
     data: Annotated[
         list[str],
@@ -36,7 +42,12 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
             "each owner.",
         ),
     ],
-    label: Annotated[str, typer.Option(help="The column to predict.")],
+    label: Annotated[
+        str | None, typer.Option(help="The column to predict; none for k_means and pca.")
+    ] = None,
+    event: Annotated[
+        str | None, typer.Option(help="For cox, the column that says whether the event came.")
+    ] = None,
     features: Annotated[
         str | None, typer.Option(help="Columns to predict from, with commas; all others if left.")
     ] = None,
@@ -55,6 +66,12 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
     capacity: Annotated[
         int | None, typer.Option(help="The most rows that an owner counts; public.")
     ] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="The share of rows held out to measure the model; 0.2.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="A file of rows that all may see, to measure on instead.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the kind, as l2=0.01."),
@@ -70,7 +87,10 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
     ] = False,
 ) -> None:
     """Train a model on owners' tables by one command, by an ordinary plan."""
-    given: dict[str, Any] = {"label": label, "features": _split(features)}
+    given: dict[str, Any] = {"label": label, "event": event, "features": _split(features)}
+    given["test"] = test
+    if holdout is not None:
+        given["holdout"] = holdout
     given["classes"] = _split(classes)
     given["columns"] = dict(_category(pair) for pair in category or [])
     given["privacy"] = _privacy(epsilon, delta)
@@ -153,6 +173,7 @@ def _summary(result: Trained) -> dict[str, Any]:
         "plan": result.plan.hash.hex(),
         "verdicts": [sentence.text for sentence in result.verdicts],
         "metrics": to_json(result.metrics),
+        "measured_on": result.measured_on,
         "model": repr(result.model),
     }
 
@@ -161,7 +182,7 @@ def _show(result: Trained) -> None:
     for sentence in result.verdicts:
         output.print(sentence.text, markup=False, soft_wrap=True)
     output.print(repr(result.model), markup=False, soft_wrap=True)
-    table = Table("metric", "on all rows")
+    table = Table("metric", f"on {result.measured_on}")
     for name in _LISTED:
         if name in result.metrics:
             value = result.metrics[name]
