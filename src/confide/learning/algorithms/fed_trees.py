@@ -84,7 +84,7 @@ class TreeSettings(Literal):
 
 
 FOR_NOISE: Final[Mapping[str, Any]] = {
-    "trees": 20, "depth": 2, "bins": 16, "learning_rate": 0.3
+    "trees": 30, "depth": 2, "bins": 16, "learning_rate": 0.3
 }  # fmt: skip
 """Where a plan has noise and none is given: each round and each cell has its share of it."""
 
