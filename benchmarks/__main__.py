@@ -19,9 +19,12 @@ from benchmarks.plans import PLANS
 from benchmarks.record import Record
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
+from benchmarks.tabular import TABULAR
 from benchmarks.tee import TEE
 
-SUITES = {suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE)}
+SUITES = {
+    suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE, TABULAR)
+}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -33,6 +36,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Small sizes, once each.")]
 Save = Annotated[bool, typer.Option("--save", help="Write to benchmarks/results.")]
 Repeats = Annotated[int | None, typer.Option(min=1, help="Runs of each case; the median counts.")]
 Only = Annotated[str, typer.Option(help="Only cases whose names contain this.")]
+Data = Annotated[Path | None, typer.Option(help="A folder with the tables of UCI and FATE.")]
 Peer = Annotated[
     list[str] | None, typer.Option(help="Measure a peer too; makes its environment if need be.")
 ]
@@ -56,6 +60,7 @@ def measure(
     quick: bool = False,
     repeats: int | None = None,
     only: str = "",
+    data: Path | None = None,
 ) -> None:
     """Runs one suite, prints a line for each case as it ends, then the tables."""
     for absent in sorted(set(suite.peers) - set(peers)):
@@ -67,6 +72,7 @@ def measure(
             repeats=repeats,
             peers=peers,
             only=only,
+            data=data,
             report=lambda case: status.update(f"{suite.name}: {case}"),
         )
         for record in suite.run(options):
@@ -101,7 +107,12 @@ def _write_page(path: Path) -> Path:
     records = [Record.from_json(line) for line in lines]
     suite = SUITES[records[0].suite]
     page = path.with_suffix(".md")
-    page.write_text(to_markdown(suite.title, suite.tables(records), records), encoding="utf-8")
+    text = to_markdown(suite.title, suite.tables(records), records)
+    if suite.picture is not None:
+        drawn = path.with_suffix(".svg")
+        suite.picture(records, drawn)
+        text += f"\n![{suite.title}]({drawn.name})\n"
+    page.write_text(text, encoding="utf-8")
     return page
 
 
@@ -122,10 +133,13 @@ def _add_command(suite: Suite) -> None:
         repeats: Repeats = None,
         only: Only = "",
         peer: Peer = None,
+        data: Data = None,
     ) -> None:
+        if data is not None and not suite.reads_folder:
+            raise typer.BadParameter(f"{suite.name} reads no folder; leave --data out")
         for name in peer or []:
             _make(name)
-        measure(suite, peer or [], save=save, quick=quick, repeats=repeats, only=only)
+        measure(suite, peer or [], save=save, quick=quick, repeats=repeats, only=only, data=data)
 
 
 for _suite in SUITES.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.record import Record
 from benchmarks.tables import Table
@@ -19,6 +20,7 @@ class Options:
         quick: Small sizes, once each: does it run, and roughly how fast?
         repeats: How often each case is repeated; as each case says if None.
         peers: Which peers to measure beside us; their environments are there.
+        data: A folder with further tables, for suites that read one.
         only: Run the cases whose names contain this.
         report: Told the name of each case before it runs.
     """
@@ -26,6 +28,7 @@ class Options:
     quick: bool = False
     repeats: int | None = None
     peers: Sequence[str] = ()
+    data: Path | None = None
     only: str = ""
     report: Callable[[str], None] = lambda _case: None
 
@@ -40,6 +43,8 @@ class Suite:
         peers: Which peers have a driver for this work.
         run: Measures, case by case.
         tables: Lays out records, whether just measured or read from a file.
+        picture: Draws records into a file; None if there is nothing to draw.
+        reads_folder: Whether it measures more with a folder of tables.
     """
 
     name: str
@@ -47,3 +52,5 @@ class Suite:
     peers: Sequence[str]
     run: Callable[[Options], Iterator[Record]]
     tables: Callable[[Sequence[Record]], Sequence[Table]]
+    picture: Callable[[Sequence[Record], Path], None] | None = None
+    reads_folder: bool = False

@@ -14,9 +14,11 @@ from typing import Any
 
 from benchmarks.machine import ROOT
 
-__all__ = ["PEERS", "make", "ready", "run"]
+__all__ = ["PEERS", "make", "path_of", "ready", "run"]
 
-PEERS: Mapping[str, str] = {"desilo": "desilo", "flower": "flwr", "helayers": "helayers"}
+PEERS: Mapping[str, str] = {
+    "desilo": "desilo", "flower": "flwr", "helayers": "helayers", "pooled": "pooled"
+}  # fmt: skip
 """Folder under .peers, by name; `<name>.txt` beside this file pins what is installed."""
 
 _HERE = Path(__file__).parent
@@ -40,6 +42,11 @@ def make(name: str) -> None:
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     subprocess.run(install, check=True, stdout=sys.stderr, env=environment)
     shutil.copyfile(_pins(name), folder / "pins.txt")
+
+
+def path_of(name: str, file: str) -> Path:
+    """Where a peer's environment keeps a file that a driver made."""
+    return _folder(name) / file
 
 
 def run(name: str, driver: str, arguments: Mapping[str, object]) -> dict[str, Any]:

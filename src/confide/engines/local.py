@@ -11,10 +11,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from confide.computation import (
     find_computation,
 )
 from confide.engines.given import check_parties, check_types
+from confide.engines.outcome import Run
 from confide.errors import DataError, DropoutError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
@@ -58,10 +59,7 @@ from confide.runtime.wire import READY, Announced, kind_of, unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
+__all__ = ["Drop", "EnclaveHost", "NoiseWarning", "simulate"]
 
 
 class NoiseWarning(UserWarning):
@@ -110,37 +108,6 @@ class EnclaveHost:
     def launch(self, plan: Plan, random: SecureRandom) -> Aggregator:
         """An instance of the aggregator for a plan."""
         return Aggregator(plan, self.attester, self.build, random=random, clock=self.relying.clock)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a run gave.
-
-    Attributes:
-        plan: The plan as it ran.
-        state: The public state after the last round.
-        rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
-        totals: The lattice integers released in each round that this process ran.
-        exchanges: By the name of each stage that is an exchange, what it gave whom.
-        evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
-        replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
-            replayed, as tests do. Then nothing of the run is private, whatever the plan says.
-    """
-
-    plan: Plan
-    state: State
-    rounds: tuple[Mapping[str, Any], ...]
-    totals: tuple[RoundResult, ...] = field(repr=False)
-    exchanges: Mapping[str, ExchangeRun] = field(default_factory=dict, repr=False)
-    evidence: bytes | None = field(default=None, repr=False)
-    replayable: bool = False
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """The rounds as a data frame, indexed by round."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rounds).set_index("round")
 
 
 def _system_random(_: str) -> SecureRandom:

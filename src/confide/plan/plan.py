@@ -24,6 +24,7 @@ from confide.plan.checks import (
 )
 from confide.plan.codec import from_plain, nearest, to_plain
 from confide.plan.crowds import check_cohorts
+from confide.plan.display import plan_html, plan_line
 from confide.plan.exchange import OF_SUMS, Exchange, check_exchanges
 from confide.plan.exchange_attacks import assess_exchange
 from confide.plan.fields import Written, in_file
@@ -593,8 +594,7 @@ class Plan(Value):
         return plan
 
     def __repr__(self) -> str:
-        tasks = ", ".join(f"{s.task.name} × {s.rounds}" for s in self.stages)
-        return (
-            f"Plan(name={self.name!r}, {tasks}, aggregation={self.aggregation!r}, "
-            f"noise={self.noise!r}, {len(self.parties)} parties, hash={self.short_hash}…)"
-        )
+        return plan_line(self)
+
+    def _repr_html_(self) -> str:
+        return plan_html(self)

@@ -15,6 +15,7 @@ from confide.aggregation.machinery import Work, machinery_of, timed
 from confide.aggregation.masked.streams import MaskAdder
 from confide.aggregation.traffic import received_bytes, round_bytes
 from confide.errors import CostError, PlanError
+from confide.markup import facts_html
 from confide.plan import Exchange, NoNoise, Plan, Unit, What
 from confide.randomness import SEED_BYTES
 from confide.report.privacy import total_statement
@@ -85,6 +86,22 @@ class Estimate:
         from confide.report.text import estimate_text
 
         return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return facts_html(
+            "Estimate",
+            [
+                ("rounds", f"{self.rounds:,}"),
+                ("bytes that a party sends", f"{self.bytes_sent_per_party:,}"),
+                ("bytes that a party receives", f"{self.bytes_received_per_party:,}"),
+                ("seconds of a party", f"{self.party_seconds:.3g}"),
+                ("seconds of the coordinator", f"{self.coordinator_seconds:.3g}"),
+                ("bytes of memory of a party", f"{self.party_memory_bytes:,}"),
+                ("privacy", self.privacy),
+                *(("note", note) for note in self.notes),
+            ],
+        )
 
 
 def estimate(

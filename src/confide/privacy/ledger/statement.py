@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from confide.canonical import decode
+from confide.markup import facts_html
 from confide.privacy.ledger.balance import Remaining, Spent
 from confide.privacy.ledger.caps import Filter, Period
 from confide.privacy.ledger.entries import MAX_ENTRY_BYTES, Entry
@@ -180,6 +181,26 @@ class Statement:
     time: str
     datasets: tuple[DatasetStatement, ...]
     rounds: tuple[RoundsLine, ...]
+
+    def __repr__(self) -> str:
+        names = ", ".join(repr(d.name) for d in self.datasets[:5])
+        return f"Statement(ledger={self.ledger[:8]}…, {self.entries:,} entries, datasets {names})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: each cap and what it leaves."""
+        facts: list[tuple[str, object]] = []
+        for dataset in self.datasets:
+            facts += [
+                (f"{dataset.name}: cap of {_amount(cap)}", f"{cap.left:.0%} left, {cap.counts}")
+                for cap in dataset.caps
+            ]
+            facts.append((f"{dataset.name}: charges", f"{len(dataset.charges):,}"))
+        facts += [("entries", f"{self.entries:,}"), ("head", self.head)]
+        return facts_html(f"Ledger {self.ledger[:8]}…", facts)
+
+
+def _amount(cap: CapLine) -> str:
+    return f"ρ = {cap.rho:g}" if cap.rho else f"ε = {cap.epsilon:g}, δ = {cap.delta:g}"
 
 
 def statement(ledger: Ledger, dataset: str | None = None, *, delta: float = 1e-6) -> Statement:
