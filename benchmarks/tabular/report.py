@@ -123,8 +123,9 @@ def _private(cases: dict[str, _Case]) -> Table:
          f"within {_PRIVATE_LOSS} of exact", f"within {_CLOSE} of the better"],
         rows,
         "Medians of the AUC of rows held out; each run deals the rows again. Ours at δ = 10⁻⁶ "
-        "finds scales and words by charged sums and adds noise in shares that hold against one more "
-        "owner. Trusted: the same in clear, with noise that one trusted adds. diffprivlib at pure ε "
+        "finds scales and words by charged sums and adds noise in shares that hold against one "
+        "more owner. Trusted: the same in clear, with noise that one trusted adds. diffprivlib "
+        "at pure ε "
         "(logistic regression, random forest) has the columns scaled without charge.",
     )  # fmt: skip
 
