@@ -9,7 +9,7 @@ import pytest
 from tests.imports import circles, graph, homes, modules, typing_block
 
 HEAVY = ["cryptography", "dp_accounting", "jinja2", "matplotlib", "pandas", "pydantic",
-         "safetensors", "scipy", "sqlalchemy"]  # fmt: skip
+         "safetensors", "scipy", "sqlalchemy", "torch"]  # fmt: skip
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
 LAZY = [name for name, tree in TREES.items() if homes(tree) is not None]
 
@@ -56,6 +56,15 @@ class TestLoading:
             "confide.views(confide.read_plan(STARTER, 'starter')[0])"
         )
         assert {"jinja2", "matplotlib", "sqlalchemy"} & found == set()
+
+    def test_the_algorithms_load_torch_for_models_of_torch_only(self):
+        found = loaded(
+            "from confide.computation import make_computation; "
+            "make_computation('fed-avg', {'weight_cap': 5, 'clip_norm_l2': 1.0, 'model': "
+            "{'family': 'bernoulli'}, 'table': {'features': ['x'], 'label': 'y'}})"
+        )
+        assert "confide.learning.modules.torch_model" in found
+        assert {"matplotlib", "sklearn", "torch"} & found == set()
 
 
 class TestLazyPackages:

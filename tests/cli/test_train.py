@@ -74,7 +74,7 @@ class TestTrain:
         ("arguments", "kind"),
         [
             ([*DATA, "--label", "il"], "DataError"),
-            ([*DATA], "UsageError"),
+            ([*DATA], "PlanError"),
             (["--sets"], "UsageError"),
         ],
     )

@@ -201,11 +201,33 @@ class TestDeterminism:
 
 def test_every_registered_algorithm_is_run_below():
     ours = importlib.metadata.distribution("confide").entry_points.select(group=GROUP)
-    # These take a trained model, a schema of columns, or noise; each has a suite of its own.
+    # Statistics, and what takes a trained model, a schema of columns, or noise: each has a suite of
+    # its own; so have the algorithms that keep a state of each party, or several sums.
     others = {
+        "covariances",
+        "distinct",
+        "ditto",
+        "fed-bn",
+        "fed-cox",
+        "fed-k-means",
         "fed-metrics",
+        "fed-naive-bayes",
+        "fed-nova",
+        "fed-opt",
+        "fed-pca",
+        "fed-per",
+        "fed-prox",
+        "fed-rep",
         "fed-trees",
+        "groups",
+        "histograms",
+        "ifca",
+        "moments",
+        "parameter-averaging",
+        "quantiles",
+        "scaffold",
         "score-histogram",
+        "survival-curve",
         "table-summaries",
         "table-vocabularies",
     }
@@ -366,7 +388,7 @@ class TestTooManyDropouts:
         data = {name: {"vector": np.ones(3)} for name in NAMES}
         drops = [Drop("birch", 0, at=step), Drop("elm", 0, at=step)]
         path = tmp_path / "run"
-        with pytest.raises(DropoutError, match=r"the plan bears 1 dropouts\. No sum is released"):
+        with pytest.raises(DropoutError, match=r"the plan allows 1 dropouts\. No sum is released"):
             simulate(
                 plan,
                 data,

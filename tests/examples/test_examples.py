@@ -88,6 +88,19 @@ def test_newton_finds_the_pooled_solution(protection):
     np.testing.assert_allclose(run.state["w"], pooled.coef_.ravel(), atol=0.01)
 
 
+def test_a_custom_algorithm_averages_what_the_clients_would_make_of_the_model():
+    example = load("custom_algorithm")
+    rng = np.random.default_rng(0)
+    data = {n: {"x": rng.random((30, 64)), "y": np.full(30, i)} for i, n in enumerate("abcd")}
+    plan = example.training.plan(parties=list(data), rounds=2)
+    run = cf.simulate(plan, data, computation=example.training)
+    w, rate = np.zeros((65, 10)), 0.3
+    for _ in range(2):
+        w = np.mean([example.local_train(w, rate, rows) for rows in data.values()], axis=0)
+        rate *= 0.9
+    np.testing.assert_allclose(run.state["w"], w, atol=0.005)
+
+
 def test_the_naive_chain_tells_what_masks_do_not():
     example = load("three_devices")
     average, handed = example.naive_chain(example.DEVICES)

@@ -20,6 +20,11 @@ SAMPLERS = {
 ALLOWED = {
     ("confide/he/simulated.py", "standard_normal"): "stands for errors of encryption in a plan",
     ("confide/demo/lenders.py", "gumbel"): "deals the applications of a simulated public market",
+    ("confide/learning/algorithms/ifca.py", "standard_normal"): "public first parameters",
+    ("confide/learning/models/k_means.py", "normal"): "public first centres",
+    ("confide/learning/partition.py", "lognormal"): "generates data for simulations",
+    ("confide/learning/partition.py", "normal"): "generates data for simulations",
+    ("confide/learning/partition.py", "standard_normal"): "generates data for simulations",
 }
 
 

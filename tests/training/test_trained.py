@@ -13,6 +13,7 @@ import confide as cf
 from confide.errors import DataError
 from confide.learning.algorithms.fed_metrics import fed_metrics_from_settings
 from confide.plan import Verdict
+from confide.tables import Part
 from confide.training import plot_calibration, plot_coefficients, plot_confusion, plot_metrics
 
 
@@ -22,12 +23,19 @@ def result():
 
 
 @pytest.fixture(scope="module")
-def rows():
-    return pd.concat(numbers_only().values(), ignore_index=True)
+def rows(result):
+    return held_out(result, numbers_only())
+
+
+def held_out(result, data):
+    """All owners' rows that are held out."""
+    pooled = pd.concat(data.values(), ignore_index=True)
+    table = result.model.table.of_part(Part.HELD_OUT)
+    return pooled[table.holdout.counted(table.columns, table.rows(pooled))]
 
 
 class TestMetrics:
-    def test_are_those_of_all_rows(self, result, rows):
+    def test_are_those_of_the_rows_held_out(self, result, rows):
         chance = result.model.predict_proba(rows)[:, 1]
         assert result.metrics["accuracy"] == pytest.approx(
             accuracy_score(rows["ill"], result.model.predict(rows)), abs=1e-3
@@ -43,7 +51,7 @@ class TestMetrics:
             n: t.assign(y=t["age"] * 2 + np.sin(t["age"]) * 10) for n, t in numbers_only().items()
         }
         made = cf.train("linear", data, label="y")
-        pooled = pd.concat(data.values())
+        pooled = held_out(made, data)
         assert made.metrics["r2"] == pytest.approx(
             r2_score(pooled["y"], made.model.predict(pooled)), abs=0.01
         )
@@ -54,7 +62,7 @@ class TestMetrics:
             for n, t in numbers_only().items()
         }
         made = cf.train("softmax", data, label="ill", classes=("0", "1", "2"))
-        pooled = pd.concat(data.values())
+        pooled = held_out(made, data)
         accuracy = np.mean(made.model.predict(pooled).astype(str) == pooled["ill"])
         assert made.metrics["accuracy"] == pytest.approx(accuracy, abs=1e-3)
         assert np.shape(made.metrics["confusion"]) == (3, 3)
@@ -164,7 +172,7 @@ class TestShown:
 
     def test_as_pictures(self, result):
         assert [a.get_title() for a in result.plot().axes] == [
-            "On all rows", "Calibration", "Confusion matrix", "What the model looks at"
+            "Metrics", "Calibration", "Confusion matrix", "What the model looks at"
         ]  # fmt: skip
         assert result.plot()._repr_png_().startswith(b"\x89PNG")
         assert plot_metrics(result.metrics).patches

@@ -14,7 +14,8 @@ from confide.plan import NoNoise, Plan
 from confide.tables import Category, Missing, read_table
 from confide.tables.values import words
 from confide.training import Epsilon, planned
-from confide.training.drafts import ColumnType, column_type
+from confide.training.drafts import Answer, ColumnType, column_type
+from confide.training.kinds import KINDS
 
 __all__ = ["draft_plan"]
 
@@ -29,7 +30,8 @@ def draft_plan(
     source: str,
     kind: str,
     *,
-    label: str,
+    label: str | None,
+    event: str | None,
     classes: list[str] | None,
     epsilon: float | None,
     ask: Ask,
@@ -42,7 +44,8 @@ def draft_plan(
     Args:
         source: The file.
         kind: The kind of model.
-        label: The column to predict.
+        label: The column to predict; None if nothing is.
+        event: Of times, the column that says whether the event came.
         classes: Its values, if they are known.
         epsilon: ε for each record; exact sums if None.
         ask: Asks.
@@ -51,24 +54,31 @@ def draft_plan(
         PlanError, DataError: If the file has no such label, or something must be declared.
     """
     table = read_table(source)
-    if label not in table.columns:
-        raise PlanError(f"{source} has no column {label!r}; --label names one of its columns")
+    for option, column in (("--label", label), ("--event", event)):
+        if column is not None and column not in table.columns:
+            raise PlanError(f"{source} has no column {column!r}; {option} names one of its columns")
+    if label is None and kind in KINDS and KINDS[kind].answer is not Answer.NOTHING:
+        raise PlanError("--from without --label; name the column to predict")
     columns = {
         name: Category(values=found, missing=Missing.INDICATOR)
         for name in map(str, table.columns)
-        if name != label
+        if name not in (label, event)
         and column_type(table[name]) is ColumnType.TEXTS
         and (found := _values(table, name, ask, "vocabulary"))
     }
-    if classes is None and column_type(table[label]) is ColumnType.TEXTS:
+    if label is not None and classes is None and column_type(table[label]) is ColumnType.TEXTS:
         classes = list(_values(table, label, ask, "classes of the label") or ())
         if not classes:
             raise PlanError(f"label {label!r} has texts: name its classes, as --classes no,yes")
     plan = planned(
-        kind, dict.fromkeys(_OWNERS, table), label=label, classes=classes, columns=columns,
+        kind, dict.fromkeys(_OWNERS, table), label=label, event=event, classes=classes,
+        columns=columns,
         privacy=None if epsilon is None else Epsilon(epsilon),
     ).plan  # fmt: skip
-    return "\n".join(_lines(replace(plan, name=f"{kind} of {label}"), epsilon)) + "\n"
+    return (
+        "\n".join(_lines(replace(plan, name=f"{kind} of {label}" if label else kind), epsilon))
+        + "\n"
+    )
 
 
 def _values(table: pd.DataFrame, name: str, ask: Ask, what: str) -> tuple[str, ...]:

@@ -70,6 +70,10 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="The column to predict, with --from.")] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(help="For cox, the column that says whether the event came, with --from."),
+    ] = None,
     kind: Annotated[str, typer.Option(help="The kind of model, with --from.")] = "logistic",
     classes: Annotated[
         str | None, typer.Option(help="The label's values in order, with commas, with --from.")
@@ -84,13 +88,12 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
     """Write a commented plan file to begin with, or one for a file's columns."""
     text = STARTER
     if source is not None:
-        if label is None:
-            raise PlanError("--from without --label; name the column to predict")
         from confide.cli.drafting import draft_plan
 
         text = draft_plan(
-            source, kind, label=label, classes=None if classes is None else classes.split(","),
-            epsilon=epsilon, ask=_may_publish(yes),
+            source, kind, label=label, event=event,
+            classes=None if classes is None else classes.split(","), epsilon=epsilon,
+            ask=_may_publish(yes),
         )  # fmt: skip
     _write_new(path, text.encode())
     note(f"wrote {path}: edit it, then ask `confide plan views {path}`")

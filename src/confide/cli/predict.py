@@ -12,6 +12,7 @@ import typer
 from confide.cli.console import note
 from confide.errors import DataError
 from confide.learning import TableModel, load_model
+from confide.learning.descriptions import ComponentPredictor
 from confide.tables import read_table
 
 __all__ = ["predict"]
@@ -45,10 +46,20 @@ def predict(
 
 
 def _predicted(model: TableModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """The prediction, and for classes the probability of each."""
-    found = pd.DataFrame({model.table.label: model.predict(rows)})
+    """The prediction, and for classes the probability of each; or the rows' components."""
+    if isinstance(model.predictor, ComponentPredictor):
+        made = model.transform(rows)
+        return pd.DataFrame(made, columns=[f"component {k + 1}" for k in range(made.shape[1])])
+    found = pd.DataFrame({_named(model): model.predict(rows)})
     if hasattr(model, "classes_"):
         chances = model.predict_proba(rows)
         for place, name in enumerate(model.classes_):
             found[f"probability of {name}"] = chances[:, place]
     return found
+
+
+def _named(model: TableModel) -> str:
+    """What the predicted column is called."""
+    if model.predictor.family is not None:
+        return model.table.label
+    return f"log hazard ratio of {model.table.label}" if model.table.label else "cluster"

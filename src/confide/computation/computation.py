@@ -70,6 +70,8 @@ class Computation:
             before the first round. If omitted, that state with what `init` adds to it.
         needs_noise: Why its sums must not be exact, in words; empty if they may be.
         person_column: If the unit is the person, the column that says who a row is about.
+        simulation_only: Why nobody else could run it, in words, as a model of a notebook; empty if
+            they could. Then a plan with real keys is refused.
 
     Example:
         The mean age, without anybody's age or number of rows leaving a party::
@@ -97,6 +99,7 @@ class Computation:
     read: Callable[[Any], Data] | None = None
     own: Callable[[], State] | None = None
     follow: Callable[[State], State] | None = None
+    simulation_only: str = ""
 
     def __post_init__(self) -> None:
         by_person = self.sums.unit is Unit.PERSON
@@ -123,7 +126,9 @@ class Computation:
         named = {"name": self.task.name, **fields}
         noise = named.pop("noise", NoNoise())
         stages = (self.stage(**own),)
-        return plan_with(noise, parties=as_parties(parties), stages=stages, **named)
+        made = plan_with(noise, parties=as_parties(parties), stages=stages, **named)
+        self._check_runnable(made)
+        return made
 
     def stage(self, **fields: Any) -> Sums:
         """A stage that runs this computation, for a plan of several.
@@ -158,6 +163,7 @@ class Computation:
         Raises:
             PlanError: Saying what differs.
         """
+        self._check_runnable(plan)
         if self.needs_noise and isinstance(plan.noise, NoNoise):
             raise PlanError(
                 f"computation {self.task.name!r} over exact sums: {self.needs_noise}. Add noise to "
@@ -181,6 +187,12 @@ class Computation:
                 f"plan {plan.name!r} names {plan.code.package} {plan.code.version} "
                 f"({plan.code.digest.hex()[:16]}…), but {code.package} {code.version} "
                 f"({code.digest.hex()[:16]}…) is installed: install what was agreed, or agree anew"
+            )
+
+    def _check_runnable(self, plan: Plan) -> None:
+        if self.simulation_only and not all(party.simulated for party in plan.parties):
+            raise PlanError(
+                f"computation {self.task.name!r} in a plan with real keys: {self.simulation_only}"
             )
 
 

@@ -277,13 +277,18 @@ class Participant:
         if len({len(values) for values in data.values()}) > 1:
             lengths = ", ".join(f"{column}: {len(values)}" for column, values in data.items())
             raise DataError(f"{self} has columns of different lengths ({lengths})")
-        if _rows(data) == 0:
+        if _rows(data) == 0 and not self._reads_a_part(source):
             raise DataError(f"{self} has no rows; leave it out of the plan, or give it data")
         for column in data.keys() - {persons}:
             self._check_numbers(column, data[column])
         if persons:
             self._check_persons(persons, data[persons])
         return data
+
+    def _reads_a_part(self, source: Columns) -> bool:
+        """Whether the data have rows of which the computation reads none, as of a hold-out."""
+        first = next(iter(source.keys()), None)
+        return self._computation.read is not None and first is not None and len(source[first]) > 0
 
     def _columns(self, source: Columns) -> dict[str, NDArray[Any]]:
         """The declared columns as they are, or as the computation reads them."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from confide._lazy import attach
 
 if TYPE_CHECKING:
-    from confide.engines.local import Drop, EnclaveHost, NoiseWarning, simulate
+    from confide.engines.drops import Drop
+    from confide.engines.local import EnclaveHost, NoiseWarning, simulate
     from confide.engines.outcome import Run
 
 __all__ = ["Drop", "EnclaveHost", "NoiseWarning", "Run", "simulate"]
@@ -14,7 +15,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = attach(
         __name__,
         {
-            "confide.engines.local": ("Drop", "EnclaveHost", "NoiseWarning", "simulate"),
+            "confide.engines.drops": ("Drop",),
+            "confide.engines.local": ("EnclaveHost", "NoiseWarning", "simulate"),
             "confide.engines.outcome": ("Run",),
         },
     )

@@ -27,7 +27,7 @@ from confide.aggregation import (
     RoundResult,
     Traffic,
 )
-from confide.aggregation.rounds import MESSAGE_KINDS, message_kinds
+from confide.aggregation.rounds import message_kinds
 from confide.computation import (
     Account,
     Checkpoint,
@@ -36,6 +36,7 @@ from confide.computation import (
     State,
     find_computation,
 )
+from confide.engines.drops import Drop, check_drops
 from confide.engines.given import check_parties, check_types
 from confide.engines.outcome import Run
 from confide.errors import DataError, DropoutError, PlanError, ProtocolError
@@ -64,31 +65,6 @@ __all__ = ["Drop", "EnclaveHost", "NoiseWarning", "simulate"]
 
 class NoiseWarning(UserWarning):
     """A plan whose model would be mostly noise."""
-
-
-@dataclass(frozen=True)
-class Drop:
-    """A party that does not answer: in these rounds, from this kind of message on.
-
-    Attributes:
-        party: Its name.
-        first_round: The first round it drops out of, from zero.
-        last_round: The last one; the first only, if not given.
-        at: The kind of message that it fails to send: 'advertise', 'reveal', 'shares',
-            'contribution', 'consent' or 'opened', before an enclave 'challenge', or one that the
-            plan's protection adds. One that the protection does not have stands for 'contribution',
-            or for its first kind if it has no 'contribution'.
-    """
-
-    party: str
-    first_round: int
-    last_round: int | None = None
-    at: str = "contribution"
-
-    def covers(self, round_number: int) -> bool:
-        """Whether the party drops out of a round."""
-        last = self.first_round if self.last_round is None else self.last_round
-        return self.first_round <= round_number <= last
 
 
 @dataclass(frozen=True)
@@ -186,7 +162,7 @@ def simulate(
     plan = plan.simulated()
     computations = _computations(plan, computation)
     check_parties(plan, data)
-    _check_drops(plan, drops)
+    check_drops(plan, drops)
     _check_accounts(plan, accounts or {})
     _check_enclave(plan, enclave)
     _check_times(plan)
@@ -238,6 +214,7 @@ def simulate(
         rounds=tuple(simulation.history),
         totals=tuple(simulation.results),
         exchanges=simulation.exchanged,
+        own={name: party.own for name, party in parties.items() if party.own},
         evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
@@ -485,28 +462,6 @@ def _check_enclave(plan: Plan, enclave: EnclaveHost | None) -> None:
             f"plan {plan.name!r} is aggregated in an enclave; give simulate(…, enclave=…) the "
             "hardware and the policy that parties verify it by"
         )
-
-
-def _check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
-    names = {p.name for p in plan.parties}
-    if drops and not plan.sum_stages:
-        raise PlanError(f"plan {plan.name!r} has no sums, and nobody drops out of an exchange")
-    kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *(message_kinds(plan) if drops else ()))))
-    for drop in drops:
-        if drop.party not in names:
-            raise DataError(f"{drop.party!r} cannot drop out; {nearest(drop.party, names)}")
-        if not 0 <= drop.first_round < plan.rounds:
-            raise DataError(
-                f"{drop.party!r} drops out of round {drop.first_round}; rounds are 0 to "
-                f"{plan.rounds - 1}"
-            )
-        if drop.at not in kinds:
-            raise DataError(f"{drop.party!r} drops out at {drop.at!r}; {nearest(drop.at, kinds)}")
-        if drop.last_round is not None and drop.last_round < drop.first_round:
-            raise DataError(
-                f"{drop.party!r} drops out of round {drop.first_round} and is back after round "
-                f"{drop.last_round}; the last round is not before the first"
-            )
 
 
 def _resume(checkpoint: Path | None, plan: Plan) -> Checkpoint | None:

@@ -30,6 +30,8 @@ class Run:
         rounds: One map of plain values per round: survivors, bytes, seconds, public measurements.
         totals: The lattice integers released in each round that this process ran.
         exchanges: By the name of each stage that is an exchange, what it gave whom.
+        own: By party, the state of its own, where the computation keeps one: here only because a
+            simulation is all parties at once.
         evidence: Of the enclave, by which its receipts in `totals` are verified; None without one.
         replayable: Whether somebody drew keys, masks, noise or batches from randomness that can be
             replayed, as tests do. Then nothing of the run is private, whatever the plan says.
@@ -40,6 +42,7 @@ class Run:
     rounds: tuple[Mapping[str, Any], ...]
     totals: tuple[RoundResult, ...] = field(repr=False)
     exchanges: Mapping[str, ExchangeRun] = field(default_factory=dict, repr=False)
+    own: Mapping[str, State] = field(default_factory=dict, repr=False)
     evidence: bytes | None = field(default=None, repr=False)
     replayable: bool = False
 

@@ -9,14 +9,15 @@ from confide.computation import Columns, State
 from confide.errors import DataError, PlanError
 from confide.learning.models import GeneralisedLinearModel, accuracy, auc
 from confide.learning.models.families import Bernoulli
-from confide.learning.predictors import PREDICTORS, LinearPredictor, Predictor
+from confide.learning.predictor_kinds import PREDICTORS
+from confide.learning.predictors import LinearPredictor, Predictor
 from confide.learning.settings import Inputs, read_table
-from confide.learning.table_model import Estimator, TableModel
+from confide.learning.table_model import TableModel
 from confide.plan import Plan, Sums
 from confide.plan.codec import nearest
 from confide.tables.schema import CONSTANT_PREFIX
 
-__all__ = ["Estimator", "fitted_estimator", "predictor_of", "quality", "trained_model"]
+__all__ = ["fitted_estimator", "predictor_of", "quality", "trained_model"]
 
 
 def predictor_of(plan: Plan) -> tuple[Predictor, Inputs]:

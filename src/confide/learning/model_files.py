@@ -20,7 +20,8 @@ from safetensors.numpy import save
 from confide import canonical
 from confide.computation import State, checked_state, state_hash
 from confide.errors import ConfideError, DataError
-from confide.learning.predictors import PREDICTORS, Predictor
+from confide.learning.predictor_kinds import PREDICTORS
+from confide.learning.predictors import Predictor
 from confide.learning.settings import Inputs, read_table, table_settings
 from confide.tables.schema import CONSTANT_PREFIX
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +13,16 @@ from numpy.typing import NDArray
 from confide.computation import State
 from confide.errors import ConfideError, DataError, PlanError
 from confide.learning.model_files import read_model, write_model
-from confide.learning.models.estimators import (
-    LinearRegression,
-    LogisticRegression,
-    PoissonRegression,
-    SoftmaxRegression,
-)
-from confide.learning.models.families import Bernoulli, Categorical, Gaussian, Poisson
+from confide.learning.models.cox import concordance
+from confide.learning.models.families import Bernoulli, Categorical, Family, Poisson
 from confide.learning.models.metrics import accuracy, auc
-from confide.learning.predictors import LinearPredictor, Predictor
+from confide.learning.predictors import Predictor
 from confide.learning.settings import Inputs
 from confide.tables import Label, Schema, read_table
 
-__all__ = ["Estimator", "TableModel", "load_model"]
+__all__ = ["TableModel", "load_model"]
 
 Reals = NDArray[np.float64]
-Estimator = LinearRegression | LogisticRegression | PoissonRegression | SoftmaxRegression
-
-_ESTIMATORS: Final[Mapping[type, type[Estimator]]] = {
-    Bernoulli: LogisticRegression,
-    Categorical: SoftmaxRegression,
-    Gaussian: LinearRegression,
-    Poisson: PoissonRegression,
-}
 
 
 class TableModel:
@@ -95,29 +82,26 @@ class TableModel:
             AttributeError: If it predicts a number.
         """
         if not self._classifies:
-            raise AttributeError(f"{self.table.label!r} is a number; it has no classes")
+            raise AttributeError(f"{self.predictor.word}: no classes are predicted")
         if not isinstance(self.table, Schema):
-            return np.arange(max(self.predictor.family.n_outputs, 2))
+            return np.arange(max(self._family.n_outputs, 2))
         return _as_values(cast("Label", self.table.target).classes)
 
     @property
-    def estimator(self) -> Estimator:
+    def estimator(self) -> Any:
         """The scikit-learn-shaped estimator over the model's inputs (`inputs`).
 
         Raises:
-            AttributeError: If the model is not linear.
+            AttributeError: If the model is one of trees.
         """
-        if not isinstance(self.predictor, LinearPredictor):
-            raise AttributeError(f"{self.predictor.word} have no coefficients")
-        model = self.predictor.model
-        kind = _ESTIMATORS[type(model.family)]
-        names = list(self.table.names)
-        return kind.from_parameters(model, self.state["parameters"], feature_names=names)
+        classes = self.classes_ if self._classifies else None
+        return self.predictor.estimator(self.table, self.state, classes)
 
     @property
     def coef_(self) -> Reals:
         """The coefficients of the inputs `feature_names_in_`, as scikit-learn shapes them."""
-        return self.estimator.coef_
+        coefficients: Reals = self.estimator.coef_
+        return coefficients
 
     @property
     def intercept_(self) -> Any:
@@ -137,12 +121,27 @@ class TableModel:
     def predict(self, rows: Any) -> NDArray[Any]:
         """What the model predicts for raw rows, shape `(rows,)`.
 
-        Classes are in their own words, numbers in the label's own units.
+        Classes are in their own words, numbers in the label's own units. Of times it is the
+        logarithm of the hazard ratio, of clusters the number of the nearest one.
 
         Raises:
             DataError: If a column is missing or cannot be read.
+            PlanError: If the model predicts nothing.
         """
-        return self._predicted(self._means(self._read(rows, label=False)))
+        return self._predicted(self._answers(self._read(rows, label=False)))
+
+    def transform(self, rows: Any) -> Reals:
+        """Raw rows in the model's terms, shape `(rows, k)`.
+
+        These are coordinates along principal components, or distances to the clusters' centres.
+
+        Raises:
+            DataError: If a column is missing or cannot be read.
+            PlanError: If the model predicts a label.
+        """
+        if self.table.label:
+            raise PlanError(f"{self.predictor.word} transforms nothing: use predict")
+        return self.predictor.scores(self.table, self._read(rows, label=False), self.state)
 
     def predict_proba(self, rows: Any) -> Reals:
         """The probability of each class, shape `(rows, classes)`.
@@ -152,8 +151,8 @@ class TableModel:
             PlanError: If the model predicts a number.
         """
         if not self._classifies:
-            raise PlanError(f"{self.table.label!r} is a number; it has no classes: use predict")
-        return self._probabilities(self._means(self._read(rows, label=False)))
+            raise PlanError(f"{self.predictor.word} predicts no classes: use predict")
+        return self._probabilities(self._answers(self._read(rows, label=False)))
 
     def score(self, rows: Any) -> float:
         """How well it predicts the labels of raw rows: R² of numbers, accuracy of classes.
@@ -161,26 +160,35 @@ class TableModel:
         Raises:
             DataError: If a column is missing or cannot be read.
         """
-        return self.metrics(rows)["accuracy" if self._classifies else "r2"]
+        found = self.metrics(rows)
+        return next(found[name] for name in _SCORES if name in found)
 
     def metrics(self, rows: Any) -> dict[str, float]:
         """All metrics on raw rows with labels that one may see.
 
         Returns:
             For classes `accuracy`, `base_rate` (the accuracy of always saying the most frequent
-            class) and for two of them `auc`; for numbers `r2` and `rmse`.
+            class) and for two of them `auc`; for numbers `r2` and `rmse`, and of counts also
+            `deviance` and `d2`; for times `concordance`; for clusters and components `inertia` and
+            `explained`.
 
         Raises:
             DataError: If a column is missing or cannot be read.
         """
         read = self._read(rows, label=True)
-        truth, means = read[_label_of(self.table)], self._means(read)
+        if self.predictor.family is None:
+            return self._of_description(read)
+        truth, means = read[_label_of(self.table)], self._answers(read)
         if not self._classifies:
             spread = float(np.sum((truth - truth.mean()) ** 2))
             missed = float(np.sum((truth - self._predicted(means)) ** 2))
             r2 = 1 - missed / spread if spread else 0.0
-            return {"r2": r2, "rmse": (missed / len(truth)) ** 0.5}
-        self.predictor.family.encode(truth)
+            found = {"r2": r2, "rmse": (missed / len(truth)) ** 0.5}
+            if isinstance(self.predictor.family, Poisson):
+                counted = self._measured(read)
+                found |= {name: counted[name] for name in ("deviance", "d2")}
+            return found
+        self._family.encode(truth)
         chances = self._probabilities(means)
         counts = np.bincount(truth.astype(np.intp))
         found = {
@@ -202,13 +210,29 @@ class TableModel:
 
     def __repr__(self) -> str:
         columns = len(self.feature_names)
-        return f"TableModel({self.predictor.word} of {self.table.label!r} from {columns} columns)"
+        of = f" of {self.table.label!r}" if self.table.label else ""
+        return f"TableModel({self.predictor.word}{of} from {columns} columns)"
 
     # --- how -------------------------------------------------------------------------------------
 
     @property
     def _classifies(self) -> bool:
         return isinstance(self.predictor.family, Bernoulli | Categorical)
+
+    @property
+    def _family(self) -> Family:
+        return cast("Family", self.predictor.family)
+
+    def _of_description(self, read: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        if "events" not in read:
+            return {name: self._measured(read)[name] for name in ("inertia", "explained")}
+        risk = self.predictor.scores(self.table, read, self.state)[:, 0]
+        return {"concordance": concordance(read["targets"], read["events"], risk)}
+
+    def _measured(self, read: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        measure = self.predictor.measure(self.table)
+        rated = self.predictor.rated(self.table, read, self.state)
+        return measure.metrics(measure.terms(*rated).sum(axis=0))
 
     def _read(self, rows: Any, *, label: bool) -> Mapping[str, NDArray[Any]]:
         if isinstance(rows, str | PathLike):
@@ -220,19 +244,23 @@ class TableModel:
             )
         return self.table.rows(rows, label=label)
 
-    def _means(self, read: Mapping[str, NDArray[Any]]) -> Reals:
-        scores = self.predictor.scores(self.table, read, self.state)
-        return self.predictor.family.inverse_link(scores)
+    def _answers(self, read: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        return self.predictor.answer(self.predictor.scores(self.table, read, self.state))
 
     def _probabilities(self, means: Reals) -> Reals:
         return np.column_stack([1 - means, means]) if means.shape[1] == 1 else means
 
-    def _predicted(self, means: Reals) -> NDArray[Any]:
+    def _predicted(self, means: NDArray[Any]) -> NDArray[Any]:
+        if self.predictor.family is None:
+            return means
         if self._classifies:
             return np.asarray(self.classes_[self._probabilities(means).argmax(axis=1)])
         if isinstance(self.table, Schema):
             return self.table.outputs(means[:, 0], self.state)
         return means[:, 0]
+
+
+_SCORES = ("accuracy", "d2", "r2", "concordance", "explained")
 
 
 def _label_of(table: Inputs) -> str:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         Missing,
         Number,
         Scale,
+        Survival,
         Target,
     )
     from confide.tables.files import read_table
     from confide.tables.found import rounds_of, summaries
+    from confide.tables.holdout import HoldOut, Part
     from confide.tables.schema import Schema
     from confide.tables.words import vocabularies
 
@@ -27,11 +29,14 @@ __all__ = [
     "Category",
     "Column",
     "Date",
+    "HoldOut",
     "Label",
     "Missing",
     "Number",
+    "Part",
     "Scale",
     "Schema",
+    "Survival",
     "TableCheck",
     "Target",
     "check_table",
@@ -58,6 +63,7 @@ if not TYPE_CHECKING:
                 "Missing",
                 "Number",
                 "Scale",
+                "Survival",
                 "Target",
             ),
             "confide.tables.files": ("read_table",),
@@ -65,6 +71,7 @@ if not TYPE_CHECKING:
                 "rounds_of",
                 "summaries",
             ),
+            "confide.tables.holdout": ("HoldOut", "Part"),
             "confide.tables.schema": ("Schema",),
             "confide.tables.words": ("vocabularies",),
         },

@@ -90,7 +90,7 @@ def check_table(table: pd.DataFrame, schema: Schema, *, capacity: int | None = N
 
 
 def _check(table: Any, names: list[str], schema: Schema, name: str) -> ColumnCheck:
-    column = schema.target if name == schema.label else schema.features[name]
+    column = schema.kind_of(name)
     kind = type(column).__name__.lower()
     if name not in names:
         return ColumnCheck(

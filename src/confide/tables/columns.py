@@ -25,6 +25,7 @@ __all__ = [
     "Missing",
     "Number",
     "Scale",
+    "Survival",
     "Target",
 ]
 
@@ -224,6 +225,33 @@ class Target:
                 f"a count with bounds {self.bounds}; declare the most events that a row counts, "
                 "as (0, 20)"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survival:
+    """A time until an event, or until a row was last seen without it.
+
+    Attributes:
+        event: The column that says whether the event came: true, or false for a censored time.
+        bounds: The shortest and longest time that counts; others are cut to them. None to find
+            them, and a grid of times, by sums.
+    """
+
+    event: str
+    bounds: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.event:
+            raise PlanError(
+                f"event is {self.event!r}; name the column that says whether the event came"
+            )
+        _check_bounds(self.bounds)
+        if self.bounds is not None and self.bounds[0] < 0:
+            raise PlanError(f"times from {self.bounds[0]:g}; a time until an event is at least 0")
+
+
+Outcome = Label | Target | Survival
+"""What may be predicted."""
 
 
 def checked_words(words: object, what: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,10 +29,13 @@ from confide.tables.columns import (
     Label,
     Missing,
     Number,
+    Outcome,
     Scale,
+    Survival,
     Target,
     of_names,
 )
+from confide.tables.holdout import HoldOut, Part
 
 if TYPE_CHECKING:
     from confide.tables.values import Cells
@@ -52,8 +55,9 @@ class Schema:
 
     Attributes:
         features: Each feature's column and what it is, in the order of the model's inputs.
-        label: The column to predict.
-        target: What it is: classes, or a number.
+        label: The column to predict; empty if nothing is.
+        target: What it is: classes, a number, or a time until an event. None without a label.
+        holdout: Which rows a computation reads; all if None.
 
     Raises:
         PlanError: If there is no feature, or a column stands twice.
@@ -73,8 +77,9 @@ class Schema:
     """
 
     features: Mapping[str, Column]
-    label: str
-    target: Label | Target = BINARY
+    label: str = ""
+    target: Outcome | None = BINARY
+    holdout: HoldOut | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.features, Mapping):
@@ -86,6 +91,14 @@ class Schema:
             raise PlanError("a schema without features; name at least one column")
         if self.label in self.features:
             raise PlanError(f"column {self.label!r} is feature and label; it is one of them")
+        if not self.label:
+            object.__setattr__(self, "target", None)
+        elif self.target is None:
+            raise PlanError(f"label {self.label!r} without a target; say what it is, as Label()")
+        if self.event and self.event in (self.label, *self.features):
+            raise PlanError(f"column {self.event!r} is the event and another column; it is one")
+        if self.holdout is not None:
+            self.holdout.check(self.columns)
         for name, column in self.features.items():
             if not isinstance(column, FEATURE_KINDS):
                 raise PlanError(
@@ -95,8 +108,25 @@ class Schema:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The table's columns: features, then the label."""
-        return (*self.features, self.label)
+        """The table's columns: features, then the label and the event if there are such."""
+        return (*self.features, *(name for name in (self.label, self.event) if name))
+
+    @property
+    def event(self) -> str:
+        """The column that says whether the event came; empty if no time is predicted."""
+        return self.target.event if isinstance(self.target, Survival) else ""
+
+    def of_part(self, part: Part) -> Schema:
+        """The same table, of which a computation reads the rows of one part."""
+        if self.holdout is None:
+            return self
+        return replace(self, holdout=replace(self.holdout, part=part))
+
+    def kind_of(self, name: str) -> Column | Outcome | None:
+        """What a column is."""
+        if name == self.label:
+            return self.target
+        return BOOLEAN if name == self.event else self.features[name]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,10 +134,21 @@ class Schema:
         return of_names(self.features)
 
     @property
+    def are_numbers(self) -> tuple[bool, ...]:
+        """Which of a model's inputs are numbers; the others are yes or no, 1 or 0."""
+        found: list[bool] = []
+        for column in self.features.values():
+            number = isinstance(column, Number | Date)
+            extra = 1 if number and column.missing is Missing.INDICATOR else 0
+            found += [True] + [False] * extra if number else [False] * column.inputs
+        return tuple(found)
+
+    @property
     def found_numbers(self) -> tuple[str, ...]:
         """The columns whose constants are found by sums."""
         found = [name for name, column in self.features.items() if _needs_constants(column)]
-        if isinstance(self.target, Target) and not self.target.count:
+        scaled = isinstance(self.target, Target) and not self.target.count
+        if scaled or (isinstance(self.target, Survival) and self.target.bounds is None):
             found.append(self.label)
         return tuple(found)
 
@@ -120,6 +161,20 @@ class Schema:
         )  # fmt: skip
 
     def read(self, cells: Any, *, label: bool = True) -> dict[str, NDArray[Any]]:
+        """What a computation reads of a party's cells: `rows`, without those of the other part.
+
+        Rows to predict for, without a label, are of no part, and all are read.
+
+        Raises:
+            DataError: As `rows`.
+        """
+        found = self.rows(cells, label=label)
+        if self.holdout is None or not label:
+            return found
+        kept = self.holdout.counted(self.columns, found)
+        return {name: values[kept] for name, values in found.items()}
+
+    def rows(self, cells: Any, *, label: bool = True) -> dict[str, NDArray[Any]]:
         """Cells to numbers.
 
         Args:
@@ -128,24 +183,20 @@ class Schema:
 
         Returns:
             `values` of shape `(rows, features)`, 0 where one is missing; `missing`, the same shape;
-            and with `label` also `targets` of shape `(rows,)`.
+            and with `label`, if there is one, also `targets` of shape `(rows,)`, and `events` (1
+            or 0) if they are times.
 
         Raises:
             DataError: If a column is missing, cannot be read, or has a missing value that the
                 schema refuses; naming column and row, and never a cell.
         """
         read = {name: self._complete(cells, name) for name in self.features}
-        given = dict(read)
-        if label:
-            given[self.label] = self._complete(cells, self.label)
-        same_length(given)
+        predicted = {"targets": self.label, "events": self.event} if label else {}
+        extra = {key: self._complete(cells, name) for key, name in predicted.items() if name}
+        same_length({**read, **{predicted[key]: values for key, values in extra.items()}})
         values = np.column_stack(list(read.values()))
         missing = np.isnan(values)
-        found = {"values": np.where(missing, 0.0, values), "missing": missing}
-        return found | ({"targets": given[self.label]} if label else {})
-
-    rows = read
-    """The same, under the name that tables of public constants have for it too."""
+        return {"values": np.where(missing, 0.0, values), "missing": missing, **extra}
 
     def inputs(self, rows: Numeric, state: Numeric) -> Reals:
         """Numbers to a model's inputs, shape `(rows, len(names))`.
@@ -172,7 +223,9 @@ class Schema:
     def targets(self, rows: Numeric, state: Numeric) -> Reals:
         """The label as a model is trained on it, shape `(rows,)`: scaled if it is a number."""
         targets: Reals = rows["targets"]
-        if isinstance(self.target, Label):
+        if isinstance(self.target, Survival):
+            return self._cut(self.label, targets, state)
+        if not isinstance(self.target, Target):
             return targets
         if self.target.count:
             return np.clip(targets, *(self.target.bounds or (0.0, np.inf)))
@@ -181,7 +234,7 @@ class Schema:
 
     def outputs(self, predicted: Reals, state: Numeric) -> Reals:
         """A regression's prediction in the label's own units, shape `(rows,)`."""
-        if isinstance(self.target, Label) or self.target.count:
+        if not isinstance(self.target, Target) or self.target.count:
             return predicted
         centre, deviation = self._constants(self.label, state)[2:]
         return predicted * deviation + centre
@@ -209,7 +262,7 @@ class Schema:
     def declared_bounds(self, name: str) -> tuple[float, float] | None:
         """The bounds that the schema declares for a column, on the scale of its constants."""
         if name == self.label:
-            return self.target.bounds if isinstance(self.target, Target) else None
+            return self.target.bounds if isinstance(self.target, Target | Survival) else None
         column = self.features[name]
         if isinstance(column, Date):
             column = column.number
@@ -226,7 +279,7 @@ class Schema:
         """
         if name == self.label:
             return self._label_cells(cells)
-        column = self.features[name]
+        column = BOOLEAN if name == self.event else self.features[name]
         from confide.tables.values import booleans, dates, numbers  # They need pandas.
 
         if isinstance(column, Category):
@@ -239,6 +292,8 @@ class Schema:
 
         if isinstance(self.target, Target):
             return _counts(cells, self.label) if self.target.count else numbers(cells, self.label)
+        if not isinstance(self.target, Label):
+            return _times(cells, self.label)
         if self.target.classes == ("false", "true"):
             return booleans(cells, self.label)
         found = codes(cells, self.label, self.target.classes)
@@ -254,7 +309,7 @@ class Schema:
     def _complete(self, cells: Any, name: str) -> Reals:
         """A column's numbers, if none is missing that the schema refuses to miss."""
         found = self.cells_of(name, present(cells, name))
-        if name == self.label or self.features[name].missing is Missing.REFUSE:
+        if name not in self.features or self.features[name].missing is Missing.REFUSE:
             check_present(found, name)
         return found
 
@@ -384,6 +439,22 @@ def _codes(cells: Cells, name: str, column: Category) -> Reals:
         return codes(cells, name, column.values)
     texts, missing = words(cells, name)
     return np.where(missing, np.nan, [word_code(text) for text in texts])
+
+
+def _times(cells: Cells, name: str) -> Reals:
+    from confide.tables.values import numbers
+
+    found = numbers(cells, name)
+    if (found < 0).any():
+        raise DataError(
+            f"column {name!r} has in row {int(np.argmax(found < 0))} (from 0) a time below 0: "
+            "times count from each row's own start"
+        )
+    return found
+
+
+BOOLEAN: Final = Boolean()
+"""What a column of events is."""
 
 
 def _log1p(values: Reals) -> Reals:

@@ -17,9 +17,12 @@ from confide.tables.columns import (
     Label,
     Missing,
     Number,
+    Outcome,
     Scale,
+    Survival,
     Target,
 )
+from confide.tables.holdout import HoldOut, Part
 from confide.tables.schema import Schema
 
 __all__ = ["SchemaSettings", "schema_settings"]
@@ -85,16 +88,36 @@ class _Target(Literal):
         return Target(bounds=self.bounds, count=self.count)
 
 
+class _Survival(Literal):
+    event: str
+    kind: OneOf["survival"] = "survival"
+    bounds: tuple[float, float] | None = None
+
+    def column(self) -> Survival:
+        return Survival(event=self.event, bounds=self.bounds)
+
+
+class _HoldOut(Literal):
+    share: float = 0.2
+    part: Part = Part.TRAINING
+    columns: tuple[str, ...] = ()
+    key: str = HoldOut().key
+
+    def holdout(self) -> HoldOut:
+        return HoldOut(share=self.share, part=self.part, columns=self.columns, key=self.key)
+
+
 _Feature = Annotated[_Number | _Date | _Boolean | _Category, Field(discriminator="kind")]
-_Predicted = Annotated[_Label | _Target, Field(discriminator="kind")]
+_Predicted = Annotated[_Label | _Target | _Survival, Field(discriminator="kind")]
 
 
 class SchemaSettings(Literal):
     """A schema in a plan file."""
 
     features: list[_Feature]
-    label: str
-    target: _Predicted = _Label()
+    label: str = ""
+    target: _Predicted | None = _Label()
+    holdout: _HoldOut | None = None
 
     def table(self) -> Schema:
         """The schema.
@@ -108,7 +131,8 @@ class SchemaSettings(Literal):
         return Schema(
             features={written.name: written.column() for written in self.features},
             label=self.label,
-            target=self.target.column(),
+            target=None if self.target is None else self.target.column(),
+            holdout=None if self.holdout is None else self.holdout.holdout(),
         )
 
 
@@ -117,7 +141,8 @@ def schema_settings(schema: Schema) -> dict[str, Any]:
     return {
         "features": [_feature(name, column) for name, column in schema.features.items()],
         "label": schema.label,
-        "target": _predicted(schema.target).model_dump(mode="json"),
+        "target": _predicted(schema.target),
+        "holdout": _held_out(schema.holdout),
     }
 
 
@@ -136,7 +161,23 @@ def _feature(name: str, column: Column) -> dict[str, Any]:
     return made.model_dump(mode="json")
 
 
-def _predicted(target: Label | Target) -> Literal:
-    if isinstance(target, Label):
-        return _Label(classes=target.classes)
-    return _Target(bounds=target.bounds, count=target.count)
+def _predicted(target: Outcome | None) -> dict[str, Any] | None:
+    made: Literal
+    match target:
+        case None:
+            return None
+        case Label():
+            made = _Label(classes=target.classes)
+        case Survival():
+            made = _Survival(event=target.event, bounds=target.bounds)
+        case _:
+            made = _Target(bounds=target.bounds, count=target.count)
+    return made.model_dump(mode="json")
+
+
+def _held_out(held: HoldOut | None) -> dict[str, Any] | None:
+    if held is None:
+        return None
+    return _HoldOut(
+        share=held.share, part=held.part, columns=held.columns, key=held.key
+    ).model_dump(mode="json")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from confide.training.plots import (
         plot_calibration,
         plot_coefficients,
+        plot_components,
         plot_confusion,
         plot_metrics,
     )
@@ -27,6 +28,7 @@ __all__ = [
     "planned",
     "plot_calibration",
     "plot_coefficients",
+    "plot_components",
     "plot_confusion",
     "plot_metrics",
     "train",
@@ -42,6 +44,7 @@ if not TYPE_CHECKING:
             "confide.training.plots": (
                 "plot_calibration",
                 "plot_coefficients",
+                "plot_components",
                 "plot_confusion",
                 "plot_metrics",
             ),

@@ -6,11 +6,13 @@ import base64
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from confide.learning.descriptions import ComponentPredictor
 from confide.report.document import render
 from confide.training.plots import (
     new_figure,
     plot_calibration,
     plot_coefficients,
+    plot_components,
     plot_confusion,
     plot_metrics,
 )
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["card_html", "figure_of"]
 
-_LISTED = ("loss", "auc", "accuracy", "base_rate", "r2", "rows")
+_LISTED = (
+    "loss", "deviance", "auc", "accuracy", "base_rate", "r2", "d2", "concordance", "explained",
+    "inertia", "events", "rows",
+)  # fmt: skip
 
 
 def figure_of(result: Trained) -> Figure:
@@ -47,6 +52,8 @@ def _pictures(result: Trained) -> list[Any]:
     if getattr(model, "coef_", None) is not None and len(model.coef_.shape) in (1, 2):
         one = model.coef_.size == len(model.feature_names_in_)
         drawn += [lambda axes: plot_coefficients(model, axes)] if one else []
+    if isinstance(model.predictor, ComponentPredictor):
+        drawn.append(lambda axes: plot_components(model, axes))
     return drawn
 
 
@@ -103,4 +110,5 @@ def _facts(result: Trained) -> dict[str, Any]:
         "columns": list(result.model.feature_names),
         "label": result.model.table.label,
         "exact": exact,
+        "measured_on": result.measured_on,
     }

@@ -17,8 +17,19 @@ import pandas as pd
 
 from confide.errors import DataError, PlanError
 from confide.plan.codec import nearest
-from confide.tables import Boolean, Category, Date, Label, Missing, Number, Schema, Target
-from confide.tables.columns import Column
+from confide.tables import (
+    Boolean,
+    Category,
+    Date,
+    HoldOut,
+    Label,
+    Missing,
+    Number,
+    Schema,
+    Survival,
+    Target,
+)
+from confide.tables.columns import Column, Outcome
 from confide.tables.forms import is_day, number_form
 from confide.tables.values import booleans, numbers, words
 
@@ -49,6 +60,8 @@ class Answer(Enum):
     NUMBER = "a number"
     COUNT = "a count"
     EITHER = "classes or a number"
+    TIME = "a time until an event"
+    NOTHING = "nothing"
 
 
 def column_type(cells: pd.Series) -> ColumnType:
@@ -88,56 +101,93 @@ def _as_written(cells: pd.Series) -> ColumnType:
 def draft_schema(
     tables: Mapping[str, pd.DataFrame],
     *,
-    label: str,
+    label: str | None,
     answer: Answer,
+    event: str | None = None,
     features: Sequence[str] | None = None,
     columns: Mapping[str, Any] | None = None,
     classes: Sequence[Any] | None = None,
     noise: bool = False,
+    holdout: HoldOut | None = None,
 ) -> Schema:
     """A schema for the owners' tables.
 
     Args:
         tables: The owners' tables.
-        label: The column to predict.
+        label: The column to predict; None if nothing is.
         answer: What is predicted.
+        event: Of times, the column that says whether the event came.
         features: The columns to predict from; all others that every owner has, if omitted.
         columns: What is known better: by name a `Number`, `Date`, `Boolean` or `Category`, and for
             the label a `Label` or `Target`.
         classes: The label's values, in order.
         noise: Whether the plan has noise, so that the values of text columns can be found.
+        holdout: Which rows are held out.
 
     Raises:
         DataError, PlanError: If something must be asked; saying what to write.
     """
     declared = dict(columns or {})
-    names = _feature_names(tables, label, features)
+    known = _outcomes(label, event, answer)
+    names = _feature_names(tables, known, features)
     for name in declared:
-        if name not in (*names, label):
-            raise PlanError(f"columns has {name!r}; {nearest(name, (*names, label))}")
-    types = {n: _types_of(tables, n) for n in (*names, label) if n not in declared}
+        if name not in (*names, *known):
+            raise PlanError(f"columns has {name!r}; {nearest(name, (*names, *known))}")
+    types = {n: _types_of(tables, n) for n in (*names, *known) if n not in declared}
     asked = [n for n in names if n in types and types[n] is ColumnType.TEXTS and not noise]
     if asked:
         raise PlanError(_ask_for_values(asked))
-    target = declared.pop(label, None) or _target(label, answer, classes, types.get(label))
+    target: Outcome | None = None
+    if event and event in declared:
+        raise PlanError(f"columns has the event {event!r}; it is true or false: leave it out")
+    if label is not None:
+        given = declared.pop(label, None)
+        target = given or _target(label, answer, classes, types.get(label), event)
     if classes is not None and not isinstance(target, Label):
-        raise PlanError(f"classes of {label!r}, which is {answer.value}; leave them out")
+        raise PlanError(
+            f"classes of {label!r}, and the model predicts {answer.value}; leave them out"
+        )
     return Schema(
         features={n: declared.get(n) or _column(types[n]) for n in names},
-        label=label,
+        label=label or "",
         target=target,
+        holdout=holdout,
     )
 
 
+def _outcomes(label: str | None, event: str | None, answer: Answer) -> list[str]:
+    """The columns that are predicted.
+
+    Raises:
+        PlanError: If one is missing, or none belongs to the kind of model.
+    """
+    if answer is Answer.NOTHING:
+        if label is not None or event is not None:
+            raise PlanError(
+                f"label {label or event!r}, and the model predicts nothing: leave it out, and name "
+                "the columns to read by features=[…]"
+            )
+        return []
+    if not isinstance(label, str):
+        raise PlanError(f"the model predicts {answer.value}: name its column, as label='outcome'")
+    if (answer is Answer.TIME) != (event is not None):
+        raise PlanError(
+            "times without an event: name the column that says whether it came, as event='died'"
+            if event is None
+            else f"event {event!r}, and the model predicts {answer.value}; leave it out"
+        )
+    return [label] if event is None else [label, event]
+
+
 def _feature_names(
-    tables: Mapping[str, pd.DataFrame], label: str, features: Sequence[str] | None
+    tables: Mapping[str, pd.DataFrame], outcomes: list[str], features: Sequence[str] | None
 ) -> list[str]:
     if isinstance(features, str):
         raise PlanError(f"features is the text {features!r}; give a list of columns")
     first = next(iter(tables.values()), None)
     if first is None:
         raise DataError("data name no owner; give each owner's table")
-    names = [label, *(features if features is not None else first.columns)]
+    names = [*outcomes, *(features if features is not None else first.columns)]
     for owner, table in tables.items():
         for name in names:
             if name not in table.columns:
@@ -150,7 +200,7 @@ def _feature_names(
                 f"owner {owner!r} has a column without a name, row numbers perhaps: name it, leave "
                 "it out of the file (pandas: index=False), or say features=[…]"
             )
-    return [name for name in dict.fromkeys(names) if name != label]
+    return [name for name in dict.fromkeys(names) if name not in outcomes]
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -215,14 +265,20 @@ def _column(kind: ColumnType) -> Column:
 
 
 def _target(
-    label: str, answer: Answer, classes: Sequence[Any] | None, kind: ColumnType | None
-) -> Label | Target:
-    if answer in (Answer.NUMBER, Answer.COUNT):
+    label: str,
+    answer: Answer,
+    classes: Sequence[Any] | None,
+    kind: ColumnType | None,
+    event: str | None,
+) -> Outcome:
+    if answer in (Answer.NUMBER, Answer.COUNT, Answer.TIME):
         if kind is not ColumnType.NUMBERS:
             raise DataError(
                 f"label {label!r} has {kind.value if kind else 'no numbers'}, and the model "
-                "predicts a number: choose 'logistic' or 'softmax' for classes"
+                f"predicts {answer.value}: choose 'logistic' or 'softmax' for classes"
             )
+        if answer is Answer.TIME:
+            return Survival(event=event or "")
         return Target(bounds=(0, MOST_EVENTS), count=True) if answer is Answer.COUNT else Target()
     if classes is not None:
         if isinstance(classes, str):

@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from confide.computation import Computation
 from confide.learning import GeneralisedLinearModel
+from confide.learning.algorithms import fed_cox, fed_k_means, fed_naive_bayes, fed_pca
 from confide.learning.algorithms.fed_sgd import fed_sgd
 from confide.learning.algorithms.fed_trees import TreeSettings, fed_trees, for_trees
+from confide.learning.algorithms.fed_trees import for_noise as with_noise
 from confide.learning.algorithms.newton import fed_newton
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.plan.literals import Literal
@@ -30,7 +32,7 @@ class LinearSettings(Literal):
     Attributes:
         l2: The weight of the squared penalty.
         l1: The weight of the absolute penalty; without noise only.
-        rounds: Steps; by default enough Newton steps to converge, and 30 gradient steps with noise.
+        rounds: Steps; by default enough Newton steps to converge, and 40 gradient steps with noise.
         learning_rate: η of the gradient steps, with noise only.
         clip_norm_l2: Bound on one record's gradient, with noise only.
     """
@@ -39,7 +41,7 @@ class LinearSettings(Literal):
     l1: float = 0.0
     rounds: int | None = None
     learning_rate: float | None = None
-    clip_norm_l2: float = 1.0
+    clip_norm_l2: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Kind:
 NEWTON_ROUNDS: Final[Mapping[str, int]] = {
     "gaussian": 2, "bernoulli": 10, "categorical": 10, "poisson": 12
 }  # fmt: skip
-GRADIENT_ROUNDS: Final = 30
+GRADIENT_ROUNDS: Final = 40
 RATE: Final[Mapping[str, float]] = {
     "gaussian": 0.3, "bernoulli": 2.0, "categorical": 2.0, "poisson": 0.3
 }  # fmt: skip
@@ -109,9 +111,40 @@ def _linear(family: Family | None, request: Request) -> tuple[Computation, int]:
 
 
 def _trees(request: Request) -> tuple[Computation, int]:
-    how = request.settings
+    how = with_noise(request.settings) if request.noise else request.settings
     made = fed_trees(request.schema, capacity=request.capacity, settings=how)
     return made, how.trees * how.depth
+
+
+def _naive_bayes(request: Request) -> tuple[Computation, int]:
+    how, schema = request.settings, request.schema
+    if request.noise:
+        how = fed_naive_bayes.for_noise(how, len(schema.names))
+    made = fed_naive_bayes.fed_naive_bayes(schema, capacity=request.capacity, settings=how)
+    return made, 1
+
+
+def _cox(request: Request) -> tuple[Computation, int]:
+    how, schema = request.settings, request.schema
+    if request.noise:
+        how = fed_cox.for_noise(how, len(schema.names))
+    made = fed_cox.fed_cox(schema, capacity=request.capacity, settings=how)
+    return made, how.rounds or (6 if request.noise else 8)
+
+
+def _k_means(request: Request) -> tuple[Computation, int]:
+    how, schema = request.settings, request.schema
+    if request.noise:
+        how = fed_k_means.for_noise(how, len(schema.names))
+    made = fed_k_means.fed_k_means(schema, capacity=request.capacity, settings=how)
+    return made, how.rounds or (5 if request.noise else 20)
+
+
+def _pca(request: Request) -> tuple[Computation, int]:
+    how, schema = request.settings, request.schema
+    if request.noise:
+        how = fed_pca.for_noise(how, len(schema.names))
+    return fed_pca.fed_pca(schema, capacity=request.capacity, settings=how), 1
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -134,5 +167,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         "columns={…: cf.Target()}",
         Answer.EITHER, TreeSettings, _trees, for_trees,
     ),
+    "naive_bayes": Kind(
+        "naive Bayes of classes", Answer.CLASSES, fed_naive_bayes.NaiveBayesSettings, _naive_bayes
+    ),
+    "cox": Kind(
+        "Cox regression of a time until an event, with event=…", Answer.TIME, fed_cox.CoxSettings,
+        _cox,
+    ),
+    "k_means": Kind(
+        "clusters, without a label", Answer.NOTHING, fed_k_means.KMeansSettings, _k_means
+    ),
+    "pca": Kind("principal components, without a label", Answer.NOTHING, fed_pca.PCASettings, _pca),
 }  # fmt: skip
 """Each kind by its name."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confide.computation import Computation
 from confide.errors import PlanError
 from confide.learning.algorithms.fed_metrics import fed_metrics
-from confide.learning.predictors import PREDICTORS
+from confide.learning.predictor_kinds import PREDICTORS
 from confide.plan import (
     Adversary,
     Corruption,
@@ -21,21 +21,25 @@ from confide.plan import (
     NoNoise,
     Party,
     Plan,
+    PublicValue,
     Sums,
     Threat,
     Unit,
 )
 from confide.privacy.guarantee import Calibrated, plan_with
-from confide.tables import Schema, rounds_of, summaries, vocabularies
+from confide.tables import Part, Schema, rounds_of, summaries, vocabularies
 from confide.training.kinds import Kind, Request
 
-__all__ = ["CAPACITY", "Epsilon", "Prepared", "prepare"]
+__all__ = ["CAPACITY", "Epsilon", "Prepared", "door_plan", "prepare"]
 
 DELTA: Final = 1e-6
 """δ unless given; a public default."""
 
 CAPACITY: Final = 100_000
 """The most rows that a party counts; a public default, which follows from nobody's table."""
+
+HOLD_OUT: Final = 0.2
+"""The share of rows that are held out to measure the model; a public default."""
 
 SHARES: Final[Mapping[str, float]] = {"vocabularies": 0.2, "summaries": 0.3, "metrics": 0.05}
 """The shares of the noise budget of all stages but the training, which has the rest.
@@ -99,11 +103,9 @@ def prepare(
     privacy: Epsilon | None,
     capacity: int,
     metrics: bool,
+    public: tuple[PublicValue, ...] = (),
 ) -> Prepared:
     """Makes the plan of a training.
-
-    The coordinator and the network may lie, and one party may tell them what it sees. So the crowd
-    is fixed and nobody may be missing, sums are masked, and each party adds its share of the noise.
 
     Raises:
         PlanError: If it must not be made.
@@ -118,18 +120,39 @@ def prepare(
         described = next(((k, read[n]) for n, k in PREDICTORS.items() if n in read), None)
         if described is not None:
             predictor = described[0].read(described[1], schema)
-            made.append(("metrics", fed_metrics(predictor, schema, capacity=capacity), 1))
-    plan = plan_with(
+            measured = schema.of_part(Part.HELD_OUT)
+            made.append(("metrics", fed_metrics(predictor, measured, capacity=capacity), 1))
+    plan = door_plan(name, parties, _budgeted(made), privacy, public=public)
+    return Prepared(plan, tuple(computation for _, computation, _ in made))
+
+
+def door_plan(
+    name: str,
+    parties: Sequence[str],
+    stages: Sequence[Sums],
+    privacy: Epsilon | None,
+    *,
+    public: tuple[PublicValue, ...] = (),
+) -> Plan:
+    """A plan against which the coordinator and the network may lie, and one party tells them all.
+
+    So the crowd is fixed and nobody may be missing, sums are masked, and each party adds its share
+    of the noise.
+
+    Raises:
+        PlanError: If it must not be made.
+    """
+    return plan_with(
         NoNoise() if privacy is None else _noise(privacy),
         name=name,
         parties=tuple(map(Party.simulation, parties)),
-        stages=tuple(_budgeted(made)),
+        stages=tuple(stages),
+        public=public,
         crowd=FixedCrowd(),
         aggregation=Masked(),
         neighbours=Neighbours(unit=Unit.RECORD),
         threat=Threat(confidentiality=Adversary(parties=Corruption.CURIOUS)),
     )
-    return Prepared(plan, tuple(computation for _, computation, _ in made))
 
 
 def _noise(privacy: Epsilon) -> Calibrated:

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_calibration", "plot_coefficients", "plot_confusion", "plot_metrics"]
+__all__ = [
+    "plot_calibration",
+    "plot_coefficients",
+    "plot_components",
+    "plot_confusion",
+    "plot_metrics",
+]
+
+_SHARES = ("r2", "d2", "explained", "concordance", "auc", "accuracy", "base_rate")
+"""Metrics of at most 1, the larger the better."""
 
 _BLUE, _GREY, _INK = "#2457a6", "#9aa5b5", "#1d2530"
 
@@ -92,15 +101,31 @@ def plot_coefficients(model: Any, axes: Axes | None = None, *, most: int = 15) -
     return axes
 
 
+def plot_components(model: Any, axes: Axes | None = None) -> Axes:
+    """The share of the whole variance along each principal component.
+
+    Args:
+        model: A `TableModel` of principal components.
+        axes: Where to draw; a new figure if omitted.
+    """
+    shares = np.asarray(model.estimator.explained_variance_ratio_)
+    axes = _axes(axes)
+    bars = axes.bar([str(k + 1) for k in range(len(shares))], shares, color=_BLUE)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3)
+    axes.set(xlabel="component", ylabel="share of the variance", ylim=(0, 1.1),
+             title="What components explain")  # fmt: skip
+    return axes
+
+
 def plot_metrics(metrics: Mapping[str, Any], axes: Axes | None = None) -> Axes:
-    """Accuracy beside the base rate, AUC and R², as far as there are."""
-    names = [n for n in ("r2", "auc", "accuracy", "base_rate") if n in metrics]
+    """Accuracy beside the base rate, AUC, R² and their like, as far as there are."""
+    names = [n for n in _SHARES if n in metrics]
     values = [float(metrics[n]) for n in names]
     axes = _axes(axes)
     colours = [_GREY if n == "base_rate" else _BLUE for n in names]
     bars = axes.barh([n.replace("_", " ") for n in names], values, color=colours)
     axes.bar_label(bars, [f"{v:.3f}" for v in values], padding=3)
-    axes.set(xlim=(min(0.0, *values, 0.0), 1.15), title="On all rows")
+    axes.set(xlim=(min(0.0, *values, 0.0), 1.15), title="Metrics")
     return axes
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "Verdicts"]
 
-_SHOWN: Final = ("auc", "accuracy", "base_rate", "r2", "loss")
+_SHOWN: Final = (
+    "auc", "accuracy", "base_rate", "r2", "d2", "concordance", "explained", "loss",
+)  # fmt: skip
 
 
 class Verdicts(tuple[Sentence, ...]):
@@ -39,8 +41,8 @@ class Trained:
     Attributes:
         run: The run: plan, state, rounds.
         model: The model, which takes raw rows.
-        metrics: What the plan's last stage measured on all rows, the ones it was trained on:
-            charged sums, with noise if the plan has noise.
+        metrics: What the plan's last stage measured on the rows held out: charged sums, with noise
+            if the plan has noise. Or of public test rows, if these were given.
         owners: What each owner learns about its own rows on its own machine; nothing of it is sent.
     """
 
@@ -63,6 +65,11 @@ class Trained:
     def verdicts(self) -> Verdicts:
         """What is guaranteed of each record and each party."""
         return Verdicts(self.views.first_page.headline)
+
+    @property
+    def measured_on(self) -> str:
+        """Which rows the metrics are of."""
+        return str(self.model.about.get("measured on", ""))
 
     @property
     def exact(self) -> bool:

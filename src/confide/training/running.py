@@ -8,16 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from confide.computation import Account
+from confide.computation import Account, state_hash
 from confide.engines import simulate
 from confide.errors import DataError, PlanError
-from confide.learning import fitted_estimator
+from confide.learning import TableModel, fitted_estimator
 from confide.learning.algorithms.fed_metrics import SUMS, metrics_of
+from confide.plan import PublicValue
 from confide.plan.codec import nearest
+from confide.tables import HoldOut, Schema
 from confide.training.drafts import draft_schema
 from confide.training.kinds import KINDS
 from confide.training.owners import OwnerReport, read_owners, refuse_unfit
-from confide.training.plans import CAPACITY, Epsilon, Prepared, prepare
+from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare
 from confide.training.result import Trained
 
 __all__ = ["planned", "train"]
@@ -27,13 +29,16 @@ def train(
     kind: str,
     data: Mapping[str, Any],
     *,
-    label: str,
+    label: str | None = None,
+    event: str | None = None,
     features: Sequence[str] | None = None,
     columns: Mapping[str, Any] | None = None,
     classes: Sequence[Any] | None = None,
     privacy: Epsilon | None = None,
     capacity: int = CAPACITY,
     metrics: bool = True,
+    holdout: float | HoldOut = HOLD_OUT,
+    test: Any = None,
     name: str | None = None,
     accounts: Mapping[str, Account] | None = None,
     on_round: Callable[[Mapping[str, Any]], None] | None = None,
@@ -46,10 +51,13 @@ def train(
     for. A missing value is one more input of its column.
 
     Args:
-        kind: 'logistic', 'linear', 'softmax', 'poisson' or 'trees'.
+        kind: 'logistic', 'linear', 'softmax', 'poisson', 'trees', 'naive_bayes', 'cox', 'k_means'
+            or 'pca'.
         data: By owner its table: a frame (pandas, Polars, Arrow), a path (CSV of any kind, Parquet,
             Arrow) or a database's URL; three owners or more.
-        label: The column to predict.
+        label: The column to predict; a time for 'cox', none for 'k_means' and 'pca'.
+        event: For 'cox', the column that says whether the event came (1) or the row was last seen
+            then (0).
         features: The columns to predict from; all others if omitted.
         columns: What is known better than a type tells, as
             `{"ward": cf.Category(values=("A", "B")), "age": cf.Number(bounds=(0, 120))}`.
@@ -57,7 +65,10 @@ def train(
             whose probability is predicted.
         privacy: ε for each record; exact sums if omitted.
         capacity: The most rows that an owner counts: public, never the number of its rows.
-        metrics: Whether the last stage measures the model on all rows, as charged sums.
+        metrics: Whether the last stage measures the model, as charged sums, on the rows held out.
+        holdout: The share of rows that are held out from training, or how they are chosen; 0 for
+            none, and metrics of the training rows.
+        test: Rows that everybody may see, to measure on instead: then none are held out.
         name: The plan's name.
         accounts: By owner, the ledger that the plan is charged to.
         on_round: Called after each round with its history entry, and `of`, how many there are.
@@ -83,9 +94,10 @@ def train(
         >>> result.metrics["auc"] > 0.9
         True
     """
-    tables, owners, prepared = _planned(
-        kind, data, label=label, features=features, columns=columns, classes=classes,
-        privacy=privacy, capacity=capacity, metrics=metrics, name=name, settings=settings,
+    tables, owners, prepared, public = _planned(
+        kind, data, label=label, event=event, features=features, columns=columns, classes=classes,
+        privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
+        settings=settings,
     )  # fmt: skip
     of = prepared.plan.rounds
     run = simulate(
@@ -93,8 +105,12 @@ def train(
         on_round=on_round and (lambda entry: on_round({**entry, "of": of})),
     )  # fmt: skip
     model = fitted_estimator(run.plan, run.state)
-    measured = metrics_of(model.predictor, run.state[SUMS]) if SUMS in run.state else {}
-    model.about["metrics"] = measured
+    measured: Mapping[str, Any] = {}
+    if SUMS in run.state:
+        measured = metrics_of(model.predictor, model.table, run.state[SUMS])
+    elif public is not None and metrics:
+        measured = model.metrics(public)
+    model.about |= {"metrics": measured, "measured on": _measured_on(model, public)}
     at_owners = {
         owner: replace(report, metrics=_own(model, tables[owner]))
         for owner, report in owners.items()
@@ -106,13 +122,16 @@ def planned(
     kind: str,
     data: Mapping[str, Any],
     *,
-    label: str,
+    label: str | None = None,
+    event: str | None = None,
     features: Sequence[str] | None = None,
     columns: Mapping[str, Any] | None = None,
     classes: Sequence[Any] | None = None,
     privacy: Epsilon | None = None,
     capacity: int = CAPACITY,
     metrics: bool = True,
+    holdout: float | HoldOut = HOLD_OUT,
+    test: Any = None,
     name: str | None = None,
     **settings: Any,
 ) -> Prepared:
@@ -122,8 +141,9 @@ def planned(
         PlanError, DataError: As `train`.
     """
     return _planned(
-        kind, data, label=label, features=features, columns=columns, classes=classes,
-        privacy=privacy, capacity=capacity, metrics=metrics, name=name, settings=settings,
+        kind, data, label=label, event=event, features=features, columns=columns, classes=classes,
+        privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
+        settings=settings,
     )[2]  # fmt: skip
 
 
@@ -131,15 +151,17 @@ def _planned(
     kind: str,
     data: Mapping[str, Any],
     *,
-    label: str,
+    label: str | None,
     privacy: Epsilon | None,
     capacity: int,
     metrics: bool,
+    holdout: float | HoldOut,
+    test: Any,
     name: str | None,
     settings: Mapping[str, Any],
     **declared: Any,
-) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared]:
-    """The owners' tables, what each is told of its own, and the plan."""
+) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared, pd.DataFrame | None]:
+    """The owners' tables, what each is told of its own, the plan, and the public test rows."""
     if kind not in KINDS:
         raise PlanError(f"kind {kind!r}; {nearest(str(kind), KINDS)}")
     if privacy is not None and not isinstance(privacy, Epsilon):
@@ -150,14 +172,48 @@ def _planned(
     chosen = made.settings.read(settings, f"options of {kind!r}")
     tables = read_owners(data)
     schema = draft_schema(
-        tables, label=label, answer=made.answer, noise=privacy is not None, **declared
-    )
-    owners = refuse_unfit(tables, schema, capacity)
-    prepared = prepare(
-        made, schema, chosen, name=name or f"{kind} of {label}", parties=list(tables),
-        privacy=privacy, capacity=capacity, metrics=metrics,
+        tables, label=label, answer=made.answer, noise=privacy is not None,
+        holdout=_held_out(holdout) if metrics and test is None else None, **declared,
     )  # fmt: skip
-    return tables, owners, prepared
+    owners = refuse_unfit(tables, schema, capacity)
+    public = None if test is None else read_owners({"test": test})["test"]
+    prepared = prepare(
+        made, schema, chosen, name=name or (f"{kind} of {label}" if label else kind),
+        parties=list(tables), privacy=privacy, capacity=capacity,
+        metrics=metrics and public is None,
+        public=() if public is None else (_named(schema, public),),
+    )  # fmt: skip
+    return tables, owners, prepared, public
+
+
+def _held_out(given: object) -> HoldOut | None:
+    """The rows held out; none for a share of 0."""
+    if isinstance(given, HoldOut):
+        return given
+    return None if given == 0 else HoldOut(share=given)  # type: ignore[arg-type]  # it checks
+
+
+def _named(schema: Schema, public: pd.DataFrame) -> PublicValue:
+    """The public test rows, as a plan names them.
+
+    Raises:
+        DataError: If they do not fit the schema.
+    """
+    try:
+        rows = schema.rows(public)
+    except DataError as error:
+        raise DataError(f"test rows: {error}") from None
+    return PublicValue(
+        name="test-rows", digest=state_hash(rows), rows=len(public),
+        meaning="rows that everybody may see, to measure the model on",
+    )  # fmt: skip
+
+
+def _measured_on(model: TableModel, public: pd.DataFrame | None) -> str:
+    if public is not None:
+        return "public test rows"
+    held = model.table.holdout if isinstance(model.table, Schema) else None
+    return "the training rows" if held is None else f"the {held.share:.0%} of rows held out"
 
 
 def _counts_rows(capacity: object) -> bool:

@@ -15,48 +15,44 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from confide.computation import Computation, Data, State, Totals
+from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
+from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
 from confide.learning.models import GeneralisedLinearModel
-from confide.learning.settings import (
-    Inputs,
-    check_features,
-    inputs_and_targets,
-    model_settings,
-    table_settings,
-)
-from confide.plan import Norm, Sum, SumGroup, Task, Unit
+from confide.learning.modules.model import Model, Session
+from confide.learning.settings import Inputs
 
-__all__ = ["fed_avg"]
-
-Reals = NDArray[np.float64]
+__all__ = ["fed_avg", "fed_avg_from_settings"]
 
 
 def fed_avg(
-    model: GeneralisedLinearModel,
-    table: Inputs,
+    model: GeneralisedLinearModel | Model,
+    table: Inputs | None = None,
     *,
     weight_cap: int,
     clip_norm_l2: float | AdaptiveClip,
-    local_steps: int = 10,
+    local_steps: int | None = None,
+    local_epochs: int | None = None,
     batch_rows: int | None = None,
     learning_rate: float = 0.5,
+    momentum: float = 0.0,
     server_learning_rate: float = 1.0,
 ) -> Computation:
     """Makes weighted federated averaging of a model.
 
     Args:
-        model: What is trained.
-        table: Which columns are features and label.
-        weight_cap: N, the most rows that a party's weight counts.
+        model: What is trained: a generalised linear model, or one of any make, as a `TorchModel`.
+        table: Of a generalised linear model, which columns are features and label.
+        weight_cap: N, the most rows that a party's weight counts; 1 weighs all parties alike.
         clip_norm_l2: Bound on a party's weighted update: what one party can move the sum. An
             `AdaptiveClip` bounds it in units of a clip that moves from round to round.
-        local_steps: Gradient steps that a party takes in a round.
+        local_steps: Gradient steps that a party takes in a round; 10 unless epochs are given.
+        local_epochs: Passes over a party's rows in a round, instead.
         batch_rows: Rows of a step's mini-batch, drawn without replacement; all rows if None.
         learning_rate: η of the local steps.
+        momentum: Of the local steps, from zero in each round.
         server_learning_rate: η_s.
 
     Returns:
@@ -77,81 +73,45 @@ def fed_avg(
         >>> plan.min_survivors
         4
     """
-    check_features(model, table)
-    for name, value in (
-        ("weight_cap", weight_cap),
-        ("local_steps", local_steps),
-        ("learning_rate", learning_rate),
-        ("server_learning_rate", server_learning_rate),
-        ("batch_rows", 1 if batch_rows is None else batch_rows),
-    ):
-        if not value > 0:
-            raise PlanError(f"{name} is {value}; it is positive")
-    adaptive = clip_norm_l2 if isinstance(clip_norm_l2, AdaptiveClip) else None
-    bound = 1.0 if isinstance(clip_norm_l2, AdaptiveClip) else clip_norm_l2
-    size = model.n_parameters
-    update = Sum(
-        name="update", shape=(size,), unit=Unit.PARTY, unit_bound=bound, norm=Norm.L2,
-        capacity=1, meaning="how each party would change the parameters, weighted by its rows",
-    )  # fmt: skip
-    weight = Sum(
-        name="weight", unit=Unit.PARTY, unit_bound=1.0, capacity=1,
-        meaning=f"rows as a fraction of {weight_cap:,}",
-    )  # fmt: skip
-
-    # A count of one row; what noise leaves below it is no weight to divide by.
-    least_weight = 1 / weight_cap / 2
-
-    def contribute(state: State, data: Data, rng: np.random.Generator) -> Mapping[str, ArrayLike]:
-        x, y = inputs_and_targets(model, table, data, state)
-        local = start = state["parameters"]
-        for _ in range(local_steps):
-            batch = _batch(len(x), batch_rows, rng)
-            local = local - learning_rate * model.gradient(local, x[batch], y[batch])
-        share = min(len(x), weight_cap) / weight_cap
-        moved = share * (local - start)
-        if adaptive is None:
-            return {"update": moved, "weight": share}
-        clip = float(state["clip_norm_l2"])
-        return {"update": moved / clip, "weight": share, "below": adaptive.vote(moved, clip)}
-
-    def step(state: State, totals: Totals) -> State:
-        total, parameters = float(totals["weight"]), state["parameters"]
-        clip = float(state["clip_norm_l2"]) if adaptive else 1.0
-        if total > least_weight:
-            parameters = parameters + server_learning_rate * clip * totals["update"] / total
-        if adaptive is None:
-            return {**state, "parameters": parameters}
-        moved = adaptive.next_clip(clip, float(totals["below"]))
-        return {**state, "parameters": parameters, "clip_norm_l2": np.array(moved)}
-
-    def init() -> State:
-        start = {"parameters": model.init()}
-        return start | {"clip_norm_l2": np.array(adaptive.initial)} if adaptive else start
-
-    return Computation(
-        task=Task.of(
-            "fed-avg",
-            model=model_settings(model),
-            table=table_settings(table),
-            weight_cap=weight_cap,
-            clip_norm_l2=adaptive.model_dump() if adaptive else clip_norm_l2,
-            local_steps=local_steps,
-            batch_rows=batch_rows,
-            learning_rate=learning_rate,
-            server_learning_rate=server_learning_rate,
+    if not server_learning_rate > 0:
+        raise PlanError(f"server_learning_rate is {server_learning_rate}; it is positive")
+    training = Training.of(
+        model,
+        table,
+        LocalArguments(
+            weight_cap=weight_cap, clip_norm_l2=clip_norm_l2, local_steps=local_steps,
+            local_epochs=local_epochs, batch_rows=batch_rows, learning_rate=learning_rate,
+            momentum=momentum,
         ),
-        sums=SumGroup((update, weight, adaptive.votes) if adaptive else (update, weight)),
-        columns=table.columns,
-        read=table.read,
-        init=init,
+    )  # fmt: skip
+    local, weights = training.local, training.weights
+    layout, mean = training.layout, training.mean()
+
+    def contribute(
+        session: Session, state: State, _: State, rng: np.random.Generator
+    ) -> tuple[Given, State]:
+        moved = session.array(local.train(session, rng) - session.start)
+        return {**mean.given(state, moved, session.rows), **weights.given(session.rows)}, {}
+
+    def update(state: State, totals: Totals) -> State:
+        moved = server_learning_rate * mean.mean(state, totals)
+        return {**layout.named(layout.flat(state) + moved), **mean.next(state, totals)}
+
+    return training.computation(
+        "fed-avg",
+        sums=(mean.sum, weights.sum, *mean.votes),
+        init={**training.initial(), **mean.init()},
         contribute=contribute,
-        update=step,
+        update=update,
+        server_learning_rate=server_learning_rate,
     )
 
 
-def _batch(rows: int, batch_rows: int | None, rng: np.random.Generator) -> Any:
-    """The rows of one step: all, or a few drawn without replacement."""
-    if batch_rows is None or batch_rows >= rows:
-        return slice(None)
-    return rng.choice(rows, batch_rows, replace=False)
+class _Settings(TrainingSettings):
+    server_learning_rate: float = 1.0
+
+
+def fed_avg_from_settings(settings: Mapping[str, Any]) -> Computation:
+    """The entry point of task 'fed-avg'."""
+    model, table, others = _Settings.read(settings, "task fed-avg").parts()
+    return fed_avg(model, table, **others)

@@ -42,6 +42,7 @@ __all__ = [
     "family_of",
     "fed_trees",
     "fed_trees_from_settings",
+    "for_noise",
     "for_trees",
     "forest_of",
 ]
@@ -80,6 +81,18 @@ class TreeSettings(Literal):
     monotone: dict[str, int] = {}  # noqa: RUF012 - pydantic copies it
     patience: int = 0
     kept_aside: float = 0.1
+
+
+FOR_NOISE: Final[Mapping[str, Any]] = {
+    "trees": 30, "depth": 2, "bins": 16, "learning_rate": 0.3
+}  # fmt: skip
+"""Where a plan has noise and none is given: each round and each cell has its share of it."""
+
+
+def for_noise(how: TreeSettings) -> TreeSettings:
+    """The settings for plans with noise: what is not given is smaller."""
+    given = how.model_fields_set
+    return how.model_copy(update={k: v for k, v in FOR_NOISE.items() if k not in given})
 
 
 def for_trees(schema: Schema) -> Schema:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from confide.aggregation import Summed
 from confide.computation import Computation, Data, State, Totals
 from confide.errors import DataError, PlanError
-from confide.learning.algorithms.digits import joined, second_digit, split
+from confide.learning.algorithms.digits import in_digits, joined, split
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.settings import (
@@ -47,6 +47,9 @@ MOST_PARAMETERS: Final = 2_000
 _CYCLES, _TOLERANCE = 1_000, 1e-12
 _DAMPING: Final = 1e-9
 """Added to the Hessian's diagonal, relative to its mean: columns may depend on each other."""
+
+_LEAST_COUNT: Final = 1e-3
+"""The mean count that a fit begins with is at least this."""
 
 _LONGEST_STEP: Final = 20.0
 """A step that moves a parameter further is shortened: far from the optimum a Hessian misleads."""
@@ -105,7 +108,7 @@ def fed_newton(
             ("rows", (), 1.0, "number of rows of all parties"),
         )
     )  # fmt: skip
-    sums = (gradients, second_digit(gradients), hessians, second_digit(hessians), rows_of_all)
+    first, second = in_digits(gradients), in_digits(hessians)
     upper = np.triu_indices(size)
     longest = _LONGEST_OF_COUNTS if isinstance(model.family, Poisson) else _LONGEST_STEP
 
@@ -115,8 +118,8 @@ def fed_newton(
         gradient = model.gradient(w, x, y) - model.penalty_gradient(w)
         hessian = model.hessian(w, x) - np.diag(_ridge(model))
         return {
-            **split(gradients, rows * gradient, rows),
-            **split(hessians, rows * hessian[upper], rows),
+            **split(first, rows * gradient, rows),
+            **split(second, rows * hessian[upper], rows),
             "rows": Summed(np.array(float(rows)), rows),
         }
 
@@ -124,12 +127,19 @@ def fed_newton(
         rows, w = float(totals["rows"]), state["parameters"]
         if rows < 1:
             raise DataError("the sums hold no row; nothing is learned from them")
+        gradient = joined(first, totals) / rows
+        if isinstance(model.family, Poisson) and model.fit_intercept and not w.any():
+            # At 0 the intercept's gradient is the mean of 1 - y. Newton's step from there would be
+            # ȳ - 1, and e to that power is far off: begin at the mean count, as glmnet does.
+            w = w.copy()
+            w[-1] = math.log(max(1 - float(gradient[-1]), _LEAST_COUNT))
+            return {**state, "parameters": w, "rows": np.array(rows)}
         hessian = np.zeros((size, size))
-        hessian[upper] = joined(hessians, totals) / rows
+        hessian[upper] = joined(second, totals) / rows
         hessian += np.triu(hessian, 1).T
         target = _minimise(
             hessian,
-            joined(gradients, totals) / rows - hessian @ w,
+            gradient - hessian @ w,
             _ridge(model),
             l1 * _penalised(model),
             w,
@@ -147,7 +157,7 @@ def fed_newton(
             l1=float(l1),
             input_bound=float(input_bound),
         ),
-        sums=SumGroup(sums),
+        sums=SumGroup((*first, *second, rows_of_all)),
         columns=table.columns,
         read=table.read,
         init=lambda: {"parameters": model.init(), "rows": np.array(0.0)},

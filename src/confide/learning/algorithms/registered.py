@@ -6,31 +6,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from confide.computation import Computation
-from confide.learning.algorithms.clipping import AdaptiveClip
-from confide.learning.algorithms.fed_avg import fed_avg
+from confide.learning.algorithms.ditto import ditto_from_settings
+from confide.learning.algorithms.fed_avg import fed_avg_from_settings
+from confide.learning.algorithms.fed_nova import fed_nova_from_settings
+from confide.learning.algorithms.fed_opt import fed_opt_from_settings
+from confide.learning.algorithms.fed_prox import fed_prox_from_settings
 from confide.learning.algorithms.fed_sgd import fed_sgd
+from confide.learning.algorithms.ifca import ifca_from_settings
 from confide.learning.algorithms.newton import fed_newton
+from confide.learning.algorithms.parameter_averaging import parameter_averaging_from_settings
+from confide.learning.algorithms.personal_layers import (
+    fed_bn_from_settings,
+    fed_per_from_settings,
+    fed_rep_from_settings,
+)
+from confide.learning.algorithms.scaffold import scaffold_from_settings
 from confide.learning.algorithms.score_histogram import score_histogram
 from confide.learning.settings import ModelSettings, TableSettings
 from confide.plan.literals import Literal
 
 __all__ = [
+    "ditto_from_settings",
     "fed_avg_from_settings",
+    "fed_bn_from_settings",
     "fed_newton_from_settings",
+    "fed_nova_from_settings",
+    "fed_opt_from_settings",
+    "fed_per_from_settings",
+    "fed_prox_from_settings",
+    "fed_rep_from_settings",
     "fed_sgd_from_settings",
+    "ifca_from_settings",
+    "parameter_averaging_from_settings",
+    "scaffold_from_settings",
     "score_histogram_from_settings",
 ]
-
-
-class _FedAvgSettings(Literal):
-    model: ModelSettings
-    table: TableSettings
-    weight_cap: int
-    clip_norm_l2: float | AdaptiveClip
-    local_steps: int = 10
-    batch_rows: int | None = None
-    learning_rate: float = 0.5
-    server_learning_rate: float = 1.0
 
 
 class _FedSgdSettings(Literal):
@@ -60,14 +70,6 @@ class _ScoreHistogramSettings(Literal):
     bins: int = 40
 
 
-def fed_avg_from_settings(settings: Mapping[str, Any]) -> Computation:
-    """The entry point of task 'fed-avg'."""
-    read = _FedAvgSettings.read(settings, "task fed-avg")
-    # A nested literal is a value already: dumping it would make a map of it.
-    numbers = _numbers(read) | {"clip_norm_l2": read.clip_norm_l2}
-    return fed_avg(*_model_and_table(read), **numbers)
-
-
 def fed_sgd_from_settings(settings: Mapping[str, Any]) -> Computation:
     """The entry point of task 'fed-sgd'."""
     read = _FedSgdSettings.read(settings, "task fed-sgd")
@@ -86,7 +88,7 @@ def score_histogram_from_settings(settings: Mapping[str, Any]) -> Computation:
     return score_histogram(*_model_and_table(read), **_numbers(read))
 
 
-_Settings = _FedAvgSettings | _FedNewtonSettings | _FedSgdSettings | _ScoreHistogramSettings
+_Settings = _FedNewtonSettings | _FedSgdSettings | _ScoreHistogramSettings
 
 
 def _model_and_table(read: _Settings) -> tuple[Any, Any]:

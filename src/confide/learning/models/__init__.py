@@ -7,6 +7,7 @@ from confide._lazy import attach
 if TYPE_CHECKING:
     from confide.learning.models import families as families
     from confide.learning.models.base import ConvergenceWarning
+    from confide.learning.models.cox import CoxRegression, concordance
     from confide.learning.models.estimators import (
         LinearRegression,
         LogisticRegression,
@@ -15,19 +16,27 @@ if TYPE_CHECKING:
     )
     from confide.learning.models.fitting import Fit, fit_to_convergence
     from confide.learning.models.glm import GeneralisedLinearModel, Parameters
+    from confide.learning.models.k_means import KMeans
     from confide.learning.models.metrics import accuracy, auc, log_loss
+    from confide.learning.models.naive_bayes import NaiveBayes
+    from confide.learning.models.pca import PCA
 
 __all__ = [
+    "PCA",
     "ConvergenceWarning",
+    "CoxRegression",
     "Fit",
     "GeneralisedLinearModel",
+    "KMeans",
     "LinearRegression",
     "LogisticRegression",
+    "NaiveBayes",
     "Parameters",
     "PoissonRegression",
     "SoftmaxRegression",
     "accuracy",
     "auc",
+    "concordance",
     "fit_to_convergence",
     "log_loss",
 ]
@@ -38,6 +47,7 @@ if not TYPE_CHECKING:
         {
             "confide.learning.models.families": (),
             "confide.learning.models.base": ("ConvergenceWarning",),
+            "confide.learning.models.cox": ("CoxRegression", "concordance"),
             "confide.learning.models.estimators": (
                 "LinearRegression",
                 "LogisticRegression",
@@ -46,6 +56,9 @@ if not TYPE_CHECKING:
             ),
             "confide.learning.models.fitting": ("Fit", "fit_to_convergence"),
             "confide.learning.models.glm": ("GeneralisedLinearModel", "Parameters"),
+            "confide.learning.models.k_means": ("KMeans",),
             "confide.learning.models.metrics": ("accuracy", "auc", "log_loss"),
+            "confide.learning.models.naive_bayes": ("NaiveBayes",),
+            "confide.learning.models.pca": ("PCA",),
         },
     )
