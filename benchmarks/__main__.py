@@ -36,6 +36,9 @@ Quick = Annotated[bool, typer.Option("--quick", help="Small sizes, once each.")]
 Save = Annotated[bool, typer.Option("--save", help="Write to benchmarks/results.")]
 Repeats = Annotated[int | None, typer.Option(min=1, help="Runs of each case; the median counts.")]
 Only = Annotated[str, typer.Option(help="Only cases whose names contain this.")]
+Before = Annotated[
+    str, typer.Option(metavar="COMMIT", help="Compare with a commit, round by round in turn.")
+]
 Data = Annotated[Path | None, typer.Option(help="A folder with the tables of UCI and FATE.")]
 Peer = Annotated[
     list[str] | None, typer.Option(help="Measure a peer too; makes its environment if need be.")
@@ -60,9 +63,12 @@ def measure(
     quick: bool = False,
     repeats: int | None = None,
     only: str = "",
+    before: str = "",
     data: Path | None = None,
 ) -> None:
     """Runs one suite, prints a line for each case as it ends, then the tables."""
+    if before and not suite.compares:
+        raise typer.BadParameter(f"{suite.name} is not compared with earlier commits")
     for absent in sorted(set(suite.peers) - set(peers)):
         console.print(f"[dim]{absent} is not measured; --peer {absent} adds it[/dim]")
     records = []
@@ -72,6 +78,7 @@ def measure(
             repeats=repeats,
             peers=peers,
             only=only,
+            before=before,
             data=data,
             report=lambda case: status.update(f"{suite.name}: {case}"),
         )
@@ -83,7 +90,9 @@ def measure(
     console.print(f"[dim]{provenance(records)}[/dim]")
     show(suite.tables(records), console)
     if save:
-        path = RESULTS / f"{records[0].date[:10]}-{suite.name}.jsonl"
+        # What is not a whole run has a name of its own, and replaces none.
+        part = "".join(f"-{name}" for name in (only, "before" if before else "") if name)
+        path = RESULTS / f"{records[0].date[:10]}-{suite.name}{part}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"{r.to_json()}\n" for r in records), encoding="utf-8")
         console.print(f"wrote {path.relative_to(ROOT)} and {_write_page(path).name}")
@@ -132,6 +141,7 @@ def _add_command(suite: Suite) -> None:
         save: Save = False,
         repeats: Repeats = None,
         only: Only = "",
+        before: Before = "",
         peer: Peer = None,
         data: Data = None,
     ) -> None:
@@ -139,7 +149,16 @@ def _add_command(suite: Suite) -> None:
             raise typer.BadParameter(f"{suite.name} reads no folder; leave --data out")
         for name in peer or []:
             _make(name)
-        measure(suite, peer or [], save=save, quick=quick, repeats=repeats, only=only, data=data)
+        measure(
+            suite,
+            peer or [],
+            save=save,
+            quick=quick,
+            repeats=repeats,
+            only=only,
+            before=before,
+            data=data,
+        )
 
 
 for _suite in SUITES.values():

@@ -22,6 +22,7 @@ class Options:
         peers: Which peers to measure beside us; their environments are there.
         data: A folder with further tables, for suites that read one.
         only: Run the cases whose names contain this.
+        before: A commit that this tree is compared with, instead of the cases alone; or nothing.
         report: Told the name of each case before it runs.
     """
 
@@ -30,6 +31,7 @@ class Options:
     peers: Sequence[str] = ()
     data: Path | None = None
     only: str = ""
+    before: str = ""
     report: Callable[[str], None] = lambda _case: None
 
 
@@ -43,6 +45,7 @@ class Suite:
         peers: Which peers have a driver for this work.
         run: Measures, case by case.
         tables: Lays out records, whether just measured or read from a file.
+        compares: Whether it compares with an earlier commit.
         picture: Draws records into a file; None if there is nothing to draw.
         reads_folder: Whether it measures more with a folder of tables.
     """
@@ -52,5 +55,6 @@ class Suite:
     peers: Sequence[str]
     run: Callable[[Options], Iterator[Record]]
     tables: Callable[[Sequence[Record]], Sequence[Table]]
+    compares: bool = False
     picture: Callable[[Sequence[Record], Path], None] | None = None
     reads_folder: bool = False

@@ -12,4 +12,5 @@ AGGREGATION = Suite(
     peers=("flower",),
     run=run,
     tables=tables,
+    compares=True,
 )

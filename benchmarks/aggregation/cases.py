@@ -22,7 +22,17 @@ from confide.plan import (
     Unit,
 )
 
-__all__ = ["QUICK", "QUICK_VERIFIED", "STANDARD", "VERIFIED", "Case", "Drop", "FlowerWork"]
+__all__ = [
+    "BEFORE",
+    "QUICK",
+    "QUICK_BEFORE",
+    "QUICK_VERIFIED",
+    "STANDARD",
+    "VERIFIED",
+    "Case",
+    "Drop",
+    "FlowerWork",
+]
 
 SEED = 1
 
@@ -145,14 +155,12 @@ def _quick(malicious: bool) -> tuple[Case, ...]:  # noqa: FBT001 - it is one or 
 
 
 def _verified(*sizes: tuple[int, int]) -> tuple[Case, ...]:
-    """Sums that parties check, beside the same that they do not, which others may stand for."""
-    cases = []
-    for parties, coordinates in sizes:
-        for percent in (0, 10):
-            for verified in (False, True):
-                case = _scaled(parties, coordinates, percent, malicious=True, verified=verified)
-                cases.append(case)
-    return tuple(cases)
+    """Sums that parties check; each is measured beside the same that they do not check."""
+    return tuple(
+        _scaled(parties, coordinates, percent, malicious=True, verified=True)
+        for parties, coordinates in sizes
+        for percent in (0, 10)
+    )
 
 
 STANDARD = (
@@ -162,6 +170,15 @@ STANDARD = (
     _scaled(250, 100_000, 30, malicious=False),
     _scaled(500, 100_000, 30, malicious=False),
 )
+BEFORE = (
+    _scaled(100, 100_000, 10, malicious=True, repeats=5),
+    _scaled(100, 100_000, 10, malicious=False, repeats=5),
+    _scaled(20, 1_000_000, 10, malicious=True, repeats=7),
+    _scaled(20, 1_000_000, 10, malicious=False, repeats=7),
+    _scaled(300, 20_000, 20, malicious=True, repeats=5),
+    _scaled(300, 20_000, 20, malicious=False, repeats=5),
+)
 VERIFIED = _verified((20, 1_000_000), (100, 100_000))
 QUICK = (*_quick(malicious=False), *_quick(malicious=True))
+QUICK_BEFORE = (_scaled(20, 10_000, 10, malicious=True, repeats=2),)
 QUICK_VERIFIED = _verified((20, 10_000))

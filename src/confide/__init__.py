@@ -14,6 +14,7 @@ from confide.errors import ConfideError
 
 if TYPE_CHECKING:
     from confide.computation import Account, Computation
+    from confide.describing import Description, describe
     from confide.engines import Drop, EnclaveHost, Run, simulate
     from confide.exchange.planfile import read_plan
     from confide.learning.algorithms.clipping import AdaptiveClip
@@ -99,6 +100,7 @@ __all__ = [
     "Corruption",
     "CostLimits",
     "Date",
+    "Description",
     "Drop",
     "Enclave",
     "EnclaveHost",
@@ -147,6 +149,7 @@ __all__ = [
     "Trained",
     "Unit",
     "__version__",
+    "describe",
     "estimate",
     "fed_avg",
     "fed_sgd",
@@ -170,6 +173,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "confide.computation": ("Account", "Computation"),
+            "confide.describing": ("Description", "describe"),
             "confide.engines": ("Drop", "EnclaveHost", "Run", "simulate"),
             "confide.exchange.planfile": ("read_plan",),
             "confide.learning.algorithms.clipping": ("AdaptiveClip",),

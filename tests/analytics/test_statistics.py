@@ -21,6 +21,7 @@ from confide.analytics import (
     statistics_table,
     survival_curve,
 )
+from confide.analytics.interval import log_log
 from confide.errors import PlanError
 
 NUMBERS = ["age", "cost", "weight", "months"]
@@ -240,6 +241,12 @@ class TestSurvival:
             assert error == pytest.approx(value, abs=6e-5)
             low, high = of.interval[place]
             assert 0 < low < of.survival[place] < high < 1
+
+    def test_has_an_interval_also_where_nobody_is_left(self):
+        ends = log_log(np.array([1.0, 0.5, 0.25, 0.0]), np.array([0.0, 0.1, 0.2, 1e9]))
+        assert ends[0].tolist() == [1, 1]
+        assert ends[3].tolist() == [0, ends[2, 1]]
+        assert ends[1, 0] < 0.5 < ends[1, 1]
 
     def test_by_groups_is_one_curve_each(self, data, rows):
         made = survival_curve(

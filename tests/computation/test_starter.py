@@ -11,7 +11,8 @@ import pytest
 
 from confide.computation import STARTER, keys_in_markdown, read_plan
 from confide.computation.planfile import stage_keys, top_keys
-from confide.plan import Adversary, Coordinator, Corruption, FixedCrowd, Masked, Plan, Sums
+from confide.exchange.planfile import read_plan as read_exchanges
+from confide.plan import Adversary, Cohorts, Coordinator, Corruption, FixedCrowd, Masked, Plan, Sums
 from confide.plan.fields import keys_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "plan-files.md"
@@ -21,6 +22,21 @@ KEY = "5a" * 32
 def uncommented(text):
     """The starter with each default that is commented out switched on; parties keep no key."""
     return re.sub(r"^# (?=\[\w|[a-z_0-9]+ = (?!\"64))", "", text, flags=re.MULTILINE)
+
+
+def switched_on(text, first):
+    """The starter with the example that begins with a line switched on, up to where it ends."""
+    before, line, after = text.partition(f"#     {first}")
+    example, end, rest = after.partition("\n\n")
+    return before + re.sub(r"^#    ? ?", "", line + example, flags=re.MULTILINE) + end + rest
+
+
+NOISE = """[neighbours]
+unit = "party"
+[noise]
+placement = "shares"
+epsilon = 10.0
+[[party]]"""
 
 
 class TestStarter:
@@ -44,6 +60,20 @@ class TestStarter:
             assert f"\n# {line}" in STARTER
             assert f"\n{line}" in switched
         assert read_plan(switched, "plan.toml")[0].hash == read_plan(STARTER, "plan.toml")[0].hash
+
+    def test_shows_cohorts_that_can_be_switched_on(self):
+        text = STARTER.replace('crowd = "fixed"', 'crowd = "cohorts"')
+        text = text.replace("dropouts = 1", "dropouts = 0").replace("[[party]]", NOISE, 1)
+        made, _ = read_plan(switched_on(text, "[[cohorts.cohort]]"), "plan.toml")
+        assert isinstance(made.crowd, Cohorts)
+        assert [c.name for c in made.crowd.cohorts] == ["a", "b"]
+
+    def test_shows_an_exchange_that_can_be_switched_on(self):
+        example = switched_on(STARTER, "[[role]]").partition("[[role]]")
+        parties = '[[party]]\nname = "alder"\n[[party]]\nname = "birch"\n'
+        made, _ = read_exchanges(f'name = "scores"\n{parties}' + "".join(example[1:]), "plan.toml")
+        (stage,) = made.exchanges
+        assert stage.task.name == "encrypted-score"
 
     def test_has_lines_that_fit_a_terminal(self):
         assert max(len(line) for line in STARTER.splitlines()) <= 100

@@ -388,7 +388,7 @@ class TestTooManyDropouts:
         data = {name: {"vector": np.ones(3)} for name in NAMES}
         drops = [Drop("birch", 0, at=step), Drop("elm", 0, at=step)]
         path = tmp_path / "run"
-        with pytest.raises(DropoutError, match=r"the plan bears 1 dropouts\. No sum is released"):
+        with pytest.raises(DropoutError, match=r"the plan allows 1 dropouts\. No sum is released"):
             simulate(
                 plan,
                 data,

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from confide.aggregation import Announcer, Identity, Round, RoundResult, coordinator_session
+from confide.aggregation import (
+    Aggregator,
+    Announcer,
+    Identity,
+    Round,
+    RoundResult,
+    coordinator_session,
+)
 from confide.computation import Computation, next_state, state_hash
 from confide.errors import DropoutError
 from confide.plan import COORDINATOR, Opening, Plan, Sum, SumGroup, Task, Unit, simulation_key
@@ -59,6 +66,7 @@ class Liar:
     Attributes:
         sums: The honest sums that it opened, by round: what it knows.
         openings: Every set of survivors that it announced.
+        aggregator: What runs in the enclave, for a plan that has one.
     """
 
     def __init__(self, plan: Plan, computation: Computation | None = None) -> None:
@@ -72,6 +80,7 @@ class Liar:
         self.sums: dict[int, RoundResult] = {}
         self.openings: list[Opening] = []
         self.number = 0
+        self.aggregator: Aggregator | None = None
 
     def open_round(
         self,
@@ -80,6 +89,7 @@ class Liar:
         history: Sequence[Opening] | None = None,
         attempt: int = 0,
         loses: Collection[str] = (),
+        loses_at: str = "opened",
         invited: Collection[str] | None = None,
     ) -> RoundResult:
         """Runs the protocol, and ignores the contributions of some.
@@ -88,7 +98,8 @@ class Liar:
             ignoring: Whose contributions it calls missing.
             history: The openings that it announces; all that there were, if omitted.
             attempt: The attempt.
-            loses: Whose shares it loses at the end, so that the attempt may fail.
+            loses: Whose answers it loses at the end, so that the attempt may fail.
+            loses_at: The kind of these answers.
             invited: Whom it asks; those that the plan says, if omitted.
 
         Raises:
@@ -100,7 +111,7 @@ class Liar:
             round_,
             state_hash(self.state),
             tuple(self.plan.asked(self.number) if invited is None else invited),
-            None,
+            self.aggregator,
             Announcer(KEY, told),
         )
         outbox = session.open()
@@ -109,7 +120,7 @@ class Liar:
                 for name, said in outbox.items():
                     answer = self.parties[name].receive(framed(round_, said))
                     lost = name in ignoring and session.awaits == "contribution"
-                    lost = lost or (name in loses and session.awaits == "opened")
+                    lost = lost or (name in loses and session.awaits == loses_at)
                     if answer is not None and not lost and self.parties[name].failure is None:
                         session.receive(answer)
                 outbox = session.advance()

@@ -47,6 +47,7 @@ BY_ONE = (range(9), range(8))
 CURIOUS = Threat(
     confidentiality=Adversary(coordinator=Corruption.CURIOUS, network=Corruption.CURIOUS)
 )
+HONEST = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
 PER_FIRM = {"neighbours": Neighbours(unit=Unit.PARTY), "noise": NoiseShares(8.0, 1e-3)}
 
 
@@ -304,6 +305,16 @@ class TestRuns:
         assert there == [False] * 6
         assert {len(r.survivors) for r in run.totals} == {7, 8}
 
+    @pytest.mark.parametrize(
+        ("aggregation", "threat"), [(Clear(), HONEST), (Masked(verified=False), CURIOUS)]
+    )
+    def test_a_large_cohort_may_lose_as_few_as_a_small_one(self, aggregation, threat):
+        """Of nine and six parties nobody may be missing, though six are enough for a sum."""
+        plan = plan_of(range(9), range(6), aggregation=aggregation, threat=threat)
+        assert differences(plan).outcome is Outcome.DEFEATED
+        with pytest.raises(DropoutError, match=r"8 of 9 .* the plan allows 0 dropouts"):
+            simulate(plan, rows(NAMES), computation=drift(), drops=[Drop("p8", 0)])
+
     def test_a_loss_that_splits_a_class_ends_the_run(self):
         plan = wide_plan()
         with pytest.raises(OpeningError, match="told apart"):
@@ -321,9 +332,6 @@ class TestRuns:
             assert (charge.used, charge.fact.count) == (2, 2)  # Cohorts b and c of a, b, c, a.
             opened = [o.survivors for o in LedgerRegister(ledger, plan, ("rows",)).openings]
             assert opened == [plan.asked(1), plan.asked(2)]
-
-
-HONEST = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
 
 
 class TestReports:

@@ -52,6 +52,15 @@ def found(schema, data, **fields):
 
 
 class TestPooled:
+    def test_bounds_end_where_values_do(self):
+        """A range of powers of two around a year is thousands of days wide; the year is not."""
+        rng = np.random.default_rng(0)
+        data = {n: pd.DataFrame({"day": rng.uniform(20_500, 20_800, 400), "y": 0.0}) for n in "abc"}
+        schema = Schema(features={"day": Number()}, label="y", target=Target(bounds=(0, 1)))
+        lower, upper = found(schema, data)[CONSTANTS][0, :2]
+        assert 20_480 < lower < 20_520
+        assert 20_780 < upper < 20_820
+
     def test_means_and_deviations(self):
         data = owners()
         pooled = pd.concat(data.values())

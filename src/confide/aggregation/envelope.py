@@ -90,6 +90,11 @@ class Round:
         """The round's stage as a plan of its own: its sums, lattices and noise."""
         return self.plan.stage_plans[self.plan.stage_of(self.number)]
 
+    @property
+    def min_survivors(self) -> int:
+        """The fewest parties that the sum is released over."""
+        return self.plan.least_in(self.number)
+
     def __str__(self) -> str:
         return f"round {self.number}, attempt {self.attempt} of plan {self.plan.short_hash}"
 

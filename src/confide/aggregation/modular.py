@@ -26,6 +26,9 @@ Words = NDArray[np.unsignedinteger[Any]]
 _LANES: Final = 64
 """Numbers are packed in 64 rows, so that each step works on whole rows of 64-bit words."""
 
+_BLOCK: Final = 1 << 15
+"""Numbers that are converted at a time, as many as a cache holds."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -88,13 +91,14 @@ class Layout:
 
         Words of 64 bits are overwritten: they become the numbers.
         """
-        out = words.view(np.int64) if words.dtype.itemsize == 8 else words.astype(np.int64)
-        start = 0
+        signed = words.view(f"<i{words.dtype.itemsize}")
+        out = signed if signed.dtype == np.int64 else np.empty(len(words), np.int64)
+        top, start = 8 * words.dtype.itemsize, 0
         for size, width in zip(self.sizes, self.bits, strict=True):
-            # Shifting w bits to the top of a word and back copies the sign bit down.
-            part, shift = out[start : start + size], np.int64(64 - width)
-            part <<= shift
-            part >>= shift
+            for first in range(start, start + size, _BLOCK):
+                block = slice(first, min(first + _BLOCK, start + size))
+                # Shifting w bits to the top of a word and back copies the sign bit down.
+                out[block] = (signed[block] << (top - width)) >> (top - width)
             start += size
         return out
 

@@ -1,7 +1,7 @@
 """Statistics of everybody's rows, as bounded sums: means, quantiles, groups, survival curves.
 
 Each is a `Computation` for a stage of a plan, over a table by `statistics_table`; `statistics`
-reads what a run found.
+reads what a run found. `confide.describe` does it all in one call.
 """
 
 from typing import TYPE_CHECKING

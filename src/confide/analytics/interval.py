@@ -16,9 +16,15 @@ Z: Final = 1.959964
 
 
 def log_log(survival: Reals, variance: Reals) -> Reals:
-    """S^exp(±1.96·√Var(log(−log S))); S itself where it is 0 or 1."""
+    """S^exp(±1.96·√Var(log(−log S))); S itself where it is 1.
+
+    Where nobody is left the variance has no estimate: the interval reaches from 0 to its last end.
+    """
     inside = (survival > 0) & (survival < 1)
     minus_log = np.where(inside, -np.log(np.where(inside, survival, 0.5)), 1.0)
     wide = Z * np.sqrt(variance) / minus_log
     ends = [np.exp(-minus_log * np.exp(sign * np.minimum(wide, 50.0))) for sign in (1, -1)]
-    return np.stack([np.where(inside, end, survival) for end in ends], axis=-1)
+    low, high = (np.where(inside, end, survival) for end in ends)
+    # A curve falls, so a later interval ends no higher than an earlier one.
+    last = np.minimum.accumulate(np.where(survival > 0, high, 1.0))
+    return np.stack([low, np.where(survival > 0, high, last)], axis=-1)

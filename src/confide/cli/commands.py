@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "command", "run"]
 COMMANDS: Final = {
     "plan": "Make, read and question plans.",
     "train": "Train a model on owners' tables by one command, by an ordinary plan.",
+    "stats": "Statistics of the rows of all owners, whose files stay apart.",
     "predict": "Predict the rows of a file by a saved model.",
     "data": "Check an owner's own file against a plan, on its own machine.",
     "simulate": "Run a plan on your own files, on this machine, by the real protocol.",

@@ -31,7 +31,7 @@ from confide.plan.codec import nearest
 from confide.privacy.ledger import Ledger
 from confide.report import to_json, views, views_html
 
-__all__ = ["simulate"]
+__all__ = ["open_accounts", "simulate"]
 
 
 def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
@@ -104,7 +104,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     if out is not None and out.exists() and not out.is_dir():
         raise DataError(f"--out {out} is a file; name a folder")
     with ExitStack() as stack, progress() as report:
-        accounts = _accounts(ledger or [], stack)
+        accounts = open_accounts(ledger or [], stack)
         run = run_plan(
             plan,
             tables,
@@ -128,7 +128,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         _show(run, plan, out)
 
 
-def _accounts(named: list[str], stack: ExitStack) -> dict[str, Account]:
+def open_accounts(named: list[str], stack: ExitStack) -> dict[str, Account]:
     """Opens the ledgers that are named, each with the dataset that the plan is charged to."""
     accounts: dict[str, Account] = {}
     for pair in named:

@@ -18,7 +18,7 @@ from confide.tables import Category, Missing
 from confide.training import Epsilon, Trained
 from confide.training import train as trained
 
-__all__ = ["train"]
+__all__ = ["category_of", "privacy_of", "split", "train", "write_bytes"]
 
 _LISTED: Final = (
     "loss", "deviance", "accuracy", "base_rate", "auc", "r2", "d2", "concordance", "explained",
@@ -87,13 +87,13 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
     ] = False,
 ) -> None:
     """Train a model on owners' tables by one command, by an ordinary plan."""
-    given: dict[str, Any] = {"label": label, "event": event, "features": _split(features)}
+    given: dict[str, Any] = {"label": label, "event": event, "features": split(features)}
     given["test"] = test
     if holdout is not None:
         given["holdout"] = holdout
-    given["classes"] = _split(classes)
-    given["columns"] = dict(_category(pair) for pair in category or [])
-    given["privacy"] = _privacy(epsilon, delta)
+    given["classes"] = split(classes)
+    given["columns"] = dict(category_of(pair) for pair in category or [])
+    given["privacy"] = privacy_of(epsilon, delta)
     if capacity is not None:
         given["capacity"] = capacity
     given |= dict(_option(pair) for pair in option or [])
@@ -121,18 +121,29 @@ def _views(plan: Plan) -> object:
     return views(plan)
 
 
-def _split(text: str | None) -> list[str] | None:
+def split(text: str | None) -> list[str] | None:
+    """A list with commas; None for none."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _category(pair: str) -> tuple[str, Category]:
+def category_of(pair: str) -> tuple[str, Category]:
+    """An option of the form COLUMN=A,B.
+
+    Raises:
+        PlanError: If it is of another form.
+    """
     name, equals, values = pair.partition("=")
     if not (name and equals and values):
         raise PlanError(f"--category {pair!r}; it takes COLUMN=A,B, as --category ward=A,B")
-    return name, Category(values=tuple(_split(values) or ()), missing=Missing.INDICATOR)
+    return name, Category(values=tuple(split(values) or ()), missing=Missing.INDICATOR)
 
 
-def _privacy(epsilon: float | None, delta: float | None) -> Epsilon | None:
+def privacy_of(epsilon: float | None, delta: float | None) -> Epsilon | None:
+    """The options of noise.
+
+    Raises:
+        PlanError: If δ stands alone, or one is out of range.
+    """
     if epsilon is None:
         if delta is not None:
             raise PlanError("--delta without --epsilon; give both, or neither for exact sums")
@@ -155,12 +166,17 @@ def _write(result: Trained, out: Path | None, report: Path | None, plan_out: Pat
         result.save(out)
         note(f"wrote the model to {out}: `confide predict {out} FILE`")
     if report is not None:
-        _write_bytes(report, result.to_html().encode())
+        write_bytes(report, result.to_html().encode())
     if plan_out is not None:
-        _write_bytes(plan_out, result.plan.canonical())
+        write_bytes(plan_out, result.plan.canonical())
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file and says so.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
     try:
         path.write_bytes(data)
     except OSError as error:

@@ -57,9 +57,10 @@ class Account:
             PrivacyBudgetError: If a cap has no room for it. Nothing is charged.
             LedgerError: If it cannot be written. Nothing is charged.
         """
-        charges = Charges(
-            self, plan, tuple(_requests(part or plan, party, at_capacity=at_capacity))
-        )
+        alone = part or plan
+        requests = tuple(_requests(alone, party, at_capacity=at_capacity))
+        stage = alone.stages[0].name if len(plan.stages) > 1 else ""
+        charges = Charges(self, plan, requests, stage)
         charges.open(rounds, resume=resume)
         return charges
 
@@ -85,10 +86,15 @@ class Charges(
         account: Where they are written.
         plan: What they are for.
         requests: What each group of observers sees of a round.
+        stage: The name of the stage that is charged for, if the plan has several.
     """
 
-    def __init__(self, account: Account, plan: Plan, requests: tuple[_Request, ...]) -> None:
+    def __init__(
+        self, account: Account, plan: Plan, requests: tuple[_Request, ...], stage: str = ""
+    ) -> None:
         self._account, self._plan, self._requests = account, plan, requests
+        # Stages may tell the same observers the same: a run that goes on takes up its stage's.
+        self._meaning = f"{plan.name}: stage {stage}" if stage else plan.name
         self._open: list[Reservation] = []
         self._used = False
 
@@ -106,7 +112,8 @@ class Charges(
     def use(self) -> None:
         """Writes down that a round's contribution is about to be computed.
 
-        A round that is tried again is charged again: its noise is drawn anew.
+        A round that is tried again is charged again: its noise is drawn anew. So whatever a party
+        consented to is charged, and what was never consented to as well.
         """
         for place, request in enumerate(self._requests):
             if self._open[place].left == 0:
@@ -130,7 +137,7 @@ class Charges(
             request.event,
             observers=request.observers,
             plan_hash=self._plan.hash,
-            meaning=self._plan.name,
+            meaning=self._meaning,
             count=rounds,
             unit=self._plan.neighbours.unit,
             relation=self._plan.neighbours.relation,
@@ -142,8 +149,8 @@ class Charges(
             return None
         for charge in self._account.ledger.charges(self._account.dataset):
             fact = charge.fact
-            same = fact.plan_hash == self._plan.hash and set(fact.observers) == request.observers
-            if same and not charge.closed:
+            same = (fact.plan_hash, fact.meaning) == (self._plan.hash, self._meaning)
+            if same and set(fact.observers) == request.observers and not charge.closed:
                 self._used = True  # What began before the interruption stays charged.
                 return self._account.ledger.resume(fact.reservation)
         return None
@@ -154,7 +161,6 @@ def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request
     released = frozenset(
         p.name for p in plan.parties if p.name != party and plan.release.reaches(p.name)
     )
-    trusted = not plan.threat.confidentiality.coordinator.corrupt
     if isinstance(plan.noise, NoNoise):
         yield _Request(_unbounded(), released | {_COORDINATOR})
         return
@@ -169,10 +175,11 @@ def _requests(plan: Plan, party: str, *, at_capacity: bool) -> Iterator[_Request
             + "; a ledger counts no such event: declare the relation 'replace-one' over "
             f"{plan.sums.unit.plural}, or raise the capacity"
         )
-    exact = isinstance(plan.noise, CentralNoise)
-    noised = released if exact and released else released | {_COORDINATOR}
+    # Who adds the noise is charged for the sums without it, unless it is trusted or an enclave.
+    adds = isinstance(plan.noise, CentralNoise) and not plan.attested
+    noised = released if adds and released else released | {_COORDINATOR}
     yield _Request(found.round_event, noised, found.round_closeness)
-    if exact and not trusted:
+    if adds and plan.exact:
         yield _Request(_unbounded(), frozenset({_COORDINATOR}))
 
 

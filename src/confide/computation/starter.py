@@ -39,7 +39,7 @@ _HEAD: Final = """\
 # A plan: who computes what with whom. Read it with `confide plan show`, and before you sign it ask
 # `confide plan views` who will learn what. Each line that is commented out shows the default;
 # `confide plan keys` lists all keys, also those of the sections [coordinator], [enclave],
-# [[public]] and [[stage]], and of exchanges, which are no sums.
+# [[public]] and [[stage]]. Indented lines are examples of what a plan may have instead.
 """
 
 _PARTIES: Final = """\
@@ -60,6 +60,37 @@ name = "dogwood"
 
 [[party]]
 name = "elm"
+"""
+
+_COHORTS: Final = """\
+# With crowd = "cohorts", rounds ask these cohorts in turn. Parties that are in the same cohorts
+# have to hide in each other, so it takes nine or more, or noise per ownership group as well.
+#     [[cohorts.cohort]]
+#     name = "a"
+#     parties = ["alder", "birch", "cedar", "dogwood"]
+#
+#     [[cohorts.cohort]]
+#     name = "b"
+#     parties = ["birch", "cedar", "dogwood", "elm"]
+"""
+
+_EXCHANGE: Final = """\
+# What is no sum is an exchange: parties in roles send each other declared messages. It stands in
+# the place of the [task] above and what belongs to sums, and each party has a role; beside sums, in
+# a [[stage]] with [[stage.role]] and [stage.task].
+#     [[role]]
+#     name = "owner"        # whose rows are scored
+#     party = "alder"
+#
+#     [[role]]
+#     name = "evaluator"    # whose model scores them
+#     party = "birch"
+#
+#     [task]
+#     name = "encrypted-score"
+#     columns = ["income", "debt"]
+#     rows = 2              # in each round
+#     precision = 1e-3
 """
 
 _TASK: Final = """\
@@ -208,13 +239,13 @@ def _starter() -> str:
     lines, told = [_HEAD], set[type]()
     for key in plain:
         lines += [*_lines(key, key.name), ""]
-    lines += [_PARTIES]
+    lines += [_PARTIES, _COHORTS]
     for key in keys:
         if key.form is Written.SECTION:
             lines += _choices(key)
         elif key not in plain and key.form is Written.PLAIN and is_value(key.declared):
             lines += _section(key, key.name, told)
-    return "\n".join([*lines, _TASK])
+    return "\n".join([*lines, _TASK, _EXCHANGE])
 
 
 def _choices(key: Key) -> Iterator[str]:

@@ -392,8 +392,18 @@ class Plan(Value):
 
     @property
     def min_survivors(self) -> int:
-        """The fewest parties that a sum is released over."""
+        """The fewest parties that a sum is released over; see `least_in` for one round."""
         return min(len(self.parties_of(names)) for names in self._crowds) - self.dropouts
+
+    def least_in(self, number: int) -> int:
+        """The fewest parties that the sum of a round is released over.
+
+        A large cohort may not lose more parties than a small one: classes count on that.
+
+        Args:
+            number: The round, counted through the plan.
+        """
+        return len(self.asked(number)) - self.dropouts
 
     @property
     def most_missing(self) -> int:

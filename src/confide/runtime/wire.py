@@ -203,9 +203,9 @@ def result_of(round_: Round, values: Mapping[str, Any]) -> Announced:
     survivors, totals, receipt, opening = fields_of(values, **fields)
     plan, part = round_.plan, round_.part
     members = members_of(survivors, len(plan.parties))
-    if members.sum() < plan.min_survivors:
+    if members.sum() < round_.min_survivors:
         raise VerificationError(
-            f"a result over {members.sum()} parties; {round_} takes at least {plan.min_survivors}"
+            f"a result over {members.sum()} parties; {round_} takes at least {round_.min_survivors}"
         )
     names = tuple(plan.parties[int(i)].name for i in np.flatnonzero(members))
     integers = None

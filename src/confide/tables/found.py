@@ -158,6 +158,8 @@ def _quantiles(counts: Reals, lower: float, upper: float) -> Reals:
     counts = _some(counts)
     share = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
     found = np.interp(np.linspace(0, 1, LEVELS), share, edges)
+    # No value lies above the last bin that holds any; where the share is 1 interp gives the end.
+    found = np.minimum(found, edges[int(np.flatnonzero(counts > 0)[-1]) + 1])
     # Strictly increasing, so that the way back is a function too.
     return np.asarray(found + np.arange(LEVELS) * (upper - lower) * 1e-12)
 

@@ -30,7 +30,7 @@ from confide.privacy.guarantee import Calibrated, plan_with
 from confide.tables import Part, Schema, rounds_of, summaries, vocabularies
 from confide.training.kinds import Kind, Request
 
-__all__ = ["CAPACITY", "Epsilon", "Prepared", "prepare"]
+__all__ = ["CAPACITY", "Epsilon", "Prepared", "door_plan", "prepare"]
 
 DELTA: Final = 1e-6
 """δ unless given; a public default."""
@@ -107,9 +107,6 @@ def prepare(
 ) -> Prepared:
     """Makes the plan of a training.
 
-    The coordinator and the network may lie, and one party may tell them what it sees. So the crowd
-    is fixed and nobody may be missing, sums are masked, and each party adds its share of the noise.
-
     Raises:
         PlanError: If it must not be made.
     """
@@ -125,18 +122,37 @@ def prepare(
             predictor = described[0].read(described[1], schema)
             measured = schema.of_part(Part.HELD_OUT)
             made.append(("metrics", fed_metrics(predictor, measured, capacity=capacity), 1))
-    plan = plan_with(
+    plan = door_plan(name, parties, _budgeted(made), privacy, public=public)
+    return Prepared(plan, tuple(computation for _, computation, _ in made))
+
+
+def door_plan(
+    name: str,
+    parties: Sequence[str],
+    stages: Sequence[Sums],
+    privacy: Epsilon | None,
+    *,
+    public: tuple[PublicValue, ...] = (),
+) -> Plan:
+    """A plan against which the coordinator and the network may lie, and one party tells them all.
+
+    So the crowd is fixed and nobody may be missing, sums are masked, and each party adds its share
+    of the noise.
+
+    Raises:
+        PlanError: If it must not be made.
+    """
+    return plan_with(
         NoNoise() if privacy is None else _noise(privacy),
         name=name,
         parties=tuple(map(Party.simulation, parties)),
-        stages=tuple(_budgeted(made)),
+        stages=tuple(stages),
         public=public,
         crowd=FixedCrowd(),
         aggregation=Masked(),
         neighbours=Neighbours(unit=Unit.RECORD),
         threat=Threat(confidentiality=Adversary(parties=Corruption.CURIOUS)),
     )
-    return Prepared(plan, tuple(computation for _, computation, _ in made))
 
 
 def _noise(privacy: Epsilon) -> Calibrated:

@@ -167,10 +167,11 @@ class ClearCoordinator:
         """Ends the round."""
         plan = self._round.plan
         self._incoming.drop()
-        if len(self._seen) < plan.min_survivors:
+        if len(self._seen) < self._round.min_survivors:
+            asked = len(plan.asked(self._round.number))
             raise DropoutError(
-                f"{len(self._seen)} of {len(plan.parties)} parties contributed to {self._round}; "
-                f"the plan bears {plan.dropouts} dropouts. No sum is released"
+                f"{len(self._seen)} of {asked} parties contributed to {self._round}; "
+                f"the plan allows {plan.dropouts} dropouts. No sum is released"
             )
         self._over = True
         return {}

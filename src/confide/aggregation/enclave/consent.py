@@ -22,7 +22,9 @@ what they gain is their own part of each sum, which they know.
 With a quorum q > (n + c)/2 two sets of signers share an honest party (Bonawitz et al. 2017, §6.2).
 A plan that bears the loss of so many parties that a sum may have fewer survivors than q takes the
 signatures of all of them: then every honest party in two sums signed both. Two such sums over
-disjoint parties can still be released by two enclaves, and each is large enough by itself.
+disjoint parties can still be released by two enclaves, and each is large enough by itself. With
+cohorts and dropouts that would not do: S1 = {v} + A + B, then S2 = A and S3 = B of two enclaves
+that know S1 alone give v away. Such plans have a quorum in each sum, or cannot be made.
 """
 
 from __future__ import annotations

@@ -132,10 +132,11 @@ class EnclaveCoordinator:
 
     def _begin(self) -> Mapping[str, bytes]:
         plan = self._round.plan
-        if len(self._claims) < plan.min_survivors:
+        if len(self._claims) < self._round.min_survivors:
             raise DropoutError(
-                f"{len(self._claims)} of {len(plan.parties)} parties asked the enclave in "
-                f"{self._round}; the plan bears {plan.dropouts} dropouts. No sum is released"
+                f"{len(self._claims)} of {len(plan.asked(self._round.number))} parties asked the "
+                f"enclave in {self._round}; the plan allows {plan.dropouts} dropouts. No sum is "
+                "released"
             )
         asked = tuple(name for name in self._invited if name in self._claims)
         self._inner = self._inner_session(asked)

@@ -14,7 +14,7 @@ from confide.aggregation.envelope import SIGNATURE_BYTES, Round, fields_of
 from confide.aggregation.masked import graph, shamir
 from confide.aggregation.masked.commitments import commit_to_seed
 from confide.aggregation.masked.shares import SEALED_BYTES, shares_to_list
-from confide.aggregation.masked.streams import MaskAdder
+from confide.aggregation.masked.streams import MaskAdder, signed_key
 from confide.aggregation.modular import Layout, Words
 from confide.aggregation.session import Contribution, Identity
 from confide.aggregation.sharing import wire
@@ -132,14 +132,15 @@ class MaskedParty(SharingParty[_Secrets]):
         """Masks the contribution: plus its own mask, plus or minus one for each neighbour."""
         self._take_shares(said)
         secrets, layout = self._open_secrets, Layout.of_sum(self._round.part)
-        words, masks = layout.to_words(self._contribution()), MaskAdder(layout.dtype)
-        masks.add(words, secrets.self_seed)
+        words = layout.to_words(self._contribution())
+        masks = bytearray(signed_key(secrets.self_seed, add=True))
         for other in self._partners:
             pair = (min(self._me, other), max(self._me, other))
             key = pairwise_key(
                 secrets.mask_key, self._mask_keys[other], b"mask", self._transcript, pair
             )
-            masks.apply(words, key, add=self._me < other)
+            masks += signed_key(key, add=self._me < other)
+        MaskAdder(layout.dtype).apply_all(words, masks)
         pieces = pieces_of(layout, self._round.plan)
         chunks = [piece.pack(words[where]) for where, piece in pieces]
         return self._contribute(self._confirmation(words), chunks)

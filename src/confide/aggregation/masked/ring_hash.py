@@ -37,8 +37,10 @@ Residues = NDArray[np.uint64]
 Carries = NDArray[np.uint8]
 """How many multiples of 2^w there are in each number of a sum, shape `(layout.size,)`."""
 
-_CHUNK_BYTES: Final = 256 << 10
-"""What is hashed at a time, and its key, fit a core's cache together."""
+_CHUNK_BYTES: Final = 128 << 10
+"""What is hashed at a time, its key and what makes it fit a core's cache together."""
+
+_CARRY_BITS: Final = 8 * np.dtype(np.uint8).itemsize
 
 
 class _Ring(Protocol):
@@ -86,12 +88,12 @@ class RingHash:
         total, moduli = np.zeros((len(primes), degree), np.uint64), _column(primes)
         most = max(1, _CHUNK_BYTES // total.nbytes)
         x = kernel.empty_polys(most, len(primes), degree)
-        keys = kernel.empty_polys(most, len(primes), degree)
+        keys, above = kernel.empty_polys(most, len(primes), degree), _Above(self.layout, carries)
         streams = [_KeyStream(self.seed, row, prime) for row, prime in enumerate(primes)]
         for first in range(0, self._blocks, most):
             count = min(most, self._blocks - first)
             for row, prime in enumerate(primes):
-                self._fill(x[:count, row], low, carries, first * degree, prime)
+                self._fill(x[:count, row], low, above, first * degree, prime)
                 streams[row].fill(keys[:count, row])
             ring.forward(x[:count], rows)
             ring.multiply(x[:count], x[:count], keys[:count], rows)
@@ -148,9 +150,7 @@ class RingHash:
     def _blocks(self) -> int:
         return -(-self.layout.size // self.parameters.degree)
 
-    def _fill(
-        self, out: Residues, low: Words, carries: Carries | None, start: int, prime: int
-    ) -> None:
+    def _fill(self, out: Residues, low: Words, above: _Above, start: int, prime: int) -> None:
         """Residues of the numbers from `start` on modulo one prime; zeros beyond the last."""
         part, largest = low[start : start + out.size], max(self.layout.bits)
         if len(part) < out.size:
@@ -158,21 +158,38 @@ class RingHash:
         out[:] = part.reshape(out.shape)
         if largest >= prime.bit_length():
             out %= np.uint64(prime)
-        if carries is not None:
-            self._add_carries(out, carries, start, prime)
-            if largest + 8 * carries.itemsize >= prime.bit_length():
+        if above:
+            above.add(out, start, prime)
+            if largest + _CARRY_BITS >= prime.bit_length():
                 out %= np.uint64(prime)
 
-    def _add_carries(self, out: Residues, carries: Carries, start: int, prime: int) -> None:
-        """Adds the multiples of each sum's 2^w. With at most 2^8 below 2^50 they fit a word."""
-        above, place = np.zeros(out.size, np.uint64), 0
-        for size, width in zip(self.layout.sizes, self.layout.bits, strict=True):
-            first, last = max(place, start), min(place + size, start + out.size)
+
+class _Above:
+    """What a sum's carries stand for: the multiples of each sum's 2^w.
+
+    Args:
+        layout: Of the sum.
+        carries: How many multiples there are of each number, or None for none.
+    """
+
+    def __init__(self, layout: Layout, carries: Carries | None) -> None:
+        ends = np.cumsum(layout.sizes).tolist()
+        self._sums = list(zip(ends, layout.sizes, layout.bits, strict=True))
+        self._carries = carries
+
+    def __bool__(self) -> bool:
+        return self._carries is not None
+
+    def add(self, out: Residues, start: int, prime: int) -> None:
+        """Adds what stands for the numbers from `start` on. At most 2^8 below 2^50 fit a word."""
+        assert self._carries is not None  # noqa: S101 - who asks has looked
+        above = np.zeros(out.size, np.uint64)
+        for end, size, width in self._sums:
+            first, last = max(end - size, start), min(end, start + out.size)
             if first < last:
-                multiple = np.uint64(pow(2, width, prime))
                 part = above[first - start : last - start]
-                np.multiply(carries[first:last], multiple, out=part)
-            place += size
+                part[:] = self._carries[first:last]
+                part *= np.uint64(pow(2, width, prime))
         out += above.reshape(out.shape)
 
 

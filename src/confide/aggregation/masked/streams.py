@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from numpy.typing import NDArray
 
-__all__ = ["Helper", "MaskAdder", "SharedMaskAdder", "shared_mask_adder"]
+__all__ = ["Helper", "MaskAdder", "SharedMaskAdder", "shared_mask_adder", "signed_key"]
 
 Words = NDArray[np.unsignedinteger[Any]]
 
 _KEY_BYTES: Final = 32
-_BLOCK_BYTES: Final = 256 << 10
+_BLOCK_BYTES: Final = 128 << 10
 """Zeros, key stream and words of a block fit together into a core's cache."""
 _PLUS, _MINUS = b"+", b"-"
 _SIGNED_KEY_BYTES: Final = _KEY_BYTES + 1
@@ -50,11 +50,17 @@ _MOST_HELPERS: Final = 3
 """Deriving the keys, which stays here, takes as long as making a third of the streams or more."""
 
 
+def signed_key(key: bytes, *, add: bool) -> bytes:
+    """A mask's key behind the sign with which it enters: what `MaskAdder.apply_all` takes."""
+    return (_PLUS if add else _MINUS) + key
+
+
 class MaskAdder:
     """Adds and subtracts masks in place.
 
     Works block by block in two small buffers, so that thousands of long masks need no memory of
-    their own: making a fresh one for each would take ten times as long as filling it.
+    their own: making a fresh one for each would take ten times as long as filling it. All masks
+    enter a block before the next one, which stays in the cache meanwhile.
 
     Args:
         dtype: Of the words to add to, little-endian.
@@ -75,18 +81,31 @@ class MaskAdder:
 
     def apply(self, words: Words, key: bytes, *, add: bool) -> None:
         """Adds or subtracts."""
-        cipher = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
-        combine = np.add if add else np.subtract
+        self._apply(words, [(_combines(add=add), _stream(key))])
+
+    def apply_all(self, words: Words, batch: bytes | bytearray) -> None:
+        """Adds and subtracts the masks of signed keys, laid end to end."""
+        signed = [
+            bytes(batch[start : start + _SIGNED_KEY_BYTES])
+            for start in range(0, len(batch), _SIGNED_KEY_BYTES)
+        ]
+        self._apply(words, [(_combines(add=s[:1] == _PLUS), _stream(s[1:])) for s in signed])
+
+    def _apply(self, words: Words, streams: list[tuple[np.ufunc, CipherContext]]) -> None:
         for start in range(0, len(words), len(self._mask)):
             block = words[start : start + len(self._mask)]
-            cipher.update_into(self._zeros[: block.nbytes], self._stream)
-            combine(block, self._mask[: len(block)], out=block)
+            zeros, mask = self._zeros[: block.nbytes], self._mask[: len(block)]
+            for combine, stream in streams:
+                stream.update_into(zeros, self._stream)
+                combine(block, mask, out=block)
 
-    def apply_all(self, words: Words, batch: bytes) -> None:
-        """Adds and subtracts the masks of signed keys, laid end to end."""
-        for start in range(0, len(batch), _SIGNED_KEY_BYTES):
-            sign, key = batch[start : start + 1], batch[start + 1 : start + _SIGNED_KEY_BYTES]
-            self.apply(words, key, add=sign == _PLUS)
+
+def _combines(*, add: bool) -> np.ufunc:
+    return np.add if add else np.subtract
+
+
+def _stream(key: bytes) -> CipherContext:
+    return Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
 
 
 class SharedMaskAdder:
@@ -106,10 +125,7 @@ class SharedMaskAdder:
 
     def apply(self, key: bytes, *, add: bool) -> None:
         """Has the mask of a key added or subtracted, by whoever comes to it."""
-        if not self.helpers:
-            self._own.apply(self._words, key, add=add)
-            return
-        self._collected += (_PLUS if add else _MINUS) + key
+        self._collected += signed_key(key, add=add)
         if len(self._collected) >= self._batch_bytes:
             self._hand_out()
 
@@ -117,7 +133,7 @@ class SharedMaskAdder:
         """Works off what is left, together with the helpers, and adds up their parts."""
         self._hand_out()
         while self._batches:
-            self._own.apply_all(self._words, self._batches.popleft())
+            self._take_one()
             self._hand_out()
         for helper in self.helpers:
             part = helper.finish()
@@ -133,6 +149,11 @@ class SharedMaskAdder:
         for helper in self.helpers:
             while self._batches and helper.has_room():
                 helper.give(self._batches.popleft())
+        while self._batches and not self.helpers:
+            self._take_one()
+
+    def _take_one(self) -> None:
+        self._own.apply_all(self._words, self._batches.popleft())
 
 
 @contextmanager

@@ -293,10 +293,10 @@ class Consents:
         masking, names = round_.plan.masking, [p.name for p in round_.plan.parties]
         signers = _subset(self.signers, survivors, "signers")
         indices = np.flatnonzero(signers).tolist()
-        if survivors.sum() < masking.min_survivors:
+        if survivors.sum() < round_.min_survivors:
             raise DropoutError(
                 f"a sum over {survivors.sum()} parties; {round_} takes at least "
-                f"{masking.min_survivors}"
+                f"{round_.min_survivors}"
             )
         if len(indices) < masking.quorum:
             raise VerificationError(

@@ -118,11 +118,11 @@ class SharingCoordinator(ABC):
         if self._kind == "contribution" and self._complaints:
             self._settle_complaints()
         left = int(self._answered.sum())
-        if left < self._masking.min_survivors:
+        if left < self._round.min_survivors:
+            plan = self._round.plan
             raise DropoutError(
-                f"{left} of {self._masking.parties} parties answered {self._kind!r} in "
-                f"{self._round}; the plan bears {self._masking.dropouts} "
-                "dropouts. No sum is released"
+                f"{left} of {len(plan.asked(self._round.number))} parties answered {self._kind!r} "
+                f"in {self._round}; the plan allows {plan.dropouts} dropouts. No sum is released"
             )
         self._incoming.drop()
         before, self._members = self._members, self._answered
@@ -266,7 +266,7 @@ class SharingCoordinator(ABC):
         plan = self._round.plan
         absent = leaving(self._complaints, plan.owners, liars_of(plan))
         there = {self._names[i] for i in np.flatnonzero(self._answered)} | self._complaints.keys()
-        if len(there - {*absent}) >= self._masking.min_survivors:
+        if len(there - {*absent}) >= self._round.min_survivors:
             said = "; ".join(f"{a} of {c.accused}" for a, c in sorted(self._complaints.items()))
             raise ComplaintError(
                 f"parties complain of shares in {self._round}: {said}. Start again without "

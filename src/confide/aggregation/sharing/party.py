@@ -263,10 +263,10 @@ class SharingParty(ABC, Generic[SecretsT]):
             raise ProtocolError(
                 f"the {what} leave out {self._identity.name!r}, who is asked to go on"
             )
-        if members.sum() < self._masking.min_survivors:
+        if members.sum() < self._round.min_survivors:
             raise DropoutError(
                 f"the {what} are {members.sum()} parties; {self._round} takes at least "
-                f"{self._masking.min_survivors}: more dropped out than the plan bears, so "
+                f"{self._round.min_survivors}: more dropped out than the plan bears, so "
                 f"{self._identity.name!r} stops here"
             )
         return members

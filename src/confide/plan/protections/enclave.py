@@ -26,6 +26,7 @@ from confide.plan.protections.judgements import (
     chosen_by_party,
     lying_parties,
     moved_within_range,
+    one_set_signed,
 )
 from confide.plan.threat import Hardware
 
@@ -93,6 +94,9 @@ def _read(plan: Plan) -> Judgement:
 def _equivocation(plan: Plan) -> Judgement:
     if not plan.coordinator_may_lie:
         return NOBODY
+    if plan.cohorts is not None and plan.keeps_classes and plan.dropouts:
+        # S1 = {v} + A + B, S2 = A and S3 = B by three copies of the enclave: nobody in S2 is in S3.
+        return one_set_signed(plan)
     return Outcome.DEFEATED, (
         "a party contributes to a round once, so no two sums over different survivors hold it"
     )
