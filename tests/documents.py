@@ -23,7 +23,7 @@ def quickstart_source():
 def quickstart_output():
     """What the README's example prints."""
     done = subprocess.run([sys.executable, QUICKSTART], capture_output=True, text=True, check=True)
-    return textwrap.fill(done.stdout, 100) + "\n"
+    return "".join(textwrap.fill(line, 100) + "\n" for line in done.stdout.splitlines())
 
 
 def _with_block(text, language, content):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from confide.aggregation import Accumulator, decode
+from confide.aggregation import Accumulator, Placed, RoundResult, Summed, decode
 from confide.aggregation.numbers import real_numbers
 from confide.errors import DataError
 from confide.plan import Neighbours, Norm, Relation, Sum, SumGroup, Unit
@@ -524,3 +524,12 @@ class TestCounts:
         """Clipped or not, a contribution of the same clipped units is the same."""
         declared = a_sum()
         assert contribution(declared, [1.0, 50.0]) == contribution(declared, [1.0, 1.0])
+
+
+def test_contributions_and_totals_are_not_shown():
+    for made in (
+        Placed(np.array([[1]]), np.array([[731845.5]])),
+        Summed(np.array([731845.5]), 1),
+        RoundResult(("a",), np.array([7318455])),
+    ):
+        assert "731845" not in repr(made)

@@ -41,7 +41,7 @@ class Outer(Literal):
         ),
         ({"name": "a", "bound": "20"}, "'bound' is '20': input should be a valid number"),
         ({"name": "a", "inner": {"rounds": True}}, "'inner.rounds' is True: input should be a"),
-        ({"name": b"a"}, "plan.toml: b'a' is of type bytes; use texts, numbers or lists"),
+        ({"name": b"a"}, "plan.toml: a value of type bytes; use texts, numbers or lists"),
         ({"name": 5}, "'name' is 5: input should be a valid string"),
         ({"name": "a", "bound": float("nan")}, "'bound' is nan: input should be a finite number"),
         ({"name": "a", "bound": float("inf")}, "'bound' is inf: input should be a finite number"),

@@ -135,3 +135,11 @@ class TestCheck:
 def test_two_columns_with_decimal_commas(tmp_path):
     (tmp_path / "t.csv").write_text("age;ill\n" + "48,123;0\n51,5;1\n" * 20)
     assert read_table(tmp_path / "t.csv").iloc[0].tolist() == ["48.123", "0"]
+
+
+@pytest.mark.parametrize("cells", [["CANARY", 1.5], {"a"}, b"CANARY", 731845.5])
+def test_what_is_no_table_is_not_shown(cells):
+    with pytest.raises(DataError, match="a table of type") as refused:
+        read_table(cells)
+    assert "CANARY" not in str(refused.value)
+    assert "731845" not in str(refused.value)

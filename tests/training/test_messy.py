@@ -107,6 +107,14 @@ class TestNumbers:
         data = {n: t.assign(huge=t["age"] * 1e300) for n, t in data.items()}
         assert cf.train("logistic", data, label="ill", rounds=3).metrics["auc"] > 0.8
 
+    @pytest.mark.parametrize("kind", ["logistic", "trees"])
+    @pytest.mark.parametrize("row", range(3))
+    def test_an_owner_whose_only_row_is_held_out_contributes_nothing(self, kind, row):
+        data = with_south(lambda t: t.iloc[[row]])
+        few = {"rounds": 2} if kind == "logistic" else {"trees": 1, "depth": 1}
+        made = cf.train(kind, data, label="ill", holdout=0.5, **few)
+        assert made.model.predict({"age": [20.0]}).shape == (1,)
+
 
 class TestDates:
     @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -36,8 +36,8 @@ class Placed:
                [0., 1., 0., 2.]])
     """
 
-    places: NDArray[np.intp]
-    values: Reals
+    places: NDArray[np.intp] = field(repr=False)
+    values: Reals = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -91,7 +91,7 @@ class Summed:
         units: How many units it is of.
     """
 
-    total: Reals
+    total: Reals = field(repr=False)
     units: int
 
     def __len__(self) -> int:

@@ -63,7 +63,7 @@ class RoundResult:
     """
 
     survivors: tuple[str, ...]
-    totals: Integers
+    totals: Integers = field(repr=False)
     receipt: bytes | None = None
     opening: bytes | None = field(default=None, repr=False)
     consents: bytes | None = field(default=None, repr=False)

@@ -325,7 +325,7 @@ class Participant:
                 f"{self} has column {column!r} of type {values.dtype}; numbers are needed"
                 + ("; encode texts as numbers first" if text else "")
             )
-        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
         if not finite.all():
             row = int(np.argmin(finite))
             raise DataError(

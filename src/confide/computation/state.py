@@ -82,10 +82,10 @@ class Checkpoint:
 
     plan_hash: bytes
     next_round: int
-    state: State
+    state: State = field(repr=False)
     history: tuple[Mapping[str, Any], ...]
     openings: tuple[Opening, ...] = ()
-    own: Mapping[str, State] = field(default_factory=dict)
+    own: Mapping[str, State] = field(default_factory=dict, repr=False)
 
     def write(self, path: Path) -> None:
         """Writes the file, whole or not at all.

@@ -42,7 +42,7 @@ class Literal(BaseModel):
 
 
 def _refuse(value: object) -> None:
-    raise TypeError(f"{value!r} is of type {type(value).__name__}; use texts, numbers or lists")
+    raise TypeError(f"a value of type {type(value).__name__}; use texts, numbers or lists")
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:

@@ -14,6 +14,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,6 +76,10 @@ def read_table(source: Any) -> pd.DataFrame:
         return source
     if hasattr(source, "to_pandas"):  # Polars, Arrow
         return pd.DataFrame(source.to_pandas())
+    if not isinstance(source, str | PathLike):
+        raise DataError(
+            f"a table of type {type(source).__name__}; give a data frame, or a file's path"
+        )
     text = str(source)
     if "://" in text or text.startswith("duckdb:"):
         return _from_database(text)

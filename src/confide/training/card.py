@@ -32,6 +32,15 @@ _LISTED = (
 
 def figure_of(result: Trained) -> Figure:
     """The pictures of a training side by side: metrics, calibration, confusion, coefficients."""
+    drawn = _pictures(result)
+    figure = new_figure(max(len(drawn), 1))
+    for place, draw in enumerate(drawn):
+        draw(figure.add_subplot(1, len(drawn), place + 1))
+    return figure
+
+
+def _pictures(result: Trained) -> list[Any]:
+    """What draws each picture into axes."""
     metrics, model = result.metrics, result.model
     drawn: list[Any] = []
     if metrics:
@@ -45,10 +54,7 @@ def figure_of(result: Trained) -> Figure:
         drawn += [lambda axes: plot_coefficients(model, axes)] if one else []
     if isinstance(model.predictor, ComponentPredictor):
         drawn.append(lambda axes: plot_components(model, axes))
-    figure = new_figure(max(len(drawn), 1))
-    for place, draw in enumerate(drawn):
-        draw(figure.add_subplot(1, len(drawn), place + 1))
-    return figure
+    return drawn
 
 
 def card_html(result: Trained) -> str:
@@ -57,16 +63,24 @@ def card_html(result: Trained) -> str:
     Raises:
         PlanError: If matplotlib is not installed.
     """
-    drawn = BytesIO()
-    figure_of(result).savefig(drawn, format="svg")
-    picture = base64.b64encode(drawn.getvalue()).decode()
+    title = repr(result.model).removeprefix("TableModel(").removesuffix(")")
     return render(
         "card.html",
         package="confide.training",
-        title=repr(result.model),
-        picture=f"data:image/svg+xml;base64,{picture}",
+        title=title[:1].upper() + title[1:],
+        pictures=[_svg(draw) for draw in _pictures(result)],
         **_facts(result),
     )
+
+
+def _svg(draw: Any) -> str:
+    """One picture as an address that holds it."""
+    figure, drawn = new_figure(1), BytesIO()
+    axes = figure.subplots()
+    draw(axes)
+    figure.savefig(drawn, format="svg")
+    data = base64.b64encode(drawn.getvalue()).decode()
+    return f"data:image/svg+xml;base64,{data}"
 
 
 def summary_html(result: Trained) -> str:
@@ -78,7 +92,8 @@ def summary_html(result: Trained) -> str:
 def _facts(result: Trained) -> dict[str, Any]:
     plan = result.plan
     shares = {
-        s.name: f"{s.rounds} rounds, {s.budget:.0%} of the noise budget" for s in plan.sum_stages
+        s.name: f"{s.rounds} round{'s' * (s.rounds > 1)}, {s.budget:.0%} of the noise budget"
+        for s in plan.sum_stages
     }
     exact = result.exact
     stages = {n: text.split(",")[0] if exact else text for n, text in shares.items()}

@@ -93,7 +93,7 @@ def plot_coefficients(model: Any, axes: Axes | None = None, *, most: int = 15) -
     if coefficients is None or np.size(coefficients) != len(model.feature_names_in_):
         raise DataError("coefficients are plotted of a linear model with one output")
     values = np.ravel(coefficients)
-    order = np.argsort(-np.abs(values))[:most][::-1]
+    order = [i for i in np.argsort(-np.abs(values))[:most] if values[i]][::-1]
     axes = _axes(axes)
     axes.barh([str(model.feature_names_in_[i]) for i in order], values[order], color=_BLUE)
     axes.axvline(0, color=_GREY, lw=1)

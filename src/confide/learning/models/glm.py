@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from confide.aggregation.numbers import real_numbers
 from confide.errors import DataError, PlanError
 from confide.learning.models.families import Family
 from confide.learning.models.inputs import LARGEST, as_features, check_features, record_weights
@@ -262,7 +263,7 @@ class GeneralisedLinearModel:
         return self.flatten(np.full((self.n_features, self.family.n_outputs), float(self.l2)))
 
     def _matrix(self, parameters: Parameters) -> Reals:
-        vector = np.asarray(parameters, dtype=np.float64)
+        vector = real_numbers(parameters, "parameters")
         if vector.shape != (self.n_parameters,):
             raise DataError(
                 f"parameters of shape {vector.shape}; this model takes ({self.n_parameters},): "
