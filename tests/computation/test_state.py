@@ -233,7 +233,7 @@ class TestReadingAStrangeFile:
     )
     def test_refuses_what_is_no_checkpoint(self, path, plan, data):
         path.write_bytes(data)
-        with pytest.raises(DataError, match=r"no (readable )?checkpoint"):
+        with pytest.raises(DataError, match=r"not a (readable )?checkpoint"):
             Checkpoint.read(path, plan)
 
     def test_refuses_what_is_no_file(self, tmp_path, plan):

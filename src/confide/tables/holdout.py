@@ -3,7 +3,8 @@
 A keyed hash of a row's own values decides, so a row is in the same part in every stage and wherever
 it stands in a table, and adding or removing other rows changes nothing: each row is either in the
 training's sums or in the metrics'. The key is public. Equal rows are in one part, so a copy of a
-training row never measures."""
+training row never measures.
+"""
 
 from __future__ import annotations
 

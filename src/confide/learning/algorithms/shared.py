@@ -75,7 +75,7 @@ class Training:
         """Checks what an algorithm was given.
 
         Raises:
-            PlanError: If it is no model, or a number is out of its range.
+            PlanError: If it is not a model, or a number is out of its range.
         """
         local = LocalSGD(
             steps=arguments.get("local_steps"),

@@ -171,7 +171,7 @@ class Terms:
         squared_mu: Limit of Σ μ².
         closeness: Limit of Σ τ, for the Gaussian filter.
         rho: Limit of Σ ρ.
-        delta: Limit of Σ δ_i besidesssss Rényi orders, μ or ρ.
+        delta: Limit of Σ δ_i besidessssss Rényi orders, μ or ρ.
         whole_delta: δ in all; −1 if the split is fixed.
         pure: Limit of Σ ε_i.
         main: Limit at each order, if the first charge makes it the main one.
