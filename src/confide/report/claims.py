@@ -89,8 +89,7 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
     {
         Claim.PRIVATE: "Each {who} PRIVATE at ε = {epsilon} and δ = {delta} while {holds}.",
         Claim.AT_CAPACITY: (
-            "At a party with {capacity} {units} or more: ε = {epsilon} "
-            "(adding a record pushes another out)."
+            "At a party with {capacity} {units} or more: ε = {epsilon} (adding one pushes one out)."
         ),
         Claim.HIDDEN: "Each {who} HIDDEN while {holds}.",
         Claim.EXACT: "Each {who} NOT PRIVATE (ε = ∞){when}.",
@@ -120,19 +119,19 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.OTHER: "{value}: {how}",
         Claim.DIFFERENCES: (
             "subtract two sums, once a party misses one of them: what that party contributed, "
-            "plus what the others changed in between"
+            "plus what the others changed"
         ),
         Claim.NOISY_DIFFERENCES: (
             "subtract two sums, once a party misses one of them: what that party contributed, with "
             "the noise of both sums"
         ),
         Claim.STATE_BY_COORDINATOR: (
-            "by announcing false sums: choose the next state. A state chosen for this purpose "
-            "reveals single records in the next sums"
+            "by announcing false sums: choose the next state. Such a state can "
+            "reveal single records in the next sums"
         ),
         Claim.STATE_BY_PARTY: (
-            "by lying about its own data: move the next state. A state chosen for this purpose "
-            "reveals single records in the next sums"
+            "by lying about its own data: move the next state. Such a state can "
+            "reveal single records in the next sums"
         ),
         Claim.OPEN_VECTORS: "read one party's contribution, unless {failure}",
         Claim.SINGLE_OUT: "single out a party, unless {helpers}",
@@ -141,13 +140,11 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.OPEN_SUMS: "read the sums, unless {failure}",
         Claim.MISS_NOISE: "see the sums without noise, unless {failure}",
         Claim.WAY_OUT: "{change}: then {effect}",
-        Claim.ACCEPT_EXACT: "accept exact sums: anyone who knows all other {units} computes the "
-        "last one",
+        Claim.ACCEPT_EXACT: "accept exact sums: knowing all other {units} gives the last one",
         Claim.ACCEPT_GROUP: "accept that the contribution of a {who} can become known",
         Claim.ACCEPT_HIDDEN: "accept HIDDEN: no noise limits what the sums reveal about a {who}",
         Claim.ACCEPT_EPSILON: (
-            "accept ε: an attacker with a 1 % false-positive rate detects at most {found} % of "
-            "the {units}; guessing detects 1 %"
+            "accept ε: attackers detect at most {found} % of {units} at 1 % false positives"
         ),
         Claim.ACCEPT_RESULT: "accept that {who} reads {value}",
         Claim.ACCEPT_TRUST: "accept that the {reader} reads each contribution, and may pass it on",
