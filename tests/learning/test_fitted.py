@@ -92,6 +92,7 @@ class TestFittedEstimator:
     def test_predicts_as_the_model_does_with_the_run_s_parameters(self, kind, run):
         estimator = fitted_estimator(run.plan, run.state)
         model, table = trained_model(run.plan)
+        assert isinstance(table, Table)
         assert type(estimator.estimator) is KINDS[kind][1]
         mean = model.mean_response(run.state["parameters"], table.inputs(PUBLIC))
         classifies = kind in ("bernoulli", "categorical")

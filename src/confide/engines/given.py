@@ -23,7 +23,7 @@ def check_types(plan: object, data: object) -> None:
     if not isinstance(data, Mapping):
         raise DataError(
             f"data is of type {type(data).__name__}; give a map of party names to their data, "
-            f"such as {'alder': frame, 'birch': other}"
+            "such as {'alder': frame, 'birch': other}"
         )
 
 

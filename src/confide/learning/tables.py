@@ -58,7 +58,7 @@ class Table:
         if not isinstance(self.scaling, Mapping):
             raise PlanError(
                 f"scaling is {shown(self.scaling)}; give a mapping of features to (centre, "
-                f"scale), such as scaling={'age': (50, 15)}"
+                "scale), such as scaling={'age': (50, 15)}"
             )
         if not self.features:
             raise PlanError("a table without features; name at least one column")

@@ -106,7 +106,8 @@ class KnownAttack:
     Attributes:
         name: The attack's name.
         aim: What it is after.
-        judge: Its outcome under a plan. source: Where the attack is described.
+        judge: Its outcome under a plan.
+        source: Where the attack is described.
     """
 
     name: str

@@ -32,8 +32,8 @@ class EnclaveCoordinator:
         round_: The attempt; the aggregator takes it at once.
         state_hash: Hash of the state that this round contributes to.
         invited: Names of the parties to ask.
-        aggregator: The state of the enclave. history: The openings that the host knows of; the
-            aggregator adds those that it knows.
+        aggregator: The state of the enclave.
+        history: The openings that the host knows of; the aggregator adds those that it knows.
 
     Raises:
         PlanError: If the aggregator is for another plan.

@@ -209,7 +209,6 @@ def verify_receipts(
         evidence: The evidence for the instance's own nonce, of each of its starts, and the time to
             verify it at: certificates and claims may have expired since.
         policy: The verifier's policy.
-
         collateral: The vendors' collateral of that time.
 
     Raises:
