@@ -280,7 +280,7 @@ class TestInputs:
 
     def test_names_that_hold_no_role(self):
         plan = plan_of(declared())
-        with pytest.raises(DataError, match="'bureau' holds the role 'evaluator' and brings"):
+        with pytest.raises(DataError, match="'bureau' holds the role 'evaluator' and has no input"):
             run_exchange(plan, {OWNER: ROWS})
         with pytest.raises(DataError, match="an input of 'other'"):
             run_exchange(plan, {OWNER: ROWS, EVALUATOR: MODEL, "other": 1})

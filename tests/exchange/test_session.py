@@ -148,7 +148,7 @@ def test_a_second_message_of_a_kind_is_refused():
 def test_a_message_to_whoever_takes_none_is_refused():
     owner, answer = answered()
     owner.receive(answer)
-    refused(owner, answer, match="takes none")
+    refused(owner, answer, match="expects no message now")
 
 
 def test_an_undeclared_message_is_refused():

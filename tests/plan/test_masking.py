@@ -130,11 +130,11 @@ class TestRefusals:
             derive_masking(5, -1, 1, malicious=True)
 
     def test_of_fewer_than_two_to_hide_among(self):
-        with pytest.raises(PlanError, match=r"of 5 parties 3 may drop out.*at least 6 parties"):
+        with pytest.raises(PlanError, match=r"of 5 parties 3 may drop out.*At least 6 parties are needed"):
             derive_masking(5, 3, 1, malicious=False)
 
     def test_of_a_liar_with_two_confirmed_sets(self):
-        with pytest.raises(PlanError, match=r"bear 1 dropouts, not 2.*Set dropouts = 1"):
+        with pytest.raises(PlanError, match=r"allow 1 dropouts, not 2.*Set dropouts = 1"):
             derive_masking(5, 2, 1, malicious=True)
 
 

@@ -204,7 +204,7 @@ def test_a_plan_whose_every_round_would_be_refused_cannot_be_made():
         release = cf.Release(to=cf.Recipients.COORDINATOR)
         return made.plan(parties=parties, threat=threat, release=release)
 
-    with pytest.raises(PlanError, match=r"over 2 ownership groups.*at least 3 together"):
+    with pytest.raises(PlanError, match=r"over 2 ownership groups.*only over at least 3"):
         plan(cf.Corruption.MALICIOUS, ["a", "b"])
     data = {name: {"x": [1.0]} for name in "abc"}
     plan(cf.Corruption.CURIOUS, ["a", "b"])
