@@ -251,7 +251,7 @@ BAD_TABLES = {
     "no rows": (b"x,z,y\n", "birch: bad.csv has no rows"),
     "other columns": (b"x,zz,y\n1,2,0\n", "party 'birch' has no column 'z'; did you mean 'zz'"),
     "NaN": (b"x,z,y\n1,2,0\n1,,0\n", "party 'birch' has NaN or infinity in column 'z', first"),
-    "infinity": (b"x,z,y\n1,inf,0\n", "party 'birch' has column 'z' of type object; it takes"),
+    "infinity": (b"x,z,y\n1,inf,0\n", "party 'birch' has column 'z' of type object; numbers are"),
     "text": (b"x,z,y\n1,a,0\n", "party 'birch' has column 'z' of type object; numbers are"),
     "ragged": (b"x,z,y\n1,2,0\n1,2,0,4,5\n", "birch: bad.csv has rows with more cells"),
     "no text": (b"x,z,y\n1,2,\xff\n", "party 'birch' has column 'y' of type object"),

@@ -270,7 +270,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("option", ["--nonce", "--plan"])
     def test_of_a_bundle_are_in_hexadecimal(self, refused, written, option):
-        error = refused(*written(claims=True), option, "not a hexadecimal", code=3)
+        error = refused(*written(claims=True), option, "no hex", code=3)
         assert error == f"{option} 'no hex' is not a hexadecimal number"
 
     def test_of_a_document_are_in_hexadecimal(self, refused, written):

@@ -90,7 +90,7 @@ class TestMakeComputation:
         assert "offered_elsewhere" not in sys.modules
 
     def test_refuses_an_entry_point_that_makes_something_else(self, installed):
-        with pytest.raises(PlanError, match="'nothing' makes a dict, no Computation"):
+        with pytest.raises(PlanError, match="'nothing' makes a dict instead of a Computation"):
             make_computation("nothing", {})
 
     @pytest.mark.parametrize("name", ["lost", "gone"])
