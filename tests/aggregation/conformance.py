@@ -296,7 +296,7 @@ class ProtectionConformance:
         for number in range(2):
             federation.run(number=number)
             for name in federation.names:
-                with pytest.raises(ProtocolError, match="spent"):
+                with pytest.raises(ProtocolError, match="used up"):
                     claim(federation, name, number, attempt=7)
 
 

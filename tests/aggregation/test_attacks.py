@@ -230,7 +230,7 @@ class TestCoordinatorThatOpensARoundTwice:
         return federation, few, coordinator.result.totals - second.totals
 
     def test_finds_everybody_who_consented_bound_to_the_first_attempt(self):
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             self.attack()
 
     def test_would_get_a_sum_over_few_if_consent_did_not_spend_the_round(self, monkeypatch):
@@ -253,7 +253,7 @@ class TestCoordinatorThatOpensARoundTwice:
         """The coordinator pretends to have crashed before it called for unmasking."""
         federation = Federation(plan_of(7, dropouts=2))
         federation.attempt().until("opened")
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             federation.attempt(attempt=1)
 
     def test_gets_one_share_of_a_party_and_then_silence(self):
@@ -267,7 +267,7 @@ class TestCoordinatorThatOpensARoundTwice:
         for name in federation.names[1:]:
             with pytest.raises(ProtocolError, match="after the end"):
                 attempt.answer(name, denied[name])
-            with pytest.raises(ProtocolError, match="spent"):
+            with pytest.raises(ProtocolError, match="used up"):
                 federation.party(name, Round(federation.plan, 0, 1))
 
 

@@ -148,7 +148,7 @@ class TestRoundThatIsOpenedAgain:
         return federation.attempt(0, 1, names=federation.names[1:], history=history).finish()
 
     def test_finds_the_round_spent(self, hiding):
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             self.again(hiding, None)
 
     def test_finds_the_opening_remembered_if_rounds_were_not_spent(self, hiding, monkeypatch):

@@ -81,7 +81,7 @@ class TestBoth:
         help_to_open(Round(PLAN, 0, 0))
         with pytest.raises(ProtocolError, match="not the attempt"):
             help_to_open(Round(PLAN, 0, 0))
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             register.claim(Round(PLAN, 0, 1))
         register.claim(Round(PLAN, 1, 0))
 
@@ -122,7 +122,7 @@ class TestMemory:
         register = RoundRegister(spent=[2], openings=known)
         assert register.openings == (*known, Opening(2, 0, ()))
         for number in range(3):
-            with pytest.raises(ProtocolError, match="spent"):
+            with pytest.raises(ProtocolError, match="used up"):
                 register.claim(Round(plan_of(rounds=4), number, 5))
 
     def test_in_clear_each_round_may_be_spent(self):
@@ -150,7 +150,7 @@ class TestLedger:
         with Ledger.open(tmp_path / "ledger.db") as ledger:
             second = LedgerRegister(ledger, PLAN)
             assert second.openings == (Opening(0, 3, NAMES[1:]),)
-            with pytest.raises(ProtocolError, match="spent"):
+            with pytest.raises(ProtocolError, match="used up"):
                 second.claim(Round(PLAN, 0, 4))
             with pytest.raises(ProtocolError, match="a replay"):
                 second.claim(Round(PLAN, 1, 1))
@@ -277,7 +277,7 @@ CRASHING = """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
-@pytest.mark.parametrize(("last", "message"), [("claim", "a replay"), ("consent", "spent")])
+@pytest.mark.parametrize(("last", "message"), [("claim", "a replay"), ("consent", "used up")])
 def test_a_party_that_is_killed_comes_back_bound_by_what_it_did(tmp_path, last, message):
     """Killed between the disk and the wire: whether the message left is unknown, and it counts."""
     plan, rounds = tmp_path / "plan", tmp_path / "rounds"
@@ -307,7 +307,7 @@ def test_a_restarted_party_cannot_be_made_to_open_a_round_twice(tmp_path):
                 federation.identities[name] = Identity(name, simulation_key(name), register)
             for name in federation.names:
                 for spent in range(number):
-                    with pytest.raises(ProtocolError, match="spent"):
+                    with pytest.raises(ProtocolError, match="used up"):
                         federation.party(name, Round(PLAN, spent, 1))
             federation.attempt(number).finish()
 

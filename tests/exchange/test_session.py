@@ -252,7 +252,7 @@ def test_a_round_is_answered_once():
         first.receive(parcel.data)
     first.send()
     for attempt in (0, 1):
-        with pytest.raises(ProtocolError, match="is spent"):
+        with pytest.raises(ProtocolError, match="is used up"):
             ExchangeSession(Round(PLAN, 0, attempt), birch, Script())
     assert session("birch", number=1, identity=birch)
 

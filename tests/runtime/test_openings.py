@@ -198,7 +198,7 @@ class TestRetries:
             liar.open_round(loses=NAMES[:4])
         with pytest.raises(DropoutError):
             liar.open_round(ignoring=[NAMES[5]], attempt=1)
-        assert all("spent" in str(e) for e in liar.failures.values())
+        assert all("used up" in str(e) for e in liar.failures.values())
 
     def test_and_the_next_round_keeps_its_crowd(self):
         liar = Liar(plan_of())

@@ -143,7 +143,7 @@ class TestFile:
         for content in changed:
             assert content != data
             bad.write_bytes(content)
-            with pytest.raises(DataError, match=r"bad\.confide is (no model|damaged)"):
+            with pytest.raises(DataError, match=r"bad\.confide is (not a model|damaged)"):
                 cf.load_model(bad)
         save_file({"x": np.ones(2)}, bad)
         with pytest.raises(DataError, match="is not a model of confide"):

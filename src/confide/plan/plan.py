@@ -383,11 +383,7 @@ class Plan(Value):
         return self.crowd if isinstance(self.crowd, Cohorts) else None
 
     def asked(self, number: int) -> tuple[str, ...]:
-        """The names of the parties that a round asks: those of its cohort, or all.
-
-        Args:
-            number: The round, counted through the plan.
-        """
+        """The names of the parties that a round of the plan asks: those of its cohort, or all."""
         return tuple(self.owners) if self.cohorts is None else self.cohorts.of_round(number).parties
 
     @property
@@ -396,12 +392,9 @@ class Plan(Value):
         return min(len(self.parties_of(names)) for names in self._crowds) - self.dropouts
 
     def least_in(self, number: int) -> int:
-        """The fewest parties that the sum of a round is released over.
+        """The fewest parties that the sum of a round of the plan is released over.
 
         A large cohort may not lose more parties than a small one: classes count on that.
-
-        Args:
-            number: The round, counted through the plan.
         """
         return len(self.asked(number)) - self.dropouts
 
@@ -603,8 +596,5 @@ class Plan(Value):
             raise PlanError("the plan's bytes are not those of the plan they describe")
         return plan
 
-    def __repr__(self) -> str:
-        return plan_line(self)
-
-    def _repr_html_(self) -> str:
-        return plan_html(self)
+    __repr__ = plan_line
+    _repr_html_ = plan_html

@@ -370,7 +370,7 @@ class TestReleasedSums:
 
     def test_are_released_once(self):
         federation, _, _ = self.finished()
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             EnclaveCoordinator(
                 Round(federation.plan, 0, 1), STATE, tuple(federation.names), federation.aggregator
             )

@@ -88,7 +88,7 @@ class TestWhoMissesOneCohort:
         before = host.keep()
         host.attempt(2, names=asked(host, 2)).finish()
         without = [name for name in asked(host, 3) if name != VICTIM]
-        with pytest.raises(OpeningError, match="told apart"):
+        with pytest.raises(OpeningError, match="singled out"):
             host.attempt(3, names=without).finish()
         host.restore(before)
         with pytest.raises((OpeningError, DropoutError), match=r"leaves out|answered"):
@@ -140,7 +140,7 @@ class TestSumsOfTwoCopiesThatShareNobody:
         host = self.host(tmp_path, threat=CURIOUS)
         host.attempt(0, names=asked(host, 0)).finish()
         host.attempt(1, names=[*self.A, self.V[1]]).finish()
-        with pytest.raises(OpeningError, match="told apart"):
+        with pytest.raises(OpeningError, match="singled out"):
             host.attempt(2, names=[*self.B, self.V[2]]).finish()
 
     def test_tell_nothing_where_nobody_may_be_missing(self, tmp_path):
@@ -259,7 +259,7 @@ class TestRun:
             threat=LYING,
         )
         assert finding(plan).outcome is Outcome.DEFEATED
-        with pytest.raises(OpeningError, match="told apart"):
+        with pytest.raises(OpeningError, match="singled out"):
             simulate(
                 plan, rows(names), computation=drift(), enclave=HOST, drops=[Drop(VICTIM, 3, 3)]
             )

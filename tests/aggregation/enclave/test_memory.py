@@ -43,7 +43,7 @@ def test_goes_on_with_its_keys_and_its_chain_of_receipts(state):
 
 def test_releases_no_round_again(state):
     released(started(state), 0)
-    with pytest.raises(ProtocolError, match="spent"):
+    with pytest.raises(ProtocolError, match="used up"):
         EnclaveCoordinator(Round(PLAN, 0, 1), STATE, ("p000", "p001"), started(state))
 
 

@@ -204,7 +204,7 @@ class TestEnclaveThatWasSetBack:
         between = host.keep()
         first.finish()
         assert len(host.restore(between).openings) == 1
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             host.attempt(0, 1)
         with pytest.raises(OpeningError, match="fixed crowd"):
             host.attempt(1, names=host.without(VICTIM)).finish()
@@ -218,7 +218,7 @@ class TestEnclaveThatWasSetBack:
         host.restore(before)
         second = host.attempt(0, 1).until("contribution")
         for name in host.names:
-            with pytest.raises(ProtocolError, match="spent"):
+            with pytest.raises(ProtocolError, match="used up"):
                 second.answer(name)
 
     def test_goes_on_when_its_host_gives_the_history(self, tmp_path):

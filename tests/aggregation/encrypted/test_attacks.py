@@ -157,13 +157,13 @@ class TestRoundThatIsOpenedTwice:
         federation = Federation(encrypted_plan())
         federation.attempt().finish()
         for name in federation.names:
-            with pytest.raises(ProtocolError, match="spent"):
+            with pytest.raises(ProtocolError, match="used up"):
                 federation.party(name, Round(federation.plan, 0, 1))
 
     def test_is_lost_if_the_coordinator_pretends_to_have_crashed_after_consent(self):
         federation = Federation(encrypted_plan())
         federation.attempt().until("opened")
-        with pytest.raises(ProtocolError, match="spent"):
+        with pytest.raises(ProtocolError, match="used up"):
             federation.attempt(attempt=1)
 
     def test_would_tell_one_party_apart_if_consent_did_not_spend_the_round(self, monkeypatch):

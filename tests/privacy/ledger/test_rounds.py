@@ -67,7 +67,7 @@ class TestRounds:
         consent(ledger, PLAN, 0, FIVE, attempt=1)
         with pytest.raises(ProtocolError, match="not the attempt"):
             consent(ledger, PLAN, 0, FIVE, attempt=1)
-        with pytest.raises(ProtocolError, match="is spent"):
+        with pytest.raises(ProtocolError, match="is used up"):
             ledger.claim(PLAN, 0, 2)
         ledger.claim(PLAN, 1, 0)
 
@@ -297,7 +297,7 @@ class TestAnOpeningThatIsToBeForgotten:
         with opened(where) as other:
             assert other.openings(PLAN) == ()
             open_sum(ledger)
-            with pytest.raises(ProtocolError, match="is spent"):
+            with pytest.raises(ProtocolError, match="is used up"):
                 other.claim(PLAN, 0, 1)
 
 
