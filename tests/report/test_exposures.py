@@ -145,9 +145,9 @@ class TestOwnershipGroups:
     def test_look_together(self):
         report = views(self.plan(noise=NoiseShares(9.0)))
         (seen,) = [o for o in report.view("p000").observations if o.value.startswith("'columns'")]
-        assert seen.form.endswith("less their own part, the sum of at least 7 others")
+        assert seen.form.endswith("without their own part, the sum of at least 7 others")
         (alone,) = [o for o in report.view("p005").observations if o.value.startswith("'columns'")]
-        assert alone.form.endswith("less its own part, the sum of at least 9 others")
+        assert alone.form.endswith("without its own part, the sum of at least 9 others")
 
     def test_take_all_their_shares_of_the_noise_away(self):
         plan = self.plan(noise=NoiseShares(9.0))

@@ -205,7 +205,7 @@ class TestContributions:
         assert clear.form == "encrypted by the channel"
         assert "TLS" in clear.voided_by
         masked, sums = views(PLANS["complete"]).view("network").observations
-        assert masked.form.endswith("uniformly distributed beneath it")
+        assert masked.form.endswith("inside it, uniformly distributed")
         assert "X25519" in masked.voided_by
         assert sums.form.endswith("the network sees what the coordinator sees")
         assert "TLS" in sums.voided_by
@@ -217,7 +217,7 @@ class TestContributions:
         assert "short polynomial" in seen["the sum of the survivors' keys, and of their errors"]
         assert not any("in clear" in form for form in seen.values())
         hidden, _ = views(PLANS["encrypted"]).view("network").observations
-        assert hidden.form.endswith("seemingly uniform beneath it")
+        assert hidden.form.endswith("inside it, seemingly uniform")
         assert "ring-LWE" in hidden.voided_by
         form = seen_by(PLANS["encrypted"], "p000")[
             "keys, encrypted shares and signatures of its neighbours"
@@ -231,7 +231,7 @@ class TestContributions:
                 "keys, encrypted shares and signatures of its neighbours"
             ]
             assert f"{masking.degree} neighbours" in form
-            assert f"it takes {masking.threshold} to open one" in form
+            assert f"{masking.threshold} are needed to open one" in form
         assert PLANS["complete"].masking.complete
         assert not PLANS["sparse"].masking.complete
 
@@ -250,14 +250,14 @@ class TestSums:
     def test_less_a_party_s_own_part_are_over_one_fewer(self, plan):
         others = len(plan.parties) - plan.dropouts - 1
         form = seen_by(plan, "p000")["'columns' and 'rows'"]
-        assert form.endswith(f"less its own part, the sum of at least {others} others")
+        assert form.endswith(f"without its own part, the sum of at least {others} others")
 
     @pytest.mark.parametrize("colluding", [2, 3])
     @pytest.mark.parametrize("who", ["any {} parties together", "coordinator and any {} parties together"])  # fmt: skip # noqa: E501
     def test_less_a_coalition_s_own_part_are_over_so_many_fewer(self, colluding, who):
         plan = plan_of(9, dropouts=2, threat=against(colluding))
         form = seen_by(plan, who.format(colluding))["'columns' and 'rows'"]
-        assert form.endswith(f"less their own part, the sum of at least {7 - colluding} others")
+        assert form.endswith(f"without their own part, the sum of at least {7 - colluding} others")
 
     def test_that_go_to_the_coordinator_alone_are_in_no_party_s_view(self):
         plan = plan_of(rounds=1, release=Release(to=Recipients.COORDINATOR))
