@@ -172,7 +172,7 @@ class TestCertificate:
         odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.19"), b"\xff")
         own = key()
         data = pki.der(pki.issue("odd", own.public_key(), root, WEEK, [(odd, True)]))
-        refused(load_certificate, data, "no X.509")
+        refused(load_certificate, data, "not X.509")
 
     def test_an_extension_that_stands_twice(self, root):
         builder = pki._builder(
@@ -184,7 +184,7 @@ class TestCertificate:
         )  # fmt: skip
         builder._extensions = [twice, twice]
         data = builder.sign(root.key, SHA256()).public_bytes(Encoding.DER)
-        refused(load_certificate, data, "no X.509")
+        refused(load_certificate, data, "not X.509")
 
     def test_no_warning_of_a_name_is_passed_over(self, root):
         """A country of three letters: the library warns and goes on, and nobody would see it."""
@@ -193,7 +193,7 @@ class TestCertificate:
         name = x509.Name([country])
         builder = pki._builder(name, root.certificate.subject, key().public_key(), WEEK)
         data = builder.sign(root.key, SHA256()).public_bytes(Encoding.DER)
-        refused(load_certificate, data, "no X.509")
+        refused(load_certificate, data, "not X.509")
 
 
 class TestList:
@@ -363,9 +363,9 @@ class TestPem:
         assert list(pem_blocks(text)) == [("CERTIFICATE", data)]
 
     @pytest.mark.parametrize("text", [b"A", b"AA=A", b"====", b"AAA", b"AA==AA=="])
-    def test_of_no_base64(self, text):
+    def test_that_is_not_base64(self, text):
         whole = b"-----BEGIN CERTIFICATE-----\n" + text + b"\n-----END CERTIFICATE-----\n"
-        with pytest.raises(AttestationError, match="no base64"):
+        with pytest.raises(AttestationError, match="not base64"):
             list(pem_blocks(whole))
 
     @pytest.mark.parametrize(

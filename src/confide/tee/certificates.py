@@ -97,7 +97,7 @@ def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
     """The labels and contents of the blocks of a PEM file (RFC 7468), in order.
 
     Raises:
-        AttestationError: If a block is no base64.
+        AttestationError: If a block is not base64.
     """
     for match in _BLOCK.finditer(data):
         text = match[2].replace(b"\n", b"").replace(b"\r", b"")
