@@ -115,9 +115,14 @@ class TestIntel:
         refused(text_of({**intel(), key: value}), match=f"values that are not texts: {key}")
 
     @pytest.mark.parametrize("key", ["tcb_info", "qe_identity"])
-    @pytest.mark.parametrize("value", ["", "[]", "1", "null", "{", "[" * 50_000, '{"a": }'])
-    def test_a_statement_that_is_no_object(self, key, value):
-        refused(text_of({**intel(), key: value}), match="is no JSON")
+    @pytest.mark.parametrize("value", ["", "{", "[" * 50_000, '{"a": }'])
+    def test_a_statement_that_is_not_json(self, key, value):
+        refused(text_of({**intel(), key: value}), match="is not JSON$")
+
+    @pytest.mark.parametrize("key", ["tcb_info", "qe_identity"])
+    @pytest.mark.parametrize("value", ["[]", "1", "null"])
+    def test_a_statement_that_is_not_an_object(self, key, value):
+        refused(text_of({**intel(), key: value}), match="is not a JSON object$")
 
     @pytest.mark.parametrize("item", [b"{", b"{}", b"{]", b'{"a": 1}x', b"{\xff}", b"{" * 50_000])
     def test_that_is_no_object(self, item):

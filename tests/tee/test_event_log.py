@@ -198,7 +198,7 @@ class TestForm:
 
     @pytest.mark.parametrize("data", [b"", b"\xff", b"nul", b"[" * 100_000, b"[1", b"\0", b"[]x"])
     def test_that_is_no_json(self, data):
-        self.refused(data, "is no JSON")
+        self.refused(data, "is not JSON")
 
     @pytest.mark.parametrize("data", [b"{}", b"1", b'"[]"', b"null"])
     def test_that_is_no_list(self, data):

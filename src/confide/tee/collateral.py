@@ -68,7 +68,7 @@ class IntelCollateral:
         """Reads the JSON document.
 
         Raises:
-            AttestationError: If it lacks a field, has another one, or a statement is no JSON.
+            AttestationError: If it lacks a field, has another one, or a statement is not JSON.
         """
         outer = _object(text, "Intel's collateral")
         if not _INTEL_KEYS <= outer.keys() <= _INTEL_KEYS | _OPTIONAL_INTEL_KEYS:

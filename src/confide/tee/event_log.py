@@ -75,7 +75,7 @@ def parse(data: bytes) -> list[Event]:
     try:
         entries = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _error("is no JSON") from error
+        raise _error("is not JSON") from error
     if not isinstance(entries, list) or len(entries) > _MAX_EVENTS:
         raise _error(f"is not a list of at most {_MAX_EVENTS:,} events")
     return [_event(entry) for entry in entries]
