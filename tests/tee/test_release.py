@@ -63,7 +63,7 @@ class TestSignatures:
     def test_of_fewer_do_not(self, threshold):
         few = signed(*KEYS[: threshold - 1])
         reason = (
-            f"aggregator 1.2 is signed by {threshold - 1} of the 3 signers .* takes {threshold}"
+            f"aggregator 1.2 is signed by {threshold - 1} of the 3 signers .* needs {threshold}"
         )
         refused(few, SIGNERS, threshold, reason)
 

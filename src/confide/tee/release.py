@@ -197,7 +197,7 @@ class SignedRelease:
             raise AttestationError(
                 Step.MEASUREMENT,
                 f"{self.release.name} {self.release.version} is signed by {len(known)} of the "
-                f"{len(signers)} signers that the policy names; {threshold} are needed",
+                f"{len(signers)} signers that the policy names; it needs {threshold}",
             )
         return self.release
 
