@@ -307,6 +307,6 @@ class TestInstances:
             other.save(b"second")
 
     def test_save_nothing_before_they_looked(self, tmp_path):
-        with pytest.raises(VerificationError, match="neither loaded nor given up"):
+        with pytest.raises(VerificationError, match="neither loaded nor discarded"):
             state_in(tmp_path).save(b"first")
         assert not (tmp_path / "state").exists()
