@@ -121,7 +121,7 @@ def test_a_log_made_anew_is_another_log(log, path):
     forged = TransparencyLog(path, Clock())
     for k in range(9):
         forged.append(b"history as it should have been %d" % k)
-    with pytest.raises(VerificationError, match="changed or taken away"):
+    with pytest.raises(VerificationError, match="changed or removed"):
         forged.check_grew_from(head, PUBLIC)
 
 
@@ -150,7 +150,7 @@ def test_the_last_entry_that_was_changed_under_an_open_log_is_found(log, path):
         "UPDATE confide_log SET data = ? WHERE number = 6",
         replace(list(log.entries())[6], body=b"rewritten").to_bytes(),
     )
-    with pytest.raises(VerificationError, match=r"entry 6 of .* is gone or was changed"):
+    with pytest.raises(VerificationError, match=r"entry 6 of .* was removed or changed"):
         log.append(b"more")
 
 

@@ -697,7 +697,7 @@ class TestTheFile:
         head = registry.log.head(key("log-operator"))
         forged = found(tmp_path / "forged.db", threshold=1)
         forged.propose_build(RELEASE, key("operator"))
-        with pytest.raises(VerificationError, match="changed or taken away"):
+        with pytest.raises(VerificationError, match="changed or removed"):
             forged.verify([head], public("log-operator"))
 
     def test_a_statement_can_be_shown_to_who_has_no_copy(self, registry, build):
