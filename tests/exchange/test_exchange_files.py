@@ -87,7 +87,7 @@ class TestReading:
             (text_of(roles="", task=TASK.replace("encrypted-score", "encrypted-scores")),
              ["nothing computes 'encrypted-scores'; did you mean 'encrypted-score'?"]),
             (text_of("rounds = 0"), ["rounds is 0"]),
-            (text_of("dropouts = 1"), ["sets dropouts", "an exchange has none"]),
+            (text_of("dropouts = 1"), ["sets dropouts", "an exchange has no sums"]),
             (text_of("[release]\nto = 'everyone'"), ["unknown key 'release'"]),
             (MIXED.replace("[[stage]]", "[[role]]\nname = 'x'\nparty = 'y'\n[[stage]]", 1),
              ["'role' at the top of a plan with sections [[stage]]"]),

@@ -46,7 +46,7 @@ def check_drops(plan: Plan, drops: Sequence[Drop]) -> None:
     """
     names = {p.name for p in plan.parties}
     if drops and not plan.sum_stages:
-        raise PlanError(f"plan {plan.name!r} has no sums, and nobody drops out of an exchange")
+        raise PlanError(f"plan {plan.name!r} has no sums, and drops are only for sums")
     kinds = tuple(dict.fromkeys((*MESSAGE_KINDS, *(message_kinds(plan) if drops else ()))))
     for drop in drops:
         if drop.party not in names:
