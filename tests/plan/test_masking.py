@@ -130,7 +130,9 @@ class TestRefusals:
             derive_masking(5, -1, 1, malicious=True)
 
     def test_of_fewer_than_two_to_hide_among(self):
-        with pytest.raises(PlanError, match=r"of 5 parties 3 may drop out.*At least 6 parties are needed"):
+        with pytest.raises(
+            PlanError, match=r"of 5 parties 3 may drop out.*At least 6 parties are needed"
+        ):
             derive_masking(5, 3, 1, malicious=False)
 
     def test_of_a_liar_with_two_confirmed_sets(self):

@@ -226,7 +226,9 @@ class TestQuorum:
 class TestRefusals:
     def test_three_parties_and_one_colluder_bear_no_dropout(self):
         assert derive_masking(3, 0, 1, malicious=True).quorum == 3
-        with pytest.raises(PlanError, match=r"insider subtraction: .* At least 4 parties are needed"):
+        with pytest.raises(
+            PlanError, match=r"insider subtraction: .* At least 4 parties are needed"
+        ):
             derive_masking(3, 1, 1, malicious=True)
 
     def test_two_parties_have_nobody_to_hide_among(self):
