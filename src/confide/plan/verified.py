@@ -48,8 +48,7 @@ def _obstacle(plan: Plan) -> str:
         return (
             f"{len(plan.parties):,} parties and verified sums, which send everybody's hash to "
             f"everybody; at most {COMPLETE_UP_TO} parties are allowed: leave 'verified' out, or "
-            "split the "
-            "federation"
+            "split the federation"
         )
     if not plan.coordinator_may_lie:
         return (

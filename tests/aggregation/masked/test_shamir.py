@@ -118,7 +118,7 @@ class TestFalseShares:
         shares = shamir.share(bytes(32), 2, [1, 2], RANDOM)
         for _ in range(200):
             numbers = np.frombuffer(random.bytes(36), "<u4") >> np.uint32(2)
-            with pytest.raises(VerificationError, match="no one secret"):
+            with pytest.raises(VerificationError, match="do not belong to one secret"):
                 give_back([1, 2], [numbers.astype("<u4").tobytes(), shares[1]])
 
     def test_shares_of_two_secrets_do_not_mix(self):

@@ -549,7 +549,7 @@ class TestPlans:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"parties": 129}, "at most 128 parties do"),
+            ({"parties": 129}, "at most 128 parties are allowed"),
             ({"release": Release(to=Recipients.COORDINATOR), "rounds": 1}, "sees it"),
             ({"noise": CentralNoise(1.0)}, "central noise"),
             ({"threat": CURIOUS}, "may not lie"),
