@@ -696,7 +696,7 @@ class TestPartyThatStopsOthers:
         coordinator = coordinator_of(attempt)
         keys = coordinator._opened[0].keys
         vars(coordinator._opened[0])["keys"] = {i: bytes(len(s)) for i, s in keys.items()}
-        with pytest.raises(VerificationError, match=r"'p004'|no one secret"):
+        with pytest.raises(VerificationError, match=r"'p004'|do not belong to one secret"):
             attempt.advance()
         with pytest.raises(ProtocolError, match="not finished"):
             _ = attempt.coordinator.result
