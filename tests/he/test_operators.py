@@ -274,7 +274,7 @@ class TestWhatNobodyCanLookAt:
         x, t = setting("CKKS").vector([1.0]), setting("CKKS").table(np.ones((2, 2)))
         sealed = he.encrypt(setting("CKKS").secret, [1.0])
         for encrypted in (x, t):
-            with pytest.raises(EncryptionError, match="cannot tell whether .* is true or false"):
+            with pytest.raises(EncryptionError, match=r"cannot tell whether .* is true or false"):
                 bool(encrypted)
         for encrypted in (sealed, he.SealedTable([sealed])):
             with pytest.raises(EncryptionError, match="neither true nor false"):
