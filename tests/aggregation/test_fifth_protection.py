@@ -91,7 +91,7 @@ class TestInAPlan:
             machinery_of(Unrun(keys=relays().keys))
 
     def test_that_leaves_an_attack_unjudged_cannot_be_written(self):
-        with pytest.raises(PlanError, match=r"says nothing about .*'wiretap'"):
+        with pytest.raises(PlanError, match=r"has no judge for .*'wiretap'"):
             type("Careless", (Protection,), {"judges": {}})
         assert "Careless" not in Protection.kinds()
 
