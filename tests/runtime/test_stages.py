@@ -185,7 +185,7 @@ class TestOwnState:
     def test_stands_in_the_plan(self):
         assert self.computation().stage().keeps_own_state
         assert not means().stage().keeps_own_state
-        with pytest.raises(PlanError, match="keeps a state of its own"):
+        with pytest.raises(PlanError, match="keeps a private state"):
             self.computation().check_plan(
                 means().plan(parties=list(NAMES)).with_stage(task=Task.of("own"))
             )
@@ -194,9 +194,9 @@ class TestOwnState:
         from confide.report import views
 
         kept = views(self.computation().plan(parties=list(NAMES))).metadata
-        assert any("keeps a state of its own" in line for line in kept)
+        assert any("keeps a private state" in line for line in kept)
         without = views(means().plan(parties=list(NAMES))).metadata
-        assert not any("keeps a state of its own" in line for line in without)
+        assert not any("keeps a private state" in line for line in without)
 
     def test_that_grows_is_refused(self):
         grows = self.computation(lambda own: {"seen": np.append(own["seen"], 0.0)})

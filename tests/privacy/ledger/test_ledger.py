@@ -197,7 +197,7 @@ class TestCaps:
                 PrivacyBudgetError, match=r"left of μ², and this charge takes 0\.04"
             ):
                 ledger.reserve("loans", Gauss(0.2), observers=NAMES)
-            with pytest.raises(PrivacyBudgetError, match="counts exactly Gaussian events only"):
+            with pytest.raises(PrivacyBudgetError, match="counts only exactly Gaussian events"):
                 pure(ledger, "0.001")
             ledger.cap("loans", Cap(epsilon=100, delta=1e-6))
             assert [cap.filter for cap in ledger.caps("loans")] == [Filter.RENYI]
@@ -262,7 +262,7 @@ class TestDatasets:
     def test_cannot_be_declared_otherwise(self, where, other):
         with with_cap(where) as ledger:
             ledger.open_dataset("old", fresh=True)
-            with pytest.raises(DataError, match="is there already"):
+            with pytest.raises(DataError, match="exists already"):
                 ledger.open_dataset("loans", **{"parent": "old", **other})
 
     def test_a_second_one_says_where_it_is_from(self, where):
@@ -349,7 +349,7 @@ class TestPartitions:
                 ledger.partition("loans", "region", ["north", "south", "east"])
             with pytest.raises(DataError, match="named once"):
                 ledger.partition("loans", "age", ["old", "old"])
-            with pytest.raises(DataError, match="is there already"):
+            with pytest.raises(DataError, match="exists already"):
                 ledger.open_dataset(cells[0], fresh=True)
 
 

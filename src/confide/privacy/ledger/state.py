@@ -364,7 +364,7 @@ class State:
 
     def _register(self, fact: Registered) -> None:
         if fact.dataset in self.datasets:
-            raise DataError(f"dataset {fact.dataset!r} is there already")
+            raise DataError(f"dataset {fact.dataset!r} exists already")
         if fact.parent:
             self.dataset(fact.parent)
         self.add(
