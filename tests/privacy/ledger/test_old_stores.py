@@ -198,7 +198,7 @@ class TestAnOldRegister:
         for plan, said in REGISTERS.items():
             assert [number for number, _, _ in ledger.openings(plan)] == said["spent"]
             for number in said["spent"]:
-                with pytest.raises(ProtocolError, match="is spent"):
+                with pytest.raises(ProtocolError, match="is used up"):
                     ledger.claim(plan, number, 99)
             with pytest.raises(ProtocolError, match="a replay"):
                 ledger.claim(plan, *said["latest"])
