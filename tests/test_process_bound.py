@@ -40,7 +40,7 @@ def reservation_of(folder):
 
 
 def charges_of(folder):
-    plan: Any = SimpleNamespace(hash=b"p" * 32)
+    plan: Any = SimpleNamespace(name="rates", hash=b"p" * 32)
     account: Any = SimpleNamespace(ledger=ledger_of(folder), dataset="loans")
     charges = Charges(account, plan, ())
     charges._open = [reservation_of(folder)]
