@@ -32,13 +32,13 @@ from confide.he.tracer import Symbol, Tracer
 from confide.he.vector import EncryptedVector
 from confide.randomness import public_generator
 
-__all__ = ["RUNS", "Found", "Search"]
+__all__ = ["Found", "Search"]
 
-WORST_TAIL: Final = 6.5
+_WORST_TAIL: Final = 6.5
 """No slot's error exceeds this many root mean squares, but with probability below 2^-40."""
 
-RUNS: Final = 16
-AVERAGE_TAIL: Final = 8.0
+_RUNS: Final = 16
+_AVERAGE_TAIL: Final = 8.0
 """A number's error, over the root mean square of 16 others like it, is Student's t of 16 degrees of
 freedom: it exceeds 8 with probability below 2^-20."""
 
@@ -57,8 +57,8 @@ class Found:
     """Parameters that suffice, and what is known of a computation with them.
 
     Attributes:
-        parameters: They.
-        tracer: After the computation.
+        parameters: The parameters.
+        tracer: The tracer, after it has followed the computation.
         error: The largest error of a result.
         seconds: As `confide.he.costs` counts them.
         key_bytes: Of the evaluation keys.
@@ -275,12 +275,12 @@ class Search:
 
     def _error(self, parameters: Parameters, outputs: list[Symbol], noise: float) -> float:
         if self.average:
-            return AVERAGE_TAIL * self._simulated_error(parameters)
+            return _AVERAGE_TAIL * self._simulated_error(parameters)
         flood = 0.0
         if self.shared is not None:
             scale = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
             flood = scale * math.sqrt(parameters.degree)
-        return WORST_TAIL * math.hypot(max(x.largest_error for x in outputs), flood)
+        return _WORST_TAIL * math.hypot(max(x.largest_error for x in outputs), flood)
 
     def secret_noise(self, parameters: Parameters) -> float:
         """Root mean square of what depends on the secret key in a result, at worst.
@@ -302,7 +302,7 @@ class Search:
         if self.shared is None:
             return
         flood = flooding_scale(noise, self.shared.queries, self.shared.statistical_bits)
-        largest = max(x.bound + WORST_TAIL * x.largest_error for x in outputs) + FLOOD_TAIL * flood
+        largest = max(x.bound + _WORST_TAIL * x.largest_error for x in outputs) + FLOOD_TAIL * flood
         room = parameters.product(parameters.rows(0)) / parameters.scale(0) / 2
         if largest >= room:
             raise EncryptionError(
@@ -313,13 +313,13 @@ class Search:
     def _simulated_error(self, parameters: Parameters) -> float:
         """The largest root mean square of a number of the results, over some runs."""
         total: list[Any] = []
-        for run in range(RUNS):
+        for run in range(_RUNS):
             engine, results = self._simulated(parameters.degree, parameters, run)
             for x in _blocks(results):
                 engine.require_base(x)
             errors = [np.abs(e) ** 2 for e in _errors(results)]
             total = [a + b for a, b in zip(total, errors, strict=True)] if total else errors
-        return math.sqrt(max(float(each.max()) for each in total) / RUNS)
+        return math.sqrt(max(float(each.max()) for each in total) / _RUNS)
 
     def _simulated(
         self, degree: int, parameters: Parameters | None, run: int
