@@ -8,7 +8,7 @@ multiples of S/G, where S = N/2: the trace to the subring of degree 2G leaves on
 All other coefficients are of no use, and make room: ciphertexts are merged into one, each with its
 coefficients between those of the others, by one automorphism each and without any level (Chen, Dai,
 Kim and Song 2020, ePrint 2020/015, algorithm 2, here for 2G coefficients instead of one). A merger
-doubles what is wanted; it is divided by the number of ciphertexts modulo the primes beforehand.
+doubles what is wanted; it is divided by the number of ciphertexts modulo the primes in advance.
 Ciphertexts are merged at the squared scale of their products, where the error of switching keys is
 as good as none, and rescaled when they are full.
 """

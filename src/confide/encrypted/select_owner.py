@@ -1,8 +1,8 @@
 """The owner's half of a selection: it has the table and the secret key.
 
 It answers every round with the same number of ciphertexts at the same levels, whatever it
-decrypted: its answers are encryptions, and tell whoever sent the sums nothing, even if these were
-made up. What is wrong with them it says at the end, to its own user.
+decrypted. Its answers are encryptions, and tell the party that sent the sums nothing, even if these
+were made up. What is wrong with them it says at the end, to its own user.
 """
 
 from __future__ import annotations
