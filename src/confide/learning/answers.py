@@ -1,6 +1,6 @@
 """What a model's scores say in the label's own values: classes, probabilities, numbers.
 
-It needs no weights: whoever is given scores by somebody else's model reads them with this.
+It needs no weights, so the owner of rows that somebody else's model scored reads its scores so.
 """
 
 from __future__ import annotations
