@@ -60,7 +60,7 @@ class Joint:
         cells: `(cells, dimensions)`: the place of each label in `labels`.
         labels: The labels of each column.
         blocks: The sums.
-        truth: `(cells,)`: the true values, if whoever asks knows them; only insiders use them.
+        truth: `(cells,)`: the true values, if they are known; only insiders use them.
     """
 
     dimensions: tuple[str, ...]
