@@ -12,6 +12,7 @@ from confide._lazy import attach
 if TYPE_CHECKING:
     from confide.encrypted.select import select_variables
     from confide.encrypted.select_evaluator import SelectionEvaluator
+    from confide.encrypted.select_exchange import selection_exchange
     from confide.encrypted.select_messages import (
         Coefficients,
         Rows,
@@ -40,6 +41,7 @@ __all__ = [
     "Unit",
     "read_unit",
     "select_variables",
+    "selection_exchange",
     "write_unit",
 ]
 
@@ -49,6 +51,7 @@ if not TYPE_CHECKING:
         {
             "confide.encrypted.select": ("select_variables",),
             "confide.encrypted.select_evaluator": ("SelectionEvaluator",),
+            "confide.encrypted.select_exchange": ("selection_exchange",),
             "confide.encrypted.select_messages": (
                 "Coefficients",
                 "Rows",
