@@ -65,10 +65,15 @@ def in_clear(table: Synthetic) -> tuple[Reals, Reals]:
     x = [table[f"covariate {i}"] for i in range(COVARIATES)]
     design, y = np.column_stack([np.ones(table.rows), *x]), table["label"]
     beta = np.zeros(design.shape[1])
-    for _ in range(30):
+
+    def fitted() -> tuple[Reals, Reals]:
         p = 1 / (1 + np.exp(-design @ beta))
-        weighted = design * (p * (1 - p))[:, None]
-        beta += np.linalg.solve(design.T @ weighted, design.T @ (y - p))
+        return p, design * (p * (1 - p))[:, None]
+
+    for _ in range(30):
+        p, weighted = fitted()
+        beta = beta + np.linalg.solve(design.T @ weighted, design.T @ (y - p))
+    p, weighted = fitted()
     u, v = np.empty((2, table.variables))
     inverse = np.linalg.inv(design.T @ weighted)
     w = p * (1 - p)

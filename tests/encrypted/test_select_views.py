@@ -64,7 +64,7 @@ def test_every_refresh_is_a_message_that_the_owner_opens_and_one_that_it_encrypt
 def test_what_is_sent_is_no_larger_than_declared(exchange):
     random = np.random.default_rng(0)
     table = {name: random.uniform(-1, 1, 150) for name in ("age", "a")}
-    table |= {name: random.integers(0, 2, 150) for name in ("b", "y")}
+    table |= {name: random.integers(0, 2, 150).astype(float) for name in ("b", "y")}
     owner = SelectionOwner(SELECTION, table)
     context, keys, rows = owner.secret.context, owner.keys(), owner.rows()
     evaluator = SelectionEvaluator(SELECTION, keys, rows)
