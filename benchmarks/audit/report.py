@@ -78,5 +78,6 @@ def _marginals(records: Sequence[Record]) -> Table:
         ["table", "marginals", "counts", "stated", "measured", "equal splitting", "ratio",
          "processor time"], rows,
         "All marginals of so many attributes. Equal splitting gives each marginal the same part of "
-        "the budget and Gaussian noise of its own; it is computed, not drawn.",
+        "the budget and Gaussian noise of its own; it is computed, not drawn. Measured over 20, 5 and 2 "
+        "releases of 1-, 2- and 3-way marginals.",
     )  # fmt: skip
