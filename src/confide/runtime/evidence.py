@@ -201,7 +201,7 @@ def _contradicting(one: _Said, other: _Said) -> Iterator[str]:
     elif one.round_.number == other.round_.number:
         yield from _in_two_attempts(one, other)
     if one.place < other.place and other.history is not None:
-        yield from _lost(one, other.place, other.history)
+        yield from _lost(one, other.history)
 
 
 def _impossible(said: _Said) -> Iterator[str]:
@@ -239,12 +239,12 @@ def _not_within(
 def _in_two_attempts(one: _Said, other: _Said) -> Iterator[str]:
     if one.ends:
         yield "another attempt at a round whose sum counts as opened"
-    if {"state"} <= one.values.keys() & other.values.keys():
-        if one.values["state"] != other.values["state"]:
-            yield "two states before one round"
+    states = [said.values["state"] for said in (one, other) if "state" in said.values]
+    if len(states) == 2 and states[0] != states[1]:
+        yield "two states before one round"
 
 
-def _lost(one: _Said, place: tuple[int, int], history: tuple[Opening, ...]) -> Iterator[str]:
+def _lost(one: _Said, history: tuple[Opening, ...]) -> Iterator[str]:
     """What a later history leaves out or adds, by an earlier announcement."""
     if one.opening is not None and one.opening not in history:
         yield f"{one.opening}, and a later history of openings without it"
