@@ -33,7 +33,7 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import OpeningError, ProtocolError, VerificationError
-from confide.plan import Plan, Sums
+from confide.plan import Opening, Plan, Sums
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
 from confide.runtime.events import ContributionCounted
@@ -415,6 +415,7 @@ class PartyRun:
                 "state": saved.state_to_plain(self.state),
                 "own": saved.state_to_plain(self.own),
                 "heard": self._heard.kept,
+                "openings": saved.openings_to_plain(list(self._identity.register.openings)),
                 "recording": (
                     self._recording.to_plain() if self._recording and self._records else None
                 ),
@@ -425,7 +426,8 @@ class PartyRun:
         """Restores a saved run of the same plan, also in the middle of an attempt.
 
         The register decides what may continue: an attempt that it does not know, or a consent to
-        something else, is refused, so an older save opens nothing twice.
+        something else, is refused, so an older save opens nothing twice. A register that knows less
+        than the save is refused too: the party would follow a history without its own consents.
 
         Raises:
             ProtocolError: If the bytes are another plan's or party's, or the register contradicts
@@ -434,10 +436,11 @@ class PartyRun:
         values = saved.read(self._plan, data)
         if values["party"] != self.name:
             raise ProtocolError(f"a saved run of {values['party']!r}, not of {self.name!r}")
+        self._check_register(values["attempt"], saved.openings_of_plain(values["openings"]))
         self.number = values["number"]
         self.state = saved.state_of_plain(values["state"])
         self.own = saved.state_of_plain(values["own"])
-        self._heard = Heard(self._plan, values.get("heard"))
+        self._heard = Heard(self._plan, values["heard"])
         self._session = self._recording = self._attempt = self._answered = None
         if values["attempt"]:
             self._attempt = Round(self._plan, *values["attempt"])
@@ -452,3 +455,17 @@ class PartyRun:
             register.answered(self._attempt, step, announcement, answer)
             self._answered = announcement, answer
         self._recording = recording
+
+    def _check_register(self, attempt: list[int], openings: list[Opening]) -> None:
+        """Refuses a register that forgot what the run had done when it was saved."""
+        register = self._identity.register
+        known, latest = register.openings, register.latest
+        forgotten = next((o for o in openings if o not in known), None)
+        if forgotten is not None or latest < tuple(attempt):
+            what = forgotten or f"round {attempt[0]}, attempt {attempt[1]}"
+            raise ProtocolError(
+                f"the register of rounds of {self.name!r} does not know {what} of plan "
+                f"{self._plan.short_hash}, and the saved run does: it is empty, another party's, or "
+                "restored from a backup that is older than the save. Give the ledger that the run "
+                "was saved with; without it this party takes no further part in the plan"
+            )
