@@ -465,7 +465,7 @@ class PartyRun:
             what = forgotten or f"round {attempt[0]}, attempt {attempt[1]}"
             raise ProtocolError(
                 f"the register of rounds of {self.name!r} does not know {what} of plan "
-                f"{self._plan.short_hash}, and the saved run does: it is empty, another party's, or "
+                f"{self._plan.short_hash}, and the saved run does: it is empty, another party's or "
                 "restored from a backup that is older than the save. Give the ledger that the run "
                 "was saved with; without it this party takes no further part in the plan"
             )
