@@ -100,8 +100,8 @@ class Account:
         if capped := self.ledger.capped(self.dataset):
             raise PrivacyBudgetError(
                 f"dataset {capped[0]!r} has caps, which sums of plan {plan.name!r} would break: "
-                "they are without noise. Remove the caps (confide ledger uncap), add noise, or use a "
-                "dataset of other rows"
+                "they are without noise. Remove the caps (confide ledger uncap), add noise, or use "
+                "a dataset of other rows"
             )
 
 
