@@ -2,6 +2,7 @@
 
 import itertools
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ FIVE = NAMES[:5]
 
 
 def plan_of(**fields):
-    return drift().plan(**{"parties": list(NAMES), "rounds": 3, "dropouts": 1} | fields)
+    given: dict[str, Any] = {"parties": NAMES, "rounds": 3, "dropouts": 1, **fields}
+    return drift().plan(**given)
 
 
 @pytest.fixture(name="plan", scope="module")

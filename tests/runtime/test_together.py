@@ -192,7 +192,8 @@ class TestTwoPlans:
         assert {type(liar.failures[name]) for name in WATCHED} == {OpeningError}
         assert not liar.sums
         # The same parties may go on, over the same crowd.
-        assert not any(party.identity.register.openings for party in map(liar.parties.get, WATCHED))
+        watched = (liar.parties[name].identity.register for name in WATCHED)
+        assert not any(register.openings for register in watched)
 
 
 def _public(name):
