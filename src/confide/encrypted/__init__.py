@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from confide.encrypted.score import ScoreJob, Scorer, read_job
     from confide.encrypted.select import select_variables
     from confide.encrypted.select_evaluator import SelectionEvaluator
+    from confide.encrypted.select_exchange import selection_exchange
     from confide.encrypted.select_messages import (
         Coefficients,
         Rows,
@@ -46,6 +47,7 @@ __all__ = [
     "read_unit",
     "scorer_of",
     "select_variables",
+    "selection_exchange",
     "write_unit",
 ]
 
@@ -57,6 +59,7 @@ if not TYPE_CHECKING:
             "confide.encrypted.score": ("ScoreJob", "Scorer", "read_job"),
             "confide.encrypted.select": ("select_variables",),
             "confide.encrypted.select_evaluator": ("SelectionEvaluator",),
+            "confide.encrypted.select_exchange": ("selection_exchange",),
             "confide.encrypted.select_messages": (
                 "Coefficients",
                 "Rows",
