@@ -75,13 +75,14 @@ def test_an_evaluator_without_the_secret_key_selects_variables(tmp_path):
     with subprocess.Popen(
         program, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as evaluator:
-        assert evaluator.stdin
-        assert evaluator.stdout
+        told, answers = evaluator.stdin, evaluator.stdout
+        assert told
+        assert answers
 
         def ask(what):
-            evaluator.stdin.write(f"{what}\n")
-            evaluator.stdin.flush()
-            assert evaluator.stdout.readline() == "done\n"
+            told.write(f"{what}\n")
+            told.flush()
+            assert answers.readline() == "done\n"
             return read_message((tmp_path / "sums").read_bytes(), Sums, selection, context)
 
         coefficients = owner.coefficients()
@@ -91,7 +92,7 @@ def test_an_evaluator_without_the_secret_key_selects_variables(tmp_path):
         send("coefficients", coefficients)
         null = ask("finish")
         selected = owner.result(null, ask("test"))
-        evaluator.stdin.close()
+        told.close()
     assert evaluator.returncode == 0
 
     u, _ = scores(table["age"][:, None], table["y"], np.column_stack([table[n] for n in "abc"]))
@@ -124,8 +125,9 @@ def test_a_message_of_another_kind_is_refused(tmp_path):
     data = write_message(Sums(packed=(secret.encrypt([1.0], level=0),)), context)
 
     assert len(read_message(data, Sums, selection, context).packed) == 1
-    for kind in (Rows, SealedUnit):
-        with pytest.raises(ProtocolError, match="another kind"):
-            read_message(data, kind, selection, context)
+    with pytest.raises(ProtocolError, match="another kind"):
+        read_message(data, Rows, selection, context)
+    with pytest.raises(ProtocolError, match="another kind"):
+        read_message(data, SealedUnit, selection, context)
     with pytest.raises(ProtocolError):
         read_message(data[:-1], Sums, selection, context)

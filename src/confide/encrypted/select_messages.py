@@ -99,7 +99,7 @@ class SealedUnit:
                 raise EncryptionError(f"unit {unit.index} is not at level {level}")
 
 
-Message = TypeVar("Message", Rows, Coefficients, Sums, SealedUnit)
+Message = TypeVar("Message", bound=Rows | Coefficients | Sums | SealedUnit)
 
 _KINDS: Final[Mapping[type[Any], str]] = {
     Rows: "rows",
@@ -143,7 +143,7 @@ def read_message(
     def ciphertext(part: object) -> Any:
         if not isinstance(part, bytes):
             raise ProtocolError("ciphertexts are bytes")
-        if kind is Sums:
+        if _KINDS[kind] == "sums":
             return he.read_ciphertext(part, context)
         length = 2 * selection.blocks * selection.plan.parameters.slots
         return he.read_vector(part, context, most_length=length)
