@@ -42,4 +42,4 @@ def test_the_same_variables_matter_for_approval_as_in_clear():
     assert [each.variable for each in found.top(10)] == [names[i] for i in ranked[:10]]
     # The polynomial is off by 1e-3 where three covariates reach as far as they do here.
     assert 1e-4 < found.null.polynomial_error < 2e-3
-    assert [each.statistic for each in found.tested] == pytest.approx(u**2 / v, rel=1e-2)
+    assert [each.statistic for each in found.tested] == pytest.approx(u**2 / v, rel=1e-2, abs=0.05)
