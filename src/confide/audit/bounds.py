@@ -41,7 +41,7 @@ _FITTED: Final = 1e-9
 _SHARP: Final = 1e-6
 _MOST_PROGRAM: Final = 1e6
 """Cells of all linear programs together; beyond it a bound is reported as not sharp."""
-_PROGRAM_OVERHEAD: Final = 200
+_PROGRAM_OVERHEAD: Final = 800
 """What a small program takes beside its cells, in cells."""
 _MOST_FAILED: Final = 64
 _MANY_SUMS: Final = 6000
