@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,15 @@ class TestTrain:
     def test_may_only_say_who_would_learn_what(self, confide, files):
         done = confide("train", "logistic", *DATA, "--label", "ill", "--epsilon", "3", "--dry-run")
         assert done.out.startswith("Each record PRIVATE at ε = 3")
+
+    def test_charges_a_ledger_anew_each_time(self, confide, files):
+        with closing(package.Ledger.open("north.db")) as ledger:
+            ledger.open_dataset("rows")
+            cap = package.Cap(epsilon=1.6, delta=1e-5, filter=package.Filter.GAUSSIAN)
+            ledger.cap("rows", cap)
+        asked = ("train", "logistic", *DATA, "--label", "ill", "--set", "rounds=1", "--epsilon", "1",
+                 "--ledger", "north=north.db")  # fmt: skip
+        assert [confide(*asked).code for _ in range(4)] == [0, 0, 0, 4]
 
     def test_says_what_to_write(self, refused, folder):
         for name, table in owners().items():

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, plain, progress
 from confide.cli.files import load_plan, load_tables, named_sources
-from confide.cli.simulate import open_accounts
 from confide.cli.train import category_of, privacy_of, split, write_bytes
 from confide.describing import describe, planned_description
 from confide.engines import simulate

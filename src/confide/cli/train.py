@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
+from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, progress
 from confide.cli.files import named_sources
 from confide.errors import DataError, PlanError
@@ -82,6 +84,13 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
             "--set", metavar="NAME=VALUE", help="An option of the model, such as l2=0.01."
         ),
     ] = None,
+    ledger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE[#DATASET]",
+            help="An owner's ledger (a file or a URL), charged before anything is computed.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The model's file, such as approval.confide.")
     ] = None,
@@ -111,9 +120,9 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
 
         output.print(str(_views(planned(kind, sources, **given).plan)), markup=False)
         return
-    with progress() as shown:
+    with ExitStack() as stack, progress() as shown:
         result = trained(
-            kind, sources, **given,
+            kind, sources, **given, accounts=open_accounts(ledger or [], stack),
             on_round=lambda entry: shown("rounds", entry["round"] + 1, entry["of"]),
         )  # fmt: skip
     _write(result, out, report, plan_out)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from confide.computation import Account, state_hash
-from confide.engines import simulate
+from confide.computation import Account, State, state_hash
+from confide.engines import NoiseWarning, simulate
 from confide.errors import DataError, PlanError
 from confide.learning import TableModel, fitted_estimator
 from confide.learning.algorithms.fed_metrics import SUMS, metrics_of
 from confide.plan import PublicValue
 from confide.plan.codec import nearest
-from confide.tables import HoldOut, Schema
+from confide.tables import HoldOut, Schema, not_found
 from confide.training.drafts import draft_schema
 from confide.training.kinds import KINDS
 from confide.training.owners import OwnerReport, read_owners, refuse_unfit
-from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare
+from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare, unused
 from confide.training.result import Trained
 
-__all__ = ["planned", "train"]
+__all__ = ["planned", "train", "warn_of_not_found"]
 
 
 def train(
@@ -70,7 +71,8 @@ def train(
             none, and metrics of the training rows.
         test: Rows that everybody may see, to measure on instead: then none are held out.
         name: The plan's name.
-        accounts: By owner, the ledger that the plan is charged to.
+        accounts: By owner, the ledger that the plan is charged to. Asked again, it is a plan of its
+            own, with the next public seed, and is charged in full.
         on_round: Called after each round with its history entry, and `of`, how many there are.
         **settings: The kind's own: see `LinearSettings` and `TreeSettings`.
 
@@ -99,12 +101,14 @@ def train(
         privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
         settings=settings,
     )  # fmt: skip
-    of = prepared.plan.rounds
+    plan = unused(prepared.plan, accounts)
+    of = plan.rounds
     run = simulate(
-        prepared.plan, tables, computation=prepared.computations, accounts=accounts,
+        plan, tables, computation=prepared.computations, accounts=accounts,
         on_round=on_round and (lambda entry: on_round({**entry, "of": of})),
     )  # fmt: skip
     model = fitted_estimator(run.plan, run.state)
+    warn_of_not_found(model.table, run.state)
     measured: Mapping[str, Any] = {}
     if SUMS in run.state:
         measured = metrics_of(model.predictor, model.table, run.state[SUMS])
@@ -207,6 +211,22 @@ def _named(schema: Schema, public: pd.DataFrame) -> PublicValue:
         name="test-rows", digest=state_hash(rows), rows=len(public),
         meaning="rows that everybody may see, to measure the model on",
     )  # fmt: skip
+
+
+def warn_of_not_found(table: object, state: State) -> None:
+    """Warns of columns whose bounds the noise hid: a model of them is of no use."""
+    if isinstance(table, Schema) and (names := not_found(table, state)):
+        shown = ", ".join(map(repr, names[:5])) + f" and {len(names) - 5} more" * (len(names) > 5)
+        warnings.warn(
+            f"no bounds were found of {shown}: too few rows for so much noise. Declare them, as "
+            f"columns={{{names[0]!r}: {_as_declared(table, names[0])}}}, or allow a larger ε",
+            NoiseWarning, stacklevel=3,
+        )  # fmt: skip
+
+
+def _as_declared(table: Schema, name: str) -> str:
+    kind = "Target" if name == table.label else type(table.features[name]).__name__
+    return f"cf.{kind}(bounds=(…, …))"
 
 
 def _measured_on(model: TableModel, public: pd.DataFrame | None) -> str:
