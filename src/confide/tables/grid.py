@@ -133,14 +133,15 @@ def _joined(counts: Reals, noise: float) -> Reals:
     """
     joined = 2
     while joined <= _WIDEST:
-        starts = np.arange(_SIDE % joined, BINS - joined + 1, joined)
-        groups = np.add.reduceat(counts, starts)
+        starts = np.arange(0, BINS - joined + 1, joined // 2)  # each half is in two groups
+        groups = np.convolve(counts, np.ones(joined), "valid")[starts]
         sure = math.sqrt(2 * math.log(100 * len(starts))) * noise * math.sqrt(joined)
         best = np.flatnonzero(groups > sure)
         if best.size:
             found = np.zeros(BINS)
             for start, count in zip(starts[best], groups[best], strict=True):
-                found[start : start + joined] = count / joined
+                part = found[start : start + joined]
+                part[:] = np.maximum(part, count / joined)
             return found
         joined *= 2
     return np.zeros(BINS)

@@ -137,9 +137,13 @@ def planned(
     holdout: float | HoldOut = HOLD_OUT,
     test: Any = None,
     name: str | None = None,
+    parties: Sequence[str] | None = None,
     **settings: Any,
 ) -> Prepared:
     """The plan that `train` would run with these arguments, and its computations; runs nothing.
+
+    `parties` are the plan's, where they are others than the owners of `data`; all else is as for
+    `train`.
 
     Raises:
         PlanError, DataError: As `train`.
@@ -147,7 +151,7 @@ def planned(
     return _planned(
         kind, data, label=label, event=event, features=features, columns=columns, classes=classes,
         privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
-        settings=settings,
+        settings=settings, parties=parties,
     )[2]  # fmt: skip
 
 
@@ -163,6 +167,7 @@ def _planned(
     test: Any,
     name: str | None,
     settings: Mapping[str, Any],
+    parties: Sequence[str] | None = None,
     **declared: Any,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared, pd.DataFrame | None]:
     """The owners' tables, what each is told of its own, the plan, and the public test rows."""
@@ -183,7 +188,7 @@ def _planned(
     public = None if test is None else read_owners({"test": test})["test"]
     prepared = prepare(
         made, schema, chosen, name=name or (f"{kind} of {label}" if label else kind),
-        parties=list(tables), privacy=privacy, capacity=capacity,
+        parties=parties or list(tables), privacy=privacy, capacity=capacity,
         metrics=metrics and public is None,
         public=() if public is None else (_named(schema, public),),
     )  # fmt: skip
