@@ -84,8 +84,8 @@ def draft_plan(
         if not classes:
             raise PlanError(f"label {label!r} has texts: name its classes, as --classes no,yes")
     plan = planned(
-        kind, {source: table}, features=features, label=label, event=event, classes=classes, columns=columns,
-        parties=_OWNERS, privacy=None if epsilon is None else Epsilon(epsilon),
+        kind, {source: table}, features=features, label=label, event=event, classes=classes,
+        columns=columns, parties=_OWNERS, privacy=None if epsilon is None else Epsilon(epsilon),
     ).plan  # fmt: skip
     return (
         "\n".join(_lines(replace(plan, name=f"{kind} of {label}" if label else kind), epsilon))
