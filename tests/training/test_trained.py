@@ -111,6 +111,17 @@ class TestMetrics:
         assert 0 < made.plan.sum_stages[-1].budget < 0.1
         assert str(made.verdicts).startswith("Each record PRIVATE at ε = 3")
         assert 0 <= made.metrics["auc"] <= 1
+        rows = len(held_out(made, numbers_only()))
+        assert 10 < made.margins["rows"] < 1000
+        assert abs(made.metrics["rows"] - rows) < 2 * made.margins["rows"]
+        # So few rows under so much noise say nothing, and this is said.
+        assert made.margins["auc"] > 0.1
+        assert f"± {made.margins['auc']:.2g}" in repr(made)
+        assert "In 19 of 20 runs" in made.to_html()
+
+    def test_of_exact_sums_have_no_margins(self, result):
+        assert result.margins == {}
+        assert "±" not in repr(result) + result.to_html()
 
     def test_may_be_left_out(self):
         made = cf.train("logistic", numbers_only(), label="ill", metrics=False, rounds=2)

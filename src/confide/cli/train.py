@@ -22,6 +22,7 @@ from confide.report import to_json
 from confide.tables import Category, Missing
 from confide.training import Epsilon, Trained
 from confide.training import train as trained
+from confide.training.margins import written
 
 __all__ = ["category_of", "in_options", "privacy_of", "split", "train", "write_bytes"]
 
@@ -241,6 +242,7 @@ def _summary(result: Trained) -> dict[str, Any]:
         "plan": result.plan.hash.hex(),
         "verdicts": [sentence.text for sentence in result.verdicts],
         "metrics": to_json(result.metrics),
+        "margins": to_json(result.margins),
         "measured_on": result.measured_on,
         "model": repr(result.model),
     }
@@ -253,9 +255,9 @@ def _show(result: Trained) -> None:
     table = Table("metric", f"on {result.measured_on}")
     for name in _LISTED:
         if name in result.metrics:
-            value = result.metrics[name]
+            form = ",.0f" if name == "rows" else ".4f"
             table.add_row(
-                name.replace("_", " "), f"{value:,.0f}" if name == "rows" else f"{value:.4f}"
+                name.replace("_", " "), written(name, result.metrics, result.margins, form)
             )
     if result.metrics:
         output.print(table)

@@ -19,6 +19,7 @@ from confide.plan.codec import nearest
 from confide.tables import HoldOut, Schema, not_found
 from confide.training.drafts import draft_schema
 from confide.training.kinds import KINDS
+from confide.training.margins import margins_of
 from confide.training.owners import OwnerReport, read_owners, refuse_unfit
 from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare, unused
 from confide.training.result import Trained
@@ -110,7 +111,9 @@ def train(
     model = fitted_estimator(run.plan, run.state)
     warn_of_not_found(model.table, run.state)
     measured: Mapping[str, Any] = {}
+    margins: Mapping[str, float] = {}
     if SUMS in run.state:
+        margins = margins_of(run.plan, model.predictor, model.table, run.state[SUMS])
         measured = metrics_of(model.predictor, model.table, run.state[SUMS])
     elif public is not None and metrics:
         measured = model.metrics(public)
@@ -119,7 +122,7 @@ def train(
         owner: replace(report, metrics=_own(model, tables[owner]))
         for owner, report in owners.items()
     }
-    return Trained(run=run, model=model, metrics=measured, owners=at_owners)
+    return Trained(run=run, model=model, metrics=measured, owners=at_owners, margins=margins)
 
 
 def planned(
