@@ -44,7 +44,7 @@ class Trained:
         model: The model, which takes raw rows.
         metrics: What the plan's last stage measured on the rows held out: charged sums, with noise
             if the plan has noise. Or of public test rows, if these were given.
-        margins: By metric, how far the noise moves it at most in 19 of 20 runs; empty without noise.
+        margins: By metric, how far the noise moves it in 19 of 20 runs; empty without noise.
         owners: What each owner learns about its own rows on its own machine; nothing of it is sent.
     """
 
