@@ -12,7 +12,7 @@ from rich.table import Table
 
 from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, plain, progress
-from confide.cli.files import load_plan, load_tables, named_sources
+from confide.cli.files import load_plan, load_plan_alone, load_tables, named_sources
 from confide.cli.train import category_of, in_options, privacy_of, split, write_bytes
 from confide.describing import describe, planned_description
 from confide.engines import simulate
@@ -106,7 +106,7 @@ def stats(  # noqa: PLR0917 - typer makes options of them, which are named
         )
     if dry_run:
         with in_options():
-            plan = load_plan(path)[0] if path else planned_description(sources, **given).plan
+            plan = load_plan_alone(path) if path else planned_description(sources, **given).plan
         output.print(str(views(plan)), markup=False)
         return
     with in_options(), ExitStack() as stack, progress() as shown:

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from confide.encrypted.score import ScoreJob, Scorer, read_job
     from confide.encrypted.select import select_variables
     from confide.encrypted.select_evaluator import SelectionEvaluator
+    from confide.encrypted.select_exchange import selection_exchange
     from confide.encrypted.select_messages import (
         Coefficients,
         Rows,
         SealedUnit,
         Sums,
-        read_unit,
-        write_unit,
+        read_message,
+        write_message,
     )
     from confide.encrypted.select_owner import SelectionOwner
     from confide.encrypted.select_result import NullModel, Selected, Tested
-    from confide.encrypted.selection import Column, Refresh, Selection, Unit
+    from confide.encrypted.selection import Column, Refresh, Selection, Unit, read_selection
 
 __all__ = [
     "Coefficients",
@@ -43,10 +44,12 @@ __all__ = [
     "Tested",
     "Unit",
     "read_job",
-    "read_unit",
+    "read_message",
+    "read_selection",
     "scorer_of",
     "select_variables",
-    "write_unit",
+    "selection_exchange",
+    "write_message",
 ]
 
 if not TYPE_CHECKING:
@@ -57,16 +60,23 @@ if not TYPE_CHECKING:
             "confide.encrypted.score": ("ScoreJob", "Scorer", "read_job"),
             "confide.encrypted.select": ("select_variables",),
             "confide.encrypted.select_evaluator": ("SelectionEvaluator",),
+            "confide.encrypted.select_exchange": ("selection_exchange",),
             "confide.encrypted.select_messages": (
                 "Coefficients",
                 "Rows",
                 "SealedUnit",
                 "Sums",
-                "read_unit",
-                "write_unit",
+                "read_message",
+                "write_message",
             ),
             "confide.encrypted.select_owner": ("SelectionOwner",),
             "confide.encrypted.select_result": ("NullModel", "Selected", "Tested"),
-            "confide.encrypted.selection": ("Column", "Refresh", "Selection", "Unit"),
+            "confide.encrypted.selection": (
+                "Column",
+                "Refresh",
+                "Selection",
+                "Unit",
+                "read_selection",
+            ),
         },
     )
