@@ -60,4 +60,4 @@ def written(
 ) -> str:
     """A metric with its margin, if it has one."""
     value = format(metrics[name], form)
-    return f"{value} ± {margins[name]:.2g}" if margins.get(name) else value
+    return f"{value} ± {float(f'{margins[name]:.2g}'):,g}" if margins.get(name) else value
