@@ -1,5 +1,7 @@
 """A model of each kind, saved and loaded: it predicts the same, and refuses what does not fit."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from tests.training.tables import SECRET, numbers_only, owner
 import confide as cf
 from confide.errors import DataError
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "logistic": {"label": "ill", "rounds": 2},
     "linear": {"label": "time", "rounds": 2},
     "softmax": {"label": "stage", "classes": ("0", "1", "2"), "rounds": 2},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -169,7 +169,8 @@ def unused(plan: Plan, accounts: Mapping[str, Account] | None) -> Plan:
         plan: The plan.
         accounts: By owner, the ledger that it will be charged to.
     """
-    ledgers = [a.ledger for a in (accounts or {}).values() if isinstance(a, Account)]
+    given: Iterable[object] = (accounts or {}).values()  # `simulate` refuses what is none
+    ledgers = [account.ledger for account in given if isinstance(account, Account)]
     if not ledgers:
         return plan
     plans = (replace(plan, seed=seed) for seed in count(plan.seed))
