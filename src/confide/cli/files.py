@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from confide.computation import Computation, state_hash
-from confide.errors import DataError, PlanError
+from confide.errors import DataError, PlanError, why_unreadable
 from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
@@ -48,7 +48,7 @@ def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
             raise PlanError(f"{path} has {path.stat().st_size:,} bytes; at most {_MAX_PLAN_FILE:,}")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"cannot read the plan file {path}: {error}") from error
+        raise PlanError(f"cannot read the plan file {path}: {why_unreadable(error)}") from error
     return read_plan(text, str(path))
 
 
@@ -198,4 +198,4 @@ def read_text(path: Path) -> str:
             )
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {why_unreadable(error)}") from error
