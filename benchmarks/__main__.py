@@ -12,6 +12,7 @@ from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
 from benchmarks.he import HE
+from benchmarks.he_work import HE_WORK
 from benchmarks.ledger import LEDGER
 from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
@@ -23,7 +24,8 @@ from benchmarks.tabular import TABULAR
 from benchmarks.tee import TEE
 
 SUITES = {
-    suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE, TABULAR)
+    suite.name: suite
+    for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, HE_WORK, PLANS, TEE, TABULAR)
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -87,7 +87,7 @@ class TestCommands:
             assert line in done.out
 
     @pytest.mark.parametrize(
-        "group", ["plan", "data", "ledger", "tee", "tee registry", "tee collateral"]
+        "group", ["plan", "data", "ledger", "he", "tee", "tee registry", "tee collateral"]
     )
     def test_have_summaries_that_fit_into_a_list(self, confide, group):
         done = confide(*group.split(), "--help")

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "data": "Check an owner's own file against a plan.",
     "simulate": "Run a plan on your own files, on this machine.",
     "ledger": "Show the privacy budget that data have spent, and set caps.",
+    "he": "Score rows that the evaluator cannot read, with files.",
     "tee": "Verify evidence of trusted hardware, and keep its registry.",
     "demo": "Show how five rival lenders train one model (a demo).",
 }

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from confide._lazy import attach
 
 if TYPE_CHECKING:
+    from confide.encrypted.models import scorer_of
+    from confide.encrypted.score import ScoreJob, Scorer, read_job
     from confide.encrypted.select import select_variables
     from confide.encrypted.select_evaluator import SelectionEvaluator
+    from confide.encrypted.select_exchange import selection_exchange
     from confide.encrypted.select_messages import (
         Coefficients,
         Rows,
@@ -30,6 +33,8 @@ __all__ = [
     "NullModel",
     "Refresh",
     "Rows",
+    "ScoreJob",
+    "Scorer",
     "SealedUnit",
     "Selected",
     "Selection",
@@ -38,8 +43,11 @@ __all__ = [
     "Sums",
     "Tested",
     "Unit",
+    "read_job",
     "read_unit",
+    "scorer_of",
     "select_variables",
+    "selection_exchange",
     "write_unit",
 ]
 
@@ -47,8 +55,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = attach(
         __name__,
         {
+            "confide.encrypted.models": ("scorer_of",),
+            "confide.encrypted.score": ("ScoreJob", "Scorer", "read_job"),
             "confide.encrypted.select": ("select_variables",),
             "confide.encrypted.select_evaluator": ("SelectionEvaluator",),
+            "confide.encrypted.select_exchange": ("selection_exchange",),
             "confide.encrypted.select_messages": (
                 "Coefficients",
                 "Rows",
