@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "predict": "Predict the rows of a file by a saved model.",
     "data": "Check an owner's own file against a plan.",
     "simulate": "Run a plan on your own files, on this machine.",
+    "audit": "Find what published tables give away, by the attacks themselves.",
     "ledger": "Show the privacy budget that data have spent, and set caps.",
     "he": "Score rows that the evaluator cannot read, with files.",
     "tee": "Verify evidence of trusted hardware, and keep its registry.",
