@@ -213,7 +213,7 @@ def _holds(told):
 def _as_above(told):
     """Against the section's observers nothing is worse than against all together."""
     said = told.facts["verdicts"].split(" and each ")
-    for words, verdict in [re.fullmatch(r"(.+) (PRIVATE|HIDDEN)", each).groups() for each in said]:
+    for words, _, verdict in (each.rpartition(" ") for each in said):
         of_group = verdict_word(told.plan) == words
         assert of_group or words == told.plan.neighbours.unit.value
         sums = [e for e in told.seen if e.what is What.SUMS and e.form is not Form.SEALED]

@@ -115,9 +115,8 @@ def _contribution(plan: Plan, e: Exposure) -> Iterator[Sentence]:
 
 
 def _hidden(plan: Plan, e: Exposure) -> Iterator[Sentence]:
-    part = _part(plan, e)
-    hiding = part.hiding
-    if e.observer.network and hiding and not part.attested:
+    hiding = _part(plan, e).hiding
+    if e.observer.network and hiding and e.form is not Form.SEALED:
         return  # It stands beside the sums, which it carries too.
     if e.observer.network or e.form is Form.SEALED or hiding is None:
         # The network carries, inside the channel, what is hidden already.
