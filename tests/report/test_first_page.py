@@ -201,8 +201,8 @@ def _holds(told):
     clause = (
         r"(fewer than \d+ collude|no party colludes|the channel \(TLS 1\.3\) holds|"
         r"the coordinator keeps what it reads|(the coordinator )?adds its noise|"
-        r"the enclave's hardware is not opened|(ring-LWE|X25519)[\w, '-]* hold|[a-z0-9-]+ keeps its "
-        r"secret key)"
+        r"the enclave's hardware is not opened|(ring-LWE|X25519)[\w, '-]* hold|[a-z0-9-]+ "
+        r"keeps its secret key)"
     )
     assert re.fullmatch(rf"{clause}( and {clause})*", named), named
     assert set(units_of(told)) <= {v.who for v in told.report.verdicts}
