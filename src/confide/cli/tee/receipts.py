@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confide.cli.console import errors, output, plain
-from confide.cli.files import load_plan
+from confide.cli.files import load_plan_alone
 from confide.cli.tee.evidence import SIMULATED, read_collateral, read_evidence, time_of
 from confide.errors import DataError, ProtocolError
 
@@ -54,7 +54,7 @@ def receipts(
             f"{len(evidence)} times --evidence but {len(at)} times --at: give one "
             "--at for each --evidence"
         )
-    plan, _ = load_plan(plan_file)
+    plan = load_plan_alone(plan_file)
     chain = [_receipt(file) for file in files]
     asked = read_policy(policy)
     verify_receipts(
