@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "plan": "Make, read and query plans.",
     "train": "Train a model on owners' tables, which stay apart.",
     "stats": "Describe the rows of all owners, whose files stay apart.",
-    "query": "SQL about private tables, answered with noise and charged to a ledger.",
+    "query": "Answer a SELECT of aggregates, with noise and a charge.",
     "predict": "Predict the rows of a file by a saved model.",
     "data": "Check an owner's own file against a plan.",
     "simulate": "Run a plan on your own files, on this machine.",
