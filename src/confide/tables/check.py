@@ -138,7 +138,7 @@ _NAMED: Final = re.compile(r"(^|[^a-z])(ids?|nr|no|num|number|key|code|uuid)$")
 
 
 def _identifies(name: str, column: object, known: NDArray[np.float64]) -> bool:
-    """Whether a column's values seem to tell rows apart and nothing else.
+    """Whether a column seems to identify rows and to say nothing else.
 
     Each is another one; and they are found words, or whole numbers that nearly follow each other
     or whose column is named so.

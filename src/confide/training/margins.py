@@ -27,7 +27,7 @@ def margins_of(
     """What noise as large as the plan's changes of each metric in 19 of 20 draws, at most.
 
     The plan says how much noise the sums have. As much is added to them again, many times, and
-    the metrics are computed anew: a parametric bootstrap, of released numbers alone.
+    the metrics are computed again: a parametric bootstrap, of released numbers alone.
 
     Args:
         plan: The plan; its last stage measured.

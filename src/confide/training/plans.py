@@ -162,7 +162,7 @@ def door_plan(
 def unused(plan: Plan, accounts: Mapping[str, Account] | None) -> Plan:
     """A plan that no ledger knows: the plan itself, or the same one with the next public seed.
 
-    A plan runs once, so that no sum of it is opened twice. Whoever asks the same again asks for
+    A plan runs once, so that no sum of it is opened twice. To ask the same again is to ask for
     new sums: those are another plan's, which the ledgers charge in full, or refuse.
 
     Args:
