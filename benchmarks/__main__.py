@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
+from benchmarks.audit import AUDIT
 from benchmarks.he import HE
 from benchmarks.he_work import HE_WORK
 from benchmarks.ledger import LEDGER
@@ -25,7 +26,7 @@ from benchmarks.tee import TEE
 
 SUITES = {
     suite.name: suite
-    for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, HE_WORK, PLANS, TEE, TABULAR)
+    for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, HE_WORK, PLANS, TEE, TABULAR, AUDIT)
 }
 RESULTS = Path(__file__).parent / "results"
 
