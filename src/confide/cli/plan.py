@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -15,7 +16,7 @@ from confide.cli.console import errors, note, output
 from confide.cli.files import load_plan_alone, load_public
 from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
-from confide.errors import PlanError, ProtocolError
+from confide.errors import PlanError, ProtocolError, why_unreadable
 from confide.exchange import estimate_exchange
 from confide.plan import Coordinator, Crowd, FixedCrowd, OpenCrowd, Plan
 from confide.plan.codec import to_plain
@@ -75,6 +76,10 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.Option(help="For cox, the column that says whether the event came, with --from."),
     ] = None,
     kind: Annotated[str, typer.Option(help="The kind of model, with --from.")] = "logistic",
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, with commas, with --from; else all others."),
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="The label's values in order, with commas, with --from.")
     ] = None,
@@ -90,9 +95,10 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
     text = STARTER
     if source is not None:
         from confide.cli.drafting import draft_plan
+        from confide.cli.train import split
 
         text = draft_plan(
-            source, kind, label=label, event=event,
+            source, kind, features=split(features), label=label, event=event,
             classes=None if classes is None else classes.split(","), epsilon=epsilon,
             ask=_may_publish(yes),
         )  # fmt: skip
@@ -107,14 +113,21 @@ def _may_publish(yes: bool) -> Callable[[str], bool]:
         if yes:
             note(f"{text}; written, because of --yes")
             return True
-        return typer.confirm(f"{text}. Write it?", default=False, err=True)
+        try:
+            return typer.confirm(f"{text}. Write it?", default=False, err=True)
+        except typer.Abort:
+            if sys.stdin.isatty():
+                raise
+            typer.echo(err=True)
+            note(f"{text}; left out, because nobody is here to be asked (--yes writes it)")
+            return False
 
     return ask
 
 
 @app.command()
 def keys() -> None:
-    """List every key of a plan file with its meaning and default, in Markdown."""
+    """List every key of a plan file. As Markdown, with meanings and defaults."""
     typer.echo(keys_in_markdown(), nl=False)
 
 
@@ -137,7 +150,7 @@ def migrate(
         typer.Option(help="Whether the parties in the sums may change from round to round."),
     ] = CrowdWord.OPEN,
 ) -> None:
-    """Convert a plan of schema 2 to schema 3, to be reviewed and signed again."""
+    """Convert a plan of schema 2 to schema 3. Review and sign it again."""
     data = _old_bytes(old)
     try:
         plan = migrated(
@@ -243,7 +256,7 @@ def public(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows to publish, CSV or Parquet.")],
     name: Annotated[str, typer.Option(help="The name of the public value.")] = "hold-out",
 ) -> None:
-    """Print the section that declares a file's rows public, to be added to the plan."""
+    """Print the section that declares a file's rows public. Add it to the plan."""
     plan = load_plan_alone(path)
     rows, digest = load_public(plan, file)
     typer.echo(
@@ -267,7 +280,7 @@ def _old_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_PLAN_BYTES + 1)
     except OSError as error:
-        raise PlanError(f"cannot read {path}: {error}") from error
+        raise PlanError(f"cannot read {path}: {why_unreadable(error)}") from error
     if len(data) > MAX_PLAN_BYTES:
         raise PlanError(f"{path} has more than {MAX_PLAN_BYTES:,} bytes; no plan has")
     return data

@@ -44,7 +44,7 @@ def query(  # noqa: PLR0917 - typer makes options of them, which are named
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Answer a SELECT of aggregates about private tables, with noise, charged before it runs."""
+    """Answer a SELECT of aggregates, with noise and a charge."""
     from confide.query import DuckDbEngine, Session, catalog_of
 
     catalog = catalog_of(read_text(tables))
