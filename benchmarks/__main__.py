@@ -17,14 +17,14 @@ from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
 from benchmarks.plans import PLANS
 from benchmarks.record import Record
+from benchmarks.simulation import SIMULATION
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
 from benchmarks.tabular import TABULAR
 from benchmarks.tee import TEE
 
-SUITES = {
-    suite.name: suite for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE, TABULAR)
-}
+_SUITES = (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE, TABULAR, SIMULATION)
+SUITES = {suite.name: suite for suite in _SUITES}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)
