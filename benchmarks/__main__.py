@@ -12,6 +12,7 @@ from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
 from benchmarks.he import HE
+from benchmarks.he_work import HE_WORK
 from benchmarks.ledger import LEDGER
 from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
@@ -23,8 +24,21 @@ from benchmarks.tables import provenance, show, to_markdown
 from benchmarks.tabular import TABULAR
 from benchmarks.tee import TEE
 
-_SUITES = (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, PLANS, TEE, TABULAR, SIMULATION)
-SUITES = {suite.name: suite for suite in _SUITES}
+SUITES = {
+    suite.name: suite
+    for suite in (
+        AGGREGATION,
+        NOISE,
+        ACCOUNTING,
+        LEDGER,
+        HE,
+        HE_WORK,
+        PLANS,
+        TEE,
+        TABULAR,
+        SIMULATION,
+    )
+}
 RESULTS = Path(__file__).parent / "results"
 
 app = typer.Typer(add_completion=False, help=__doc__)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from benchmarks import machine, peers
+from benchmarks.clients import WORK, client_rows, cohorts, loop_round, module
 from benchmarks.meter import Stopwatch, peak_rss_bytes
 from benchmarks.record import Record, medians
-from benchmarks.simulation.work import WORK, client_rows, cohorts, loop_round, module
 from benchmarks.suite import Options
 from confide.engines import simulate
 from confide.learning import TorchModel, fed_avg

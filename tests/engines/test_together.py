@@ -93,7 +93,7 @@ def test_a_contribution_does_not_depend_on_who_drops_out():
     training = ALGORITHMS["fed-avg"](model())
 
     def total(*missing):
-        drops = [Drop(party=name, round=0) for name in missing]
+        drops = [Drop(name, 0) for name in missing]
         return run(training, rounds=1, drops=drops, dropouts=2).totals[0].totals
 
     assert np.array_equal(total("b", "c") + total(), total("b") + total("c"))
@@ -105,7 +105,7 @@ def test_a_party_whose_rows_do_not_fit_drops_out_alone():
     found = run(training, wrong, rounds=1, dropouts=1)
     assert found.rounds[0]["dropped"] == "c (data)"
     assert sizes == [7]
-    drops = [Drop(party="c", round=0)]
+    drops = [Drop("c", 0)]
     alone = replace(training, together=None)
     without = run(alone, rounds=1, dropouts=1, drops=drops)
     assert np.array_equal(found.totals[0].totals, without.totals[0].totals)

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "data": "Check an owner's own file against a plan, on its own machine.",
     "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
     "ledger": "Show the privacy budget that data have spent, set caps on it, and check the record.",
+    "he": "Score rows that the evaluator cannot read: keys, ciphertexts and scores as files.",
     "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",
     "demo": "Five rival mortgage lenders train one approval model on 1,989 real applications.",
 }

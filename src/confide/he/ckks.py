@@ -63,13 +63,8 @@ class CKKSEncoding(Encoding):
         rows = self.parameters.rows(level)
         scale = self.parameters.scale(level)
         self.require_room(values, level)
-        spread = np.zeros(self.parameters.slots, np.complex128)
-        spread[self._places[: values.size] if values.ndim else self._places] = values
-        halves = np.fft.fft(spread, norm="forward")
-        halves *= self._twist.conj() * scale
-        coefficients = np.concatenate([halves.real, halves.imag])
         out = self.empty(1, len(rows))
-        self.ring.from_reals(out, coefficients, rows)
+        self.ring.from_reals(out, self.coefficients_of(values, scale), rows)
         self.ring.forward(out, rows)
         return out
 
@@ -91,6 +86,14 @@ class CKKSEncoding(Encoding):
         halves = (coefficients[:slots] + 1j * coefficients[slots:]) * self._twist
         values: NDArray[np.complex128] = np.fft.ifft(halves, norm="forward")[self._places]
         return values
+
+    def coefficients_of(self, values: Numbers, scale: float = 1.0) -> NDArray[np.float64]:
+        """The real coefficients (N,) of the polynomial with these values, times `scale`."""
+        spread = np.zeros(self.parameters.slots, np.complex128)
+        spread[self._places[: values.size] if values.ndim else self._places] = values
+        halves = np.fft.fft(spread, norm="forward")
+        halves *= self._twist.conj() * scale
+        return np.concatenate([halves.real, halves.imag])
 
     def constant(self, value: complex, level: int) -> int | None:
         """A real number, scaled and rounded; a complex one has no such stand-in."""

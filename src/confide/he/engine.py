@@ -123,6 +123,7 @@ class NativeEngine:
         self.context: Final[Context] = keys.context
         self._parameters = keys.context.parameters
         self._ring = keys.context.ring
+        self._monomials: dict[tuple[int, int], Polys] = {}
 
     @property
     def scheme(self) -> Scheme:
@@ -245,6 +246,35 @@ class NativeEngine:
         self._require_mine(x)
         power = conjugation(self._parameters.degree)
         return self._turned(x, power, self.keys.find(power, x.level, "conjugating"), None)
+
+    def shifted(self, x: Ciphertext, power: int) -> Ciphertext:
+        """X^power times the polynomials, exactly: no level, no error.
+
+        X^(N/2) multiplies every slot by i.
+        """
+        self._require_mine(x)
+        rows, out = self._rows(x), self._like(x.data)
+        self._ring.weighted(out, [x.data], [self._monomial(power, x.level)], rows)
+        return changed(x, out, squared=x.squared)
+
+    def turned(self, x: Ciphertext, power: int) -> Ciphertext:
+        """What X -> X^power makes of x, for any odd power whose key there is; x has two parts."""
+        self._require_mine(x)
+        key = self.keys.find(power, x.level, f"turning X to X^{power}")
+        return self._turned(x, power, key, None)
+
+    def _monomial(self, power: int, level: int) -> Polys:
+        """X^power, transformed; made once for each level."""
+        name = (power, level)
+        if name not in self._monomials:
+            degree, rows = self._parameters.degree, self._parameters.rows(level)
+            place, negative = power % degree, power // degree % 2
+            out = self.context.empty(1, len(rows))
+            out[:] = 0
+            out[0, :, place] = self.context.encoding.residues(-1 if negative else 1, rows)
+            self._ring.forward(out, rows)
+            self._monomials[name] = out
+        return self._monomials[name]
 
     def known(self, x: Ciphertext, of: Ciphertext, reach: Reach) -> Ciphertext:
         """See `Engine`: nobody looks at numbers here."""

@@ -71,11 +71,11 @@ class Evaluator(Generic[C]):
             return self.total(each(lambda x, y: self.dot([x], [y]), xs, ys))
         plain = [y for y in ys if isinstance(y, Plain)]
         if plain:
-            factors = self._at_one_level(self._each_settled(xs))
+            factors = self.at_one_level(self._each_settled(xs))
             self._require_level(factors)
             return self.engine.weighted(factors, plain)
         others = [y for y in ys if not isinstance(y, Plain)]
-        both = self._at_one_level(self._each_settled([*xs, *others]))
+        both = self.at_one_level(self._each_settled([*xs, *others]))
         self._require_level(both)
         return self.engine.products(both[: len(xs)], both[len(xs) :])
 
@@ -130,7 +130,7 @@ class Evaluator(Generic[C]):
         exact = self.engine.scheme is Scheme.BGV or abs(number) < 2**30
         return number if exact else None
 
-    def _at_one_level(self, xs: list[C]) -> list[C]:
+    def at_one_level(self, xs: Sequence[C]) -> list[C]:
         """At the lowest of their levels; the same ciphertext twice is lowered once."""
         low = min(x.level for x in xs)
         lowered: dict[int, C] = {}

@@ -29,7 +29,7 @@ from confide.he.ranges import (
     reach_of_series,
 )
 
-__all__ = ["interval", "of_chebyshev", "of_powers"]
+__all__ = ["chebyshev_members", "interval", "of_chebyshev", "of_powers"]
 
 _Coefficients = NDArray[np.float64]
 
@@ -90,6 +90,12 @@ def of_chebyshev(x: X, coefficients: object, low: object, high: object) -> X:
     middle, stretch = first / 2 + last / 2, 2 / (last - first)
     shifted = x - middle if middle else x
     return _Chebyshev(shifted * stretch if stretch != 1 else shifted)(_checked(coefficients))
+
+
+def chebyshev_members(x: X, degree: int) -> list[X]:
+    """T_1(x), …, T_degree(x) of numbers between -1 and 1, in ⌈log2 degree⌉ levels."""
+    basis = _Chebyshev(x)
+    return [basis.member(k) for k in range(1, degree + 1)]
 
 
 def interval(low: object, high: object) -> tuple[float, float]:

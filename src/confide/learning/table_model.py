@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from confide.computation import State
 from confide.errors import ConfideError, DataError, PlanError
+from confide.learning.answers import Answers
 from confide.learning.model_files import read_model, write_model
 from confide.learning.models.cox import concordance
 from confide.learning.models.families import Bernoulli, Categorical, Family, Poisson
 from confide.learning.models.metrics import accuracy, auc
 from confide.learning.predictors import Predictor
 from confide.learning.settings import Inputs
-from confide.tables import Label, Schema, read_table
+from confide.tables import Schema, read_table
 
 __all__ = ["TableModel", "load_model"]
 
@@ -83,9 +84,7 @@ class TableModel:
         """
         if not self._classifies:
             raise AttributeError(f"{self.predictor.word}: no classes are predicted")
-        if not isinstance(self.table, Schema):
-            return np.arange(max(self._family.n_outputs, 2))
-        return _as_values(cast("Label", self.table.target).classes)
+        return self._said.classes
 
     @property
     def estimator(self) -> Any:
@@ -128,7 +127,10 @@ class TableModel:
             DataError: If a column is missing or cannot be read.
             PlanError: If the model predicts nothing.
         """
-        return self._predicted(self._answers(self._read(rows, label=False)))
+        scores = self._scores(self._read(rows, label=False))
+        if self.predictor.family is None:
+            return self.predictor.answer(scores)
+        return self._said.predictions(scores)
 
     def transform(self, rows: Any) -> Reals:
         """Raw rows in the model's terms, shape `(rows, k)`.
@@ -152,7 +154,7 @@ class TableModel:
         """
         if not self._classifies:
             raise PlanError(f"{self.predictor.word} predicts no classes: use predict")
-        return self._probabilities(self._answers(self._read(rows, label=False)))
+        return self._said.probabilities(self._scores(self._read(rows, label=False)))
 
     def score(self, rows: Any) -> float:
         """How well it predicts the labels of raw rows: R² of numbers, accuracy of classes.
@@ -178,18 +180,18 @@ class TableModel:
         read = self._read(rows, label=True)
         if self.predictor.family is None:
             return self._of_description(read)
-        truth, means = read[_label_of(self.table)], self._answers(read)
+        truth, scores = read[_label_of(self.table)], self._scores(read)
         if not self._classifies:
             spread = float(np.sum((truth - truth.mean()) ** 2))
-            missed = float(np.sum((truth - self._predicted(means)) ** 2))
+            missed = float(np.sum((truth - self._said.predictions(scores)) ** 2))
             r2 = 1 - missed / spread if spread else 0.0
             found = {"r2": r2, "rmse": (missed / len(truth)) ** 0.5}
             if isinstance(self.predictor.family, Poisson):
                 counted = self._measured(read)
                 found |= {name: counted[name] for name in ("deviance", "d2")}
             return found
-        self._family.encode(truth)
-        chances = self._probabilities(means)
+        self._said.family.encode(truth)
+        chances = self._said.probabilities(scores)
         counts = np.bincount(truth.astype(np.intp))
         found = {
             "accuracy": accuracy(truth, chances.argmax(axis=1).astype(np.float64)),
@@ -220,8 +222,9 @@ class TableModel:
         return isinstance(self.predictor.family, Bernoulli | Categorical)
 
     @property
-    def _family(self) -> Family:
-        return cast("Family", self.predictor.family)
+    def _said(self) -> Answers:
+        """How its scores are read."""
+        return Answers(self.table, cast("Family", self.predictor.family), self.state)
 
     def _of_description(self, read: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         if "events" not in read:
@@ -244,20 +247,8 @@ class TableModel:
             )
         return self.table.rows(rows, label=label)
 
-    def _answers(self, read: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        return self.predictor.answer(self.predictor.scores(self.table, read, self.state))
-
-    def _probabilities(self, means: Reals) -> Reals:
-        return np.column_stack([1 - means, means]) if means.shape[1] == 1 else means
-
-    def _predicted(self, means: NDArray[Any]) -> NDArray[Any]:
-        if self.predictor.family is None:
-            return means
-        if self._classifies:
-            return np.asarray(self.classes_[self._probabilities(means).argmax(axis=1)])
-        if isinstance(self.table, Schema):
-            return self.table.outputs(means[:, 0], self.state)
-        return means[:, 0]
+    def _scores(self, read: Mapping[str, NDArray[Any]]) -> Reals:
+        return self.predictor.scores(self.table, read, self.state)
 
 
 _SCORES = ("accuracy", "d2", "r2", "concordance", "explained")
@@ -266,18 +257,6 @@ _SCORES = ("accuracy", "d2", "r2", "concordance", "explained")
 def _label_of(table: Inputs) -> str:
     """Where read rows have the label."""
     return "targets" if isinstance(table, Schema) else table.label
-
-
-def _as_values(classes: tuple[str, ...]) -> NDArray[Any]:
-    """Classes as numbers or booleans where they are written as such, else as texts."""
-    if set(classes) == {"true", "false"}:
-        return np.array([c == "true" for c in classes])
-    try:
-        numbers = [int(c) for c in classes]
-    except ValueError:
-        return np.array(classes, object)
-    written = all(str(n) == c and abs(n) < 1 << 53 for n, c in zip(numbers, classes, strict=True))
-    return np.array(numbers) if written else np.array(classes, object)
 
 
 def load_model(path: str | PathLike[str]) -> TableModel:

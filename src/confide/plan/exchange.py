@@ -180,6 +180,11 @@ class Message(Value):
         return self.form in {MessageForm.ENCRYPTED_RESULT, MessageForm.RESULT}
 
     @property
+    def is_opened(self) -> bool:
+        """Whether its receiver decrypts it: a result, or what is computed on the way to one."""
+        return self.form.encrypted and self.key == self.receiver
+
+    @property
     def told(self) -> str:
         """What it is, in words."""
         return self.meaning or self.name.replace("_", " ").replace("-", " ")
@@ -241,8 +246,12 @@ class Exchange(Value):
                     f"roles are {', '.join(self._role_names)}"
                 )
         received = [m for m in self.messages[:place] if m.receiver == message.sender]
+        # To compute on ciphertexts takes evaluation keys, to encrypt or re-randomise a public one.
+        enough = {MessageForm.PUBLIC_KEY}
+        if message.form is MessageForm.CIPHERTEXT:
+            enough.add(MessageForm.EVALUATION_KEYS)
         has_key = message.key == message.sender or any(
-            m.form is MessageForm.PUBLIC_KEY and m.key == message.key for m in received
+            m.form in enough and m.key == message.key for m in received
         )
         if message.form.encrypted and not has_key:
             raise PlanError(

@@ -145,7 +145,9 @@ def _key_from_results(_: Plan, exchange: Exchange) -> _Verdict:
 
 def _false_ciphertext(plan: Plan, exchange: Exchange) -> _Verdict:
     adversary = plan.threat.confidentiality
-    computed = [m for m in exchange.messages if m.form is MessageForm.ENCRYPTED_RESULT]
+    computed = [
+        m for m in exchange.messages if m.form is MessageForm.ENCRYPTED_RESULT or m.is_opened
+    ]
     liars = [m for m in computed
              if corruption_of(adversary, exchange, m.sender) is Corruption.MALICIOUS]  # fmt: skip
     if not liars:
@@ -245,7 +247,7 @@ def _wiretap(plan: Plan, exchange: Exchange) -> _Verdict:
 
 def _false_result(plan: Plan, exchange: Exchange) -> _Verdict:
     adversary = plan.threat.integrity
-    senders = {m.sender for m in exchange.messages if m.tells_result}
+    senders = {m.sender for m in exchange.messages if m.tells_result or m.is_opened}
     if not any(corruption_of(adversary, exchange, s) is Corruption.MALICIOUS for s in senders):
         return _NOBODY
     return Outcome.REPORTED, (

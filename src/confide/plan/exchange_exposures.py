@@ -209,7 +209,7 @@ class _Seen:
         if corruption_of(adversary, self.exchange, role) is not Corruption.MALICIOUS:
             return
         for message in self.exchange.messages:
-            if message.form is not MessageForm.ENCRYPTED_RESULT:
+            if not (message.form is MessageForm.ENCRYPTED_RESULT or message.is_opened):
                 continue
             others = tuple(other_parties(self.plan, self.exchange, message, role))
             if others and message.receiver == role and message.read_by_receiver:

@@ -271,6 +271,14 @@ class Schema:
         lower, upper = _log1p(np.array(column.bounds)) if _logarithmic(column) else column.bounds
         return float(lower), float(upper)
 
+    def found_bounds(self, name: str, state: Numeric) -> tuple[float, float]:
+        """The bounds that sums found for a column, on the scale of its constants.
+
+        Raises:
+            PlanError: If they were not found.
+        """
+        return self._constants(name, state)[:2]
+
     def cells_of(self, name: str, cells: Cells) -> Reals:
         """One column's cells as numbers, shape `(rows,)`, NaN where one is missing.
 
@@ -336,7 +344,7 @@ class Schema:
     def _cut(self, name: str, value: Reals, state: Numeric) -> Reals:
         bounds = self.declared_bounds(name)
         if bounds is None and name in self.found_numbers:
-            bounds = self._constants(name, state)[:2]
+            bounds = self.found_bounds(name, state)
         return value if bounds is None else np.clip(value, *bounds)
 
     def _constants(self, name: str, state: Numeric) -> tuple[float, float, float, float]:

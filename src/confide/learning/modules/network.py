@@ -300,7 +300,7 @@ class Network:
         with torch.random.fork_rng(devices=self._cuda()):
             tensors = {n: p.detach().requires_grad_() for n, p in self.parameters(w).items()}
             copies = {name: buffer.clone() for name, buffer in buffers.items()}
-            loss = self.loss({**tensors, **copies}, rows)
+            loss = self.loss({**tensors, **copies}, rows_of(rows, slice(None)))
             if not loss.requires_grad:
                 return dict.fromkeys(tensors)
             parts = torch.autograd.grad(loss, list(tensors.values()), allow_unused=True)
