@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,12 @@ torch.set_num_threads(1)
 NAMES = tuple("abcdefg")
 DATA = {n: party(rows) for n, rows in zip(NAMES, (9, 9, 14, 9, 5, 14, 9), strict=True)}
 HONEST = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
-LOCAL = {"weight_cap": 20, "clip_norm_l2": 5.0, "batch_rows": 4, "learning_rate": 0.2}
+LOCAL: dict[str, Any] = {
+    "weight_cap": 20,
+    "clip_norm_l2": 5.0,
+    "batch_rows": 4,
+    "learning_rate": 0.2,
+}
 FLOATS = 1e-5
 """What float32 steps in another order may differ by, and the lattice round to."""
 

@@ -204,7 +204,7 @@ class Network:
         """The parameters of vectors of shape `(…, size)`, each a new tensor of `(…, *shape)`."""
         return [
             part.reshape(*w.shape[:-1], *shape).clone()
-            for part, shape in zip(w.split(self._sizes, -1), self._shapes, strict=True)
+            for part, shape in zip(torch.split(w, self._sizes, -1), self._shapes, strict=True)
         ]
 
     def named(self, parts: Sequence[Tensor]) -> dict[str, Tensor]:

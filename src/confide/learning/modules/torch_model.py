@@ -179,7 +179,8 @@ class TorchModel:
         """How many parties a simulation trains in step; see `Computation.together`."""
         if self.kept.size or not self._network.joins:
             return 1
-        return max(1, min(_MOST_AT_ONCE, _NUMBERS_AT_ONCE // self.layout.size))
+        parties: int = _NUMBERS_AT_ONCE // self.layout.size
+        return max(1, min(_MOST_AT_ONCE, parties))
 
     def settings(self) -> Mapping[str, Any]:
         """See `Model.settings`."""
