@@ -65,6 +65,14 @@ def test_the_example_of_encryption_runs(tmp_path):
     assert [float(text) for text in results[1].split()] == pytest.approx(expected, abs=1e-3)
 
 
+def test_the_example_of_selecting_variables_runs(tmp_path):
+    pytest.importorskip("confide_native")
+    output = printed_by_the_example(ROOT / "docs" / "encrypted-work.md", tmp_path, number=1)
+    first = output.splitlines()[-3].split()
+    assert first[:2] in (["spent", "3"], ["owns", "car"])
+    assert float(first[-1]) < 1e-3
+
+
 def test_the_example_of_exchanges_runs(tmp_path):
     pytest.importorskip("confide_native")
     output = printed_by_the_example(ROOT / "docs" / "exchanges.md", tmp_path)

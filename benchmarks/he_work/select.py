@@ -18,12 +18,13 @@ from benchmarks.tables import Table, mebibytes, seconds
 from confide import he
 from confide.encrypted import (
     Column,
+    SealedUnit,
     Selection,
     SelectionEvaluator,
     SelectionOwner,
     Sums,
-    read_unit,
-    write_unit,
+    read_message,
+    write_message,
 )
 from confide.he.context import Context
 
@@ -77,7 +78,7 @@ def _measured(table: Synthetic) -> dict[str, Any]:
             rows = owner.rows()
             row_bytes = sum(len(he.write(x, context)) for x in (*rows.covariates, rows.label))
             paths = [
-                _written(Path(folder) / f"{i}.unit", write_unit(unit, context))
+                _written(Path(folder) / f"{i}.unit", write_message(unit, context))
                 for i, unit in enumerate(owner.units())
             ]
         unit_bytes = sum(path.stat().st_size for path in paths)
@@ -148,7 +149,7 @@ def _written(path: Path, data: bytes) -> Path:
 
 def _read(paths: Sequence[Path], selection: Selection, context: Context) -> Iterator[Any]:
     for path in paths:
-        yield read_unit(path.read_bytes(), selection, context)
+        yield read_message(path.read_bytes(), SealedUnit, selection, context)
 
 
 def _forget_peak() -> None:

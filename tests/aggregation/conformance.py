@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.aggregation.support import (
+    STATE,
     Attempt,
     Federation,
     clear_plan,
@@ -30,13 +31,25 @@ from tests.aggregation.support import (
 )
 
 from confide import canonical
-from confide.aggregation import Aggregator, Round, RoundRegister, message_kinds
+from confide.aggregation import (
+    Aggregator,
+    Round,
+    RoundRegister,
+    coordinator_session,
+    message_kinds,
+)
 from confide.aggregation.chunks import Incoming
 from confide.aggregation.clear import ClearCoordinator
 from confide.aggregation.enclave import EnclaveCoordinator
 from confide.aggregation.enclave.consent import ConsentCoordinator
 from confide.aggregation.sharing import SharingCoordinator
-from confide.errors import ConfideError, DropoutError, ProtocolError, VerificationError
+from confide.errors import (
+    ConfideError,
+    DropoutError,
+    PlanError,
+    ProtocolError,
+    VerificationError,
+)
 from confide.plan import Norm, Plan, Sum, SumGroup, Unit, simulation_key
 from confide.plan.parties import COORDINATOR
 
@@ -290,6 +303,14 @@ class ProtectionConformance:
             for earlier in ((number, attempt), (0, 0), (number, 0)):
                 with pytest.raises(ProtocolError, match="a replay"):
                     claim(federation, name, *earlier)
+
+    @pytest.mark.parametrize("odd", ["nobody", "p001"])
+    def test_only_parties_of_the_plan_are_invited_each_once(self, odd):
+        federation = Federation(self.plan())
+        with pytest.raises(PlanError, match=r"no party 'nobody'|name each party once"):
+            coordinator_session(
+                Round(federation.plan, 0), STATE, (*federation.names, odd), federation.aggregator
+            )
 
     def test_a_released_round_is_spent_and_the_next_one_is_not(self):
         federation = Federation(self.plan())

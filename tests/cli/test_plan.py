@@ -135,7 +135,26 @@ class TestMigrate:
     def test_does_not_migrate_what_is_new(self, refused, old, folder):
         (folder / "new").write_bytes(migrate((old / "clear").read_bytes()).canonical())
         said = refused("plan", "migrate", "new", "newer", code=2)
-        assert said == "a plan of schema_version 3; this release migrates 2 to 3"
+        assert said == "this plan is of schema_version 3: it needs no migration"
+
+    def test_is_shown_to_who_shall_sign_it(self, confide, old, folder):
+        (folder / "new").write_bytes(migrate((old / "clear").read_bytes()).canonical())
+        plan = Plan.from_canonical((folder / "new").read_bytes())
+        assert confide("plan", "hash", "new").out == f"{plan.hash.hex()}\n"
+        assert confide("plan", "views", "new").out == f"{views(plan)}\n"
+
+    @pytest.mark.parametrize("change", [{"schema_version": 4}, {"schema_version": "3"}, {"x": 1}])
+    def test_of_another_schema_is_named(self, refused, old, folder, change):
+        plain = canonical.decode(migrate((old / "clear").read_bytes()).canonical(), 1 << 20)
+        (folder / "new").write_bytes(canonical.encode(plain | change))
+        said = refused("plan", "views", "new", code=2)
+        assert said.startswith("new: ")
+        assert next(iter(change)) in said
+
+    def test_that_is_cut_is_refused(self, refused, old, folder):
+        (folder / "new").write_bytes(migrate((old / "clear").read_bytes()).canonical()[:-9])
+        said = refused("plan", "views", "new", code=2)
+        assert said.startswith("new does not hold the canonical bytes of a plan: ")
 
 
 class TestViews:

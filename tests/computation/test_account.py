@@ -1,15 +1,25 @@
 """Runs are charged before anything is computed, in every ledger or in none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from confide.computation import Account, Checkpoint, Computation
 from confide.engines import Drop, simulate
-from confide.errors import DataError, LedgerError, PrivacyBudgetError
+from confide.errors import (
+    DataError,
+    LedgerError,
+    OpeningError,
+    PlanError,
+    PrivacyBudgetError,
+    ProtocolError,
+)
 from confide.plan import (
     Adversary,
     CentralNoise,
     Corruption,
+    FixedCrowd,
     Masked,
     Neighbours,
     NoiseShares,
@@ -75,6 +85,48 @@ def run(plan, accounts, computation=None, **settings):
 
 def mu(account):
     return account.ledger.spent("rows").mu
+
+
+class TestSumsWithoutNoise:
+    """They have no ε: the ledger records over whom they were, if its owner says so."""
+
+    plan = plan_of(noise=NoNoise(), crowd=FixedCrowd(), rounds=2)
+
+    @pytest.fixture
+    def kept(self, opened):
+        for ledger in opened.values():
+            ledger.open_dataset("rows")
+            ledger.open_dataset("copy", parent="rows")
+        return {name: Account(ledger, "rows", charged=False) for name, ledger in opened.items()}
+
+    def test_are_recorded_and_opened_once(self, kept):
+        run(self.plan, kept)
+        for account in kept.values():
+            assert [sums.parties for sums in account.ledger.opened_sums("rows")] == [4]
+            assert account.ledger.charges() == ()
+        with pytest.raises(ProtocolError, match="each round is opened only once"):
+            run(self.plan, kept)
+
+    def test_of_a_later_plan_keep_the_crowd(self, kept):
+        run(self.plan, kept)
+        run(replace(self.plan, name="again"), kept)
+        fewer = list(NAMES[:3])
+        smaller = totals().plan(parties=fewer, aggregation=Masked(), rounds=1, name="fewer")
+        for dataset in ("rows", "copy"):  # A copy has no crowd of its own.
+            accounts = {n: replace(kept[n], dataset=dataset) for n in fewer}
+            with pytest.raises(OpeningError, match="0 joined and 1 left"):
+                run(smaller, accounts, data={n: ROWS[n] for n in fewer})
+
+    @pytest.mark.parametrize("dataset", ["rows", "copy"])
+    def test_are_refused_where_a_cap_would_be_broken(self, kept, dataset):
+        kept["ash"].ledger.cap(dataset, Cap(epsilon=1.0, delta=1e-6))
+        with pytest.raises(PrivacyBudgetError, match=f"dataset {dataset!r} has caps"):
+            run(self.plan, kept)
+        assert not any(account.ledger.opened_sums("rows") for account in kept.values())
+
+    def test_are_the_only_ones_that_cost_nothing(self, kept):
+        with pytest.raises(PlanError, match="adds noise, so that its sums have an ε: charge them"):
+            run(plan_of(), kept)
 
 
 class TestCharge:
@@ -161,8 +213,8 @@ class TestRefusal:
         "noise", [NoNoise(), CentralNoise(20.0, delta=1e-6)], ids=["none", "central"]
     )
     def test_of_sums_that_somebody_corrupt_sees_exactly(self, accounts, noise):
-        with pytest.raises((PrivacyBudgetError, DataError)):
-            run(plan_of(noise=noise), accounts)
+        with pytest.raises(PrivacyBudgetError, match="They have no ε, so no cap of"):
+            run(plan_of(noise=noise, rounds=1), accounts)
         assert [mu(account) for account in accounts.values()] == [0, 0, 0, 0]
 
     def test_is_not_for_noise_of_a_coordinator_that_is_trusted(self, accounts):

@@ -163,6 +163,10 @@ BAD_DATA = {
         {"value": [1.0, None]},
         "column 'value' of type object; numbers are needed$",
     ),
+    "masked": (
+        {"value": np.ma.array([1.0, 9.0, 2.0], mask=[False, True, False])},
+        "a masked array as column 'value'; fill in or leave out what is masked",
+    ),
     "complex": ({"value": [1j]}, "column 'value' of type complex128; numbers are needed"),
     "one number": ({"value": 5.0}, "one value as column 'value'; give one for each row"),
     "uneven rows": ({"value": [[1.0], [1.0, 2.0]]}, "column 'value' of uneven rows"),

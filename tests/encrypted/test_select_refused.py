@@ -10,12 +10,13 @@ from confide import he
 from confide.encrypted import (
     Coefficients,
     Column,
+    SealedUnit,
     Selection,
     SelectionEvaluator,
     SelectionOwner,
     Sums,
-    read_unit,
-    write_unit,
+    read_message,
+    write_message,
 )
 from confide.encrypted.null_model import Approximation, NullFit
 from confide.errors import DataError, EncryptionError, PlanError, ProtocolError
@@ -150,16 +151,16 @@ def test_ciphertexts_that_do_not_fit_are_refused(owner, keys, rows, table):
 def test_a_unit_survives_its_bytes_and_other_bytes_are_refused(owner):
     context = owner.secret.context
     unit = next(owner.units())
-    data = write_unit(unit, context)
+    data = write_message(unit, context)
 
-    read = read_unit(data, SELECTION, context)
+    read = read_message(data, SealedUnit, SELECTION, context)
 
     read.require(SELECTION, SELECTION.units[0])
     assert (read.values.blocks[0].data == unit.values.blocks[0].data).all()
     with pytest.raises(ProtocolError):
-        read_unit(data[:-1], SELECTION, context)
-    with pytest.raises(ProtocolError, match="not a unit"):
-        read_unit(he.write(unit.values, context), SELECTION, context)
+        read_message(data[:-1], SealedUnit, SELECTION, context)
+    with pytest.raises(ProtocolError, match="not the unit"):
+        read_message(he.write(unit.values, context), SealedUnit, SELECTION, context)
     with pytest.raises(EncryptionError, match="without squares"):
         replace(read, squares=None).require(SELECTION, SELECTION.units[0])
 

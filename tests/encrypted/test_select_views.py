@@ -11,7 +11,7 @@ from confide.encrypted import (
     SelectionOwner,
     Sums,
     selection_exchange,
-    write_unit,
+    write_message,
 )
 from confide.plan import (
     Adversary,
@@ -85,7 +85,7 @@ def test_what_is_sent_is_no_larger_than_declared(exchange):
         "sums-1": size(sums.packed),
         "coefficients-1": size([*second.slopes, *second.of_p, *second.of_w]),
         "sums-last": size(last.packed),
-        "variables-1": sum(len(write_unit(unit, context)) for unit in units),
+        "variables-1": sum(len(write_message(unit, context)) for unit in units),
         "results": size(results.packed),
     }
     assert list(sizes) == [m.name for m in exchange.messages]

@@ -418,6 +418,22 @@ class TestTooManyDropouts:
         resumed = simulate(plan, everybody(), checkpoint=path)
         assert same_bits(resumed, simulate(plan, everybody()))
 
+    @pytest.mark.parametrize("error", [OSError, MemoryError, DataError])
+    def test_by_an_error_at_one_party_show_that_error_and_what_followed(self, error):
+        """A fixed crowd refuses the sum without it; whose error came first is not by name."""
+        loaded: list[int] = []
+
+        def load():
+            loaded.append(len(loaded))
+            if len(loaded) == 3:  # Checked once, and then asked in each round.
+                raise error("no file")
+            return everybody()["elm"]
+
+        with pytest.raises(error, match="no file") as raised:
+            simulate(plan_of(training()), {**everybody(), "elm": load})
+        (note,) = raised.value.__notes__
+        assert note.startswith("party 'elm' dropped out by this, and then: the plan has a fixed")
+
     def test_at_different_steps_count_together(self):
         drops = [Drop("birch", 0, at="advertise"), Drop("elm", 0, at="opened")]
         with pytest.raises(DropoutError, match="3 of 5 parties answered 'opened' in round 0"):

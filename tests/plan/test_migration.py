@@ -91,9 +91,18 @@ class TestRefusals:
             migrate(altered("sealed", seed=-1), coordinator=COORDINATOR)
         assert "--crowd" not in str(refused.value)
 
-    @pytest.mark.parametrize("version", [0, 1, 3, 4, True, "2", None])
-    def test_of_other_schemas_say_which_one_is_migrated(self, version):
-        with pytest.raises(PlanError, match=r"schema_version .*; this release migrates 2 to 3"):
+    @pytest.mark.parametrize(
+        ("version", "told"),
+        [
+            *((v, rf"schema_version {v}; this release migrates 2 to 3") for v in (0, 1, 4)),
+            (3, "this plan is of schema_version 3: it needs no migration"),
+            (True, "schema_version of the plan is of type bool"),
+            ("2", "schema_version of the plan is of type str"),
+            (None, "a plan without schema_version"),
+        ],
+    )
+    def test_of_other_schemas_say_which_one_is_migrated(self, version, told):
+        with pytest.raises(PlanError, match=told):
             migrate(altered("clear", schema_version=version))
 
     @pytest.mark.parametrize("key", ["task", "code", "sums", "rounds", "sampling", "release"])

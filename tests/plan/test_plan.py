@@ -482,6 +482,28 @@ class TestRefusedBytes:
         with pytest.raises(PlanError, match="schema_version 4; this release reads 3"):
             Plan.from_canonical(cbor2.dumps(plain, canonical=True))
 
+    @pytest.mark.parametrize(
+        ("version", "message"),
+        [
+            ("3", "schema_version of the plan is of type str; it is the whole number 3"),
+            (b"3", "schema_version of the plan is of type bytes"),
+            (True, "schema_version of the plan is of type bool"),
+            (1, "schema_version 1; this release reads 3: use the release that it was made with"),
+            (2, "schema_version 2; this release reads 3: convert it with `confide plan migrate"),
+            (None, "a plan without schema_version; this release reads 3"),
+        ],
+    )
+    def test_of_another_schema_say_what_is_wrong(self, version, message):
+        plain = cbor2.loads(make_plan().canonical()) | {"schema_version": version}
+        with pytest.raises(PlanError, match=message):
+            Plan.from_canonical(cbor2.dumps(plain, canonical=True))
+
+    def test_without_a_schema_say_so(self):
+        plain = cbor2.loads(make_plan().canonical())
+        del plain["schema_version"]
+        with pytest.raises(PlanError, match="a plan without schema_version"):
+            Plan.from_canonical(cbor2.dumps(plain, canonical=True))
+
 
 def _plain_values(value):
     yield value

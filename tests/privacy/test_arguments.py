@@ -35,11 +35,13 @@ GOOD: dict[str, Any] = {
     "monotone": False, "moves": (1,), "mu": 1.0, "noise": LaplaceNoise(1.0),
     "noise_multiplier": 2.0, "norm": 8.0, "orders": [2.0, 3.0], "participations": 1, "parts":
     {"a": mechanisms.LaplaceMechanism(epsilon=1, sensitivity=1)}, "plain":
-    {"type": "GaussianDpEvent", "noise_multiplier": "2.0"}, "depth": 0, "quantile": 0.5,
+    {"type": "GaussianDpEvent", "noise_multiplier": "2.0"}, "depth": 0,
+    "domain": {"a": ("x", "y"), "b": (1, 2, 3)}, "quantile": 0.5,
     "random": SystemRandom(), "rate": 0.1, "relation": Relation.ADD_OR_REMOVE_ONE,
     "resolution": 0.1, "restarts": 1, "scale": 4.0, "scores": [1.0, 2.0, 3.0],
     "sensitivity": 1.0, "separation": 3, "shares": 2, "size": 1, "steps": 10, "t": 3,
-    "threshold": 5.0, "unit": Unit.RECORD, "units": 2, "upper": 1.0, "values": [0.5, 1.0], "x":
+    "threshold": 5.0, "unit": Unit.RECORD, "units": 2, "upper": 1.0, "values": [0.5, 1.0],
+    "workload": [("a",), ("a", "b")], "x":
     [0, 1],
 }  # fmt: skip
 """What fits a parameter of this name."""
@@ -47,6 +49,8 @@ GOOD: dict[str, Any] = {
 FITTING: dict[tuple[str, str], Any] = {
     ("calibrate", "event"): dp.GaussianDpEvent,
     ("Composition.release", "values"): {"a": 1.0},
+    ("Marginals", "noise"): GaussianNoise(1.0),
+    ("Marginals.release", "values"): {"a": ["x", "y"], "b": [1, 3]},
     ("noise_multiplier", "rate"): 1.0,
 }
 """And where one name means two things."""
@@ -58,7 +62,8 @@ LEFT_OUT = {
 
 NOT_FOR_USERS = {
     # Values that the library hands out, and the bases of others.
-    "PrivacyStatement", "TotalNoise", "Released", "Estimate", "Mechanism", "OneShot", "Interactive",
+    "PrivacyStatement", "TotalNoise", "Released", "ReleasedMarginals",
+    "Estimate", "Mechanism", "OneShot", "Interactive",
     "ThresholdSession", "AdditiveNoise", "DiscreteNoise", "PrivacyProfile", "Backend",
 }  # fmt: skip
 

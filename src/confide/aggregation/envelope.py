@@ -3,7 +3,7 @@
 The sender signs (plan hash, round, attempt, kind, its name, payload hash). A message therefore
 means nothing in another round, another attempt, another step or under another plan. The
 coordinator's signature keeps the network from speaking in its name, and two announcements that
-contradict each other are evidence against it (`confide.aggregation.evidence`). Parties still trust
+contradict each other are evidence against it (`confide.runtime.evidence`). Parties still trust
 only what the other parties have signed.
 """
 
@@ -138,7 +138,7 @@ class Round:
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(
                 f"the signature of {sender!r} on its {kind!r} message does not verify for {self}: "
-                "another key, another round or altered content"
+                "another key, plan or round, or altered content"
             ) from error
 
     def announce(self, key: Ed25519PrivateKey | None, kind: str, **values: object) -> bytes:

@@ -19,6 +19,7 @@ from confide.aggregation.session import (
     RoundResult,
 )
 from confide.aggregation.sharing.sizes import SHARING_KINDS
+from confide.errors import PlanError
 from confide.plan.plan import Plan
 from confide.plan.protection import Enclave
 
@@ -62,8 +63,13 @@ def coordinator_session(
         announcer: Who signs announcements, with the openings so far; simulated if omitted.
 
     Raises:
-        PlanError: If the plan has an enclave and no aggregator is given.
+        PlanError: If the plan has an enclave and no aggregator is given, or an invited party is
+            not in the plan or is invited twice.
     """
+    for name in invited:
+        round_.plan.party(name)
+    if len({*invited}) < len(invited):
+        raise PlanError(f"{len(invited)} names are invited to {round_}; name each party once")
     made = machinery_of(round_.plan.aggregation)
     return made.coordinator(round_, state_hash, invited, announcer or Announcer(), aggregator)
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "predict": "Predict the rows of a file by a saved model.",
     "data": "Check an owner's own file against a plan, on its own machine.",
     "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
+    "audit": "Find what published tables give away, by the attacks themselves.",
     "ledger": "Show the privacy budget that data have spent, set caps on it, and check the record.",
     "he": "Score rows that the evaluator cannot read: keys, ciphertexts and scores as files.",
     "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",

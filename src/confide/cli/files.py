@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from confide.computation import Computation, state_hash
-from confide.errors import DataError, PlanError
+from confide.computation import Computation, find_computation, state_hash
+from confide.errors import DataError, PlanError, ProtocolError
 from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "load_plan",
+    "load_plan_alone",
     "load_private_key",
     "load_public",
     "load_public_key",
@@ -34,22 +35,51 @@ __all__ = [
 ]
 
 _MAX_PLAN_FILE = 16 << 20
+_MAPS = frozenset(bytes([first]) for first in range(0xA0, 0xC0))
+"""How the CBOR of a plan begins: with a map. No text in UTF-8 begins so."""
 _MAX_KEY_FILE = 64 << 10
 
 
 def load_plan(path: Path) -> tuple[Plan, tuple[Computation, ...]]:
-    """Reads a plan file.
+    """Reads a plan to run, from a file in TOML or of canonical bytes, and what computes it.
+
+    Raises:
+        PlanError: If it cannot be read, its plan must not be made, or its task is not installed.
+    """
+    read = _read(path)
+    if isinstance(read, Plan):
+        return read, tuple(find_computation(stage.task) for stage in read.sum_stages)
+    return read_plan(read, str(path))
+
+
+def load_plan_alone(path: Path) -> Plan:
+    """Reads a plan to look at; of canonical bytes the task need not be installed.
 
     Raises:
         PlanError: If it cannot be read, or its plan must not be made.
     """
+    read = _read(path)
+    return read if isinstance(read, Plan) else read_plan(read, str(path))[0]
+
+
+def _read(path: Path) -> Plan | str:
+    """The plan of canonical bytes, or the text of a file in TOML."""
     try:
         if path.stat().st_size > _MAX_PLAN_FILE:
             raise PlanError(f"{path} has {path.stat().st_size:,} bytes; at most {_MAX_PLAN_FILE:,}")
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        return _canonical_plan(data, path) if data[:1] in _MAPS else data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"cannot read the plan file {path}: {error}") from error
-    return read_plan(text, str(path))
+
+
+def _canonical_plan(data: bytes, path: Path) -> Plan:
+    try:
+        return Plan.from_canonical(data)
+    except ProtocolError as error:
+        raise PlanError(f"{path} does not hold the canonical bytes of a plan: {error}") from error
+    except PlanError as error:
+        raise PlanError(f"{path}: {error}") from error
 
 
 def load_table(source: Path | str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from confide.cli.console import errors, note, output
-from confide.cli.files import load_plan, load_public
+from confide.cli.files import load_plan_alone, load_public
 from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
 from confide.errors import PlanError, ProtocolError
@@ -163,7 +163,7 @@ def migrate(
 @app.command()
 def show(path: PlanFile) -> None:
     """Show a plan with everything that is derived from it."""
-    plan, _ = load_plan(path)
+    plan = load_plan_alone(path)
     output.print_json(json.dumps(_shown(plan)))
 
 
@@ -184,7 +184,7 @@ def show_views(
     ] = None,
 ) -> None:
     """Show who will learn what, before anything runs."""
-    plan, _ = load_plan(path)
+    plan = load_plan_alone(path)
     report = views(plan)
     if who:
         _show_answer(report, who, form)
@@ -222,7 +222,7 @@ def show_estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Show what a plan costs: bytes, seconds, memory."""
-    plan, _ = load_plan(path)
+    plan = load_plan_alone(path)
     seconds = {e.name: estimate_exchange(plan, e.name).seconds for e in plan.exchanges}
     limits = CostLimits(bytes_per_party=max_bytes, seconds=max_seconds)
     sizes = {p.name: rows for p in plan.parties}
@@ -233,7 +233,7 @@ def show_estimate(
 @app.command("hash")
 def show_hash(path: PlanFile) -> None:
     """Print the hash that every party signs."""
-    plan, _ = load_plan(path)
+    plan = load_plan_alone(path)
     typer.echo(plan.hash.hex())
 
 
@@ -244,7 +244,7 @@ def public(
     name: Annotated[str, typer.Option(help="The name of the public value.")] = "hold-out",
 ) -> None:
     """Print the section that declares a file's rows public, to be added to the plan."""
-    plan, _ = load_plan(path)
+    plan = load_plan_alone(path)
     rows, digest = load_public(plan, file)
     typer.echo(
         f'[[public]]\nname = {json.dumps(name)}\nsha256 = "{digest.hex()}"\nrows = {len(rows)}\n'

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from confide.cli.console import note, output, plain, progress
-from confide.cli.files import load_plan, load_tables, named_sources
+from confide.cli.files import load_plan, load_plan_alone, load_tables, named_sources
 from confide.cli.simulate import open_accounts
 from confide.cli.train import category_of, privacy_of, split, write_bytes
 from confide.describing import describe, planned_description
@@ -105,7 +105,7 @@ def stats(  # noqa: PLR0917 - typer makes options of them, which are named
             f"{path} says what is computed, and so do other options: give either, with --data"
         )
     if dry_run:
-        plan = load_plan(path)[0] if path else planned_description(sources, **given).plan
+        plan = load_plan_alone(path) if path else planned_description(sources, **given).plan
         output.print(str(views(plan)), markup=False)
         return
     with ExitStack() as stack, progress() as shown:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from confide.errors import DataError, LedgerError
+from confide.errors import DataError, LedgerError, PlanError, PrivacyBudgetError
 from confide.plan import CentralNoise, FullBatch, NoNoise, Plan
 from confide.privacy.guarantee import guarantee
 from confide.process_bound import ProcessBound
@@ -28,10 +28,14 @@ class Account:
     Attributes:
         ledger: The party's own ledger.
         dataset: The ledger's name of the party's rows.
+        charged: Whether the plan's sums are charged to the dataset's caps. Sums without noise have
+            no ε and fit no cap: with False, the ledger records their rounds and crowds, and charges
+            nothing. Only for plans without noise, over rows without caps.
     """
 
     ledger: Ledger
     dataset: str
+    charged: bool = True
 
     def reserve(
         self,
@@ -55,14 +59,50 @@ class Account:
 
         Raises:
             PrivacyBudgetError: If a cap has no room for it. Nothing is charged.
+            PlanError: If a plan with noise is not to be charged.
             LedgerError: If it cannot be written. Nothing is charged.
         """
         alone = part or plan
-        requests = tuple(_requests(alone, party, at_capacity=at_capacity))
+        if self.charged:
+            requests = tuple(_requests(alone, party, at_capacity=at_capacity))
+            self._refuse_unbounded(alone, requests)
+        else:
+            self._check_uncharged(plan)
+            requests = ()
         stage = alone.stages[0].name if len(plan.stages) > 1 else ""
         charges = Charges(self, plan, requests, stage)
         charges.open(rounds, resume=resume)
         return charges
+
+    def _refuse_unbounded(self, plan: Plan, requests: tuple[_Request, ...]) -> None:
+        """Refuses what no cap could ever admit, and says what to do instead."""
+        for request in requests:
+            if request.event == _unbounded():
+                instead = (
+                    "add noise, or have the ledger record rounds and crowds alone: "
+                    "Account(…, charged=False)"
+                    if isinstance(plan.noise, NoNoise)
+                    else "let the parties add the noise (placement 'shares')"
+                )
+                raise PrivacyBudgetError(
+                    f"{', '.join(sorted(request.observers))} would see sums of plan {plan.name!r} "
+                    f"without noise. They have no ε, so no cap of dataset {self.dataset!r} has "
+                    f"room for them: {instead}"
+                )
+
+    def _check_uncharged(self, plan: Plan) -> None:
+        """Refuses to charge nothing where something could be charged, or a cap would be broken."""
+        if not isinstance(plan.noise, NoNoise):
+            raise PlanError(
+                f"plan {plan.name!r} adds noise, so that its sums have an ε: charge them "
+                f"(Account of dataset {self.dataset!r} has charged=False)"
+            )
+        if capped := self.ledger.capped(self.dataset):
+            raise PrivacyBudgetError(
+                f"dataset {capped[0]!r} has caps, which sums of plan {plan.name!r} would break: "
+                "they are without noise. Remove the caps (confide ledger uncap), add noise, or use "
+                "a dataset of other rows"
+            )
 
 
 @dataclass(frozen=True)

@@ -385,6 +385,11 @@ class Participant:
         if column not in source:
             known = nearest_column(column, source)
             raise DataError(f"{self} has no column {column!r}; {known}")
+        if np.ma.is_masked(source[column]):
+            raise DataError(
+                f"{self} has a masked array as column {column!r}; fill in or leave out what is "
+                "masked"
+            )
         try:
             values = np.asarray(source[column])
         except ValueError:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
         Rows,
         SealedUnit,
         Sums,
-        read_unit,
-        write_unit,
+        read_message,
+        write_message,
     )
     from confide.encrypted.select_owner import SelectionOwner
     from confide.encrypted.select_result import NullModel, Selected, Tested
-    from confide.encrypted.selection import Column, Refresh, Selection, Unit
+    from confide.encrypted.selection import Column, Refresh, Selection, Unit, read_selection
 
 __all__ = [
     "Coefficients",
@@ -44,11 +44,12 @@ __all__ = [
     "Tested",
     "Unit",
     "read_job",
-    "read_unit",
+    "read_message",
+    "read_selection",
     "scorer_of",
     "select_variables",
     "selection_exchange",
-    "write_unit",
+    "write_message",
 ]
 
 if not TYPE_CHECKING:
@@ -65,11 +66,17 @@ if not TYPE_CHECKING:
                 "Rows",
                 "SealedUnit",
                 "Sums",
-                "read_unit",
-                "write_unit",
+                "read_message",
+                "write_message",
             ),
             "confide.encrypted.select_owner": ("SelectionOwner",),
             "confide.encrypted.select_result": ("NullModel", "Selected", "Tested"),
-            "confide.encrypted.selection": ("Column", "Refresh", "Selection", "Unit"),
+            "confide.encrypted.selection": (
+                "Column",
+                "Refresh",
+                "Selection",
+                "Unit",
+                "read_selection",
+            ),
         },
     )

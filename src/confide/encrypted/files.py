@@ -264,7 +264,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def _lines(path: Path) -> list[Any]:
-    """A list's header and its entries, up to the first that is none."""
+    """A list's header and its entries, up to the first that is not one."""
     found: list[Any] = []
     for line in read_bytes(path, _MOST_MANIFEST).decode("utf-8", "replace").splitlines():
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
 
 from confide import canonical, he
 from confide.encrypted.selection import COMPLEX_BOUND, Selection, Unit
@@ -12,9 +13,18 @@ from confide.he.ciphertext import Ciphertext
 from confide.he.context import Context
 from confide.he.sealed import SealedVector
 
-__all__ = ["Coefficients", "Rows", "SealedUnit", "Sums", "read_unit", "write_unit"]
+__all__ = [
+    "Coefficients",
+    "Rows",
+    "SealedUnit",
+    "Sums",
+    "read_message",
+    "write_message",
+]
 
-_MOST_ITEMS: Final = 64
+_MOST_PARTS: Final = 1 << 16
+"""Ciphertexts of sums, covariates or coefficients in one message."""
+
 _SPARE: Final = 1 << 16
 
 
@@ -89,35 +99,64 @@ class SealedUnit:
                 raise EncryptionError(f"unit {unit.index} is not at level {level}")
 
 
-def write_unit(unit: SealedUnit, context: Context) -> bytes:
-    """A unit as bytes, with the seeds of its ciphertexts in place of their second halves."""
-    squares = None if unit.squares is None else he.write(unit.squares, context)
-    return canonical.encode(
-        {"kind": "unit", "squares": squares, "values": he.write(unit.values, context)}
-    )
+Message = TypeVar("Message", bound=Rows | Coefficients | Sums | SealedUnit)
+
+_KINDS: Final[Mapping[type[Any], str]] = {
+    Rows: "rows",
+    Coefficients: "coefficients",
+    Sums: "sums",
+    SealedUnit: "unit",
+}
 
 
-def read_unit(data: bytes, selection: Selection, context: Context) -> SealedUnit:
-    """A unit.
+def write_message(message: Rows | Coefficients | Sums | SealedUnit, context: Context) -> bytes:
+    """A message as bytes, with the seeds of fresh ciphertexts in place of their second halves."""
+
+    def written(part: Any) -> Any:
+        if isinstance(part, tuple):
+            return [he.write(each, context) for each in part]
+        return None if part is None else he.write(part, context)
+
+    parts = {each.name: written(getattr(message, each.name)) for each in fields(message)}
+    return canonical.encode({"kind": f"selection's {_KINDS[type(message)]}", **parts})
+
+
+def read_message(
+    data: bytes, kind: type[Message], selection: Selection, context: Context
+) -> Message:
+    """A message of a kind.
 
     Raises:
-        ProtocolError: If the bytes are malformed.
-        EncryptionError: If it is of other parameters.
+        ProtocolError: If the bytes are malformed or of another kind.
+        EncryptionError: If a ciphertext is of other parameters.
     """
-    length = selection.blocks * selection.plan.parameters.slots
-    blocks = selection.blocks * (8 * len(context.parameters.primes) * context.parameters.degree)
-    fields: Any = canonical.decode(data, 2 * blocks + _SPARE, _MOST_ITEMS)
-    if not isinstance(fields, dict) or set(fields) != {"kind", "squares", "values"}:
-        raise ProtocolError("not a unit: its fields are kind, squares, values")
-    if fields["kind"] != "unit" or not isinstance(fields["values"], bytes):
-        raise ProtocolError("not a unit of variables")
-    squares = fields["squares"]
-    if squares is not None and not isinstance(squares, bytes):
-        raise ProtocolError("squares of a unit are bytes or nothing")
+    each = 16 * context.parameters.degree * len(context.parameters.primes) + _SPARE
+    blocks = 2 * selection.blocks * (len(selection.covariates) + 1)
+    most = (blocks + len(selection.units) + selection.refreshes[0].sent + 1) * each
+    found: Any = canonical.decode(data, most, _MOST_PARTS)
+    names = [each.name for each in fields(kind)]
+    if not isinstance(found, dict) or found.get("kind") != f"selection's {_KINDS[kind]}":
+        raise ProtocolError(f"not the {_KINDS[kind]} of a selection: these bytes are another kind")
+    if set(found) != {"kind", *names}:
+        raise ProtocolError(f"{_KINDS[kind]} of a selection with other fields than these")
 
-    def read(part: bytes) -> SealedVector:
+    def ciphertext(part: object) -> Any:
+        if not isinstance(part, bytes):
+            raise ProtocolError("ciphertexts are bytes")
+        if _KINDS[kind] == "sums":
+            return he.read_ciphertext(part, context)
+        length = 2 * selection.blocks * selection.plan.parameters.slots
         return he.read_vector(part, context, most_length=length)
 
-    return SealedUnit(
-        values=read(fields["values"]), squares=None if squares is None else read(squares)
-    )
+    def read(name: str) -> Any:
+        part = found[name]
+        if name in _SEVERAL:
+            if not isinstance(part, list):
+                raise ProtocolError(f"{name} is a list of ciphertexts")
+            return tuple(ciphertext(each) for each in part)
+        return None if part is None and name == "squares" else ciphertext(part)
+
+    return kind(**{name: read(name) for name in names})
+
+
+_SEVERAL: Final = {"covariates", "slopes", "of_p", "of_w", "packed"}

@@ -8,6 +8,7 @@ however many variables there are.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,10 @@ from numpy.typing import NDArray
 from confide import he
 from confide.encrypted.null_model import levels_of, null_sums, residuals
 from confide.encrypted.packing import Grouping
-from confide.errors import DataError, PlanError
+from confide.errors import DataError, PlanError, ProtocolError
 from confide.he.vector import EncryptedVector
 
-__all__ = ["Column", "Refresh", "Selection", "Unit"]
+__all__ = ["Column", "Refresh", "Selection", "Unit", "read_selection"]
 
 Reals = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ _LEAST_ROWS_OF_GROUP: Final = 32
 _LEAST_SLOTS: Final = 8192
 """Seven levels and more take a ring of at least so many."""
 _MOST_ROWS: Final = 1 << 30
+_FORMAT: Final = "confide-selection-1"
+_MOST_TEXT: Final = 1 << 30
 _MOST_COLUMNS: Final = 1 << 24
 _DEGREES: Final = (2, 64)
 _NEWTON_STEPS: Final = (1, 20)
@@ -179,6 +182,20 @@ class Selection:
             twice = next(name for name in names if names.count(name) > 1)
             raise PlanError(f"column {twice!r} stands twice: as label, covariate or variable, once")
 
+    def text(self) -> str:
+        """The selection as JSON, which `read_selection` reads: names, ranges and sizes."""
+        columns = {
+            what: [[name, c.low, c.high, c.binary] for name, c in named.items()]
+            for what, named in (("covariates", self.covariates), ("variables", self.variables))
+        }
+        return json.dumps(
+            {
+                "format": _FORMAT, "rows": self.rows, "label": self.label, "degree": self.degree,
+                "newton_steps": self.newton_steps, **columns,
+            },
+            allow_nan=False,
+        )  # fmt: skip
+
     @cached_property
     def plan(self) -> he.Plan:
         """Parameters for one slot of the computation: every other has the same."""
@@ -297,3 +314,32 @@ class Selection:
         padded = np.zeros((self.rows + self.padding, width))
         padded[: self.rows, : columns.shape[1]] = columns
         return padded
+
+
+def read_selection(text: str) -> Selection:
+    """The selection that `Selection.text` wrote. Its ring is planned again, not believed.
+
+    Raises:
+        ProtocolError: If it is malformed, or of another release.
+        PlanError: If it is unsound.
+    """
+    try:
+        given = json.loads(text) if len(text) <= _MOST_TEXT else None
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or given.pop("format", None) != _FORMAT:
+        raise ProtocolError(f"not a selection: its format is {_FORMAT!r}, in JSON")
+    try:
+        for what in ("covariates", "variables"):
+            columns = {
+                str(name): Column(low=low, high=high, binary=binary is True)
+                for name, low, high, binary in given[what]
+            }
+            if len(columns) < len(given[what]):
+                raise ProtocolError(f"a selection with two {what} of one name")
+            given[what] = columns
+        return Selection(**given)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, PlanError):
+            raise
+        raise ProtocolError("a selection with other fields than these") from error

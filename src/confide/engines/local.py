@@ -38,7 +38,7 @@ from confide.engines.drops import Drop, check_drops
 from confide.engines.given import check_parties, check_types
 from confide.engines.outcome import Run
 from confide.engines.shared_steps import SharedSteps
-from confide.errors import DataError, DropoutError, PlanError, ProtocolError
+from confide.errors import DataError, DropoutError, OpeningError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
 from confide.plan.codec import nearest
@@ -51,6 +51,7 @@ from confide.runtime import (
     PartyRun,
     ResultReleased,
     RoundSkipped,
+    RoundStarted,
     SurvivorsAnnounced,
 )
 from confide.runtime.stages import StagesOfRun
@@ -256,6 +257,7 @@ class _Simulation:
         self._closed = self._traffic
         self._gone: dict[int, set[str]] = {}
         self._released: ResultReleased | None = None
+        self._failures: list[tuple[str, Exception]] = []
 
     @property
     def state(self) -> State:
@@ -291,8 +293,8 @@ class _Simulation:
             self._deliver_all(outbox, over=False)
             try:
                 outbox = self._coordinator.advance()
-            except DropoutError as error:
-                raise self._cause() or error from None
+            except (DropoutError, OpeningError) as error:
+                raise self._cause(error) from None
 
     def _deliver_all(self, outbox: Outbox, *, over: bool) -> None:
         """Delivers the messages of rounds that are over, or the others."""
@@ -310,7 +312,10 @@ class _Simulation:
             gone.add(name)
         if name in gone:
             return
-        answer = self._parties[name].receive(message)
+        party, before = self._parties[name], self._parties[name].failure
+        answer = party.receive(message)
+        if party.failure is not None and party.failure is not before:
+            self._failures.append((name, party.failure))
         # A result comes after its round, whose traffic it belongs to.
         traffic = self._traffic if current else self._closed
         if answer is None:
@@ -333,15 +338,25 @@ class _Simulation:
                 return next((at for at in (drop.at, "contribution") if at in kinds), kinds[0])
         return None
 
-    def _cause(self) -> Exception | None:
-        """The first error at a party, which the simulation may show."""
-        failures = (party.failure for party in self._parties.values())
-        return next((failure for failure in failures if failure is not None), None)
+    def _cause(self, end: Exception) -> Exception:
+        """The first error at a party in the attempt that failed, which a simulation may show.
+
+        Others refuse what is left after it: a note on the error says why.
+        """
+        if not self._failures:
+            return end
+        name, error = self._failures[0]
+        if not isinstance(error, OpeningError):
+            refused = (e for _, e in self._failures if isinstance(e, OpeningError))
+            error.add_note(f"party {name!r} dropped out by this, and then: {next(refused, end)}")
+        return error
 
     # --- what happens ----------------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case RoundStarted():
+                self._failures.clear()
             case SurvivorsAnnounced():
                 self._write()
             case RoundSkipped(number):

@@ -114,6 +114,16 @@ def refuse_repeated(what: str, values: list[str]) -> None:
 
 def check_version(version: object) -> None:
     """Refuses a plan of another schema, saying what to do about it."""
+    if version is None:
+        raise PlanError(
+            f"a plan without schema_version; this release reads {SCHEMA_VERSION}: make the plan "
+            "again, or ask who wrote these bytes"
+        )
+    if type(version) is not int:
+        raise PlanError(
+            f"schema_version of the plan is of type {type(version).__name__}; it is the whole "
+            f"number {SCHEMA_VERSION}, not text or another value: make the plan again"
+        )
     if version == SCHEMA_VERSION:
         return
     fix = "use the release that it was made with, or make the plan again"

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from confide import canonical
 from confide.errors import PlanError
+from confide.plan.checks import check_version
 from confide.plan.codec import from_plain, to_plain
 from confide.plan.fields import word_of
 from confide.plan.parties import Coordinator
@@ -78,7 +79,10 @@ def _read(data: bytes) -> Mapping[str, Any]:
     if not isinstance(plain, dict) or plain.get("type") != "Plan":
         raise PlanError("not the canonical bytes of a plan")
     version = plain.get("schema_version")
-    if isinstance(version, bool) or version != MIGRATED_VERSION:
+    if type(version) is not int or version == SCHEMA_VERSION:
+        check_version(version)
+        raise PlanError(f"this plan is of schema_version {SCHEMA_VERSION}: it needs no migration")
+    if version != MIGRATED_VERSION:
         raise PlanError(
             f"a plan of schema_version {version!r}; this release migrates {MIGRATED_VERSION} to "
             f"{SCHEMA_VERSION}"

@@ -12,7 +12,7 @@ from confide.runtime.events import (
     RoundStarted,
     SurvivorsAnnounced,
 )
-from confide.runtime.evidence import Contradiction, contradiction
+from confide.runtime.evidence import Contradiction, Evidence, contradiction
 from confide.runtime.party import PartyRun
 from confide.runtime.wire import Refusal
 
@@ -22,6 +22,7 @@ __all__ = [
     "ContributionCounted",
     "CoordinatorRun",
     "Event",
+    "Evidence",
     "FalseSharesFound",
     "Outbox",
     "PartyRefused",

@@ -37,10 +37,11 @@ from confide.computation import (
     state_hash,
 )
 from confide.errors import OpeningError, ProtocolError, VerificationError
-from confide.plan import Plan, Sums
+from confide.plan import Opening, Plan, Sums
 from confide.randomness import SEED_BYTES, SecretStream
 from confide.runtime import saved
 from confide.runtime.events import ContributionCounted
+from confide.runtime.evidence import Evidence, Heard
 from confide.runtime.saved import Recording, ReplayedRegister
 from confide.runtime.stages import StagesOfRun
 from confide.runtime.wire import (
@@ -121,6 +122,8 @@ class PartyRun:
         number: The round that it waits for.
         own: Its own state, that of the last round in whose sum its contribution was.
         failure: The last error that made it refuse, for its owner; never sent.
+        evidence: Two announcements by which anybody sees that the coordinator contradicted itself,
+            if the last one that this party refused contradicts one that it followed; else None.
     """
 
     def __init__(
@@ -152,6 +155,8 @@ class PartyRun:
         self.number = 0
         self.own = self._first_own()
         self.failure: Exception | None = None
+        self.evidence: Evidence | None = None
+        self._heard = Heard(plan)
         self._session: PartySession | None = None
         self._attempt: Round | None = None
         self._recording: Recording | None = None
@@ -256,6 +261,7 @@ class PartyRun:
         # Any failure here, of a data loader for example, is a dropout of this party alone.
         except Exception as error:  # noqa: BLE001
             self.failure = error
+            self.evidence = self._heard.against(message) or self.evidence
             self._session = None
             return self._refuse(message, Refusal.of(error))
 
@@ -278,7 +284,9 @@ class PartyRun:
             fields_of(round_.read_announcement(announcement, SKIP, _SKIP_BYTES))
             self._move_on(self.state, committed=False)
             return None
-        return self._answer(round_, bytes(announcement))
+        answer = self._answer(round_, bytes(announcement))
+        self._heard.keep(message)
+        return answer
 
     def _answer(self, round_: Round, announcement: bytes) -> bytes:
         """Answers an announcement of the round's protocol; a repeated one as before."""
@@ -428,6 +436,8 @@ class PartyRun:
                 "attempt": [] if attempt is None else [attempt.number, attempt.attempt],
                 "state": saved.state_to_plain(self.state),
                 "own": saved.state_to_plain(self.own),
+                "heard": self._heard.kept,
+                "openings": saved.openings_to_plain(list(self._identity.register.openings)),
                 "recording": (
                     self._recording.to_plain() if self._recording and self._records else None
                 ),
@@ -438,7 +448,8 @@ class PartyRun:
         """Restores a saved run of the same plan, also in the middle of an attempt.
 
         The register decides what may continue: an attempt that it does not know, or a consent to
-        something else, is refused, so an older save opens nothing twice.
+        something else, is refused, so an older save opens nothing twice. A register that knows less
+        than the save is refused too: the party would follow a history without its own consents.
 
         Raises:
             ProtocolError: If the bytes are another plan's or party's, or the register contradicts
@@ -447,9 +458,11 @@ class PartyRun:
         values = saved.read(self._plan, data)
         if values["party"] != self.name:
             raise ProtocolError(f"a saved run of {values['party']!r}, not of {self.name!r}")
+        self._check_register(values["attempt"], saved.openings_of_plain(values["openings"]))
         self.number = values["number"]
         self.state = saved.state_of_plain(values["state"])
         self.own = saved.state_of_plain(values["own"])
+        self._heard = Heard(self._plan, values["heard"])
         self._session = self._recording = self._attempt = self._answered = None
         if values["attempt"]:
             self._attempt = Round(self._plan, *values["attempt"])
@@ -464,3 +477,17 @@ class PartyRun:
             register.answered(self._attempt, step, announcement, answer)
             self._answered = announcement, answer
         self._recording = recording
+
+    def _check_register(self, attempt: list[int], openings: list[Opening]) -> None:
+        """Refuses a register that forgot what the run had done when it was saved."""
+        register = self._identity.register
+        known, latest = register.openings, register.latest
+        forgotten = next((o for o in openings if o not in known), None)
+        if forgotten is not None or latest < tuple(attempt):
+            what = forgotten or f"round {attempt[0]}, attempt {attempt[1]}"
+            raise ProtocolError(
+                f"the register of rounds of {self.name!r} does not know {what} of plan "
+                f"{self._plan.short_hash}, and the saved run does: it is empty, another party's or "
+                "restored from a backup that is older than the save. Give the ledger that the run "
+                "was saved with; without it this party takes no further part in the plan"
+            )

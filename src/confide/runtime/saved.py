@@ -31,7 +31,7 @@ __all__ = [
     "write",
 ]
 
-_FORMAT: Final = "confide run 1"
+_FORMAT: Final = "confide run 2"
 _MAX_BYTES: Final = 1 << 34
 
 

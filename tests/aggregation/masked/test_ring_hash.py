@@ -198,6 +198,16 @@ def test_a_hash_is_pinned(in_numpy):
     assert digest == "09767cd5f8619d8963904906f3599462ffb8a422c363b5048eb4d3b4fc11a416"
 
 
+@pytest.mark.parametrize("summed", [2, 5, 1000])
+def test_whenever_residues_are_reduced_the_hash_is_the_same(summed, monkeypatch):
+    made = hash_of("several sums")
+    (low,) = vectors(made.layout, 1)
+    expected = made(low)
+    monkeypatch.setattr(ring_hash, "_SUMMED", summed)
+    monkeypatch.setattr(ring_hash, "_CHUNK_BYTES", 8 * made.parameters.degree)  # One block each.
+    assert np.array_equal(made(low), expected)
+
+
 def test_without_the_kernels_the_hash_is_computed_in_numpy(monkeypatch):
     def missing(*_args, **_kwargs):
         raise EncryptionError("no kernels")

@@ -40,6 +40,9 @@ Carries = NDArray[np.uint8]
 _CHUNK_BYTES: Final = 128 << 10
 """What is hashed at a time, its key and what makes it fit a core's cache together."""
 
+_SUMMED: Final = 1 << 14
+"""As many residues below 2^50 add up within a word, so reduction waits for so many."""
+
 _CARRY_BITS: Final = 8 * np.dtype(np.uint8).itemsize
 
 
@@ -90,6 +93,7 @@ class RingHash:
         x = kernel.empty_polys(most, len(primes), degree)
         keys, above = kernel.empty_polys(most, len(primes), degree), _Above(self.layout, carries)
         streams = [_KeyStream(self.seed, row, prime) for row, prime in enumerate(primes)]
+        summed = 1
         for first in range(0, self._blocks, most):
             count = min(most, self._blocks - first)
             for row, prime in enumerate(primes):
@@ -97,9 +101,12 @@ class RingHash:
                 streams[row].fill(keys[:count, row])
             ring.forward(x[:count], rows)
             ring.multiply(x[:count], x[:count], keys[:count], rows)
-            # Fewer than 2^14 residues below 2^50 add up within a word.
-            total = (total + x[:count].sum(axis=0)) % moduli
-        return total
+            if summed + count > _SUMMED:
+                total, summed = total % moduli, 1
+            total += x[:count].sum(axis=0)
+            summed += count
+        reduced: Residues = total % moduli
+        return reduced
 
     def total(self, hashes: Iterable[bytes]) -> Residues:
         """The sum of hashes as they travel, which is the hash of the sum; of up to 2^14.
@@ -214,21 +221,19 @@ class _KeyStream:
         They are words cut to the prime's bits, without those that are not below the prime.
         """
         words = self._next(out.size)
-        if int(words.max(initial=0)) >= self._prime:
-            words = self._refused(words)
-        out[:] = words.reshape(out.shape)
+        np.bitwise_and(words.reshape(out.shape), self._mask, out=out)
+        if int(out.max(initial=0)) >= self._prime:
+            out[:] = self._refused(words & self._mask).reshape(out.shape)
 
     def _next(self, count: int) -> Residues:
         self._stream.update_into(self._zeros[: 8 * count], self._room)
-        words = np.frombuffer(self._room, "<u8", count)
-        words &= self._mask
-        return words
+        return np.frombuffer(self._room, "<u8", count)
 
     def _refused(self, words: Residues) -> Residues:
         """The words below the prime, and as many more as were not."""
         found, count = words[words < self._prime], len(words)
         while len(found) < count:
-            more = self._next(count - len(found))
+            more = self._next(count - len(found)) & self._mask
             found = np.concatenate([found, more[more < self._prime]])
         return found
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from confide.cli.console import errors, output, plain
-from confide.cli.files import load_plan
+from confide.cli.files import load_plan_alone
 from confide.cli.tee.evidence import SIMULATED, read_collateral, read_evidence, time_of
 from confide.errors import DataError
 
@@ -51,7 +51,7 @@ def receipts(
             f"{len(evidence)} times --evidence but {len(at)} times --at: give one "
             "--at for each --evidence"
         )
-    plan, _ = load_plan(plan_file)
+    plan = load_plan_alone(plan_file)
     chain = [Receipt.from_bytes(read_evidence(file)) for file in files]
     asked = read_policy(policy)
     verify_receipts(

@@ -24,7 +24,7 @@ from confide.privacy.ledger.entries import Entry, Fact, Limited, Partitioned, Re
 from confide.privacy.ledger.filters import terms_of
 from confide.privacy.ledger.heads import SignedHead, public_key
 from confide.privacy.ledger.journal import Journal
-from confide.privacy.ledger.lineage import Dataset
+from confide.privacy.ledger.lineage import Dataset, may_share_rows
 from confide.privacy.ledger.names import check_name, look_alike, normal_form
 from confide.privacy.ledger.state import State
 from confide.privacy.ledger.store import Rows
@@ -291,6 +291,20 @@ class Ledger(ChargeLedger):
                 limit.cap for limit in state.caps[state.dataset(dataset).name].values()
             )
         )
+
+    def capped(self, dataset: str) -> tuple[str, ...]:
+        """The datasets with caps that may share rows with a dataset, itself included.
+
+        Raises:
+            DataError: If the dataset is unknown.
+        """
+
+        def look(state: State, _: object) -> tuple[str, ...]:
+            own = list(state.lineage(dataset))
+            capped = (name for name in state.datasets if state.caps[name])
+            return tuple(n for n in capped if may_share_rows(own, list(state.lineage(n))))
+
+        return self._journal.read(look)
 
     def has_dataset(self, name: str) -> bool:
         """Whether there is a dataset of a name."""

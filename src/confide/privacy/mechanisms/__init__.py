@@ -6,12 +6,14 @@ ledger or an accountant charges it so. All randomness is exact and secure.
 Adding noise: `LaplaceMechanism` and `GaussianMechanism` to an answer of declared sensitivity;
 `ClampedSum`, `ClampedMean` and `Histogram` derive theirs and take `LaplaceNoise` or
 `GaussianNoise`. Choosing: `ExponentialMechanism`, `PermuteAndFlip`, `Quantile`, `KeySelection`.
-Comparing: `AboveThreshold`. Several at once: `Composition`.
+Comparing: `AboveThreshold`. Several at once: `Composition`; tables of counts that overlap:
+`Marginals`.
 """
 
 from confide.privacy.mechanisms.additive import GaussianMechanism, LaplaceMechanism
 from confide.privacy.mechanisms.composition import Composition
 from confide.privacy.mechanisms.keys import KeySelection
+from confide.privacy.mechanisms.marginals import Marginals, ReleasedMarginals
 from confide.privacy.mechanisms.mechanism import Interactive, Mechanism, OneShot
 from confide.privacy.mechanisms.noises import AdditiveNoise, GaussianNoise, LaplaceNoise
 from confide.privacy.mechanisms.quantile import Quantile
@@ -35,10 +37,12 @@ __all__ = [
     "KeySelection",
     "LaplaceMechanism",
     "LaplaceNoise",
+    "Marginals",
     "Mechanism",
     "OneShot",
     "PermuteAndFlip",
     "Quantile",
     "Released",
+    "ReleasedMarginals",
     "ThresholdSession",
 ]
