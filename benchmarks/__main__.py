@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmarks import peers as environments
 from benchmarks.accounting import ACCOUNTING
 from benchmarks.aggregation import AGGREGATION
+from benchmarks.audit import AUDIT
 from benchmarks.he import HE
 from benchmarks.he_work import HE_WORK
 from benchmarks.ledger import LEDGER
@@ -36,6 +37,7 @@ SUITES = {
         PLANS,
         TEE,
         TABULAR,
+        AUDIT,
         SIMULATION,
     )
 }

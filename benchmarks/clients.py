@@ -1,4 +1,4 @@
-"""The work: models, clients and the loop by hand. Peers' environments use it too."""
+"""The work of the simulation suite: models, clients and the loop by hand."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from confide.computation import STARTER, read_plan
 from confide.report import views, views_html
 
 PICTURE = Path(__file__).parents[1] / "images" / "first-page.png"
-WIDTH, HEIGHT = 1100, 900
+WIDTH, HEIGHT = 1280, 815
 
 
 def take(picture: Path) -> None:

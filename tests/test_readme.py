@@ -54,6 +54,13 @@ def test_the_example_of_statistics_runs(tmp_path):
     assert output.split()[-1] == "50.0"
 
 
+def test_the_example_of_queries_runs(tmp_path):
+    output = printed_by_the_example(ROOT / "docs" / "queries.md", tmp_path)
+    assert output.startswith("discrete Laplace noise {")
+    approved = output.splitlines()[-1].split()
+    assert abs(int(approved[2]) - 1744) < 60
+
+
 def test_the_example_of_encryption_runs(tmp_path):
     pytest.importorskip("confide_native")
     output = printed_by_the_example(ROOT / "docs" / "encryption.md", tmp_path)

@@ -41,6 +41,7 @@ _QUICK = {"245 x 500": (245, 500, 0.3), "20,000 x 12": (20_000, 12, 0.01)}
 _THREADS = 2
 _TOP = 20
 _NO_VARIANCE = 1e-9
+_ALIKE = 1e-4
 
 
 def run_select(options: Options) -> Iterator[Record]:
@@ -128,8 +129,8 @@ def _measured(table: Synthetic) -> dict[str, Any]:
         "result_bytes": sum(len(he.write(x, context)) for x in found.packed),
         "owner_peak_bytes": owner_peak,
         "evaluator_peak_bytes": evaluator_peak,
-        # On few rows some rare marks are alike: which of these comes first is nobody's choice.
-        "top_equal": bool(np.allclose(true[places], -np.sort(-true)[:_TOP], rtol=1e-9)),
+        # Of thousands of statistics some differ by less than the polynomial of degree 8 does.
+        "top_equal": bool(np.allclose(true[places], -np.sort(-true)[:_TOP], rtol=_ALIKE)),
         "most_off": float(np.abs(statistic - true).max()),
         "largest_statistic": float(statistic.max()),
         "gradient": selected.null.gradient,
@@ -195,6 +196,7 @@ def tables_of_select(records: Sequence[Record]) -> list[Table]:
     note = (
         "Two threads. The evaluator's time includes reading variables from the disk, and not the"
         " owner's answers. No variable is declared binary, so squares are encrypted too. Processor"
-        " times add both threads up: on a machine that does other work they say more."
+        " times add both threads up: on a machine that does other work they say more. Tops are"
+        f" the same where statistics within {_ALIKE:g} of each other may have changed places."
     )
     return [Table(title="Select variables", columns=columns, rows=rows, note=note)]

@@ -17,8 +17,7 @@ from benchmarks.machine import ROOT
 __all__ = ["PEERS", "make", "path_of", "ready", "run"]
 
 PEERS: Mapping[str, str] = {
-    "desilo": "desilo", "flower": "flwr", "helayers": "helayers", "pfl": "pfl",
-    "pooled": "pooled"
+    "desilo": "desilo", "flower": "flwr", "helayers": "helayers", "pooled": "pooled"
 }  # fmt: skip
 """Folder under .peers, by name; `<name>.txt` next to this file pins what is installed."""
 

@@ -9,7 +9,7 @@ __all__ = ["SIMULATION"]
 SIMULATION = Suite(
     name="simulation",
     title="Simulated rounds of federated averaging",
-    peers=("pfl",),
+    peers=(),
     run=run,
     tables=tables,
 )

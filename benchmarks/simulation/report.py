@@ -24,8 +24,8 @@ def tables(records: Sequence[Record]) -> Sequence[Table]:
             "Medians. One thread. W1a: MLP 784-200-62, 1,000 clients of 200 rows, 100 a round, 10 "
             "steps of 20. W1b: CNN, 100 clients of 100 rows, 20 a round, 5 steps of 20. "
             "many-small: MLP 64-32-62, 1,000 clients of 40 rows, 200 a round, 4 steps of 10. "
-            "Rounds of ours and of the loop are run in turn, so both see the same load; a peer "
-            "runs after them. Ours also clips, rounds to the lattice, signs, and gives the sum to "
+            "Rounds of ours and of the loop are run in turn, so both see the same load. "
+            "Ours also clips, rounds to the lattice, signs, and gives the sum to "
             "all clients.",
         )
     ]

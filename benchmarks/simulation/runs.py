@@ -8,43 +8,31 @@ from typing import Any
 
 import torch
 
-from benchmarks import machine, peers
+from benchmarks import machine
 from benchmarks.clients import WORK, client_rows, cohorts, loop_round, module
 from benchmarks.meter import Stopwatch, peak_rss_bytes
 from benchmarks.record import Record, medians
 from benchmarks.suite import Options
 from confide.engines import simulate
 from confide.learning import TorchModel, fed_avg
-from confide.plan import Adversary, Clear, Corruption, Masked, Plan, Threat
+from confide.plan import Adversary, Clear, Corruption, Plan, Threat
 from confide.plan.crowds import Cohort, Cohorts
 
 __all__ = ["run"]
 
 _HONEST = Threat(confidentiality=Adversary(coordinator=Corruption.HONEST))
-_CURIOUS = Threat(confidentiality=Adversary(coordinator=Corruption.CURIOUS))
-_PROTECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "clear": {"aggregation": Clear(), "threat": _HONEST},
-    "masked": {"aggregation": Masked(), "threat": _CURIOUS},
-}
 _ROUNDS = 6
 
 
 def run(options: Options) -> Iterator[Record]:
-    """Each case in clear and masked, beside the loop by hand; then the peers."""
+    """Each case in clear, beside the loop by hand."""
     for case in WORK:
-        if options.only not in case:
-            continue
-        rounds = 2 if options.quick else options.repeats or _ROUNDS
-        for protection in _PROTECTIONS:
-            options.report(f"{case}, {protection}")
-            yield from _measured(case, protection, rounds)
-        for peer in options.peers:
-            options.report(f"{case}, {peer}")
-            found = peers.run(peer, f"{peer}_simulation.py", {"case": case, "rounds": rounds})
-            yield _record(case, peer, found["params"], found["measured"], found["versions"])
+        if options.only in case:
+            options.report(case)
+            yield from _measured(case, 1 if options.quick else options.repeats or _ROUNDS)
 
 
-def _measured(case: str, protection: str, rounds: int) -> Iterator[Record]:
+def _measured(case: str, rounds: int) -> Iterator[Record]:
     """Our rounds and those of the loop; the first of each, which warms up, does not count."""
     torch.set_num_threads(1)
     names = [f"c{number}" for number in range(WORK[case]["clients"])]
@@ -52,7 +40,7 @@ def _measured(case: str, protection: str, rounds: int) -> Iterator[Record]:
     for number, name in enumerate(names):
         x, y = client_rows(case, number)
         data[name] = {"x": x, "y": y}
-    plan, training = _plan(case, protection, names, rounds + 1)
+    plan, training = _plan(case, names, rounds + 1)
     net = module(WORK[case]["model"])
     w = [parameter.detach().clone() for parameter in net.parameters()]
     ours, by_hand = [Stopwatch()], list[Stopwatch]()
@@ -73,12 +61,12 @@ def _measured(case: str, protection: str, rounds: int) -> Iterator[Record]:
     running[0].__enter__()
     simulate(plan, data, computation=training, on_round=loop)
     running[-1].__exit__(None, None, None)
-    params = {**WORK[case], "protection": protection, "rounds": rounds, "threads": 1}
-    yield _record(case, f"confide, {protection}", params, _medians(ours[1:-1]))
-    yield _record(case, f"loop, beside {protection}", params, _medians(by_hand[1:]))
+    params = {**WORK[case], "rounds": rounds, "threads": 1}
+    yield _record(case, "confide", params, _medians(ours[1:-1]))
+    yield _record(case, "loop", params, _medians(by_hand[1:]))
 
 
-def _plan(case: str, protection: str, names: list[str], rounds: int) -> tuple[Plan, Any]:
+def _plan(case: str, names: list[str], rounds: int) -> tuple[Plan, Any]:
     work = WORK[case]
     model = TorchModel(module(work["model"]), inputs=["x"], label="y")
     training = fed_avg(
@@ -91,8 +79,10 @@ def _plan(case: str, protection: str, names: list[str], rounds: int) -> tuple[Pl
             for place, cohort in enumerate(cohorts(case))
         )
     )
-    fields = _PROTECTIONS[protection]
-    return training.plan(parties=names, rounds=rounds, crowd=crowd, **fields), training
+    plan = training.plan(
+        parties=names, rounds=rounds, crowd=crowd, aggregation=Clear(), threat=_HONEST
+    )
+    return plan, training
 
 
 def _medians(watches: list[Stopwatch]) -> dict[str, Any]:
@@ -105,8 +95,7 @@ def _record(
     subject: str,
     params: Mapping[str, Any],
     measured: Mapping[str, Any],
-    versions: Mapping[str, str] | None = None,
 ) -> Record:
-    used = versions or {**machine.versions(), "torch": version("torch")}
+    used = {**machine.versions(), "torch": version("torch")}
     return Record(suite="simulation", case=case, subject=subject, params=params,
                   measured=measured, versions=used)  # fmt: skip

@@ -27,7 +27,19 @@ __all__ = [
     "QuestionError",
     "Step",
     "VerificationError",
+    "why_unreadable",
 ]
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a file cannot be read, in words: without the system's number, and the path once.
+
+    Args:
+        error: What reading it raised.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not text in {error.encoding.upper()}"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 class ConfideError(Exception):

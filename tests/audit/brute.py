@@ -20,7 +20,9 @@ def tables_with(rows, sums):
         sums: For each published table its sums.
     """
     left = [list(wanted) for wanted in sums]
-    count, found, table = len(rows[0]), [], []
+    count = len(rows[0])
+    found: list[tuple[int, ...]] = []
+    table: list[int] = []
 
     def extend(cell):
         if cell == count:

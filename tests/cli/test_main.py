@@ -84,9 +84,43 @@ class TestCommands:
         assert done.code == 0
         for name, line in COMMANDS.items():
             assert f"  {name} " in done.out
-            assert line[:40] in done.out
+            assert line in done.out
+
+    @pytest.mark.parametrize(
+        "group", ["plan", "data", "ledger", "he", "tee", "tee registry", "tee collateral"]
+    )
+    def test_have_summaries_that_fit_into_a_list(self, confide, group):
+        done = confide(*group.split(), "--help")
+        assert "..." not in done.out.partition("Commands:")[2]
 
     def test_are_suggested_for_what_is_none(self, confide):
         done = confide("simulat")
         assert done.code == 2
         assert "Did you mean 'simulate'?" in done.err
+
+
+class TestFilesThatAreNone:
+    @pytest.mark.parametrize(
+        ("command", "code"),
+        [
+            (("plan", "views"), 2),
+            (("predict", "folder.d", "alder.csv"), 3),
+            (("ledger", "show"), 8),
+            (("train", "logistic", "--label", "y", "--data", "a=folder.d"), 3),
+            (("tee", "inspect"), 3),
+            (("tee", "policy"), 2),
+        ],
+    )
+    def test_a_folder_is_called_one(self, folder, refused, command, code):
+        (folder / "folder.d").mkdir()
+        named = any("folder.d" in part for part in command)
+        told = refused(*command, *(() if named else ("folder.d",)), code=code)
+        assert "folder.d" in told
+        assert "is a folder" in told or "Is a directory" in told
+        assert told.count("folder.d") == 1
+        assert "Errno" not in told
+
+    @pytest.mark.parametrize("command", [("plan", "views"), ("tee", "policy")])
+    def test_bytes_that_are_not_text_are_said_to_be_none(self, folder, refused, command):
+        (folder / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+        assert "is not text in UTF-8" in refused(*command, "bytes.toml", code=2)

@@ -6,7 +6,7 @@ from tests.cli.conftest import NAMES, PLAN
 
 from confide import canonical
 from confide.computation import STARTER, keys_in_markdown, make_computation, read_plan
-from confide.plan import Coordinator, FixedCrowd, Plan, Standing
+from confide.plan import Condition, Coordinator, FixedCrowd, Form, Plan, Standing
 from confide.plan.migration import migrate
 from confide.report import to_json, views, views_html
 from confide.report.text import exposures_text
@@ -177,12 +177,28 @@ class TestViews:
         assert (json.loads(done.out) if format_ == "json" else done.out.rstrip("\n")) == told
 
     @pytest.mark.parametrize(
+        ("asked", "meant"),
+        [
+            ({"form": "NOISY_SUM"}, {"form": Form.NOISY_SUM}),
+            ({"form": "Plain"}, {"form": Form.PLAINTEXT}),
+            ({"condition": "cheating"}, {"condition": Condition.BY_CHEATING}),
+            ({"standing": "trusted"}, {"standing": Standing.TRUSTED}),
+        ],
+    )
+    def test_takes_words_in_any_case_and_parts_that_name_one(self, plan, asked, meant):
+        report = views(plan)
+        assert report.who_sees(**asked) == report.who_sees(**meant)
+
+    @pytest.mark.parametrize(
         ("asked", "told"),
         [
             ("party", "write it like --who party=north,form=plaintext"),
             ("prty=alder", "did you mean 'party'?"),
             ("party=alde", "did you mean 'alder'?"),
-            ("form=plain", "did you mean 'plaintext'?"),
+            ("form=plaintxt", "did you mean 'plaintext'?"),
+            ("form=sum of", "form 'sum of' is unknown"),
+            ("standing=stated threat", "standing 'stated threat' is unknown"),
+            ("party=coordinator", "ask what it sees, by observer=coordinator"),
             ("observer=nobody", "no observer 'nobody' in this report"),
             ("party=alder,party=birch", "asks for 'party' twice"),
         ],

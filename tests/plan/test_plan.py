@@ -68,7 +68,7 @@ TO_COORDINATOR = Release(to=Recipients.COORDINATOR)
 few = settings(max_examples=30)
 
 
-def _with_exchange(owner="owner"):
+def with_exchange(owner="owner"):
     """An owner tells a reader, has a row scored under its key; then five parties add up."""
     honest = dict.fromkeys(("coordinator", "parties", "evaluator"), Corruption.HONEST)
     trusted = Threat(confidentiality=Adversary(colluding_parties=0, **honest))
@@ -182,7 +182,7 @@ class TestHash:
     BASES = (
         *golden.PLANS.values(),
         make_plan(noise=CentralNoise(1.5), sampling=PoissonSampling(0.25)),
-        _with_exchange(),
+        with_exchange(),
         _with_cohorts(),
     )
 
@@ -221,7 +221,7 @@ class TestHash:
         assert make_plan(schema_version=SCHEMA_VERSION + 1).hash != before
 
     def test_changes_with_the_name_of_a_role(self):
-        assert _with_exchange("owner").hash != _with_exchange("bank").hash
+        assert with_exchange("owner").hash != with_exchange("bank").hash
 
     def test_changes_with_the_mark_of_a_simulated_party(self):
         marked, unmarked = (Party.simulation("a") for _ in range(2))

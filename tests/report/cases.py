@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 from typing import Any, Final
 
 import pytest
@@ -17,6 +18,8 @@ from confide.demo.lenders import load_market
 from confide.plan import (
     CentralNoise,
     Clear,
+    Cohort,
+    Cohorts,
     Enclave,
     Encrypted,
     Hardware,
@@ -64,6 +67,20 @@ def _grouped() -> Plan:
     return replace(plan, parties=tuple(owners))
 
 
+def _cohorts(*fewer: int, **fields: Any) -> Plan:
+    """Twelve parties; rounds ask two of three classes of four in turn, or all and then all but."""
+    names = [f"p{place:03}" for place in range(12)]
+    parts = [names[at : at + 4] for at in (0, 4, 8)]
+    asked = [[*one, *other] for one, other in combinations(parts, 2)]
+    if fewer:
+        asked = [names, [n for place, n in enumerate(names) if place not in fewer]]
+    cohorts = tuple(
+        Cohort(name="abc"[place], parties=tuple(each)) for place, each in enumerate(asked)
+    )
+    fields = {"rounds": 6, "aggregation": Masked(verified=False), **fields}
+    return plan_of(12, crowd=Cohorts(cohorts=cohorts), **fields)
+
+
 def _stages() -> Plan:
     """A count, and then a training, under one noise budget."""
     plan = plan_of(dropouts=0, threat=READING, noise=NoiseShares(8.0))
@@ -87,6 +104,12 @@ def _mixed() -> Plan:
     from tests.report.test_exchange_views import mixed
 
     return mixed()
+
+
+def _three_roles() -> Plan:
+    from tests.plan.test_plan import with_exchange
+
+    return with_exchange()
 
 
 def _relays() -> Plan:
@@ -157,6 +180,13 @@ CASES: Final[Mapping[str, Callable[[], Plan]]] = {
         5, rounds=1, release=Release(to=Recipients.NAMED, parties=("p001",))
     ),
     "two stages": _stages,
+    "cohorts": lambda: _cohorts(threat=READING),
+    "cohorts, the coordinator lies": _cohorts,
+    "cohorts, the coordinator trusted": lambda: _cohorts(
+        aggregation=Clear(), threat=against(1, HONEST, network=MALICIOUS)
+    ),
+    "cohorts, noise for each party": lambda: _cohorts(**_PER_PARTY),
+    "cohorts that differ by one party": lambda: _cohorts(5, dropouts=0, noise=NoiseShares(8.0)),
     "enclave over clear": lambda: _sound(Clear()),
     "enclave over clear, noise": lambda: _sound(Clear(), noise=CentralNoise(3.0)),
     "enclave over masked": lambda: _sound(Masked()),
@@ -164,6 +194,7 @@ CASES: Final[Mapping[str, Callable[[], Plan]]] = {
     "simulated enclave over encrypted": lambda: attested_plan(Encrypted()),
     "an exchange": _exchange,
     "sums and an exchange": _mixed,
+    "sums and an exchange of three roles": _three_roles,
     "a protection of another package": _relays,
 }  # fmt: skip
 """Every plan; `made` makes each once."""

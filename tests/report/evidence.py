@@ -20,6 +20,7 @@ from confide.plan import (
     Adversary,
     Clear,
     Corruption,
+    FixedCrowd,
     NoNoise,
     Plan,
     Sum,
@@ -48,7 +49,7 @@ def runnable(plan: Plan) -> Plan:
     if part.attested:
         threat = TRUSTED if part.inner.hiding is None else part.threat
         part = replace(part, aggregation=part.inner, threat=threat, noise=NoNoise())
-    return part.stage_plans[0]
+    return part.stage_plans[0].simulated()
 
 
 def opened(plan: Plan, contributions: Any = None, *, missing: tuple[int, ...] = ()) -> Any:
@@ -165,7 +166,8 @@ def shown_by_a_lying_party(plan: Plan) -> float:
 @cache
 def shown_by_a_lying_coordinator(plan: Plan) -> float | None:
     """The same for a coordinator that announces a false sum; None if parties refuse it."""
-    made = _gated(plan, aggregation=plan.aggregation, threat=plan.threat, crowd=plan.crowd)
+    crowd = FixedCrowd() if plan.cohorts else plan.crowd  # The attack needs one cohort alone.
+    made = _gated(plan, aggregation=plan.aggregation, threat=plan.threat, crowd=crowd)
     liar = Liar(made, gate())
     true = liar.open_round()
     resolution = made.sums["vote"].lattice.resolution

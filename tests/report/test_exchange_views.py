@@ -50,7 +50,7 @@ def test_nobody_but_the_owner_reads_anything_without_cheating(observer):
     found = [o for o in REPORT.view(observer).observations if o.condition is Condition.EVERY_RUN]
     assert len(found) == 4
     for observation in found:
-        assert "ciphertext" in observation.form or "key" in observation.form
+        assert "ciphertext" in observation.form or "randomness" in observation.form
         assert "ring-LWE" in observation.voided_by
         assert observation.privacy == "nothing to bound"
 
@@ -66,10 +66,13 @@ def test_one_question_is_asked_of_sums_and_exchanges():
 
 
 def test_the_verdict_counts_what_results_tell():
-    record, party = views(mixed()).verdicts
+    of_record, of_party, record, party = views(mixed()).verdicts
+    assert (of_record.where, record.where) == ("the sums", "'scoring'")
     assert (record.verdict, party.verdict) == (Verdict.NOT_PRIVATE, Verdict.NOT_PRIVATE)
     assert OWNER in record.against
-    assert record.statement is not None  # The sums beside it are as private as they were.
+    # The sums beside it are as private as they were.
+    assert (of_record.verdict, of_party.verdict) == (Verdict.PRIVATE, Verdict.HIDDEN)
+    assert of_record.statement is not None
 
 
 def test_the_owner_reads_its_scores():

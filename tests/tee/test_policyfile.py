@@ -118,7 +118,7 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            (b"\xff", "policy.toml: 'utf-8' codec can't decode"),
+            (b"\xff", "policy.toml: it is not text in UTF-8"),
             ("nodes", "policy.toml: "),
             ("nodes = " + "[" * 5000, "policy.toml: "),
             ("", "'nodes' is missing"),

@@ -43,14 +43,16 @@ def plot_audit(audit: TableAudit, after: TableAudit | None, axes: Axes | None) -
     order = sorted(range(len(audit.cells)), key=lambda place: _width(audit.cells[place]))
     order = order[:_MOST_CELLS]
     shift = 0.16 if after is not None else 0.0
-    _intervals(axes, [audit.cells[p] for p in order], -shift, _GREY, "before")
+    names = ("before", "before: known exactly") if after is not None else ("range", "known exactly")
+    _intervals(axes, [audit.cells[p] for p in order], -shift, _GREY, names)
     if after is not None:
-        _intervals(axes, [after.cells[p] for p in order], shift, _BLUE, "after")
-    names = [", ".join(audit.cells[place].cell.values()) for place in order]
-    axes.set_yticks(range(len(order)), names, fontsize=7 if len(order) > 20 else 8)
+        _intervals(axes, [after.cells[p] for p in order], shift, _BLUE,
+                   ("after", "after: known exactly"))  # fmt: skip
+    labels = [", ".join(audit.cells[place].cell.values()) for place in order]
+    axes.set_yticks(range(len(order)), labels, fontsize=7 if len(order) > 20 else 8)
     axes.invert_yaxis()
     axes.set(xlabel="what a reader can infer", xlim=(0, None))
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=8)
     return axes
 
 
@@ -75,7 +77,7 @@ def plot_recovery(recoveries: Sequence[Recovery], axes: Axes | None = None) -> A
 
 
 def _intervals(
-    axes: Axes, cells: Sequence[AuditedCell], shift: float, colour: str, label: str
+    axes: Axes, cells: Sequence[AuditedCell], shift: float, colour: str, names: tuple[str, str]
 ) -> None:
     finite = max((c.interval[1] for c in cells if np.isfinite(c.interval[1])), default=1.0)
     for place, cell in enumerate(cells):
@@ -85,9 +87,9 @@ def _intervals(
         else:
             axes.plot([max(low, 0), min(high, 1.2 * finite)], [place + shift] * 2, color=colour,
                       lw=3, solid_capstyle="butt")  # fmt: skip
-    axes.plot([], [], color=colour, lw=3, label=label)
+    axes.plot([], [], color=colour, lw=3, label=names[0])
     if any(cell.determined for cell in cells):
-        axes.plot([], [], "o", color=_RED, ms=4, label=f"{label}: known exactly")
+        axes.plot([], [], "o", color=_RED, ms=4, label=names[1])
 
 
 def _width(cell: AuditedCell) -> float:

@@ -46,7 +46,9 @@ class Recovery:
     queries: int
 
 
-def reconstruct_bits(queries: Any, answers: Any, *, loss: str = "largest") -> Bits:
+def reconstruct_bits(
+    queries: Any, answers: Any, *, loss: str = "largest", bound: float | None = None
+) -> Bits:
     """Guesses each person's bit from noisy counts over public subsets.
 
     Args:
@@ -54,7 +56,9 @@ def reconstruct_bits(queries: Any, answers: Any, *, loss: str = "largest") -> Bi
             a sparse one.
         answers: `(queries,)`: the noisy counts.
         loss: What is minimised of the errors: "largest", where noise is bounded, or "total", where
-            some errors are large.
+            some errors are large; "any" takes any bits whose answers lie within `bound`, which is
+            Dinur and Nissim's own attack and recovers less.
+        bound: The largest error, for "any".
 
     Returns:
         `(people,)`: zeros and ones.
@@ -77,10 +81,27 @@ def reconstruct_bits(queries: Any, answers: Any, *, loss: str = "largest") -> Bi
         )
     if not (np.isfinite(given).all() and np.isfinite(matrix.data).all()):
         raise DataError("queries and answers must be finite numbers; leave out what is missing")
-    if loss not in ("largest", "total"):
-        raise DataError(f"loss is {loss!s:.40}; it is 'largest' or 'total'")
-    fractions = _closest(matrix, given, each=loss == "total")
+    if loss not in ("any", "largest", "total"):
+        raise DataError(f"loss is {loss!s:.40}; it is 'largest', 'total' or 'any'")
+    if (loss == "any") != (bound is not None):
+        raise DataError("a bound belongs to loss='any', and to no other: give both or neither")
+    if bound is not None:
+        fractions = _within(matrix, given, bound)
+    else:
+        fractions = _closest(matrix, given, each=loss == "total")
     return np.asarray(fractions > 0.5, np.int64)
+
+
+def _within(matrix: sparse.csr_array, answers: Reals, bound: float) -> Reals:
+    """Any bits between 0 and 1 whose answers are within a bound of those given."""
+    limits = np.concatenate([answers + bound, bound - answers]) * (1 + 1e-12)
+    made = linprog(
+        np.zeros(matrix.shape[1]), A_ub=sparse.vstack([matrix, -matrix]), b_ub=limits,
+        bounds=(0, 1), method="highs",
+    )  # fmt: skip
+    if made.x is None:
+        raise DataError("no bits answer within the bound; state a larger one")
+    return np.asarray(made.x)
 
 
 def _closest(matrix: sparse.csr_array, answers: Reals, *, each: bool) -> Reals:
@@ -103,7 +124,12 @@ def _closest(matrix: sparse.csr_array, answers: Reals, *, each: bool) -> Reals:
 
 
 def attack_noise(
-    people: int, noises: Sequence[float], *, queries: int | None = None, seed: int = 0
+    people: int,
+    noises: Sequence[float],
+    *,
+    queries: int | None = None,
+    loss: str = "largest",
+    seed: int = 0,
 ) -> tuple[Recovery, ...]:
     """Attacks random subset counts of random bits, at several levels of noise.
 
@@ -113,6 +139,7 @@ def attack_noise(
         people: n, at most 4,096.
         noises: The largest errors, in √n.
         queries: How many random subsets are asked for; 4·n if omitted.
+        loss: As `reconstruct_bits` takes it.
         seed: Of the bits, subsets and errors: they are public, and nobody's.
 
     Raises:
@@ -128,7 +155,10 @@ def attack_noise(
         generator = public_generator("reconstruction", people, asked, seed)
         bits = generator.integers(0, 2, people)
         subsets = generator.integers(0, 2, (asked, people))
-        errors = generator.uniform(-1, 1, asked) * noise * np.sqrt(people)
-        guess = reconstruct_bits(subsets, subsets @ bits + errors)
+        bound = noise * np.sqrt(people)
+        answers = subsets @ bits + generator.uniform(-1, 1, asked) * bound
+        guess = reconstruct_bits(
+            subsets, answers, loss=loss, bound=bound if loss == "any" else None
+        )  # fmt: skip
         found.append(Recovery(float(noise), float((guess == bits).mean()), people, asked))
     return tuple(found)

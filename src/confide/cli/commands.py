@@ -19,16 +19,17 @@ __all__ = ["COMMANDS", "command", "run"]
 
 COMMANDS: Final = {
     "plan": "Make, read and query plans.",
-    "train": "Train a model on owners' tables with one command, by an ordinary plan.",
-    "stats": "Statistics of the rows of all owners, whose files stay apart.",
+    "train": "Train a model on owners' tables, which stay apart.",
+    "stats": "Describe the rows of all owners, whose files stay apart.",
+    "query": "Answer a SELECT of aggregates, with noise and a charge.",
     "predict": "Predict the rows of a file by a saved model.",
-    "data": "Check an owner's own file against a plan, on its own machine.",
-    "simulate": "Run a plan on your own files, on this machine, by the real protocol.",
+    "data": "Check an owner's own file against a plan.",
+    "simulate": "Run a plan on your own files, on this machine.",
     "audit": "Find what published tables give away, by the attacks themselves.",
-    "ledger": "Show the privacy budget that data have spent, set caps on it, and check the record.",
-    "he": "Score rows that the evaluator cannot read: keys, ciphertexts and scores as files.",
-    "tee": "Verify evidence of trusted hardware, build what it measures, and keep the record.",
-    "demo": "Five rival mortgage lenders train one approval model on 1,989 real applications.",
+    "ledger": "Show the privacy budget that data have spent, and set caps.",
+    "he": "Score rows that the evaluator cannot read, with files.",
+    "tee": "Verify evidence of trusted hardware, and keep its registry.",
+    "demo": "Show how five rival lenders train one model (a demo).",
 }
 """Each command and its line in the help. It is in the module of its name."""
 

@@ -20,7 +20,7 @@ from confide.tables import Schema, TableCheck, check_table, read_table
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Check an owner's own file against a plan, on its own machine.",
+    help="Check an owner's own file against a plan.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -45,7 +45,7 @@ def check(
     schema: Annotated[Path, typer.Option(metavar="PLAN.toml", help="The plan with the schema.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Show, column by column, what fits a plan's schema; the counts stay on this machine."""
+    """Show which values of each column fit a plan's schema. The counts stay on this machine."""
     plan, _ = load_plan(schema)
     found, capacity = _schema_of(plan)
     made = check_table(read_table(file), found, capacity=capacity)

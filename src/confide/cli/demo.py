@@ -35,7 +35,7 @@ def demo(
         bool, typer.Option("--enclave", help="Run in a simulated enclave instead; writes no files.")
     ] = False,
 ) -> None:
-    """Five rival mortgage lenders train one approval model on 1,989 real applications."""
+    """Show how five rival lenders train one model (a demo)."""
     _check_extra()
     if enclave:
         _attested(seed)

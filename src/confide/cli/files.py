@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from confide.computation import Computation, find_computation, state_hash
-from confide.errors import DataError, PlanError, ProtocolError
+from confide.errors import DataError, PlanError, ProtocolError, why_unreadable
 from confide.exchange import read_plan
 from confide.learning import trained_model
 from confide.plan import Plan
@@ -70,7 +70,7 @@ def _read(path: Path) -> Plan | str:
         data = path.read_bytes()
         return _canonical_plan(data, path) if data[:1] in _MAPS else data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"cannot read the plan file {path}: {error}") from error
+        raise PlanError(f"cannot read the plan file {path}: {why_unreadable(error)}") from error
 
 
 def _canonical_plan(data: bytes, path: Path) -> Plan:
@@ -228,4 +228,4 @@ def read_text(path: Path) -> str:
             )
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {why_unreadable(error)}") from error

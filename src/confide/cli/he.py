@@ -24,7 +24,7 @@ from confide.tables import read_table
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Score rows that the evaluator cannot read: keys, ciphertexts and scores as files.",
+    help="Score rows that the evaluator cannot read, with files.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -46,7 +46,7 @@ def plan(
     precision: Annotated[float, typer.Option(help="The largest error of a score.")] = PRECISION,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluator: find ring and keys for scoring by a model, and say what it costs."""
+    """Evaluator: find ring and keys for a model. It says what they cost."""
     scorer = scorer_of(load_model(model), rows=rows, precision=precision)
     if out is not None:
         _write(out, scorer.job.text().encode())

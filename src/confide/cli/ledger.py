@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Show the privacy budget that data have spent, set caps on it, and check the record.",
+    help="Show the privacy budget that data have spent, and set caps.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -68,7 +68,7 @@ def show(
     form: Annotated[Format, typer.Option("--format", help="Text, JSON or a page.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Show each dataset's privacy budget: what is allowed, what is spent, and to whom."""
+    """Show each dataset's privacy budget. What is allowed, what is spent, and to whom."""
     from confide.privacy.ledger.statement import statement
 
     with _opened(where) as ledger:
@@ -96,7 +96,7 @@ def verify(
     ] = None,
     owner: Annotated[str, typer.Option(help="The owner's public key, in hexadecimal.")] = "",
 ) -> None:
-    """Recompute the whole chain, and detect changes, truncation and restored copies."""
+    """Recompute the whole chain. Detects changes, truncation and restored copies."""
     kept = None if head is None else _hexadecimal(read_text(head), f"the head {head}")
     with _opened(where) as ledger:
         found = ledger.verify(kept, owner=_hexadecimal(owner, "the owner's key"))
@@ -111,7 +111,7 @@ def verify(
 
 @app.command("head")
 def show_head(where: Where, key: KeyFile = None) -> None:
-    """Print the head that counterparties keep, signed with the owner's key if there is one."""
+    """Print the head that counterparties keep. The owner's key signs it, if there is one."""
     with _opened(where, key=key) as ledger:
         typer.echo(ledger.head().to_bytes().hex())
 
@@ -157,7 +157,7 @@ def cap(
     ] = False,
     key: KeyFile = None,
 ) -> None:
-    """Set a cap; it replaces one on the same observers and period."""
+    """Set a cap. It replaces one on the same observers and period."""
     from confide.privacy.ledger import Cap, Filter, Period
 
     wanted = Cap(
@@ -203,7 +203,7 @@ def uncap(
 
 @app.command()
 def repair(where: Where, key: KeyFile = None) -> None:
-    """Record that the clock of earlier entries was wrong, so that the ledger can be used again.
+    """Record that the clock of earlier entries was wrong. Then the ledger can be used again.
 
     All entries stay. A charge at a wrong time counts in every month and year.
     """
@@ -220,7 +220,7 @@ def split(
     epsilon: Annotated[float, typer.Option(help="ε of all of them together.")],
     delta: Annotated[float, typer.Option(help="δ of all of them; 0 for pure ε.")] = 0.0,
 ) -> None:
-    """Split one budget exactly over queries that are known in advance."""
+    """Split one budget over queries that are known in advance."""
     from confide.privacy.ledger import split_budget
 
     shares = split_budget(dict(map(_weighed, queries)), epsilon=epsilon, delta=delta)
@@ -249,7 +249,7 @@ def import_register(
     ] = False,
     key: KeyFile = None,
 ) -> None:
-    """Copy the rounds of an earlier release's register into the ledger; stop its party first."""
+    """Copy the rounds of an earlier release's register. Stop its party first."""
     from confide.privacy.ledger.old_register import read_register
 
     found = read_register(register)

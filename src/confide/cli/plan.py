@@ -15,7 +15,7 @@ from confide.cli.console import errors, note, output
 from confide.cli.files import load_plan_alone, load_public
 from confide.cli.report import page_width, show_first_page
 from confide.computation import STARTER, find_computation, keys_in_markdown
-from confide.errors import PlanError, ProtocolError
+from confide.errors import PlanError, ProtocolError, why_unreadable
 from confide.exchange import estimate_exchange
 from confide.plan import Coordinator, Crowd, FixedCrowd, OpenCrowd, Plan
 from confide.plan.codec import to_plain
@@ -114,7 +114,7 @@ def _may_publish(yes: bool) -> Callable[[str], bool]:
 
 @app.command()
 def keys() -> None:
-    """List every key of a plan file with its meaning and default, in Markdown."""
+    """List every key of a plan file. As Markdown, with meanings and defaults."""
     typer.echo(keys_in_markdown(), nl=False)
 
 
@@ -137,7 +137,7 @@ def migrate(
         typer.Option(help="Whether the parties in the sums may change from round to round."),
     ] = CrowdWord.OPEN,
 ) -> None:
-    """Convert a plan of schema 2 to schema 3, to be reviewed and signed again."""
+    """Convert a plan of schema 2 to schema 3. Review and sign it again."""
     data = _old_bytes(old)
     try:
         plan = migrated(
@@ -243,7 +243,7 @@ def public(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows to publish, CSV or Parquet.")],
     name: Annotated[str, typer.Option(help="The name of the public value.")] = "hold-out",
 ) -> None:
-    """Print the section that declares a file's rows public, to be added to the plan."""
+    """Print the section that declares a file's rows public. Add it to the plan."""
     plan = load_plan_alone(path)
     rows, digest = load_public(plan, file)
     typer.echo(
@@ -267,7 +267,7 @@ def _old_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_PLAN_BYTES + 1)
     except OSError as error:
-        raise PlanError(f"cannot read {path}: {error}") from error
+        raise PlanError(f"cannot read {path}: {why_unreadable(error)}") from error
     if len(data) > MAX_PLAN_BYTES:
         raise PlanError(f"{path} has more than {MAX_PLAN_BYTES:,} bytes; no plan has")
     return data

@@ -89,7 +89,7 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
 ) -> None:
-    """Run a plan on your own files, on this machine, by the real protocol."""
+    """Run a plan on your own files, on this machine."""
     plan, computation = load_plan(path)
     if isinstance(plan.aggregation, Enclave):
         raise PlanError(

@@ -88,7 +88,7 @@ def stats(  # noqa: PLR0917 - typer makes options of them, which are named
         bool, typer.Option("--dry-run", help="Say who would learn what, and run nothing.")
     ] = False,
 ) -> None:
-    """Statistics of the rows of all owners, whose files stay apart."""
+    """Describe the rows of all owners, whose files stay apart."""
     sources = named_sources(data or [], "--data")
     given: dict[str, Any] = {
         "features": split(features),

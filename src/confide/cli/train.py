@@ -94,7 +94,7 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
         bool, typer.Option("--dry-run", help="Show who would learn what, and run nothing.")
     ] = False,
 ) -> None:
-    """Train a model on owners' tables with one command, by an ordinary plan."""
+    """Train a model on owners' tables, which stay apart."""
     given: dict[str, Any] = {"label": label, "event": event, "features": split(features)}
     given["test"] = test
     if holdout is not None:

@@ -1,4 +1,4 @@
-"""Scorers of models: those of confide, and linear ones in scikit-learn's shape."""
+"""Scorers of models: those of confide, of scikit-learn and of PyTorch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from confide.encrypted.circuits import Circuit, Linear, Tree, Trees
+from confide.encrypted.networks import Affine, layers_of_torch, network_of
 from confide.encrypted.readings import Reading, TableReading, TreeReading, limits_of
 from confide.encrypted.score import PRECISION, ScoreJob, Scorer
 from confide.errors import PlanError
@@ -23,26 +24,39 @@ __all__ = ["scorer_of"]
 
 Reals = NDArray[np.float64]
 
-Bounds = Mapping[str, tuple[float, float]]
+Bounds = Mapping[str, tuple[float, float]] | tuple[float, float]
+"""Of each column by name in order, or of all alike."""
+
+_NETWORK_PRECISION: Final = 1e-3
 
 
 def scorer_of(
     model: Any,
     *,
     bounds: Bounds | None = None,
+    samples: ArrayLike | None = None,
+    shape: tuple[int, ...] | None = None,
+    degree: int = 7,
     rows: int = 1 << 15,
-    precision: float = PRECISION,
+    precision: float | None = None,
     job: ScoreJob | None = None,
 ) -> Scorer:
     """What scores encrypted rows by a model.
 
     Args:
-        model: A `TableModel` of a generalised linear model or of trees; or a fitted linear model
-            in scikit-learn's shape, with `coef_` and `intercept_`.
-        bounds: For a model in scikit-learn's shape: each column's name and bounds, in the order of
-            its coefficients. They are public, and rows beyond them are refused.
+        model: A `TableModel` of a generalised linear model or of trees; a fitted linear model in
+            scikit-learn's shape, with `coef_` and `intercept_`; its `MLPClassifier` or
+            `MLPRegressor`; or a `torch.nn.Sequential` of linear layers, convolutions, average pools
+            and activations.
+        bounds: For models without a schema: each column's name and bounds, in the order of the
+            model's inputs, or one pair for all. They are public, and rows beyond them are refused.
+        samples: For networks: inputs like the rows to be scored, (samples, columns), on which
+            activations are fitted.
+        shape: Of one row, for a network that begins with a convolution, as (1, 28, 28).
+        degree: Of the polynomials in place of activations.
         rows: How many rows are expected at a time, so that blocks are no longer than that.
-        precision: The largest error of a score.
+        precision: The largest error of a score: 1e-6, or 1e-3 of a network, unless given. The
+            error of polynomials in place of activations is not part of it.
         job: An earlier job of the same model, whose ring is to be used.
 
     Raises:
@@ -53,14 +67,18 @@ def scorer_of(
         if bounds is not None:
             raise PlanError("bounds are for models without a table; this one has its schema")
         circuit, reading = _of_table_model(model)
+    elif hasattr(model, "coefs_") or hasattr(model, "state_dict"):
+        circuit, reading = _of_network(model, bounds, samples, shape, degree)
+        precision = precision or _NETWORK_PRECISION
     elif hasattr(model, "coef_"):
         circuit, reading = _of_linear(model, bounds)
     else:
         raise PlanError(
             f"a {type(model).__name__} is not scored on ciphertexts: give a model that"
-            " confide trained or load_model read, or a fitted linear model with coef_"
+            " confide trained or load_model read, a fitted linear model with coef_, or a network of"
+            " scikit-learn or PyTorch"
         )
-    return Scorer(circuit, reading, rows=rows, precision=precision, job=job)
+    return Scorer(circuit, reading, rows=rows, precision=precision or PRECISION, job=job)
 
 
 # --- confide's models ----------------------------------------------------------------------------
@@ -117,21 +135,78 @@ _COUNTS: Final = frozenset({"PoissonRegressor", "PoissonRegression"})
 def _of_linear(model: Any, bounds: Bounds | None) -> tuple[Circuit, Reading]:
     weights = np.atleast_2d(np.asarray(model.coef_, np.float64))
     intercept = np.broadcast_to(np.asarray(model.intercept_, np.float64), len(weights))
-    low, high = _checked(model, bounds, weights.shape[1])
     classes = getattr(model, "classes_", None)
     family = _family(model, classes, len(weights))
+    reading, inputs = _numbers(model, bounds, weights.shape[1], family, classes)
+    made = inputs.then(Affine(weights.T, intercept))
+    return Linear(made.weights, made.bias), reading
+
+
+def _of_network(
+    model: Any,
+    bounds: Bounds | None,
+    samples: ArrayLike | None,
+    shape: tuple[int, ...] | None,
+    degree: int,
+) -> tuple[Circuit, Reading]:
+    if samples is None:
+        raise PlanError(
+            "a network's activations are fitted to the range of their inputs: give samples=, rows"
+            " like those that will be scored (public ones, or the model's own training rows)"
+        )
+    given = np.asarray(samples, np.float64)
+    given = given.reshape(len(given), -1)
+    if hasattr(model, "coefs_"):
+        layers, family, classes = _of_perceptron(model)
+    else:
+        layers, link = layers_of_torch(model, shape or given.shape[1:])
+        family, classes = _of_link(link, layers)
+    reading, inputs = _numbers(model, bounds, given.shape[1], family, classes)
+    scaled = (given - inputs.bias) / np.diag(inputs.weights)
+    if np.abs(scaled).max() > 1 + 1e-9:
+        raise PlanError("samples are beyond the bounds: widen the bounds, or leave these out")
+    return network_of([inputs, *layers], scaled, degree), reading
+
+
+def _of_perceptron(model: Any) -> tuple[list[Affine | str], Family, Any]:
+    """scikit-learn's multi-layer perceptron."""
+    layers: list[Affine | str] = []
+    for weights, bias in zip(model.coefs_, model.intercepts_, strict=True):
+        layers.append(Affine(np.asarray(weights, np.float64), np.asarray(bias, np.float64)))
+        if model.activation != "identity":
+            layers.append(model.activation)
+    if model.activation != "identity":
+        layers.pop()
+    classes = getattr(model, "classes_", None)
+    return layers, _family(model, classes, len(model.intercepts_[-1])), classes
+
+
+def _of_link(link: str | None, layers: Sequence[Affine | str]) -> tuple[Family, Any]:
+    """What a PyTorch network predicts: classes if it has several outputs or ends with a link."""
+    last = layers[-1] if layers else ""
+    outputs = len(last.bias) if isinstance(last, Affine) else 1
+    if link == "logistic" and outputs == 1:
+        return Bernoulli(), np.arange(2)
+    if link == "softmax" or outputs > 1:
+        return Categorical(n_classes=outputs), np.arange(outputs)
+    return Gaussian(), None
+
+
+def _numbers(
+    model: Any, bounds: Bounds | None, count: int, family: Family, classes: Any
+) -> tuple[Reading, Affine]:
+    """How rows of plain numbers are read; and from -1 to 1 back to them."""
+    names, low, high = _checked(model, bounds, count)
     schema = Schema(
         features={
             name: Number(bounds=(a, b), scale=Scale.RANGE)
-            for name, a, b in zip(bounds or {}, low, high, strict=True)
+            for name, a, b in zip(names, low, high, strict=True)
         },
         label="" if classes is None else "prediction",
         target=None if classes is None else Label(classes=tuple(map(str, classes))),
     )
-    reading = TableReading(table=schema, family=family, limits=np.ones(len(low)), strict=True)
-    # x = middle + half·u with u from -1 to 1.
-    middle, half = (low + high) / 2, (high - low) / 2
-    return Linear((weights * half).T, intercept + weights @ middle), reading
+    reading = TableReading(table=schema, family=family, limits=np.ones(count), strict=True)
+    return reading, Affine(np.diag((high - low) / 2), (low + high) / 2)
 
 
 def _family(model: Any, classes: Sequence[Any] | None, outputs: int) -> Family:
@@ -144,15 +219,18 @@ def _family(model: Any, classes: Sequence[Any] | None, outputs: int) -> Family:
     return Bernoulli() if outputs == 1 else Categorical(n_classes=outputs)
 
 
-def _checked(model: Any, bounds: Bounds | None, count: int) -> tuple[Reals, Reals]:
+def _checked(model: Any, bounds: Bounds | None, count: int) -> tuple[list[str], Reals, Reals]:
+    names = getattr(model, "feature_names_in_", None)
+    if isinstance(bounds, tuple):
+        known = [f"x{j}" for j in range(count)] if names is None else list(map(str, names))
+        bounds = dict.fromkeys(known, bounds)
     if bounds is None or len(bounds) != count:
         raise PlanError(
             f"bounds of {len(bounds or {})} columns for a model of {count}: give each column's"
-            " name and public bounds in the order of its coefficients, as"
-            " bounds={'age': (0, 120), 'income': (0, 1e6)}"
+            " name and public bounds in the order of its inputs, as"
+            " bounds={'age': (0, 120), 'income': (0, 1e6)}, or one pair for all"
         )
-    names = getattr(model, "feature_names_in_", None)
     if names is not None and list(names) != list(bounds):
         raise PlanError("bounds name other columns than the model, or in another order")
-    both = np.array([bounds[name] for name in bounds], np.float64)
-    return both[:, 0], both[:, 1]
+    both = np.array(list(bounds.values()), np.float64)
+    return list(bounds), both[:, 0], both[:, 1]

@@ -53,7 +53,7 @@ class Reading(Protocol):
         """Raw rows as what is encrypted: numbers from -1 to 1, shape `(rows, columns)`.
 
         Args:
-            rows: A data frame, or a map from columns to cells.
+            rows: A data frame, a map from columns to cells, or an array of all columns in order.
 
         Raises:
             DataError: If a column is missing, cannot be read, or is beyond its declared bounds;
@@ -97,7 +97,7 @@ class TableReading:
 
     def encode(self, rows: Any) -> Reals:
         """See `Reading`."""
-        read = self.table.rows(rows, label=False)
+        read = self.table.rows(_named(rows, self.table), label=False)
         if self.strict and isinstance(self.table, Schema):
             _require_within(self.table, read)
         inputs: Reals = self.table.inputs(read, self.state) / self.limits
@@ -150,6 +150,18 @@ class TreeReading:
             "how": self.how.model_dump(mode="json"),
             "questions": [[place, np.flatnonzero(yes).tolist()] for place, yes in self.questions],
         }
+
+
+def _named(rows: Any, table: Inputs) -> Any:
+    """Rows of an array by the names of the table's columns, if there are as many."""
+    if not isinstance(rows, np.ndarray):
+        return rows
+    numbers = rows.reshape(len(rows), -1)
+    if numbers.shape[1] != len(table.features):
+        raise DataError(
+            f"rows of {numbers.shape[1]} columns; the model takes {len(table.features)}"
+        )
+    return dict(zip(table.features, numbers.T, strict=True))
 
 
 def limits_of(table: Inputs, state: State) -> Reals:

@@ -74,6 +74,8 @@ def read_model(path: str | PathLike[str]) -> Parts:
     """
     where = Path(path)
     try:
+        if where.is_dir():
+            raise DataError(f"{where} is a folder; name a model's file")
         size = where.stat().st_size
         if size > _MAX_BYTES:
             raise DataError(f"{where} has {size:,} bytes; a model has at most {_MAX_BYTES:,}")

@@ -9,6 +9,7 @@ from its declared messages (`confide.plan.exchange_exposures`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ from confide.plan.exposures import (
     worst,
 )
 from confide.plan.findings import Attack, Outcome
-from confide.plan.observers import coalitions, of_coordinator, of_network, of_parties
+from confide.plan.observers import coalitions, of_coordinator, of_network, of_party
 from confide.plan.placement import NoNoise
 from confide.plan.protections.base import CHANNEL
 from confide.plan.protections.judgements import announces_freely, lying_parties
@@ -42,7 +43,7 @@ from confide.plan.protections.judgements import announces_freely, lying_parties
 if TYPE_CHECKING:
     from confide.plan.plan import Plan
 
-__all__ = ["DURATIONS", "TOOK_PART", "TRAFFIC", "exposures"]
+__all__ = ["DURATIONS", "TOOK_PART", "TRAFFIC", "exposures", "turns"]
 
 TOOK_PART = "which parties took part in each round and which dropped out"
 TRAFFIC = "who talks to the coordinator, when, and how many bytes; sizes depend on the plan alone"
@@ -88,15 +89,17 @@ def _in_whole(plan: Plan, exposure: Exposure) -> Exposure:
 
 def _of_sums(plan: Plan, *, of_each_kind: bool) -> Iterator[Exposure]:
     """What everybody sees under a plan that has no exchanges."""
-    alike: dict[tuple[int, int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
-    for observer in of_parties(plan):
+    alike: dict[tuple[int, tuple[bool, ...]], tuple[Exposure, ...]] = {}
+    sizes = Counter(plan.owners.values())
+    for party in plan.parties:
         # Parties of equally large groups that receive the same see the same of the others.
-        reached = tuple(stage.release.reaches(observer.name) for stage in plan.sum_stages)
-        kind = (observer.parties, observer.groups, reached)
+        reached = tuple(stage.release.reaches(party.name) for stage in plan.sum_stages)
+        kind = (sizes[party.owner], reached)
+        if kind in alike and of_each_kind:
+            continue
+        observer = of_party(party, sizes[party.owner])
         if kind not in alike:
             alike[kind] = tuple(_seen_by(plan, observer))
-        elif of_each_kind:
-            continue
         yield from (e.by(observer) for e in alike[kind])
     for observer in (of_coordinator(plan), of_network(plan), *coalitions(plan)):
         yield from _seen_by(plan, observer)
@@ -317,7 +320,7 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
     if observer.coordinator:
         seen.append(DURATIONS)
     if observer.coordinator or observer.party is not None:
-        seen += _turns(plan)
+        seen += turns(plan)
     for value in seen:
         yield Exposure(
             observer=observer,
@@ -332,18 +335,22 @@ def _metadata(plan: Plan, observer: Observer) -> Iterator[Exposure]:
         )
 
 
+def turns(plan: Plan) -> tuple[str, ...]:
+    """Which cohort is asked when, and what may be missing: a clause for each cohort."""
+    return tuple(_turns(plan))
+
+
 def _turns(plan: Plan) -> Iterator[str]:
-    """Which cohort is asked when, and what may be missing."""
     if plan.cohorts is None:
         return
-    turns = len(plan.cohorts.cohorts)
+    missing = f"up to {plan.dropouts}" if plan.dropouts else "none"
     for place, cohort in enumerate(plan.cohorts.cohorts):
-        numbers = range(place, plan.rounds, turns)
+        numbers = range(place, plan.rounds, len(plan.cohorts.cohorts))
         shown = ", ".join(map(str, numbers[:3])) + (", …" if len(numbers) > 3 else "")
         yield (
             f"that cohort {cohort.name!r} ({', '.join(cohort.parties)}) is asked in "
             + (f"rounds {shown}" if numbers else "no round")
-            + f", with up to {plan.dropouts} of them missing"
+            + f", with {missing} of them missing"
             + ("; a loss that leaves a class too small ends the run" if _may_end(plan) else "")
         )
 

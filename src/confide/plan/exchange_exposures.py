@@ -119,7 +119,7 @@ class _Seen:
                 message,
                 observer,
                 form=Form.PUBLIC_KEY,
-                detail="keys made from randomness alone",
+                detail="made from randomness alone",
                 guarantee=hidden(),
                 assumption=_HARDNESS.format(holder=holder),
             )
@@ -238,10 +238,10 @@ class _Seen:
         return self._exposure(
             party,
             what=What.CONTRIBUTION,
-            value=f"whether {self._party(message.receiver)} stops after another result",
+            value=f"whether {self._party(message.receiver)} stops after a false result",
             whose=others,
             form=Form.RESULT,
-            detail="it sends another computation's result; the reaction reveals about one bit",
+            detail="about one bit; it sends another computation's result and sees the reaction",
             condition=Condition.BY_CHEATING,
             guarantee=unbounded(),
             remedy="an evaluator and parties that are not malicious "

@@ -11,9 +11,18 @@ from confide.plan.parties import COORDINATOR, largest_owners
 from confide.plan.threat import Corruption
 
 if TYPE_CHECKING:
+    from confide.plan.parties import Party
     from confide.plan.plan import Plan
 
-__all__ = ["NETWORK", "coalitions", "of_coordinator", "of_network", "of_parties", "standing"]
+__all__ = [
+    "NETWORK",
+    "coalitions",
+    "of_coordinator",
+    "of_network",
+    "of_parties",
+    "of_party",
+    "standing",
+]
 
 NETWORK = "network"
 """How reports name the carrier of the messages."""
@@ -22,10 +31,17 @@ NETWORK = "network"
 def of_parties(plan: Plan) -> tuple[Observer, ...]:
     """Each party of a plan; parties of one ownership group pool what they see."""
     sizes = Counter(plan.owners.values())
-    return tuple(
-        Observer(name=party.name, party=party.name, parties=sizes[party.owner], groups=1)
-        for party in plan.parties
-    )
+    return tuple(of_party(party, sizes[party.owner]) for party in plan.parties)
+
+
+def of_party(party: Party, size: int) -> Observer:
+    """One party, which pools what it sees with the others of its owner.
+
+    Args:
+        party: The party.
+        size: How many parties its ownership group has.
+    """
+    return Observer(name=party.name, party=party.name, parties=size, groups=1)
 
 
 def of_coordinator(plan: Plan) -> Observer:

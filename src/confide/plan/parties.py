@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -132,7 +133,7 @@ class Party(Value):
     @classmethod
     def simulation(cls, name: str, group: str | None = None) -> Party:
         """A party for simulations, with the key that everybody can make from its name."""
-        return cls(name, _public(simulation_key(name)), simulated=True, group=group)
+        return cls(name, _public_simulation_key(name), simulated=True, group=group)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Coordinator(Value):
     @classmethod
     def simulation(cls) -> Coordinator:
         """A coordinator for simulations, with a key that everybody can make."""
-        return cls(_public(simulation_key(COORDINATOR)), simulated=True)
+        return cls(_public_simulation_key(COORDINATOR), simulated=True)
 
 
 def fewest_owners(parties: Iterable[Party], missing: int) -> int:
@@ -192,7 +193,7 @@ def _check_key(who: str, name: str, key: bytes, *, simulated: bool) -> None:
         raise PlanError(
             f"{who} has a key of {len(key)} bytes; an Ed25519 public key has {_KEY_BYTES}"
         )
-    known = key == _public(simulation_key(name))
+    known = key == _public_simulation_key(name)
     if simulated and not known:
         raise PlanError(f"{who} is marked simulated, but its key is not")
     if known and not simulated:
@@ -202,5 +203,6 @@ def _check_key(who: str, name: str, key: bytes, *, simulated: bool) -> None:
         )
 
 
-def _public(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes_raw()
+@lru_cache(maxsize=32_768)  # A plan of many parties checks each key more than once.
+def _public_simulation_key(name: str) -> bytes:
+    return simulation_key(name).public_key().public_bytes_raw()

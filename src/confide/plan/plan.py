@@ -323,7 +323,7 @@ class Plan(Value):
         stated = self.threat.confidentiality.colluding_parties
         return max(stated, 1) if self.to_parties else stated
 
-    @property
+    @cached_property
     def colluding(self) -> int:
         """The parties of the colluding ownership groups, as many as they can be."""
         return largest_owners(self.parties, self.colluding_owners)
@@ -386,7 +386,7 @@ class Plan(Value):
         """The names of the parties that a round of the plan asks: those of its cohort, or all."""
         return tuple(self.owners) if self.cohorts is None else self.cohorts.of_round(number).parties
 
-    @property
+    @cached_property
     def min_survivors(self) -> int:
         """The fewest parties that a sum is released over; see `least_in` for one round."""
         return min(len(self.parties_of(names)) for names in self._crowds) - self.dropouts
@@ -403,7 +403,7 @@ class Plan(Value):
         """How many parties of the plan are in no sum of a round, at most."""
         return len(self.parties) - self.min_survivors
 
-    @property
+    @cached_property
     def fewest_owners(self) -> int:
         """How many ownership groups a sum is over, at least."""
         return min(fewest_owners(self.parties_of(names), self.dropouts) for names in self._crowds)

@@ -97,7 +97,8 @@ def _normalised(declared: Any, value: object) -> object:
         if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
             return value
         item, _ = typing.get_args(declared)
-        return tuple(_normalised(item, v) for v in value)
+        kept = isinstance(item, type) and item not in (int, float)
+        return tuple(value) if kept else tuple(_normalised(item, v) for v in value)
     given = [member for member in typing.get_args(declared) if member is not type(None)]
     if len(given) == 1 and value is not None:
         return _normalised(given[0], value)
@@ -128,12 +129,19 @@ def _is(declared: Any, value: object) -> bool:
         return any(_is(member, value) for member in typing.get_args(declared))
     if origin is tuple:
         item, _ = typing.get_args(declared)
-        return isinstance(value, tuple) and all(_is(item, v) for v in value)
+        return isinstance(value, tuple) and _all_are(item, value)
     if kinds := kinds_of(declared):
         return type(value) in kinds.values()
     if type(value) is str and declared is str:
         return canonical.has_encoding(value)
     return type(value) is declared
+
+
+def _all_are(item: Any, values: tuple[object, ...]) -> bool:
+    """Whether each value is what is declared: one look at the types, where that is enough."""
+    if item is not str and {*map(type, values)} == {item}:
+        return True
+    return all(_is(item, v) for v in values)
 
 
 def _described(declared: Any) -> str:

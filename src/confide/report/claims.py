@@ -34,6 +34,7 @@ class Claim(Enum):
     PRIVATE = "private"
     AT_CAPACITY = "private at capacity"
     HIDDEN = "hidden"
+    AS_ABOVE = "the same verdict as above"
     EXACT = "not private: exact"
     NOT_PRIVATE = "not private"
     TRUSTED = "trusted reader"
@@ -44,6 +45,8 @@ class Claim(Enum):
     EXACT_SUMS = "exact sums"
     NOISY_SUMS = "noisy sums"
     OTHERS_SUMS = "sums over others"
+    CLASSES = "totals of classes of cohorts"
+    TURNS = "which cohort is asked"
     STATE = "state"
     RESULT = "result"
     READS_EACH = "reads each contribution"
@@ -51,7 +54,7 @@ class Claim(Enum):
     SHARES = "shares of secrets"
     SUM_OF_KEYS = "sum of keys"
     CARRIES = "carries contributions"
-    CARRIES_SUMS = "carries sums"
+    CARRIES_SUMS = "carries contributions and sums"
     TOOK_PART = "who took part"
     TRAFFIC = "traffic"
     DURATIONS = "durations"
@@ -71,7 +74,7 @@ class Claim(Enum):
     SINGLE_OUT = "cannot single out"
     OPEN_CARRIED = "cannot open what it carries"
     OPEN_MESSAGES = "cannot open messages of an exchange"
-    OPEN_SUMS = "cannot read the sums"
+    OPEN_SUMS = "cannot see the coordinator's view"
     MISS_NOISE = "cannot see sums without noise"
 
     WAY_OUT = "way out"
@@ -87,19 +90,25 @@ class Claim(Enum):
 
 WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
     {
-        Claim.PRIVATE: "Each {who} PRIVATE at ε = {epsilon} and δ = {delta} while {holds}.",
+        Claim.PRIVATE: "{each} {who} PRIVATE at ε = {epsilon} and δ = {delta} while {holds}.",
         Claim.AT_CAPACITY: (
             "At a party with {capacity} {units} or more: ε = {epsilon} (adding one pushes one out)."
         ),
-        Claim.HIDDEN: "Each {who} HIDDEN while {holds}.",
-        Claim.EXACT: "Each {who} NOT PRIVATE (ε = ∞){when}.",
-        Claim.NOT_PRIVATE: "Each {who} NOT PRIVATE{when}.",
+        Claim.AS_ABOVE: "{each} {verdicts}, as above.",
+        Claim.HIDDEN: "{each} {who} HIDDEN while {holds}.",
+        Claim.EXACT: "{each} {who} NOT PRIVATE (ε = ∞){when}.",
+        Claim.NOT_PRIVATE: "{each} {who} NOT PRIVATE{when}.",
         Claim.TRUSTED: "The {reader} reads each contribution. The plan trusts it.",
         Claim.PLAN: "Plan {plan}: {parties} parties ({missing}), {rounds}, {protection}, {noise}.",
         Claim.WARNING: "{text}",
         Claim.EXACT_SUMS: "{sums}: exact sums over {over}, {when}",
         Claim.NOISY_SUMS: "{sums}: sums with noise, over {over}, {when}",
-        Claim.OTHERS_SUMS: "what is left of a sum without {whose} part: at least {others} others",
+        Claim.OTHERS_SUMS: "what is left of a sum without one's own part: at least {others} others",
+        Claim.CLASSES: (
+            "by subtracting these sums: what all parties of the same cohorts contribute together, "
+            "{fewest} or more{noise}"
+        ),
+        Claim.TURNS: "which of {cohorts} cohorts each round asks, and who is in it",
         Claim.STATE: "the state after each round, which follows from the sums",
         Claim.RESULT: "the result, which follows from the sums",
         Claim.READS_EACH: "EACH PARTY'S CONTRIBUTION in clear: {sums}, {when}",
@@ -107,14 +116,14 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.SHARES: "shares of {secrets} of {of}; {threshold} open one",
         Claim.SUM_OF_KEYS: "the sum of the parties' keys and errors, which opens the sum alone",
         Claim.CARRIES: "each {vector}, {how}",
-        Claim.CARRIES_SUMS: "what opens the sums, encrypted by the channel",
+        Claim.CARRIES_SUMS: "each {vector} and what opens the sums, encrypted by the channel",
         Claim.TOOK_PART: "which parties took part and which dropped out",
         Claim.TRAFFIC: "who talks to the coordinator, when, and how much",
         Claim.DURATIONS: "how long each party computes, which grows with its number of rows",
         Claim.SAME: "what the {other} sees, and nothing else",
         Claim.MORE_METADATA: "{value}",
         Claim.MESSAGE: "{value}: {how}",
-        Claim.SAME_MESSAGES: "the messages of exchanges, as the {other} sees them",
+        Claim.SAME_MESSAGES: "the messages of exchanges, in the form that the {other} has",
         Claim.CARRIED: "what the {other} sees of messages, encrypted by the channel",
         Claim.OTHER: "{value}: {how}",
         Claim.DIFFERENCES: (
@@ -137,11 +146,11 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
         Claim.SINGLE_OUT: "single out a party, unless {helpers}",
         Claim.OPEN_CARRIED: "open these, unless {failure}",
         Claim.OPEN_MESSAGES: "open what is encrypted for {holder}, unless {failure}",
-        Claim.OPEN_SUMS: "read the sums, unless {failure}",
+        Claim.OPEN_SUMS: "see the coordinator's view, unless {failure}",
         Claim.MISS_NOISE: "see the sums without noise, unless {failure}",
         Claim.WAY_OUT: "{change}: then {effect}",
         Claim.ACCEPT_EXACT: "accept exact sums: knowing all other {units} gives the last one",
-        Claim.ACCEPT_GROUP: "accept that the contribution of a {who} can become known",
+        Claim.ACCEPT_GROUP: "accept that the contribution of a {who} can become known{where}",
         Claim.ACCEPT_HIDDEN: "accept HIDDEN: no noise limits what the sums reveal about a {who}",
         Claim.ACCEPT_EPSILON: (
             "accept ε: attackers detect at most {found} % of {units} at 1 % false positives"
@@ -157,6 +166,7 @@ WORDING: Final[Mapping[Claim, str]] = MappingProxyType(
 _TONES: Final = {
     Claim.PRIVATE: Tone.GOOD,
     Claim.HIDDEN: Tone.FAIR,
+    Claim.AS_ABOVE: Tone.GOOD,
     Claim.EXACT: Tone.BAD,
     Claim.NOT_PRIVATE: Tone.BAD,
     Claim.TRUSTED: Tone.FAIR,

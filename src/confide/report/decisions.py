@@ -26,6 +26,7 @@ from confide.plan import (
 from confide.plan.findings import Attack
 from confide.privacy.rounding import rounded_up
 from confide.report.claims import Claim, Sentence
+from confide.report.privacy import owner_words
 from confide.report.verdict import PlanVerdict, plan_verdicts
 
 __all__ = ["WAYS_OUT", "WayOut", "decisions", "tried"]
@@ -131,14 +132,18 @@ WAYS_OUT: Final = (
 """The changes in the order of trying; later ones are tried only where no earlier one helps."""
 
 
-def tried(plan: Plan, way: WayOut) -> Mapping[str, Verdict]:
+_Name = tuple[str, str]
+"""Whose verdict it is: the unit or group, and the part of the plan that it is about."""
+
+
+def tried(plan: Plan, way: WayOut) -> Mapping[_Name, Verdict]:
     """The verdict for each unit and group under a changed plan; empty if it cannot be made."""
     try:
         changed = way.made(plan)
     except PlanError:
         return MappingProxyType({})
     seen = exposures(changed, of_each_kind=True)
-    return {v.who: v.verdict for v in plan_verdicts(changed, seen, rated=False)}
+    return {_name(v): v.verdict for v in plan_verdicts(changed, seen, rated=False)}
 
 
 def decisions(
@@ -156,7 +161,7 @@ def decisions(
         readers: Who is trusted with each contribution.
     """
     found, seen = tuple(verdicts), tuple(feared)
-    yield from _ways(plan, {v.who for v in found if v.verdict is Verdict.NOT_PRIVATE})
+    yield from _ways(plan, {_name(v) for v in found if v.verdict is Verdict.NOT_PRIVATE})
     results = tuple(dict.fromkeys(_results(seen)))
     exact = any(e.what is What.SUMS and e.guarantee.unit is Verdict.NOT_PRIVATE for e in seen)
     if exact:
@@ -183,7 +188,7 @@ def _influence(plan: Plan) -> Iterator[Sentence]:
     if Attack.FALSE_SUM.value in reported and not plan.verified:
         sets.append("the coordinator")
     if sets:
-        yield Sentence.of(Claim.ACCEPT_SET, who=", or ".join(sets))
+        yield Sentence.of(Claim.ACCEPT_SET, who=" or ".join(sets))
     if party and plan.hiding is None:
         yield Sentence.of(Claim.ACCEPT_MOVE)
 
@@ -195,7 +200,11 @@ def _results(seen: Iterable[Exposure]) -> Iterator[Sentence]:
             yield Sentence.of(Claim.ACCEPT_RESULT, who=e.observer.name, value=e.value)
 
 
-def _ways(plan: Plan, bad: set[str]) -> Iterator[Sentence]:
+def _name(verdict: PlanVerdict) -> _Name:
+    return verdict.who, verdict.where
+
+
+def _ways(plan: Plan, bad: set[_Name]) -> Iterator[Sentence]:
     unsolved = set(bad)
     for ways in WAYS_OUT:
         if not unsolved:
@@ -203,24 +212,31 @@ def _ways(plan: Plan, bad: set[str]) -> Iterator[Sentence]:
         solved = set()
         for way in ways:
             after = tried(plan, way)
-            better = [who for who in after if who in unsolved and _better(after, who)]
+            better = [
+                name
+                for name, verdict in after.items()
+                if name in unsolved and verdict is not Verdict.NOT_PRIVATE
+            ]
             if better:
                 solved.update(better)
-                yield Sentence.of(Claim.WAY_OUT, change=way.change, effect=_effect(after, better))
+                effect = _effect({name: after[name] for name in better}, bad)
+                yield Sentence.of(Claim.WAY_OUT, change=way.change, effect=effect)
         unsolved -= solved
 
 
-def _better(after: Mapping[str, Verdict], who: str) -> bool:
-    return after[who] is not Verdict.NOT_PRIVATE
-
-
-def _effect(after: Mapping[str, Verdict], better: list[str]) -> str:
-    by_verdict: dict[Verdict, list[str]] = {}
-    for who in better:
-        by_verdict.setdefault(after[who], []).append(f"each {who}")
+def _effect(after: Mapping[_Name, Verdict], bad: set[_Name]) -> str:
+    """What becomes of each verdict; of which part of the plan, if several parts have a bad one."""
+    alike: dict[tuple[Verdict, str], list[str]] = {}
+    for (who, where), verdict in after.items():
+        several = sum(name == who for name, _ in bad) > 1
+        alike.setdefault((verdict, _in(where) if several else ""), []).append(f"each {who}")
     return " and ".join(
-        f"{' and '.join(who)} {verdict.value}" for verdict, who in by_verdict.items()
+        f"{' and '.join(who)} {verdict.value}{where}" for (verdict, where), who in alike.items()
     )
+
+
+def _in(where: str) -> str:
+    return f" in {where}" if where else ""
 
 
 def _accepted(plan: Plan, found: PlanVerdict, *, known: bool) -> Iterator[Sentence]:
@@ -229,10 +245,11 @@ def _accepted(plan: Plan, found: PlanVerdict, *, known: bool) -> Iterator[Senten
     if found.verdict is Verdict.PRIVATE and found.statement is not None:
         yield Sentence.of(
             Claim.ACCEPT_EPSILON,
-            units=unit.plural,
+            units=unit.plural if unit is not Unit.PARTY else owner_words(plan),
             found=rounded_up(100 * found.statement.tpr[1], digits=2),
         )
     elif found.verdict is Verdict.HIDDEN:
-        yield Sentence.of(Claim.ACCEPT_HIDDEN, who=found.who)
+        if found.of_sums and plan.sum_stages:
+            yield Sentence.of(Claim.ACCEPT_HIDDEN, who=found.who)
     elif not known or found.who != unit.value:
-        yield Sentence.of(Claim.ACCEPT_GROUP, who=found.who)
+        yield Sentence.of(Claim.ACCEPT_GROUP, who=found.who, where=_in(found.where))

@@ -49,7 +49,7 @@ _TOLD: Final = {
     Look.CIPHERTEXT: ("C", ": encrypted, also for those that relay it"),
     Look.ATTESTED: ("A", ": encrypted to an enclave that was verified"),
     Look.CHANNEL: ("T", ": the channel encrypts it"),
-    Look.METADATA: ("i", ": who, when, how much"),
+    Look.METADATA: ("W", ": who, when, how much"),
     Look.NOTHING: ("–", ""),
 }
 

@@ -13,7 +13,7 @@ from confide.report.claims import Claim, Sentence
 from confide.report.decisions import decisions
 from confide.report.drawing import Drawing, drawing
 from confide.report.privacy import NoiseFacts
-from confide.report.sections import Section, sections, without
+from confide.report.sections import Section, as_above, sections, without
 from confide.report.verdict import PlanVerdict, verdict_sentences
 
 __all__ = ["FirstPage", "first_page"]
@@ -70,15 +70,16 @@ def first_page(
         warnings: What a reader must not miss.
     """
     together = tuple(groups)
-    made = sections(plan, together)
-    shared_by, shared = _shared(made)
-    readers = [s.observers[0] for s in made if _trusted_reader(s)]
     feared = [
         e for group in together if group.first.standing is Standing.ADVERSARY for e in group.seen
     ]
+    told = tuple(verdict_sentences(plan, verdicts, feared, named=True))
+    made = tuple(as_above(s, told) for s in sections(plan, together))
+    shared_by, shared = _shared(made)
+    readers = [s.observers[0] for s in made if _trusted_reader(s)]
     return FirstPage(
         headline=(
-            *verdict_sentences(verdicts, feared, named=True),
+            *told,
             *(Sentence.of(Claim.TRUSTED, reader=reader) for reader in readers),
         ),
         about=(
@@ -104,10 +105,15 @@ def _about(plan: Plan) -> Sentence:
         Claim.PLAN,
         plan=plan.hash.hex()[:_HASH_DIGITS],
         parties=f"{len(plan.parties):,}",
-        rounds="1 round" if plan.rounds == 1 else f"{plan.rounds:,} rounds",
-        missing=f"{plan.dropouts:,} may drop out" if plan.dropouts else "none may drop out",
+        rounds=_rounds(plan),
+        missing=f"{plan.dropouts:,} may drop out" if plan.dropouts else "no dropouts",
         **of_sums,
     )
+
+
+def _rounds(plan: Plan) -> str:
+    count = "1 round" if plan.rounds == 1 else f"{plan.rounds:,} rounds"
+    return f"{count} of {len(plan.cohorts.cohorts):,} cohorts in turn" if plan.cohorts else count
 
 
 def _at_capacity(plan: Plan, noise: NoiseFacts) -> Iterator[Sentence]:

@@ -64,7 +64,8 @@ def page_lines(report: ViewReport, *, width: int = WIDTH) -> Iterator[Line]:
         yield from _paragraph(f"{_all_of(page.shared_by)} see in every run", width, heading=True)
         yield from _items(page.shared, "  · ", width)
     for section in page.sections:
-        yield Line("")
+        if not section.besides:
+            yield Line("")
         yield from _section(section, width)
     yield Line("")
     yield Line("YOUR DECISION", heading=True)

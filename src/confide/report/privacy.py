@@ -26,6 +26,7 @@ __all__ = [
     "NoiseFacts",
     "noise_facts",
     "owner_word",
+    "owner_words",
     "privacy_of",
     "statement_of",
     "total_statement",
@@ -172,6 +173,11 @@ def owner_word(plan: Plan) -> str:
     """What a plan's ownership groups are called: parties, where each is one by itself."""
     alone = len(set(plan.owners.values())) == len(plan.parties)
     return "party" if alone else "ownership group"
+
+
+def owner_words(plan: Plan) -> str:
+    """Several of a plan's ownership groups, in words."""
+    return "parties" if owner_word(plan) == "party" else "ownership groups"
 
 
 def _how_in_stages(plan: Plan) -> Iterator[str]:

@@ -25,6 +25,8 @@ _WORDS: Final[Mapping[str, type[Enum]]] = {
 
 _BETWEEN: Final = re.compile(r",(?=\s*[a-z]+\s*=)")
 _MOST_NAMES: Final = 12
+_LEAST_PART: Final = 4
+"""A part of a word that no other word has is enough, if it has this many letters."""
 
 KEYS: Final = ("observer", "party", *_WORDS)
 """What a question may ask for."""
@@ -77,8 +79,14 @@ class Question:
             QuestionError: If there is no such observer, party or word.
         """
         observers = dict.fromkeys(e.observer for e in known)
-        _check("observer", observer, [o.name for o in observers])
-        _check("party", party, [o.name for o in observers if o.party is not None])
+        names = [o.name for o in observers]
+        parties = [o.name for o in observers if o.party is not None]
+        _check("observer", observer, names)
+        if party in names and party not in parties:
+            raise QuestionError(
+                f"{party!r} is an observer and no party: ask what it sees, by observer={party}"
+            )
+        _check("party", party, parties)
         return cls(
             observer=observer,
             party=party,
@@ -133,10 +141,13 @@ def _check(key: str, name: str | None, names: list[str]) -> None:
 def _word(key: str, kind: type[_Word], word: _Word | str | None) -> _Word | None:
     if word is None or isinstance(word, kind):
         return word
+    asked, words = str(word).lower().replace("_", " "), [str(member.value) for member in kind]
     for member in kind:
-        if word in (member.value, member.name.lower(), member.name.lower().replace("_", " ")):
+        if asked in (member.value, member.name.lower().replace("_", " ")):
             return member
-    words = [str(member.value) for member in kind]
+    holding = [member for member in kind if asked in str(member.value)]
+    if len(holding) == 1 and len(asked) >= _LEAST_PART:
+        return holding[0]
     raise QuestionError(f"{key} {word!r} is unknown; {_nearest(str(word), words)}")
 
 

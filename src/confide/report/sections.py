@@ -14,16 +14,20 @@ from confide.plan import (
     Observer,
     Plan,
     Standing,
+    Subject,
+    Verdict,
 )
 from confide.plan.exchange_exposures import IN_CHANNEL
 from confide.report.alike import Alike
 from confide.report.claims import Claim, Sentence
+from confide.report.failures import clause, held
 from confide.report.privacy import statement_of
 from confide.report.sights import Fewest, cannot, sentences_of
-from confide.report.verdict import verdict_sentences, verdicts_of
+from confide.report.verdict import PlanVerdict, verdict_sentences, verdicts_of
 
-__all__ = ["Section", "sections", "without"]
+__all__ = ["Section", "as_above", "sections", "without"]
 
+_EVERY: Final = "EACH PARTY"
 _MOST_NAMES: Final = 5
 """Up to this many parties are listed by name in a title."""
 
@@ -42,6 +46,7 @@ class Section:
         sees: What they see in every run.
         can: What they could find out or do besides.
         cannot: What they cannot, and which failures would change that.
+        besides: Whether the section before it holds for them too, so that this one says the rest.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Section:
     sees: tuple[Sentence, ...]
     can: tuple[Sentence, ...]
     cannot: tuple[Sentence, ...]
+    besides: bool = False
 
     @property
     def sentences(self) -> tuple[Sentence, ...]:
@@ -77,11 +83,50 @@ def sections(plan: Plan, groups: Iterable[Alike]) -> tuple[Section, ...]:
     apart: list[Alike] = []
     for pool in (g for g in together if _is_coalition(g.first)):
         kinds = _kinds(plan, pool)
-        bases = [b for b in alone if _joins(pool.first, b.first) and _kinds(plan, b) == kinds]
+        bases = [b for b in alone if _joins(pool.first, b.first) and kinds <= _kinds(plan, b)]
         (joined[bases[0]] if bases else apart).append(pool)
     made = [_section(plan, (group, *joined[group]), fewest) for group in alone]
     made += [_section(plan, (pool,), fewest) for pool in apart]
-    return tuple(_said_once(made))
+    return tuple(_said_once(_each_party_once(plan, made)))
+
+
+def _each_party_once(plan: Plan, made: list[Section]) -> list[Section]:
+    """The sections; if one holds for every party, the other parties' say only what they add."""
+    of_parties = [s for s in made if {*s.observers} & {*plan.owners}]
+    if len(of_parties) < 2:
+        return made
+    for base in of_parties:
+        others = [s for s in of_parties if s is not base]
+        if all(base.title == base.name and _holds_for(base, other) for other in others):
+            every = replace(base, name=_EVERY, title=_EVERY, observers=tuple(plan.owners))
+            added = [_besides(other, base) for other in others]
+            first = made.index(of_parties[0])
+            rest = [s for s in made[first:] if s not in of_parties]
+            return [*made[:first], every, *added, *rest]
+    return made
+
+
+def _holds_for(base: Section, other: Section) -> bool:
+    """Whether all that a section says holds for the observers of another one too."""
+    same = (base.assumed, base.standing) == (other.assumed, other.standing)
+    return same and {*base.sentences} <= {*other.sentences}
+
+
+def _besides(section: Section, base: Section) -> Section:
+    """What a section says besides another one that holds for its observers as well."""
+
+    def new(sentences: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
+        return tuple(s for s in sentences if s not in base.sentences)
+
+    return replace(
+        section,
+        title=f"{section.title}, besides",
+        besides=True,
+        verdicts=new(section.verdicts),
+        sees=new(section.sees),
+        can=new(section.can),
+        cannot=new(section.cannot),
+    )
 
 
 def _said_once(made: list[Section]) -> Iterator[Section]:
@@ -108,14 +153,30 @@ def _messages_once(made: list[Section]) -> Iterator[Section]:
             continue
         claim = Claim.SAME_MESSAGES if inside == told else Claim.CARRIED
         same = Sentence.of(claim, other=COORDINATOR)
-        sees = (same if s.claim is Claim.MESSAGE else s for s in section.sees)
-        yield replace(section, sees=tuple(dict.fromkeys(sees)))
+        sees = dict.fromkeys(same if s.claim is Claim.MESSAGE else s for s in section.sees)
+        left = (s for s in section.cannot if s.claim is not Claim.OPEN_MESSAGES)
+        yield replace(section, sees=tuple(sees), cannot=tuple(left))
 
 
 def _messages(section: Section) -> tuple[tuple[str, str], ...]:
     """What messages of exchanges hold, and how the section's observers see it."""
     told = (s.facts for s in section.sees if s.claim is Claim.MESSAGE)
     return tuple((str(facts["value"]), str(facts["how"])) for facts in told)
+
+
+def as_above(section: Section, headline: Iterable[Sentence]) -> Section:
+    """A section that refers to the verdicts of the headline where noise gives it the same."""
+    said = tuple(headline)
+    same = tuple(v for v in section.verdicts if v.claim in _TOLD and v in said)
+    if Claim.PRIVATE not in (v.claim for v in same):
+        return section
+    words = " and each ".join(f"{v.facts['who']} {_TOLD[v.claim]}" for v in same)
+    above = Sentence.of(Claim.AS_ABOVE, each=same[0].facts["each"], verdicts=words)
+    kept = (v for v in section.verdicts if v not in same)
+    return replace(section, verdicts=(*kept, above))
+
+
+_TOLD: Final = {Claim.PRIVATE: Verdict.PRIVATE.value, Claim.HIDDEN: Verdict.HIDDEN.value}
 
 
 def without(section: Section, shared: tuple[Sentence, ...]) -> Section:
@@ -148,8 +209,8 @@ def _place(group: Alike) -> int:
     return [*order, True].index(True)
 
 
-def _kinds(plan: Plan, group: Alike) -> object:
-    return [(v.who, v.verdict, v.conditions) for v in verdicts_of(plan, group.seen)]
+def _kinds(plan: Plan, group: Alike) -> set[object]:
+    return {(v.who, v.where, v.verdict, v.conditions) for v in verdicts_of(plan, group.seen)}
 
 
 def _section(plan: Plan, groups: tuple[Alike, ...], fewest: Fewest) -> Section:
@@ -168,10 +229,12 @@ def _section(plan: Plan, groups: tuple[Alike, ...], fewest: Fewest) -> Section:
         if s.claim is not Claim.OTHERS_SUMS or e.observer == strongest.first
     ]
     besides = (Condition.ONCE_MISSING, Condition.BY_CHEATING)
-    verdicts = tuple(_verdicts(plan, last.seen, (*seen, *last.seen)))
-    closed = tuple(dict.fromkeys(cannot(strongest.first, seen, fewest)))
-    if {s.claim for s in closed} == {Claim.OPEN_MESSAGES} and _all_hidden(verdicts):
-        closed = ()  # The verdict names the same failures.
+    of_exchanges = tuple(e for e in seen if e.of is Subject.NAMED)
+    found_of = (*of_exchanges, *last.seen)
+    rated = verdicts_of(plan, found_of, statement=statement_of(plan, last.seen))
+    # What a verdict rests on is what each member's rests on too.
+    verdicts = tuple(verdict_sentences(plan, rated, (*seen, *last.seen), named=False))
+    closed = dict.fromkeys(cannot(strongest.first, seen, fewest))
     return Section(
         name=_name(plan, group),
         title=_title(plan, groups),
@@ -181,12 +244,25 @@ def _section(plan: Plan, groups: tuple[Alike, ...], fewest: Fewest) -> Section:
         verdicts=verdicts,
         sees=_messages_together(s for e, s in found if e.condition not in besides),
         can=tuple(dict.fromkeys(s for e, s in found if e.condition in besides)),
-        cannot=closed,
+        cannot=tuple(_not_said(closed, seen, rated, verdicts)),
     )
 
 
-def _all_hidden(verdicts: tuple[Sentence, ...]) -> bool:
-    return {s.claim for s in verdicts} == {Claim.HIDDEN}
+def _not_said(
+    closed: Iterable[Sentence],
+    seen: tuple[Exposure, ...],
+    rated: Iterable[PlanVerdict],
+    verdicts: tuple[Sentence, ...],
+) -> Iterator[Sentence]:
+    """What stays closed, without what a verdict says or denies."""
+    holds = {v.facts["holds"] for v in verdicts if v.claim is Claim.HIDDEN}
+    named = {clause(e.assumption) for e in seen if e.assumption and held([e.assumption]) in holds}
+    single = any(v.of_sums and v.verdict is Verdict.NOT_PRIVATE and v.group for v in rated)
+    for sentence in closed:
+        denied = single and sentence.claim is Claim.SINGLE_OUT
+        failure = "" if sentence.claim is Claim.OPEN_SUMS else sentence.facts.get("failure")
+        if not denied and failure not in named:
+            yield sentence
 
 
 def _same_role(pool: Observer, base: Observer) -> bool:
@@ -207,14 +283,6 @@ def _messages_together(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
     )
 
 
-def _verdicts(
-    plan: Plan, seen: tuple[Exposure, ...], by_members: tuple[Exposure, ...]
-) -> Iterator[Sentence]:
-    """The verdict against a coalition; what it rests on is what each member's rests on too."""
-    found = verdicts_of(plan, seen, statement=statement_of(plan, seen))
-    yield from verdict_sentences(found, by_members, named=False)
-
-
 # --- names ---------------------------------------------------------------------------------------
 
 
@@ -223,7 +291,7 @@ def _name(plan: Plan, group: Alike) -> str:
     if observer.party is None:
         return observer.name.upper()
     if len(group.observers) == len(plan.parties):
-        return "EACH PARTY"
+        return _EVERY
     names = [o.name for o in group.observers]
     more = len(names) - _MOST_NAMES
     listed = ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
@@ -268,7 +336,7 @@ def _assumed(plan: Plan, observer: Observer) -> str:
         told = "assumed not to happen"
     elif observer.enclave:
         simulated = bool(plan.aggregation.warning)
-        told = "simulated: no hardware stands behind it" if simulated else "hardware trusted"
+        told = "simulated: no hardware" if simulated else "hardware trusted"
     elif observer.standing is Standing.TRUSTED:
         told = "trusted"
     elif observer.coordinator:

@@ -16,7 +16,8 @@ from confide.plan import (
     Subject,
     What,
 )
-from confide.plan.disclosure import DURATIONS, TOOK_PART, TRAFFIC
+from confide.plan.crowds import smallest_class
+from confide.plan.disclosure import DURATIONS, TOOK_PART, TRAFFIC, turns
 from confide.plan.protections.judgements import announces_freely
 from confide.report.claims import Claim, Sentence
 from confide.report.failures import COLLUSION, MISSING_NOISE, clause, failures
@@ -45,7 +46,10 @@ def _part(plan: Plan, exposure: Exposure) -> Plan:
 def _sums(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     part = _part(plan, e)
     if e.form is Form.SEALED:
-        yield Sentence.of(Claim.CARRIES_SUMS)
+        yield Sentence.of(Claim.CARRIES_SUMS, vector=part.hiding.vector if part.hiding else "")
+        return
+    if e.form is Form.DIFFERENCE:
+        yield from _differences(plan, e)
         return
     yield Sentence.of(
         Claim.NOISY_SUMS if e.form is Form.NOISY_SUM else Claim.EXACT_SUMS,
@@ -56,9 +60,19 @@ def _sums(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     if e.observer.parties:
         yield Sentence.of(
             Claim.OTHERS_SUMS,
-            whose="its own" if e.observer.party and e.observer.parties == 1 else "their own",
             others=max(part.min_survivors - e.observer.parties, 0),
         )
+
+
+def _differences(plan: Plan, e: Exposure) -> Iterator[Sentence]:
+    """Sums over different parties, subtracted: totals of classes, or one party that is missing."""
+    exact = e.guarantee.insiders is None
+    if e.condition is Condition.ONCE_MISSING:
+        yield Sentence.of(Claim.DIFFERENCES if exact else Claim.NOISY_DIFFERENCES)
+        return
+    _, parties, _ = smallest_class(plan)
+    noise = "" if exact else ", with the noise of each sum"
+    yield Sentence.of(Claim.CLASSES, fewest=len(parties), noise=noise)
 
 
 def _over(part: Plan) -> str:
@@ -90,8 +104,7 @@ def _contribution(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     if e.of is Subject.NAMED:
         yield from _other(plan, e)
     elif e.form is Form.DIFFERENCE:
-        exact = e.guarantee.insiders is None
-        yield Sentence.of(Claim.DIFFERENCES if exact else Claim.NOISY_DIFFERENCES)
+        yield from _differences(plan, e)
     elif e.condition is Condition.BY_CHEATING:
         announces = e.observer.coordinator and announces_freely(plan)
         yield Sentence.of(Claim.STATE_BY_COORDINATOR if announces else Claim.STATE_BY_PARTY)
@@ -103,6 +116,8 @@ def _contribution(plan: Plan, e: Exposure) -> Iterator[Sentence]:
 
 def _hidden(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     hiding = _part(plan, e).hiding
+    if e.observer.network and hiding and e.form is not Form.SEALED:
+        return  # It stands beside the sums, which it carries too.
     if e.observer.network or e.form is Form.SEALED or hiding is None:
         # The network carries, inside the channel, what is hidden already.
         vector = hiding.vector if hiding and e.form is not Form.SEALED else "contribution"
@@ -131,7 +146,10 @@ def _metadata(plan: Plan, e: Exposure) -> Iterator[Sentence]:
     if e.value in _METADATA:
         yield Sentence.of(_METADATA[e.value])
     elif e.of is Subject.NAMED:
-        yield from _other(plan, e)
+        if not (e.observer.network and plan.sum_stages):  # The traffic of all stages is one.
+            yield from _other(plan, e)
+    elif plan.cohorts and e.value in turns(plan):
+        yield Sentence.of(Claim.TURNS, cohorts=len(plan.cohorts.cohorts))
     else:
         yield Sentence.of(Claim.MORE_METADATA, value=e.value)
 
@@ -142,8 +160,9 @@ def _other(_: Plan, e: Exposure) -> Iterator[Sentence]:
     elif e.what is What.METADATA:
         yield Sentence.of(Claim.MORE_METADATA, value=e.value)
     elif e.what is not What.KEYS or e.whose != (e.observer.name,):
-        whose = "" if e.what is What.KEYS else f", of {' and '.join(e.whose)}"
-        yield Sentence.of(Claim.MESSAGE, value=f"{e.value}{whose}", how=e.detail)
+        whose = " and ".join(e.whose)
+        value = f"public keys of {whose}" if e.what is What.KEYS else f"{e.value}, of {whose}"
+        yield Sentence.of(Claim.MESSAGE, value=value, how=e.detail.partition("; it")[0])
 
 
 _METADATA: Final = {
@@ -174,12 +193,12 @@ def cannot(observer: Observer, seen: Iterable[Exposure], beyond: Fewest) -> Iter
     """
     for e in seen:
         if e.assumption and e.form is not Form.PLAINTEXT:
-            yield from _closed(observer, e)
+            yield from _closed(e)
     if beyond.members and not observer.enclave and any(e.form in _ADDED for e in seen):
         yield Sentence.of(Claim.SINGLE_OUT, helpers=beyond.helpers_of(observer))
 
 
-def _closed(observer: Observer, e: Exposure) -> Iterator[Sentence]:
+def _closed(e: Exposure) -> Iterator[Sentence]:
     failure = clause(e.assumption)
     if e.of is Subject.NAMED:
         if e.what is not What.KEYS and e.form is not Form.SEALED:
@@ -192,8 +211,9 @@ def _closed(observer: Observer, e: Exposure) -> Iterator[Sentence]:
                 yield Sentence.of(Claim.MISS_NOISE, failure=clause(single))
             elif not COLLUSION.fullmatch(single):
                 yield Sentence.of(Claim.OPEN_VECTORS, failure=clause(single))
-    elif e.what is What.CONTRIBUTION:
-        carried = observer.network or e.form is Form.SEALED
+    elif e.what is What.CONTRIBUTION and not (e.observer.network and e.form is not Form.SEALED):
+        # Behind the channel the network would have what the coordinator has, and open no more.
+        carried = e.form is Form.SEALED
         yield Sentence.of(Claim.OPEN_CARRIED if carried else Claim.OPEN_VECTORS, failure=failure)
 
 

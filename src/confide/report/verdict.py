@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from confide.plan import (
     Condition,
+    Exchange,
     Exposure,
     Form,
     Plan,
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Breach", "PlanVerdict", "plan_verdicts", "verdict_sentences", "verdicts_of"]
 
 _EACH: Final = "each party"
+_SUMS: Final = "the sums"
+_MOST_NAMES: Final = 5
+"""A verdict names up to this many observers."""
+
 _ROLES: Final = ("coordinator", "network", "enclave")
 _READABLE: Final = frozenset(
     {Form.PLAINTEXT, Form.SUM, Form.NOISY_SUM, Form.DIFFERENCE, Form.RESULT}
 )
+_Said = tuple[Claim, tuple[tuple[str, Fact], ...]]
 _OF_DATA: Final = frozenset({What.CONTRIBUTION, What.SUMS, What.CELLS, What.STATE, What.RESULT})
 
 
@@ -54,6 +60,9 @@ class PlanVerdict:
 
     Attributes:
         who: The unit: "record", "person", "party" or "ownership group".
+        where: "the sums" or the name of an exchange, in a plan that has both, or several
+            exchanges; else empty. The sums of all stages count together, because their ε adds up.
+        group: Whether it is about ownership groups.
         verdict: The worst of all that the stated adversary sees.
         against: Who sees the worst, where it is not private.
         conditions: Under which conditions it does, where it is not private.
@@ -67,6 +76,8 @@ class PlanVerdict:
     """
 
     who: str
+    where: str
+    group: bool
     verdict: Verdict
     against: tuple[str, ...]
     conditions: tuple[Condition, ...]
@@ -75,6 +86,11 @@ class PlanVerdict:
     remedies: tuple[str, ...]
     breaches: tuple[Breach, ...] = ()
     exact: bool = False
+
+    @property
+    def of_sums(self) -> bool:
+        """Whether it is about sums, alone or with all else that the plan has."""
+        return self.where in ("", _SUMS)
 
 
 def plan_verdicts(
@@ -88,37 +104,56 @@ def plan_verdicts(
         rated: Whether to compute the noise's guarantee, which takes the longest.
     """
     feared = [e for e in found if e.observer.standing is Standing.ADVERSARY]
-    return verdicts_of(plan, feared, rated=rated)
+    made = [v for where in _parts(plan) for v in _in_part(plan, where, feared)]
+    return tuple(_rated(plan, v, None) for v in made) if rated else tuple(made)
 
 
 def verdicts_of(
-    plan: Plan,
-    found: Iterable[Exposure],
-    *,
-    rated: bool = True,
-    statement: PrivacyStatement | None = None,
+    plan: Plan, found: Iterable[Exposure], *, statement: PrivacyStatement | None = None
 ) -> tuple[PlanVerdict, ...]:
-    """The verdict for each unit of privacy, and for each ownership group, over these exposures.
+    """The verdicts over what one observer sees, or several that pool what they see.
 
     Args:
         plan: The plan.
-        found: The exposures of one observer, or of several that pool what they see.
-        rated: Whether to compute the noise's guarantee.
+        found: The exposures.
         statement: The noise's guarantee, if it is known.
     """
-    seen = [e for e in found if e.what in _OF_DATA and e.form in _READABLE]
-    unit = plan.neighbours.unit
-    groups = _verdict(plan, owner_word(plan), [(e, e.guarantee.group) for e in seen])
-    made = [groups]
-    if unit is not Unit.PARTY:
-        made.insert(0, _verdict(plan, unit.value, [(e, e.guarantee.unit) for e in seen]))
-    if not rated:
-        return tuple(made)
-    return tuple(_rated(plan, verdict, statement) for verdict in made)
+    seen = tuple(found)
+    known = [where for where in _parts(plan) if _of_part(plan, where, seen)]
+    made = (v for where in known for v in _in_part(plan, where, seen))
+    return tuple(_rated(plan, v, statement) for v in made)
 
 
-def _verdict(plan: Plan, who: str, seen: list[tuple[Exposure, Verdict]]) -> PlanVerdict:
-    del plan
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """What has verdicts of its own: the sums and each exchange; the plan, if it is only one."""
+    made = [_SUMS] if plan.sum_stages else []
+    made += [repr(exchange.name) for exchange in plan.exchanges]
+    return tuple(made) if len(made) > 1 else ("",)
+
+
+def _of_part(plan: Plan, where: str, found: Iterable[Exposure]) -> tuple[Exposure, ...]:
+    """The exposures of a part of the plan."""
+    if not where:
+        return tuple(found)
+    return tuple(e for e in found if _part_of(plan, e) == where)
+
+
+def _part_of(plan: Plan, exposure: Exposure) -> str:
+    stage = None if exposure.stage is None else plan.stages[exposure.stage]
+    return repr(stage.name) if isinstance(stage, Exchange) else _SUMS
+
+
+def _in_part(plan: Plan, where: str, found: Iterable[Exposure]) -> Iterator[PlanVerdict]:
+    of_data = (e for e in found if e.what in _OF_DATA and e.form in _READABLE)
+    seen = _of_part(plan, where, of_data)
+    if plan.neighbours.unit is not Unit.PARTY:
+        yield _verdict(plan, where, [(e, e.guarantee.unit) for e in seen], group=False)
+    yield _verdict(plan, where, [(e, e.guarantee.group) for e in seen], group=True)
+
+
+def _verdict(
+    plan: Plan, where: str, seen: list[tuple[Exposure, Verdict]], *, group: bool
+) -> PlanVerdict:
     bad = [e for e, v in seen if v is Verdict.NOT_PRIVATE]
     bounded = [
         e.guarantee.insiders
@@ -126,26 +161,37 @@ def _verdict(plan: Plan, who: str, seen: list[tuple[Exposure, Verdict]]) -> Plan
         if v is Verdict.PRIVATE and e.guarantee.insiders is not None
     ]
     return PlanVerdict(
-        who=who,
+        who=owner_word(plan) if group else plan.neighbours.unit.value,
+        where=where,
+        group=group,
         verdict=worst(v for _, v in seen) if seen else Verdict.HIDDEN,
-        against=tuple(dict.fromkeys(_observer(e) for e in bad)),
+        against=_observers(plan, bad),
         conditions=tuple(dict.fromkeys(e.condition for e in bad)),
         insiders=max(bounded) if bounded else None,
         statement=None,
         remedies=tuple(dict.fromkeys(e.remedy for e in bad if e.remedy)),
-        breaches=tuple(_breaches(bad)),
+        breaches=tuple(_breaches(plan, bad)),
         exact=any(e.guarantee.insiders is None for e in bad),
     )
 
 
-def _breaches(bad: list[Exposure]) -> Iterator[Breach]:
+def _breaches(plan: Plan, bad: list[Exposure]) -> Iterator[Breach]:
     """Who sees it under which condition; an observer is listed under the first that it needs."""
     listed: set[str] = set()
     for condition in Condition:
-        names = dict.fromkeys(_observer(e) for e in bad if e.condition is condition)
+        names = _observers(plan, (e for e in bad if e.condition is condition))
         if new := tuple(name for name in names if name not in listed):
             yield Breach(condition, new)
         listed.update(names)
+
+
+def _observers(plan: Plan, bad: Iterable[Exposure]) -> tuple[str, ...]:
+    """The names of the observers; of sums that all parties see, "each party"."""
+    found = tuple(bad)
+    alone = {e.observer.party for e in found if e.observer.party is not None and not e.whose}
+    every = len(alone) == len(plan.parties)
+    names = (_EACH if every and e.observer.party in alone else e.observer.name for e in found)
+    return tuple(dict.fromkeys(names))
 
 
 def _rated(plan: Plan, verdict: PlanVerdict, statement: PrivacyStatement | None) -> PlanVerdict:
@@ -153,11 +199,6 @@ def _rated(plan: Plan, verdict: PlanVerdict, statement: PrivacyStatement | None)
         return verdict
     known = statement or total_statement(plan, insiders=verdict.insiders)
     return replace(verdict, statement=known)
-
-
-def _observer(exposure: Exposure) -> str:
-    observer, named = exposure.observer, bool(exposure.whose)
-    return observer.name if observer.party is None or named else _EACH
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -171,22 +212,35 @@ _WHEN: Final = {
 
 
 def verdict_sentences(
-    verdicts: Iterable[PlanVerdict], seen: Iterable[Exposure], *, named: bool
+    plan: Plan, verdicts: Iterable[PlanVerdict], seen: Iterable[Exposure], *, named: bool
 ) -> Iterator[Sentence]:
-    """Verdicts in words; units with the same verdict share a sentence.
+    """Verdicts in words, the worst part of the plan first; units with the same share a sentence.
 
     Args:
+        plan: The plan.
         verdicts: The verdicts.
         seen: The exposures that they are about.
         named: Whether to say against whom.
     """
-    found = tuple(seen)
-    told: dict[tuple[Claim, tuple[tuple[str, Fact], ...]], list[str]] = {}
-    for verdict in verdicts:
-        claim, facts = _told(verdict, found, named=named)
-        told.setdefault((claim, tuple(facts.items())), []).append(verdict.who)
-    for (claim, pairs), who in told.items():
-        yield Sentence.of(claim, who=" and each ".join(who), **dict(pairs))
+    made, found = tuple(verdicts), tuple(seen)
+    parts: dict[str, dict[_Said, list[str]]] = {}
+    for verdict in sorted(made, key=lambda v: _severity(v.where, made), reverse=True):
+        claim, facts = _told(verdict, _of_part(plan, verdict.where, found), named=named)
+        said = parts.setdefault(verdict.where, {})
+        said.setdefault((claim, tuple(facts.items())), []).append(verdict.who)
+    same = len(parts) > 1 and all(said == next(iter(parts.values())) for said in parts.values())
+    for where, said in parts.items():
+        each = f"{_heading(where)}: each" if where and not same else "Each"
+        for (claim, pairs), who in said.items():
+            yield Sentence.of(claim, each=each, who=" and each ".join(who), **dict(pairs))
+        if same:
+            return
+
+
+def _severity(where: str, verdicts: tuple[PlanVerdict, ...]) -> tuple[int, bool]:
+    """How bad the worst verdict of a part is; exact and NOT PRIVATE is the worst."""
+    order = list(Verdict)
+    return max((order.index(v.verdict), v.exact) for v in verdicts if v.where == where)
 
 
 def _told(
@@ -202,6 +256,10 @@ def _told(
         "delta": f"{verdict.statement.delta:g}",
         "holds": _holds(seen, noise=True),
     }
+
+
+def _heading(where: str) -> str:
+    return "Sums" if where == _SUMS else where
 
 
 def _when(verdict: PlanVerdict, *, named: bool) -> Iterator[str]:
@@ -230,6 +288,8 @@ def _holds(seen: tuple[Exposure, ...], *, noise: bool) -> str:
 def _all_of(observers: tuple[str, ...]) -> str:
     """Observers as a list; a coalition is left out if one of its members is listed."""
     kept = [_in_words(name) for name in observers if not _said_already(name, observers)]
+    if len(kept) > _MOST_NAMES + 1:
+        kept = [*kept[:_MOST_NAMES], f"{len(kept) - _MOST_NAMES:,} more"]
     return " and ".join([", ".join(kept[:-1]), kept[-1]]) if len(kept) > 1 else "".join(kept)
 
 

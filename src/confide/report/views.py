@@ -275,7 +275,9 @@ def views(plan: Plan) -> ViewReport:
     warnings = tuple(_warnings(plan))
     page = first_page(plan, groups, verdicts, noise, warnings)
     promises = (
-        _promise(part) if part else "",
+        _promise(part, within="In the sums, nobody" if plan.exchanges else "Nobody")
+        if part
+        else "",
         exchange_promise(plan, found),
         _over_all(plan, page),
     )
@@ -311,8 +313,13 @@ def _over_all(plan: Plan, page: FirstPage) -> str:
     return " ".join([over, *(sentence.text for sentence in page.headline)])
 
 
-def _promise(plan: Plan) -> str:
-    """What holds in each round by itself, and against whom."""
+def _promise(plan: Plan, *, within: str) -> str:
+    """What holds in each round of sums by itself, and against whom.
+
+    Args:
+        plan: The plan without its exchanges.
+        within: The first words.
+    """
     adversary = plan.threat.confidentiality
     roles = [
         f"a {role.value} {name}"
@@ -325,7 +332,7 @@ def _promise(plan: Plan) -> str:
     against = _join(roles) or "nobody"
     together = " together" if len(roles) > 1 else ""
     return (
-        f"Nobody but a party itself{plan.aggregation.trust} learns its contribution; everybody "
+        f"{within} but a party itself{plan.aggregation.trust} learns its contribution; everybody "
         f"else sees only sums over at least {plan.min_survivors} of {len(plan.parties)} parties. "
         f"This holds in each round against {against}{together}{_channel(plan)}."
     )

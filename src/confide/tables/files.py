@@ -143,6 +143,8 @@ def _from_file(path: Path) -> pd.DataFrame:
     except (ValueError, EOFError) as error:
         # What a reader says of a damaged file may quote it.
         raise DataError(f"cannot read {path}: {type(error).__name__}, it is damaged") from None
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name a file in it")
     raise DataError(f"{path} is of no known kind; convert it to {_KINDS}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from confide import canonical
-from confide.errors import AttestationError, Step
+from confide.errors import AttestationError, Step, why_unreadable
 from confide.tee.certificates import (
     Certificate,
     RevocationList,
@@ -214,7 +214,8 @@ def _contents(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_COLLATERAL_BYTES + 1)
     except OSError as error:
-        raise AttestationError(Step.PARSE, f"cannot read the collateral {path}: {error}") from error
+        why = why_unreadable(error)
+        raise AttestationError(Step.PARSE, f"cannot read the collateral {path}: {why}") from error
 
 
 def _from_pem(item: bytes) -> _Sorted:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from confide import canonical
-from confide.errors import DataError, ProtocolError
+from confide.errors import DataError, ProtocolError, why_unreadable
 from confide.randomness import SecureRandom
 from confide.tee.workload import WorkloadKeys
 
@@ -53,7 +53,8 @@ class Instance:
                 ):
                     return cls(identifier, WorkloadKeys(hpke, signing))
         except (OSError, ProtocolError) as error:
-            raise DataError(f"cannot read the instance's keys {path}: {error}") from error
+            why = why_unreadable(error)
+            raise DataError(f"cannot read the instance's keys {path}: {why}") from error
         raise DataError(f"{path} holds no instance's keys")
 
     def write(self, path: Path) -> Self:

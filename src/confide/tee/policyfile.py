@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from confide.errors import AttestationError, PlanError
+from confide.errors import AttestationError, PlanError, why_unreadable
 from confide.plan.literals import Literal
 from confide.tee.attestation import Platform
 from confide.tee.certificates import Certificate, load_certificate, pem_blocks
@@ -82,7 +82,7 @@ def read_policy(path: Path) -> Policy:
     try:
         given = _Policy.read(tomllib.loads(_read(path).decode("utf-8")), str(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PlanError(f"{path}: {error}") from error
+        raise PlanError(f"{path}: {why_unreadable(error)}") from error
     references = [*_released(given.releases, path.parent), *_pinned(given.measurements, path)]
     return Policy(
         references=tuple(references),
@@ -214,7 +214,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # a name with a zero character is a ValueError
-        raise PlanError(f"cannot read {path}: {error}") from error
+        raise PlanError(f"cannot read {path}: {why_unreadable(error)}") from error
     if len(data) > _MAX_BYTES:
         raise PlanError(f"{path} has more than {_MAX_BYTES:,} bytes")
     return data

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,8 @@ def tables(multiplier=1.5, **options):
 
 def matrices(attributes):
     """The marginal and the residual of some attributes, as matrices over the whole domain."""
-    marginal, residual = np.ones((1, 1)), np.ones((1, 1))
+    marginal: Any = np.ones((1, 1))
+    residual: Any = np.ones((1, 1))
     for name, values in DOMAIN.items():
         n = len(values)
         inside = name in attributes
@@ -134,7 +136,7 @@ def _spread(marginal, part):
     """What one unit of a residual's variance adds to the covariance of a marginal."""
     if not set(part) <= set(marginal):
         return np.zeros((1, 1))
-    found = np.ones((1, 1))
+    found: Any = np.ones((1, 1))
     for name in marginal:
         n = len(DOMAIN[name])
         found = np.kron(found, np.eye(n) - 1 / n if name in part else np.ones((n, n)) / n**2)

@@ -11,7 +11,7 @@ import typer
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_private_key
 from confide.cli.tee.evidence import hexadecimal
-from confide.errors import DataError
+from confide.errors import DataError, why_unreadable
 from confide.tee.attestation import Platform
 
 from confide_operator.image import Build, Description, Manifest, Measured
@@ -44,7 +44,7 @@ def build(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hash what goes into an image, and compute what hardware will measure of it."""
+    """Hash what goes into an image, and what hardware measures."""
     described = Description.read(description).without(skip or [])
     made = make(described, _given(measurement or []))
     made.write(out)
@@ -60,7 +60,7 @@ def diff(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what differs between two builds; the exit code is 0 only if nothing does."""
+    """Say what differs between two builds. The exit code is 0 only if nothing does."""
     found = between(
         _manifest(old), _manifest(new), _release_measurements(old), _release_measurements(new)
     )
@@ -82,7 +82,7 @@ def lint(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Gramine's manifest.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what opens an enclave of Gramine's; the exit code is 0 only if nothing does."""
+    """Say what opens an enclave of Gramine's. The exit code is 0 only if nothing does."""
     found = findings_in(_read(manifest))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=1))
@@ -97,7 +97,7 @@ def sign(
     release: Annotated[Path, typer.Argument(metavar="RELEASE", help="As `build` wrote it.")],
     key: Annotated[Path, typer.Option("--key", help="Your Ed25519 key to sign with (PEM).")],
 ) -> None:
-    """Add your signature to a release: you built it again and confirm it."""
+    """Sign a release that you built again. Your signature confirms it."""
     from confide.tee import SignedRelease
 
     signed = SignedRelease.from_json(_read(release)).sign(load_private_key(key))
@@ -213,4 +213,4 @@ def _read(path: Path) -> str:
             raise DataError(f"{path} has more than {_MAX_BYTES:,} bytes")
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {why_unreadable(error)}") from error

@@ -17,7 +17,7 @@ from confide.errors import DataError
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Fetch vendors' certificates and lists into files, and show what is in them.",
+    help="Fetch vendors' certificates and lists into files.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -53,7 +53,7 @@ def fetch(
         float, typer.Option(min=0, help="How old lists and statements may be.")
     ] = 24.0,
 ) -> None:
-    """Fetch the collateral for some evidence; only this command of `tee` uses the network."""
+    """Fetch the collateral for some evidence. Only this command of `tee` uses the network."""
     from confide.tee import Evidence
 
     from confide_operator.fetch import KDS, PCS, Cache
@@ -83,7 +83,7 @@ def show(
     at: Annotated[str | None, typer.Option(help="The time (ISO 8601, or seconds); now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False,
 ) -> None:
-    """List what is in a folder, until when it holds, and what should be renewed."""
+    """List what is in a folder. Until when it holds, and what to renew."""
     from confide_operator.fetch import listed
 
     if not folder.is_dir():

@@ -27,7 +27,7 @@ _Message = TypeVar("_Message")
 _SIMULATED = "simulated"
 
 app = typer.Typer(
-    help="Keep the builds and machines that the parties accept, and the record of it.",
+    help="Keep the builds and machines that the parties accept.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -88,7 +88,7 @@ def init(
         int, typer.Option(help="How long a machine may be silent; 0 if no heartbeats are expected.")
     ] = 0,
 ) -> None:
-    """Create a registry, and print its number, which every party should compare."""
+    """Create a registry. It prints a number, which every party should compare."""
     from confide_operator.registry import Founded, Member, Registry, Role
 
     parties, operators = named_files(party, "--party"), named_files(operator or [], "--operator")
@@ -112,7 +112,7 @@ def propose(
     release: Annotated[Path, typer.Argument(metavar="RELEASE", help="As `build` wrote it.")],
     key: Key,
 ) -> None:
-    """Put a build before the parties."""
+    """Propose a build."""
     from confide.tee import SignedRelease
 
     signed = SignedRelease.from_json(read_text(release))
@@ -127,7 +127,7 @@ def member(
     role: Annotated[RoleName, typer.Option(help="Its role; 'none' removes the member.")],
     key: Key,
 ) -> None:
-    """Put a member, or another key or role of one, before the parties."""
+    """Propose a member, or another key or role of one."""
     from confide_operator.registry import MemberProposed
 
     wanted = MemberProposed(name, load_public_key(public), role.value)
@@ -136,7 +136,7 @@ def member(
 
 @app.command()
 def challenge(file: File, node: NodeName) -> None:
-    """Print what to ask a machine for: a fresh nonce, and how it answers."""
+    """Print a fresh nonce for a machine, and how it answers."""
     from confide.randomness import SystemRandom
     from confide.tee.claims import NONCE_BYTES
 
@@ -163,7 +163,7 @@ def enrol(
     key: Key,
     collateral: CollateralFiles = None,
 ) -> None:
-    """Verify a machine's evidence, and put the machine before the parties."""
+    """Verify a machine's evidence, and propose the machine."""
     registry, relying = _open(file), _relying(policy, collateral)
     proposal = registry.propose_node(
         node,
@@ -187,7 +187,7 @@ def attest(
     key: Key,
     collateral: CollateralFiles = None,
 ) -> None:
-    """Verify a machine again, and record what was found; the exit code is 0 only if all holds."""
+    """Verify a machine again, and record it. The exit code is 0 only if all holds."""
     registry, relying = _open(file), _relying(policy, collateral)
     registry.attest(
         registry.node(node),
@@ -244,7 +244,7 @@ def queue(
 def accept(
     file: File, item: Item, key: Key, reason: Reason = "", policy: MaybePolicy = None
 ) -> None:
-    """Accept a build with your signature, a machine whose evidence you verify, or a member."""
+    """Accept a build, a machine or a member. You verify a machine's evidence first."""
     registry = _open(file)
     proposal, relying = registry.find(item), _relying(policy, None) if policy else None
     _decided(registry, registry.accept(proposal, load_private_key(key), reason, relying))
@@ -263,7 +263,7 @@ def reject(
 def withdraw(
     file: File, item: Item, key: Key, reason: Annotated[str, typer.Option(help="Why.")]
 ) -> None:
-    """Take a proposal back, whatever was decided: a bad build, a machine that is gone."""
+    """Take a proposal back. Such as a bad build, or a machine that is gone."""
     registry = _open(file)
     _decided(registry, registry.withdraw(registry.find(item), load_private_key(key), reason))
 
@@ -277,7 +277,7 @@ def status(
         bool, typer.Option("--check", help="Fail if an accepted machine may not be used.")
     ] = False,
 ) -> None:
-    """Say which builds and machines are accepted, and which machines may be used now."""
+    """Say what is accepted. Builds, machines, and which machines may be used now."""
     registry = _open(file)
     nodes, builds = registry.nodes(_relying(policy, None) if policy else None), registry.releases()
     if as_json:
@@ -311,7 +311,7 @@ def releases(
     out: Annotated[Path, typer.Option(help="The folder for the releases' files.")],
     policy: MaybePolicy = None,
 ) -> None:
-    """Write the accepted builds for a policy, and print the part of the policy that names them.
+    """Write the accepted builds for a policy. It prints the part of the policy that names them.
 
     With --policy, the machines that are usable under it are named; without, any machine is, as it
     takes to enrol the first one.
@@ -340,7 +340,7 @@ def audit(
     file: File,
     form: Annotated[Format, typer.Option("--format", help="A table or JSON.")] = Format.CSV,
 ) -> None:
-    """Write everything that was said, one row for each statement."""
+    """Write every statement, a row for each."""
     from confide_operator.registry import audit, to_csv, to_json
 
     rows = audit(_open(file))
@@ -349,7 +349,7 @@ def audit(
 
 @app.command()
 def head(file: File, key: Key) -> None:
-    """Print a signed head of the whole record, for others to keep."""
+    """Print a signed head of the record, for others to keep."""
     typer.echo(_open(file).log.head(load_private_key(key)).to_bytes().hex())
 
 
@@ -359,7 +359,7 @@ def prove(
     entry: Annotated[int, typer.Argument(metavar="ENTRY", help="Number of the entry.")],
     key: Key,
 ) -> None:
-    """Print a proof that an entry is in the record, for readers without a copy."""
+    """Print a proof that an entry is in the record. For readers without a copy."""
     typer.echo(_open(file).log.inclusion(entry, load_private_key(key)).to_bytes().hex())
 
 
@@ -394,7 +394,7 @@ def verify(
         typer.Option("--policy", help="Attestations under it are verified again; repeatable."),
     ] = None,
 ) -> None:
-    """Check every signature, rule and attestation again, and that no entry of a head is missing."""
+    """Check the whole record again. Every signature, rule and attestation, and no entry missing."""
     from confide.transparency.log import LogHead
 
     registry = _open(file)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-from confide.errors import PlanError
+from confide.errors import PlanError, why_unreadable
 from confide.plan.literals import Literal
 from confide.tee.attestation import Platform
 from pydantic import Field
@@ -161,9 +161,9 @@ class Description:
                 raise PlanError(f"{path} has more than {_MAX_BYTES:,} bytes")
             given = _Image.read(tomllib.loads(data.decode("utf-8")), str(path))
         except OSError as error:
-            raise PlanError(f"cannot read {path}: {error}") from error
+            raise PlanError(f"cannot read {path}: {why_unreadable(error)}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise PlanError(f"{path}: {error}") from error
+            raise PlanError(f"{path}: {why_unreadable(error)}") from error
         description = cls(
             folder=path.parent,
             name=given.name,

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from confide.errors import DataError
+from confide.errors import DataError, why_unreadable
 
 from confide_operator.image.description import Description, Source
 
@@ -159,7 +159,7 @@ def file_hash(path: Path) -> tuple[str, int]:
                 if size > _MAX_FILE_BYTES:
                     raise DataError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes")
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {why_unreadable(error)}") from error
     return digest.hexdigest(), size
 
 

@@ -130,11 +130,11 @@ class Registry:
     def propose(
         self, subject: BuildProposed | NodeProposed | MemberProposed, key: Ed25519PrivateKey
     ) -> Proposal:
-        """Puts a build, a node or a member before the parties."""
+        """Proposes a build, a node or a member."""
         return self.state.proposals[self._say(subject, key).hash]
 
     def propose_build(self, release: Release, key: Ed25519PrivateKey) -> Proposal:
-        """Puts a build before the parties."""
+        """Proposes a build."""
         return self.propose(BuildProposed(release.to_bytes()), key)
 
     def propose_node(
@@ -145,7 +145,7 @@ class Registry:
         nonce: bytes,
         key: Ed25519PrivateKey,
     ) -> Proposal:
-        """Verifies a machine's evidence, and puts the machine before the parties.
+        """Verifies a machine's evidence, and proposes the machine.
 
         Args:
             name: Its name for readers.

@@ -8,7 +8,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     cls=operators.WithOperators,
-    help="Verify evidence of trusted hardware, build what it measures, and keep the record.",
+    help="Verify evidence of trusted hardware, and keep its registry.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

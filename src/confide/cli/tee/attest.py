@@ -57,7 +57,7 @@ def attest(
     ] = None,
     minutes: Annotated[float, typer.Option(help="How long the claims are valid.")] = 10.0,
 ) -> None:
-    """Get evidence of what runs from this machine's hardware, bound to this instance's keys."""
+    """Get evidence from this machine's hardware. It says what runs, and is bound to its keys."""
     from confide.tee.workload import Workload
 
     instance = _instance(keys)
@@ -87,7 +87,7 @@ def heartbeat(
     node: Annotated[str, typer.Option(help="The machine's name there.")],
     out: Annotated[Path, typer.Option(help="The file for the heartbeat.")],
 ) -> None:
-    """Sign, for the registry, that the attested instance still runs."""
+    """Sign, for the registry, that the attested instance runs."""
     from confide.tee.heartbeat import Heartbeat
     from confide.tee.instance import Instance
 

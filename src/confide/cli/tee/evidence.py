@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from confide.cli.console import errors, plain
-from confide.errors import DataError
+from confide.errors import DataError, why_unreadable
 
 if TYPE_CHECKING:
     from confide.tee import Collateral, Evidence
@@ -55,7 +55,7 @@ def read_evidence(path: Path) -> bytes:
         with path.open("rb") as file:
             return from_text(file.read(MAX_EVIDENCE_BYTES + 1))
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {why_unreadable(error)}") from error
 
 
 def read_collateral(paths: Iterable[Path] | None) -> Collateral:

@@ -14,11 +14,11 @@ __all__ = ["WithOperators"]
 
 _GROUP: Final = "confide.tee"
 _KNOWN: Final = {
-    "build": "Hash what goes into an image, and compute what hardware will measure of it.",
-    "collateral": "Fetch vendors' certificates and lists into files, and show what is in them.",
+    "build": "Hash what goes into an image, and what hardware measures.",
+    "collateral": "Fetch vendors' certificates and lists into files.",
     "diff": "Show the differences between two builds.",
     "lint": "Show what would open a Gramine enclave.",
-    "registry": "Keep the builds and machines that the parties accept, and the record of it.",
+    "registry": "Keep the builds and machines that the parties accept.",
     "sign": "Add your signature to a release.",
 }
 """What `confide-operator` adds."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from confide.cli.console import errors, output, plain
 from confide.cli.files import load_plan_alone
 from confide.cli.tee.evidence import SIMULATED, read_collateral, read_evidence, time_of
-from confide.errors import DataError
+from confide.errors import DataError, ProtocolError
+
+if TYPE_CHECKING:
+    from confide.aggregation import Receipt
 
 __all__ = ["receipts"]
 
@@ -40,8 +43,8 @@ def receipts(
         typer.Option(help="The vendor's certificates and lists of that time; repeatable."),
     ] = None,
 ) -> None:
-    """Verify a chain of receipts offline; the exit code is 0 only if all of it holds."""
-    from confide.aggregation import Receipt, verify_receipts
+    """Verify a chain of receipts offline. The exit code is 0 only if all of it holds."""
+    from confide.aggregation import verify_receipts
     from confide.tee import Evidence, read_policy
 
     if len(files) > _MAX_RECEIPTS:
@@ -52,7 +55,7 @@ def receipts(
             "--at for each --evidence"
         )
     plan = load_plan_alone(plan_file)
-    chain = [Receipt.from_bytes(read_evidence(file)) for file in files]
+    chain = [_receipt(file) for file in files]
     asked = read_policy(policy)
     verify_receipts(
         chain,
@@ -74,3 +77,12 @@ def receipts(
     output.print(f"{len(chain)} receipts of one enclave, none missing, each signed by it")
     if asked.allow_simulated:
         errors.print(SIMULATED, style="bold white on red")
+
+
+def _receipt(file: Path) -> Receipt:
+    from confide.aggregation import Receipt
+
+    try:
+        return Receipt.from_bytes(read_evidence(file))
+    except ProtocolError as error:
+        raise ProtocolError(f"{file} is not a receipt: {error}") from error

@@ -65,7 +65,7 @@ def verify(  # noqa: PLR0917 - options, which are named where they are used
     task: Annotated[str | None, typer.Option(help="The task that the claims must have.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Verify evidence offline; the exit code is 0 only if every step holds."""
+    """Verify evidence offline. The exit code is 0 only if every step holds."""
     from confide.tee import Evidence, read_policy, verify, verify_peer
 
     held: dict[Step, str] = {}
@@ -129,7 +129,7 @@ def inspect(  # noqa: PLR0917 - options, which are named where they are used
         Path | None, typer.Option(help="For --as-policy: a simulator's root that you accept.")
     ] = None,
 ) -> None:
-    """Show what evidence states, without verifying it; or make a policy from it."""
+    """Show what evidence states, without verifying it. Or make a policy from it."""
     from confide.tee import Evidence, inspect, warnings
     from confide.tee.nvidia import inspect_gpu
 
@@ -183,7 +183,7 @@ def _print_policy(
 def show_policy(
     policy_file: Annotated[Path, typer.Argument(metavar="POLICY", help="The policy's file.")],
 ) -> None:
-    """Check a policy, and print the hash that a plan names it by."""
+    """Check a policy, and print the hash for a plan."""
     from confide.tee import read_policy
 
     policy = read_policy(policy_file)

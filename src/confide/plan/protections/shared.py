@@ -123,6 +123,10 @@ def _subtraction(plan: Plan) -> Iterator[Exposure]:
     if masking.quorum and plan.most_missing and signing < fewest:
         means = "they confirm two sets of survivors that differ in one party, and subtract the sums"
         fewest, who = signing, "any " if masking.complete or around <= 0 else ""
+    if plan.cohorts is not None and (in_class := _class_less_one(plan)) < fewest:
+        means = "they subtract their own part from the total of their class, which is in the same "
+        means += "cohorts"
+        fewest, who = in_class, ""
     members = max(fewest, plan.colluding + 1)
     if members >= n:
         return
@@ -134,6 +138,13 @@ def _subtraction(plan: Plan) -> Iterator[Exposure]:
         of=Subject.ONE_OF_CHOICE,
         detail=f"in clear: {means} ({allowed_colluders(plan)})",
     )
+
+
+def _class_less_one(plan: Plan) -> int:
+    """All but one of the parties of the smallest class that can remain in the sums of cohorts."""
+    assert plan.cohorts is not None  # noqa: S101 - narrows the type for mypy
+    smallest = min(len(names) for _, names in plan.cohorts.classes) - plan.dropouts
+    return max(smallest, plan.least_class if plan.keeps_classes else 1) - 1
 
 
 def _parties(count: int) -> str:

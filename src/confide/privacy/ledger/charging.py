@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,6 +98,73 @@ class ChargeLedger(RoundLedger):
             raise _not_a(mechanism, "a mechanism that answers once", "start")
         self._charge(dataset, mechanism, observers, meaning)
         return mechanism.release(values, random=random)
+
+    def answer(
+        self,
+        dataset: str,
+        mechanism: OneShot[Answer],
+        values: Any,
+        *,
+        observers: Iterable[str],
+        written: Callable[[Answer], bytes],
+        data_digest: bytes,
+        plan_hash: bytes,
+        meaning: str = "",
+        unit: Unit | None = None,
+        random: SecureRandom | None = None,
+    ) -> tuple[bytes, bool]:
+        """Releases once, and keeps the answer: the same question again costs nothing.
+
+        Like `release`, it charges before the values are read. If anything fails after that, the
+        reservation stays open, which counts in full, and nothing is returned.
+
+        Args:
+            dataset: The dataset that it is charged to.
+            mechanism: What is released.
+            values: What the mechanism takes.
+            observers: Who will see the answer.
+            written: Turns what the mechanism releases into bytes.
+            data_digest: SHA-256 of the data as they are.
+            plan_hash: SHA-256 of everything else that the answer depends on.
+            meaning: Its purpose, in words.
+            unit: The unit that the mechanism bounds; the dataset's own without.
+            random: The source of the noise; the operating system's if omitted.
+
+        Returns:
+            The answer's bytes, and whether it was charged now.
+
+        Raises:
+            PrivacyBudgetError: If a cap is exceeded. Nothing was charged or released.
+            DataError: If the dataset is unknown or protects something else than the mechanism does
+                (nothing was charged), or the values are not what was declared (it was).
+            LedgerError: If the charge or the answer cannot be written. Nothing was released.
+        """
+        from confide.privacy.mechanisms import OneShot
+
+        if not isinstance(mechanism, OneShot):
+            raise _not_a(mechanism, "a mechanism that answers once", "start")
+        event, names = mechanism.event, frozenset(observers)
+        question = self.question(
+            dataset, event, observers=names, data_digest=data_digest, plan_hash=plan_hash
+        )
+        known = self.released(question)
+        if known is not None:
+            return known, False
+        charge = self.reserve(
+            dataset,
+            event,
+            observers=names,
+            plan_hash=plan_hash,
+            meaning=meaning,
+            unit=unit,
+            relation=mechanism.relation,
+            delta=mechanism.delta,
+            closeness=mechanism.closeness,
+        )
+        charge.use()
+        answer = written(mechanism.release(values, random=random))
+        charge.commit(question=question, answer=answer)
+        return answer, True
 
     def start(
         self,

@@ -143,6 +143,8 @@ class Store(
         self._url = _url(where)
         self._timeout = timeout
         self._closed = False
+        if self._sqlite and Path(str(self._url.database)).is_dir():
+            raise LedgerError(f"{self} is a folder; name a ledger's file")
         if self._sqlite and not create and not Path(str(self._url.database)).is_file():
             raise LedgerError(f"there is no ledger at {self}; set a cap to make one")
         self._engine = _engine(self._url, timeout)

@@ -154,7 +154,7 @@ class Marginals(OneShot[ReleasedMarginals]):
     @cached_property
     def drawn(self) -> dict[Attributes, tuple[Steps, GaussianNoise, DiscreteNoise]]:
         """For each residual its lattice and the noise on it."""
-        found = {}
+        found: dict[Attributes, tuple[Steps, GaussianNoise, DiscreteNoise]] = {}
         for part in self.residuals:
             norm = math.sqrt(_product(n * (n - 1) for n in self._sizes(part)))
             if not norm:
