@@ -27,7 +27,16 @@ from confide.he.engine import C
 from confide.he.polynomial import chebyshev_members
 from confide.he.vector import EncryptedVector
 
-__all__ = ["Approximation", "NullFit", "Residuals", "levels_of", "null_sums", "residuals"]
+__all__ = [
+    "P_WITHIN",
+    "W_WITHIN",
+    "Approximation",
+    "NullFit",
+    "Residuals",
+    "levels_of",
+    "null_sums",
+    "residuals",
+]
 
 Reals = NDArray[np.float64]
 
@@ -35,9 +44,9 @@ _LEAST_REACH: Final = 0.5
 _LARGEST_STEP: Final = 4.0
 _GRID: Final = 4001
 _SINGULAR: Final = 1e-9
-_P_WITHIN: Final = (-0.25, 1.25)
-_W_WITHIN: Final = (-0.0625, 0.3125)
-"""p and W, and what a poor approximation may add; a worse one is replaced by the last good one."""
+P_WITHIN: Final = (-0.3, 1.3)
+W_WITHIN: Final = (-0.1, 0.35)
+"""p and W, and what interpolation adds at worst, whatever the coefficients are."""
 
 
 def levels_of(degree: int) -> dict[str, int]:
@@ -94,10 +103,10 @@ def residuals(
         weighed = evaluator.dot(lowered, [weight.blocks[0] for weight in c[1:]])
         return (EncryptedVector(evaluator, [weighed], t.layout) + c[0]).settled()
 
-    p = series(of_p).within(*_P_WITHIN)
-    w = series(of_w).within(*_W_WITHIN)
+    p = series(of_p).within(*P_WITHIN)
+    w = series(of_w).within(*W_WITHIN)
     return Residuals(
-        r=lowered_to_one((y - p).within(-_P_WITHIN[1], _P_WITHIN[1])),
+        r=lowered_to_one((y - p).within(-P_WITHIN[1], P_WITHIN[1])),
         w=lowered_to_one(w),
         wx=[(w * covariate).settled() for covariate in x],
     )
@@ -211,28 +220,10 @@ class NullFit:
         if not np.isfinite(beta).all():
             self.fault = "sums that no table within the bounds has"
             return
-        tried = Approximation.of(beta, self._degree)
-        if not _is_within(tried):
-            self.fault = (
-                f"coefficients at which polynomials of degree {self._degree} are far from the"
-                " sigmoid: the covariates separate the label, or a larger degree is needed"
-            )
-            return
-        self.beta, self.approximation = beta, tried
+        self.beta, self.approximation = beta, Approximation.of(beta, self._degree)
 
     def inverse(self) -> Reals:
         """The (pseudo-)inverse of the Hessian: covariates may be collinear."""
         if not np.isfinite(self.hessian).all():
             return np.full_like(self.hessian, np.nan)
         return np.asarray(np.linalg.pinv(self.hessian, rcond=_SINGULAR, hermitian=True))
-
-
-def _is_within(tried: Approximation) -> bool:
-    """Whether p and W stay in the ranges that the computation declares."""
-    p, w = tried.at(np.linspace(-1, 1, _GRID))
-    return bool(
-        _P_WITHIN[0] < p.min()
-        and p.max() < _P_WITHIN[1]
-        and _W_WITHIN[0] < w.min()
-        and w.max() < _W_WITHIN[1]
-    )

@@ -179,7 +179,7 @@ class SelectionOwner:
             raise DataError(
                 f"the null model's polynomials of degree {self.selection.degree} are off by up to"
                 f" {error:.2g}, more than {_MOST_POLYNOMIAL_ERROR:g}: take a larger degree, or"
-                " declare the covariates' ranges tighter"
+                " leave out covariates that separate the label"
             )
 
     def _null_model(self) -> NullModel:

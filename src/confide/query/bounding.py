@@ -8,11 +8,11 @@ Rows are prepared (`base`): the owner, the keys, and for each part a whole numbe
 
 Which rows and groups stay is decided by a keyed hash of the unit and the row's content, or of the
 unit and the group: the least stay. The key is drawn for each release, so which rows stay is random
-and differs from release to release, and is the same in every engine. It is a function of the
+and differs from release to release. It is a function of the
 unit's own rows: the order of rows, and other units, change nothing. The bound on sensitivity holds
 for every key; the hash only makes the sample fair.
 
-The hash works on whole numbers below the prime p = 2^31 - 1, which both engines compute exactly:
+The hash works on whole numbers below the prime p = 2^31 - 1, which every engine computes exactly:
 an affine function of the content with secret coefficients (pairwise independent: Carter and
 Wegman 1979), then twice x → x^5 (a permutation modulo p) plus a secret constant, which breaks up
 arithmetic progressions.

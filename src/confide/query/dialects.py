@@ -1,10 +1,10 @@
-"""The few places where the engines' SQL differs. All other SQL here means the same in both."""
+"""What is an engine's own in SQL. All other SQL here is standard, for a second engine to run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DUCKDB", "SPARK", "Dialect"]
+__all__ = ["DUCKDB", "Dialect"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,6 @@ class Dialect:
 
     def text(self, value: str) -> str:
         """A text constant."""
-        if self is SPARK:
-            value = value.replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{value}'"
         return "'{}'".format(value.replace("'", "''"))
 
     def floor(self, sql: str) -> str:
@@ -42,21 +39,15 @@ class Dialect:
         MD5 only spreads texts over the numbers that the keyed hash takes: two texts that somebody
         made collide are sampled together, and nothing else depends on it.
         """
-        hexadecimal = f"substr(md5({sql}), 1, 15)"
-        if self is SPARK:
-            return f"CAST(conv({hexadecimal}, 16, 10) AS BIGINT)"
-        return f"CAST('0x' || {hexadecimal} AS BIGINT)"
+        return f"CAST('0x' || substr(md5({sql}), 1, 15) AS BIGINT)"
 
     def shift(self, sql: str, bits: int) -> str:
         """A whole number, shifted to the right."""
-        return f"shiftright({sql}, {bits})" if self is SPARK else f"(({sql}) >> {bits})"
+        return f"(({sql}) >> {bits})"
 
     def exact_sum(self, sql: str) -> str:
         """A sum of whole numbers of 64 bits that cannot overflow."""
-        if self is SPARK:
-            return f"sum(CAST({sql} AS DECIMAL(20, 0)))"
         return f"sum({sql})"
 
 
 DUCKDB = Dialect("duckdb", '"', "VARCHAR")
-SPARK = Dialect("spark", "`", "STRING")
