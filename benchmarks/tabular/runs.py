@@ -53,7 +53,10 @@ def _without_noise(
             fits.encoded(made.model, pd.concat(owners.values())),
             fits.encoded(made.model, held),
         )
-        if kind != "trees":
+        if kind == "cox":
+            if folder is not None:
+                yield _record(case, "xgboost", seed, fits.xgboost_cox(*both, folder))
+        elif kind != "trees":
             found = {"metric": fits.scikit_learn(kind, *both)}
             yield _record(case, "scikit-learn", seed, found)
         elif folder is not None:
@@ -73,7 +76,7 @@ def _with_noise(
         owners, held = split(subject, seed)
         made, spent = _timed(kind, subject, owners, privacy=cf.Epsilon(fits.EPSILON))
         yield _record(case, "confide", seed, {"metric": fits.quality(made.model, held), **spent})
-        exact = fits.ours(kind, subject, owners).model
+        exact = fits.exact(kind, subject, owners)
         yield _record(case, "confide, exact", seed, {"metric": fits.quality(exact, held)})
         pooled = fits.pooled_private(kind, subject, owners)
         yield _record(case, "confide, pooled", seed, {"metric": fits.quality(pooled, held)})

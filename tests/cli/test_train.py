@@ -1,7 +1,9 @@
 """The door on the command line: train, predict, data check, plan new --from."""
 
+import io
 import json
 import tomllib
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -53,11 +55,31 @@ class TestTrain:
         done = confide("train", "logistic", *DATA, "--label", "ill", "--epsilon", "3", "--dry-run")
         assert done.out.startswith("Each record PRIVATE at ε = 3")
 
+    def test_charges_a_ledger_anew_each_time(self, confide, files):
+        with closing(package.Ledger.open("north.db")) as ledger:
+            ledger.open_dataset("rows")
+            cap = package.Cap(epsilon=1.6, delta=1e-5, filter=package.Filter.GAUSSIAN)
+            ledger.cap("rows", cap)
+        asked = ("train", "logistic", *DATA, "--label", "ill", "--set", "rounds=1", "--epsilon",
+                 "1", "--ledger", "north=north.db")  # fmt: skip
+        assert [confide(*asked).code for _ in range(4)] == [0, 0, 0, 4]
+
     def test_says_what_to_write(self, refused, folder):
         for name, table in owners().items():
             table.to_csv(f"{name}.csv", index=False)
         error = refused("train", "logistic", *DATA, "--label", "ill", code=2)
         assert "column 'ward' of texts: write down the values that count" in error
+        assert error.endswith(
+            "On the command line: --category COLUMN=A,B, --features A,B, --epsilon 3"
+        )
+
+    def test_tells_of_columns_that_seem_to_be_identifiers(self, confide, folder):
+        for name, table in numbers_only().items():
+            table.assign(patient=np.arange(len(table)) + 100_000).to_csv(f"{name}.csv", index=False)
+        done = confide("train", "logistic", *DATA, "--label", "ill", "--set", "rounds=1", "--json")
+        assert done.err.count("column 'patient': each row has another value") == len(NAMES)
+        assert "100000" not in done.err
+        assert json.loads(done.out)["metrics"]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -145,6 +167,24 @@ class TestPlanFromAFile:
         confide("plan", "new", "yes.toml", *command, "--yes")
         assert '["A", "B"]' in (folder / "yes.toml").read_text()
         assert len(asked) == 1
+
+    def test_says_what_to_write_where_nobody_can_answer(self, confide, folder, monkeypatch):
+        owner(0).to_csv("w.csv", index=False)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        command = ("plan", "new", "made.toml", "--from", "w.csv", "--label", "ill")
+        done = confide(*command)
+        error = done.err
+        assert done.code == 2
+        assert "left out, because nobody is here to be asked" in error
+        assert "column 'ward' has texts: --yes writes its values" in error
+        assert confide(*command, "--features", "age").code == 0
+
+    def test_says_what_of_the_file_does_not_fit(self, refused, folder):
+        owner(0).assign(ill=lambda t: t["ill"].where(t.index != 3)).to_csv("w.csv", index=False)
+        error = refused("plan", "new", "x.toml", "--from", "w.csv", "--label", "ill", "--features",
+                        "age", code=3)  # fmt: skip
+        assert "owner 'w.csv', column 'ill': 1 of 150 values are missing" in error
+        assert "also at" not in error
 
     def test_needs_a_label(self, refused, files):
         refused("plan", "new", "x.toml", "--from", "west.csv", code=2)

@@ -145,13 +145,13 @@ class TestGrid:
     def test_a_value_is_in_the_range_of_its_bin(self, value):
         counts = np.zeros(BINS)
         counts[coarse_bin(np.array([value]))] = 1
-        lower, upper = coarse_range(counts, 0.0)
+        lower, upper = coarse_range(counts, 0.0) or (0.0, 0.0)
         assert lower <= value <= upper
         assert upper - lower <= max(abs(value), 1e-5)
 
     def test_one_odd_value_in_thousands_is_left_out(self):
         counts = np.bincount(coarse_bin(np.append(np.full(5000, 10.0), 1e12)), minlength=BINS)
-        assert coarse_range(counts.astype(float), 0.0)[1] < 20
+        assert (coarse_range(counts.astype(float), 0.0) or (0.0, 99.0))[1] < 20
 
 
 class TestForms:

@@ -8,8 +8,9 @@ import pytest
 from tests.training.tables import SECRET, numbers_only
 
 import confide as cf
+from confide.engines import NoiseWarning
 from confide.errors import DataError, PlanError
-from confide.tables import Schema, read_table
+from confide.tables import Schema, check_table, read_table
 from confide.tables.grid import coarse_bin, coarse_range
 from confide.tables.values import dates
 from confide.training import planned
@@ -18,6 +19,12 @@ from confide.training import planned
 def with_south(change):
     data = numbers_only(rows=40)
     return {**data, "south": change(data["south"])}
+
+
+def range_of(counts):
+    found = coarse_range(counts.astype(float), 0.0)
+    assert found is not None
+    return found
 
 
 def everywhere(change):
@@ -90,16 +97,12 @@ class TestNumbers:
     def test_one_slip_of_the_keyboard_leaves_the_others_apart(self):
         typed = np.append(np.random.default_rng(0).normal(50, 10, 999), 5e12)
         counts = np.bincount(coarse_bin(typed), minlength=513).astype(float)
-        assert 75 < coarse_range(counts, 0.0)[1] < 200
-        assert (
-            -200
-            < coarse_range(np.bincount(coarse_bin(-typed), minlength=513).astype(float), 0.0)[0]
-            < -75
-        )
+        assert 75 < range_of(counts)[1] < 200
+        assert -200 < range_of(np.bincount(coarse_bin(-typed), minlength=513))[0] < -75
 
     def test_a_few_among_zeros_are_no_slip(self):
         counts = np.bincount(coarse_bin(np.append(np.zeros(990), [5e4] * 10)), minlength=513)
-        assert coarse_range(counts.astype(float), 0.0)[1] > 5e4
+        assert range_of(counts)[1] > 5e4
 
     def test_that_no_row_has_are_refused_and_found_as_such(self):
         data = everywhere(lambda t: t.assign(empty=np.nan))
@@ -108,6 +111,25 @@ class TestNumbers:
         declared = {"empty": cf.Number(missing=cf.Missing.INDICATOR)}
         made = cf.train("logistic", data, label="ill", columns=declared, rounds=2)
         assert made.model.predict({"age": [30, 80], "empty": [np.nan] * 2}).tolist() == [0, 1]
+
+    def test_of_few_rows_are_found_in_joined_bins_under_noise(self):
+        rng = np.random.default_rng(0)
+        values = rng.uniform(25, 350, 265)  # four octaves: no bin alone is above the noise
+        counts = np.bincount(coarse_bin(values), minlength=513) + rng.normal(0, 15, 513)
+        assert counts.max() < 4.5 * 15
+        lower, upper = coarse_range(counts, 15.0) or (0.0, 0.0)
+        assert 0 <= lower <= 100
+        assert 200 < upper < 1000
+
+    def test_that_the_noise_hides_are_no_range(self):
+        rng = np.random.default_rng(0)
+        tables = rng.normal(0, 15, (300, 513))
+        assert sum(coarse_range(counts, 15.0) is not None for counts in tables) < 20
+
+    def test_that_the_noise_hides_are_told_of(self):
+        data = {name: t.assign(y=t["age"]) for name, t in numbers_only(rows=20).items()}
+        with pytest.warns(NoiseWarning, match=r"no bounds were found of .*'y'.*cf\.\w+\(bounds="):
+            cf.train("linear", data, label="y", privacy=cf.Epsilon(0.5), rounds=1, metrics=False)
 
     def test_huge_and_single_rows_pass(self):
         data = with_south(lambda t: t.head(1))
@@ -172,6 +194,17 @@ class TestLabels:
             planned("logistic", data, label="ill")
         assert len(str(error.value)) < 300
 
+    def test_of_numbers_that_a_gap_made_fractions_are_read(self, tmp_path):
+        data = numbers_only(rows=40)
+        with_gap = data["south"].assign(ill=data["south"]["ill"].astype(float))
+        with_gap.to_csv(tmp_path / "south.csv", index=False)
+        assert "1.0" in (tmp_path / "south.csv").read_text()
+        files = {**data, "south": tmp_path / "south.csv"}
+        made = [
+            cf.train("logistic", d, label="ill", rounds=1, metrics=False) for d in (data, files)
+        ]
+        assert np.array_equal(made[0].model.coef_, made[1].model.coef_)
+
     def test_of_counts_are_at_least_zero(self):
         data = with_south(lambda t: t.assign(ill=-1))
         with pytest.raises(DataError, match=r"owner 'south', column 'ill'.* a count below 0"):
@@ -216,6 +249,31 @@ class TestTables:
         table = pd.DataFrame([[1.0, 2.0, 0]], columns=["age", "age", "ill"])
         with pytest.raises(DataError, match="column 'age' stands 2 times"):
             schema.read(table)
+
+    def test_of_one_owner_lacks_the_label(self):
+        data = with_south(lambda t: t.drop(columns="ill"))
+        with pytest.raises(DataError, match=r"owner 'south' has no column 'ill'.*is predicted"):
+            planned("logistic", data, label="ill")
+
+    @pytest.mark.parametrize(
+        ("name", "cells", "told"),
+        [
+            ("n", np.arange(100, 140), True),
+            ("patient id", np.arange(40) * 7919 % 99_991, True),
+            ("patientId", np.arange(40) * 7919 % 99_991, True),
+            ("pay", np.arange(40) * 7919 % 99_991, False),
+            ("acid", np.arange(40) * 7919 % 99_991, False),
+            ("id", np.arange(40) // 2, False),
+            ("id", np.arange(40) + 0.5, False),
+            ("note", [f"note {i}" for i in range(40)], True),
+            ("ward", ["A", "B"] * 20, False),
+        ],
+    )
+    def test_with_an_identifier_tell_its_owner(self, name, cells, told):
+        kind = cf.Category(most=20) if isinstance(cells, list) else cf.Number()
+        check = check_table(pd.DataFrame({name: cells}), Schema(features={name: kind}))
+        assert (check.columns[0].hint != "") is told
+        assert check.fits
 
     @pytest.mark.parametrize("capacity", [0, "10", 2.5])
     def test_no_capacity(self, capacity):

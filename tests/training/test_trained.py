@@ -1,6 +1,8 @@
 """What a training gives: metrics by charged sums, a model in a file, pages and pictures."""
 
 import json
+from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, roc_auc_score
 from tests.training.tables import numbers_only, owner
 
 import confide as cf
-from confide.errors import DataError
+from confide.errors import DataError, PrivacyBudgetError
 from confide.learning.algorithms.fed_metrics import fed_metrics_from_settings
 from confide.plan import Verdict
 from confide.tables import Part
@@ -32,6 +34,41 @@ def held_out(result, data):
     pooled = pd.concat(data.values(), ignore_index=True)
     table = result.model.table.of_part(Part.HELD_OUT)
     return pooled[table.holdout.counted(table.columns, table.rows(pooled))]
+
+
+class TestLedger:
+    @pytest.fixture
+    def accounts(self, tmp_path):
+        with ExitStack() as stack:
+            opened = {}
+            for name in numbers_only():
+                ledger = stack.enter_context(cf.Ledger.open(tmp_path / f"{name}.db"))
+                ledger.open_dataset("rows")
+                ledger.cap("rows", cf.Cap(epsilon=1.6, delta=1e-5, filter=cf.Filter.GAUSSIAN))
+                opened[name] = cf.Account(ledger, "rows")
+            yield opened
+
+    @pytest.mark.filterwarnings("ignore::confide.engines.NoiseWarning")
+    def test_charges_each_of_the_same_trainings_until_the_cap_is_full(self, accounts):
+        asked: dict[str, Any] = {
+            "label": "ill", "privacy": cf.Epsilon(1.0), "rounds": 1, "accounts": accounts,
+        }  # fmt: skip
+        ledger = accounts["north"].ledger
+        plans, left = [], [1.0]
+        for _ in range(3):
+            plans.append(cf.train("logistic", numbers_only(), **asked).plan)
+            left.append(ledger.remaining("rows")[0].fraction)
+        with pytest.raises(PrivacyBudgetError, match="Nothing was charged"):
+            cf.train("logistic", numbers_only(), **asked)
+        assert [plan.seed for plan in plans] == [0, 1, 2]
+        assert np.diff(left) == pytest.approx(np.diff(left)[0], rel=0.01)
+        charged = {charge.fact.plan_hash for charge in ledger.charges("rows")}
+        assert charged == {plan.hash for plan in plans}
+
+    def test_asks_for_an_account_where_a_ledger_is_given(self, accounts):
+        given: Any = {"north": accounts["north"].ledger}
+        with pytest.raises(DataError, match=r"account of 'north' is a Ledger.*cf\.Account\(ledger"):
+            cf.train("logistic", numbers_only(), label="ill", accounts=given)
 
 
 class TestMetrics:
@@ -74,6 +111,17 @@ class TestMetrics:
         assert 0 < made.plan.sum_stages[-1].budget < 0.1
         assert str(made.verdicts).startswith("Each record PRIVATE at ε = 3")
         assert 0 <= made.metrics["auc"] <= 1
+        rows = len(held_out(made, numbers_only()))
+        assert 10 < made.margins["rows"] < 1000
+        assert abs(made.metrics["rows"] - rows) < 2 * made.margins["rows"]
+        # So few rows under so much noise say nothing, and this is said.
+        assert made.margins["auc"] > 0.1
+        assert f"± {made.margins['auc']:.2g}" in repr(made)
+        assert "In 19 of 20 runs" in made.to_html()
+
+    def test_of_exact_sums_have_no_margins(self, result):
+        assert result.margins == {}
+        assert "±" not in repr(result) + result.to_html()
 
     def test_may_be_left_out(self):
         made = cf.train("logistic", numbers_only(), label="ill", metrics=False, rounds=2)

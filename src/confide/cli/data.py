@@ -77,7 +77,8 @@ def _show(made: TableCheck, file: str) -> None:
     table = Table("column", "kind", "missing", "clipped", "other", "", title=title)
     for column in made.columns:
         counts = (f"{n:,}" for n in (column.missing, column.clipped, column.other))
-        table.add_row(plain(column.name), column.kind, *counts, plain(column.problem) or "fits")
+        said = plain(column.problem) or column.hint or "fits"
+        table.add_row(plain(column.name), column.kind, *counts, said)
     output.print(table)
     output.print(_LOCAL, markup=False, soft_wrap=True)
     if made.unused:

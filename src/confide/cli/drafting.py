@@ -30,6 +30,7 @@ def draft_plan(
     source: str,
     kind: str,
     *,
+    features: list[str] | None,
     label: str | None,
     event: str | None,
     classes: list[str] | None,
@@ -45,6 +46,7 @@ def draft_plan(
     Args:
         source: The file.
         kind: The kind of model.
+        features: The columns to predict from; all others if None.
         label: The column to predict; None if nothing is.
         event: Of times, the column that says whether the event came.
         classes: Its values, if they are known.
@@ -60,21 +62,30 @@ def draft_plan(
             raise PlanError(f"{source} has no column {column!r}; {option} names one of its columns")
     if label is None and kind in KINDS and KINDS[kind].answer is not Answer.NOTHING:
         raise PlanError("--from without --label; name the column to predict")
+    texts = [
+        name for name in map(str, table.columns)
+        if name not in (label, event)
+        and (features is None or name in features)
+        and column_type(table[name]) is ColumnType.TEXTS
+    ]  # fmt: skip
     columns = {
         name: Category(values=found, missing=Missing.INDICATOR)
-        for name in map(str, table.columns)
-        if name not in (label, event)
-        and column_type(table[name]) is ColumnType.TEXTS
-        and (found := _values(table, name, ask, "vocabulary"))
+        for name in texts
+        if (found := _values(table, name, ask, "vocabulary"))
     }
+    unknown = [name for name in texts if name not in columns]
+    if unknown and epsilon is None:
+        raise PlanError(
+            f"column {unknown[0]!r} has texts: --yes writes its values into the plan, --epsilon 3 "
+            "has them found privately, --features A,B leaves it out"
+        )
     if label is not None and classes is None and column_type(table[label]) is ColumnType.TEXTS:
         classes = list(_values(table, label, ask, "classes of the label") or ())
         if not classes:
             raise PlanError(f"label {label!r} has texts: name its classes, as --classes no,yes")
     plan = planned(
-        kind, dict.fromkeys(_OWNERS, table), label=label, event=event, classes=classes,
-        columns=columns,
-        privacy=None if epsilon is None else Epsilon(epsilon),
+        kind, {source: table}, features=features, label=label, event=event, classes=classes,
+        columns=columns, parties=_OWNERS, privacy=None if epsilon is None else Epsilon(epsilon),
     ).plan  # fmt: skip
     return (
         "\n".join(_lines(replace(plan, name=f"{kind} of {label}" if label else kind), epsilon))

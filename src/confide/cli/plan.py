@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -75,6 +76,10 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.Option(help="For cox, the column that says whether the event came, with --from."),
     ] = None,
     kind: Annotated[str, typer.Option(help="The kind of model, with --from.")] = "logistic",
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to predict from, with commas, with --from; else all others."),
+    ] = None,
     classes: Annotated[
         str | None, typer.Option(help="The label's values in order, with commas, with --from.")
     ] = None,
@@ -90,9 +95,10 @@ def new(  # noqa: PLR0917 - typer makes options of them, which are named
     text = STARTER
     if source is not None:
         from confide.cli.drafting import draft_plan
+        from confide.cli.train import split
 
         text = draft_plan(
-            source, kind, label=label, event=event,
+            source, kind, features=split(features), label=label, event=event,
             classes=None if classes is None else classes.split(","), epsilon=epsilon,
             ask=_may_publish(yes),
         )  # fmt: skip
@@ -107,7 +113,14 @@ def _may_publish(yes: bool) -> Callable[[str], bool]:
         if yes:
             note(f"{text}; written, because of --yes")
             return True
-        return typer.confirm(f"{text}. Write it?", default=False, err=True)
+        try:
+            return typer.confirm(f"{text}. Write it?", default=False, err=True)
+        except typer.Abort:
+            if sys.stdin.isatty():
+                raise
+            typer.echo(err=True)
+            note(f"{text}; left out, because nobody is here to be asked (--yes writes it)")
+            return False
 
     return ask
 

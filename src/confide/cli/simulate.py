@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, plain, progress
 from confide.cli.exchanges import exchange_inputs
 from confide.cli.files import (
@@ -20,7 +21,7 @@ from confide.cli.files import (
     named_files,
     named_sources,
 )
-from confide.computation import Account, Checkpoint, state_hash
+from confide.computation import Checkpoint, state_hash
 from confide.engines import Drop, Run
 from confide.engines import simulate as run_plan
 from confide.errors import DataError, PlanError
@@ -28,10 +29,9 @@ from confide.exchange import ExchangeRun
 from confide.learning import quality
 from confide.plan import Enclave, Plan, PublicValue
 from confide.plan.codec import nearest
-from confide.privacy.ledger import Ledger
 from confide.report import to_json, views, views_html
 
-__all__ = ["open_accounts", "simulate"]
+__all__ = ["simulate"]
 
 
 def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
@@ -126,36 +126,6 @@ def simulate(  # noqa: PLR0917 - typer makes options of them, which are named
         typer.echo(summary)
     else:
         _show(run, plan, out)
-
-
-def open_accounts(named: list[str], stack: ExitStack) -> dict[str, Account]:
-    """Opens the ledgers that are named, each with the dataset that the plan is charged to."""
-    accounts: dict[str, Account] = {}
-    for pair in named:
-        name, equals, where = pair.partition("=")
-        file, _, dataset = where.partition("#")
-        if not (name and equals and file):
-            raise DataError(
-                f"--ledger {pair!r}; write NAME=FILE or NAME=FILE#DATASET, for example --ledger "
-                "alder=alder.db#loans"
-            )
-        if name in accounts:
-            raise DataError(f"--ledger names {name!r} twice; each party has one")
-        opened = stack.enter_context(Ledger.open(file, create=False))
-        accounts[name] = Account(opened, dataset or _only_dataset(opened, file))
-    return accounts
-
-
-def _only_dataset(ledger: Ledger, file: str) -> str:
-    names = [dataset.name for dataset in ledger.datasets()]
-    if len(names) != 1:
-        held = (
-            f"datasets {', '.join(names)}: name one, as {file}#{names[0]}"
-            if names
-            else ("no dataset: `confide ledger cap` declares one and caps it")
-        )
-        raise DataError(f"the ledger {file} has {held}")
-    return names[0]
 
 
 def _measure(plan: Plan, files: dict[str, Path]) -> Any:

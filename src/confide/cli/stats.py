@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, plain, progress
 from confide.cli.files import load_plan, load_plan_alone, load_tables, named_sources
-from confide.cli.simulate import open_accounts
-from confide.cli.train import category_of, privacy_of, split, write_bytes
+from confide.cli.train import category_of, in_options, privacy_of, split, write_bytes
 from confide.describing import describe, planned_description
 from confide.engines import simulate
 from confide.errors import PlanError
@@ -105,10 +105,11 @@ def stats(  # noqa: PLR0917 - typer makes options of them, which are named
             f"{path} says what is computed, and so do other options: give either, with --data"
         )
     if dry_run:
-        plan = load_plan_alone(path) if path else planned_description(sources, **given).plan
+        with in_options():
+            plan = load_plan_alone(path) if path else planned_description(sources, **given).plan
         output.print(str(views(plan)), markup=False)
         return
-    with ExitStack() as stack, progress() as shown:
+    with in_options(), ExitStack() as stack, progress() as shown:
         accounts = open_accounts(ledger or [], stack)
         if path is None:
             made = describe(

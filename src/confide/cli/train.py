@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
+from confide.cli.accounts import open_accounts
 from confide.cli.console import note, output, progress
 from confide.cli.files import named_sources
+from confide.engines import NoiseWarning
 from confide.errors import DataError, PlanError
 from confide.plan import Plan
 from confide.report import to_json
 from confide.tables import Category, Missing
 from confide.training import Epsilon, Trained
 from confide.training import train as trained
+from confide.training.margins import written
 
-__all__ = ["category_of", "privacy_of", "split", "train", "write_bytes"]
+__all__ = ["category_of", "in_options", "privacy_of", "split", "train", "write_bytes"]
 
 _LISTED: Final = (
     "loss", "deviance", "accuracy", "base_rate", "auc", "r2", "d2", "concordance", "explained",
@@ -82,6 +88,13 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
             "--set", metavar="NAME=VALUE", help="An option of the model, such as l2=0.01."
         ),
     ] = None,
+    ledger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE[#DATASET]",
+            help="An owner's ledger (a file or a URL), charged before anything is computed.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The model's file, such as approval.confide.")
     ] = None,
@@ -109,18 +122,50 @@ def train(  # noqa: PLR0917 - typer makes options of them, which are named
     if dry_run:
         from confide.training.running import planned
 
-        output.print(str(_views(planned(kind, sources, **given).plan)), markup=False)
+        with in_options():
+            plan = planned(kind, sources, **given).plan
+        output.print(str(_views(plan)), markup=False)
         return
-    with progress() as shown:
+    with in_options(), ExitStack() as stack, progress() as shown:
         result = trained(
-            kind, sources, **given,
+            kind, sources, **given, accounts=open_accounts(ledger or [], stack),
             on_round=lambda entry: shown("rounds", entry["round"] + 1, entry["of"]),
         )  # fmt: skip
+    for owner, told in result.owners.items():
+        for column in told.check.columns:
+            if column.hint:
+                note(f"owner {owner!r}, column {column.name!r}: {column.hint} (--features A,B)")
     _write(result, out, report, plan_out)
     if as_json:
         typer.echo(json.dumps(_summary(result), indent=1))
     else:
         _show(result)
+
+
+_OPTIONS: Final[Mapping[str, str]] = {
+    "cf.Category(": "--category COLUMN=A,B",
+    "features=[": "--features A,B",
+    "classes=(": "--classes no,yes",
+    "event=": "--event COLUMN",
+    "cf.Epsilon(": "--epsilon 3",
+}
+"""What Python's arguments, as messages of the library name them, are called here."""
+
+
+@contextmanager
+def in_options() -> Iterator[None]:
+    """Lets messages that name an argument of Python name the option too, and prints warnings."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", NoiseWarning)
+            yield
+    except (DataError, PlanError) as error:
+        options = [option for written, option in _OPTIONS.items() if written in str(error)]
+        if not options:
+            raise
+        raise type(error)(f"{error}. On the command line: {', '.join(options)}") from None
+    for warning in caught:
+        note(f"warning: {warning.message}")
 
 
 def _views(plan: Plan) -> object:
@@ -197,6 +242,7 @@ def _summary(result: Trained) -> dict[str, Any]:
         "plan": result.plan.hash.hex(),
         "verdicts": [sentence.text for sentence in result.verdicts],
         "metrics": to_json(result.metrics),
+        "margins": to_json(result.margins),
         "measured_on": result.measured_on,
         "model": repr(result.model),
     }
@@ -209,9 +255,9 @@ def _show(result: Trained) -> None:
     table = Table("metric", f"on {result.measured_on}")
     for name in _LISTED:
         if name in result.metrics:
-            value = result.metrics[name]
+            form = ",.0f" if name == "rows" else ".4f"
             table.add_row(
-                name.replace("_", " "), f"{value:,.0f}" if name == "rows" else f"{value:.4f}"
+                name.replace("_", " "), written(name, result.metrics, result.margins, form)
             )
     if result.metrics:
         output.print(table)

@@ -30,7 +30,8 @@ from confide.plan.codec import nearest_column
 from confide.tables import Category, Date, Number, Schema, rounds_of, summaries, vocabularies
 from confide.training.drafts import Answer, draft_schema
 from confide.training.owners import OwnerReport, read_owners, refuse_unfit
-from confide.training.plans import CAPACITY, Epsilon, Prepared, door_plan
+from confide.training.plans import CAPACITY, Epsilon, Prepared, door_plan, unused
+from confide.training.running import warn_of_not_found
 
 __all__ = ["describe", "planned_description"]
 
@@ -85,7 +86,8 @@ def describe(
         privacy: ε for each record; exact sums if omitted.
         capacity: The most rows that an owner counts: public, never the number of its rows.
         name: The plan's name.
-        accounts: By owner, the ledger that the plan is charged to.
+        accounts: By owner, the ledger that the plan is charged to. Asked again, it is a plan of its
+            own, with the next public seed, and is charged in full.
         on_round: Called after each round with its history entry, and `of`, how many there are.
 
     Returns:
@@ -104,15 +106,17 @@ def describe(
         >>> found.table.loc["x", ["count", "mean", "50%"]].tolist()
         [6.0, 3.5, 3.5]
     """
-    tables, owners, prepared = _planned(
+    table, tables, owners, prepared = _planned(
         data, features=features, columns=columns, privacy=privacy, capacity=capacity, name=name,
         asked=_Asked(by, correlations, distinct, at, resolution, bins),
     )  # fmt: skip
-    of = prepared.plan.rounds
+    plan = unused(prepared.plan, accounts)
+    of = plan.rounds
     run = simulate(
-        prepared.plan, tables, computation=prepared.computations, accounts=accounts,
+        plan, tables, computation=prepared.computations, accounts=accounts,
         on_round=on_round and (lambda entry: on_round({**entry, "of": of})),
     )  # fmt: skip
+    warn_of_not_found(table, run.state)
     return Description(run=run, statistics=statistics(run.plan, run.state), owners=owners)
 
 
@@ -139,7 +143,7 @@ def planned_description(
     return _planned(
         data, features=features, columns=columns, privacy=privacy, capacity=capacity, name=name,
         asked=_Asked(by, correlations, distinct, at, resolution, bins),
-    )[2]  # fmt: skip
+    )[-1]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,8 @@ def _planned(
     capacity: int,
     name: str,
     asked: _Asked,
-) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared]:
-    """The owners' tables, what each is told of its own, and the plan."""
+) -> tuple[Schema, dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared]:
+    """The columns, the owners' tables, what each is told of its own, and the plan."""
     if privacy is not None and not isinstance(privacy, Epsilon):
         raise PlanError(f"privacy is {privacy!r}; write privacy=cf.Epsilon(3.0), or leave it out")
     tables = read_owners(data)
@@ -181,7 +185,7 @@ def _planned(
         for number, (kind, computation, rounds) in enumerate(made, start=1)
     ]
     plan = door_plan(name, list(tables), stages, privacy)
-    return tables, owners, Prepared(plan, tuple(computation for _, computation, _ in made))
+    return table, tables, owners, Prepared(plan, tuple(c for _, c, _ in made))
 
 
 def _stages(

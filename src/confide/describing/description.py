@@ -137,7 +137,9 @@ class Description:
             title=self.plan.name,
             owners=[p.name for p in self.plan.parties],
             verdicts=[(s.text, s.tone.value) for s in self.verdicts],
-            tables=[(name, frame.to_html(border=0)) for name, frame in self._tables()],
+            tables=[
+                (name, frame.rename_axis(None).to_html(border=0)) for name, frame in self._tables()
+            ],
             pictures=[(each.column, _picture(each)) for each in self.histograms.values()],
             plan=self.plan.hash.hex(),
         )
@@ -154,7 +156,7 @@ class Description:
 
     def _repr_html_(self) -> str:
         verdicts = "".join(f"<li>{escape(sentence.text)}</li>" for sentence in self.verdicts)
-        return f"<ul>{verdicts}</ul>{_short(self.table).to_html()}"
+        return f"<ul>{verdicts}</ul>{_short(self.table).rename_axis(None).to_html()}"
 
     def __repr__(self) -> str:
         return f"Description({', '.join(map(repr, self.statistics.values()))})"

@@ -163,7 +163,8 @@ def _logistic(x: Reals) -> Reals:
 
 
 def _gelu(x: Reals) -> Reals:
-    return x / 2 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    erf: Reals = np.vectorize(math.erf)(x / math.sqrt(2))
+    return x / 2 * (1 + erf)
 
 
 ACTIVATIONS: Final[Mapping[str, Callable[[Reals], Reals]]] = {

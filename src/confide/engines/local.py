@@ -433,9 +433,14 @@ def _charged(parties: Mapping[str, PartyRun], *, resume: bool) -> Iterator[None]
 
 def _check_accounts(plan: Plan, accounts: Mapping[str, Account]) -> None:
     names = {p.name for p in plan.parties}
-    for name in accounts:
+    for name, account in accounts.items():
         if name not in names:
             raise DataError(f"an account of {name!r}, who is not a party; {nearest(name, names)}")
+        if not isinstance(account, Account):
+            raise DataError(
+                f"the account of {name!r} is a {type(account).__name__}; give its ledger and the "
+                "dataset's name, as cf.Account(ledger, 'loans')"
+            )
 
 
 def _check_unopened(plan: Plan, parties: Mapping[str, PartyRun], start: Checkpoint | None) -> None:

@@ -76,7 +76,7 @@ _MOST_SHOWN: Final = 40
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message on an unknown name: the nearest known one, and some of them."""
     choices = sorted(known)
-    close = difflib.get_close_matches(name, choices, n=_SHOWN, cutoff=0.5)
+    close = _close(name, choices)
     hint = f"did you mean {close[0]!r}? " if close else ""
     some = choices if len(choices) <= _MOST_SHOWN else sorted((close + choices)[:_SHOWN])
     more = f" and {len(choices) - len(some):,} more" if len(choices) > len(some) else ""
@@ -92,11 +92,18 @@ def nearest_column(name: str, known: Iterable[object]) -> str:
     columns = sorted({str(column) for column in known})
     if any(_reads_as_number(column) for column in columns):
         return "some of its column names are numbers: does the file lack its header line?"
-    close = difflib.get_close_matches(name, columns, n=_SHOWN, cutoff=0.5)
+    close = _close(name, columns)
     some = list(dict.fromkeys(close + columns))[:_SHOWN]
     hint = f"did you mean {close[0]!r}? " if close else ""
     more = f" and {len(columns) - len(some):,} more" if len(columns) > len(some) else ""
     return f"{hint}known here: {', '.join(sorted(some))}{more}"
+
+
+def _close(name: str, choices: list[str]) -> list[str]:
+    """The names that may be meant, the likeliest first: those of other case before all others."""
+    same = [c for c in choices if c.strip().casefold() == name.strip().casefold()]
+    near = difflib.get_close_matches(name, choices, n=_SHOWN, cutoff=0.5)
+    return list(dict.fromkeys(same + near))[:_SHOWN]
 
 
 def _reads_as_number(text: str) -> bool:

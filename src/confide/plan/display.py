@@ -30,7 +30,10 @@ def plan_html(plan: Plan) -> str:
         f"Plan {plan.name}",
         [
             ("parties", ", ".join(names) + (f" and {more:,} more" if more > 0 else "")),
-            *((f"stage {s.name}", f"{s.task.name}, {s.rounds} rounds") for s in plan.stages),
+            *(
+                (f"stage {s.name}", f"{s.task.name}, {s.rounds} round{'s' * (s.rounds > 1)}")
+                for s in plan.stages
+            ),
             ("aggregation", plan.aggregation),
             ("noise", plan.noise),
             ("hash", plan.hash.hex()),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         Target,
     )
     from confide.tables.files import read_table
-    from confide.tables.found import rounds_of, summaries
+    from confide.tables.found import not_found, rounds_of, summaries
     from confide.tables.holdout import HoldOut, Part
     from confide.tables.schema import Schema
     from confide.tables.words import vocabularies
@@ -40,6 +40,7 @@ __all__ = [
     "TableCheck",
     "Target",
     "check_table",
+    "not_found",
     "read_table",
     "rounds_of",
     "summaries",
@@ -68,6 +69,7 @@ if not TYPE_CHECKING:
             ),
             "confide.tables.files": ("read_table",),
             "confide.tables.found": (
+                "not_found",
                 "rounds_of",
                 "summaries",
             ),

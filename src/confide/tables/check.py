@@ -6,14 +6,16 @@ rows, so only the owner sees them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from confide.errors import DataError
 from confide.plan.codec import nearest_column
-from confide.tables.columns import Category, Missing
+from confide.tables.columns import Category, Missing, Number
 from confide.tables.schema import Schema
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class ColumnCheck:
         missing: How many values are missing.
         clipped: How many lie outside the declared bounds and would be cut to them.
         other: How many are none of the declared values of a category.
+        hint: What its owner should know though it fits; empty for nothing.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ColumnCheck:
     missing: int = 0
     clipped: int = 0
     other: int = 0
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,34 @@ def _check(table: Any, names: list[str], schema: Schema, name: str) -> ColumnChe
         clipped = int(np.count_nonzero((known < limits[0]) | (known > limits[1])))
     if isinstance(column, Category) and column.values is not None:
         other = int(np.count_nonzero(known == column.size))
+    hint = "" if problem or not _identifies(name, column, known) else _IDENTIFIER
     return ColumnCheck(
         name=name, kind=kind, problem=problem, missing=int(missing.sum()), clipped=clipped,
-        other=other,
+        other=other, hint=hint,
     )  # fmt: skip
+
+
+_IDENTIFIER: Final = (
+    "each row has another value, as if it were an identifier: a model learns nothing from one; "
+    "leave the column out"
+)
+_FEW: Final = 20
+"""Values that fewer rows have may all differ by chance."""
+
+_NAMED: Final = re.compile(r"(^|[^a-z])(ids?|nr|no|num|number|key|code|uuid)$")
+
+
+def _identifies(name: str, column: object, known: NDArray[np.float64]) -> bool:
+    """Whether a column seems to identify rows and to say nothing else.
+
+    Each is another one; and they are found words, or whole numbers that nearly follow each other
+    or whose column is named so.
+    """
+    if len(known) < _FEW or len(np.unique(known)) < len(known):
+        return False
+    if isinstance(column, Category):
+        return column.values is None
+    if not isinstance(column, Number) or (known != np.floor(known)).any():
+        return False
+    named = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return bool(np.ptp(known) < 2 * len(known)) or _NAMED.search(named) is not None

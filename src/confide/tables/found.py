@@ -38,7 +38,7 @@ from confide.tables.grid import (
 from confide.tables.schema import CONSTANTS, QUANTILES, ROWS, Schema
 from confide.tables.written import SchemaSettings, schema_settings
 
-__all__ = ["rounds_of", "summaries", "summaries_from_settings"]
+__all__ = ["not_found", "rounds_of", "summaries", "summaries_from_settings"]
 
 Reals = NDArray[np.float64]
 
@@ -47,6 +47,15 @@ LEVELS: Final = 65
 
 _RANGES: Final = "schema ranges"
 """In a state: the range of each column's fine grid; twice the same number if it is not known."""
+
+_NOT_FOUND: Final = "schema ranges that were not found"
+"""In a state: 1 for each column whose values the noise hid, so that its range is made up."""
+
+
+def not_found(schema: Schema, state: State) -> tuple[str, ...]:
+    """The columns whose bounds were not found, because few rows drown in the noise."""
+    lost = state.get(_NOT_FOUND, ())
+    return tuple(n for n, hidden in zip(schema.found_numbers, lost, strict=False) if hidden)
 
 
 def rounds_of(schema: Schema) -> int:
@@ -89,14 +98,17 @@ def summaries(schema: Schema, *, capacity: int) -> Computation:
         noise = noise_level(counted[:, BINS + 1 :])
         known = ranges[:, 0] < ranges[:, 1]
         if not known.all():
+            lost = np.zeros(len(ranges))
             for place in np.flatnonzero(~known):
-                ranges[place] = coarse_range(counted[place, :BINS], noise)
-            return {**state, _RANGES: ranges}
+                found = coarse_range(counted[place, :BINS], noise)
+                lost[place] = found is None and noise > 0
+                ranges[place] = found or (0.0, 1.0)
+            return {**state, _RANGES: ranges, _NOT_FOUND: lost}
         clean = [denoised(counts, noise) for counts in counted[:, :BINS]]
         constants = [_moments(c, *r) for c, r in zip(clean, ranges, strict=True)]
         quantiles = np.array([_quantiles(c, *r) for c, r in zip(clean, ranges, strict=True)])
-        found = np.column_stack([_bounds(schema, ranges, quantiles), constants])
-        return {**state, CONSTANTS: found, QUANTILES: quantiles, ROWS: rows}
+        of_columns = np.column_stack([_bounds(schema, ranges, quantiles), constants])
+        return {**state, CONSTANTS: of_columns, QUANTILES: quantiles, ROWS: rows}
 
     return Computation(
         task=Task.of("table-summaries", table=schema_settings(schema), capacity=capacity),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -143,7 +144,7 @@ class Schema:
             found += [True] + [False] * extra if number else [False] * column.inputs
         return tuple(found)
 
-    @property
+    @cached_property  # asked for by each column of each chunk of rows
     def found_numbers(self) -> tuple[str, ...]:
         """The columns whose constants are found by sums."""
         found = [name for name, column in self.features.items() if _needs_constants(column)]

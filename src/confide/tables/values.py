@@ -8,6 +8,7 @@ names the column, the first row and what was expected, never a cell.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -30,6 +31,8 @@ Cells = Any
 
 MISSING_WORDS: Final = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "."})
 """Texts that files write for a missing value, in lower case."""
+
+_WHOLE: Final = re.compile(r"^([+-]?\d+)\.0+$")
 
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "1", "1.0", "on"})
 _FALSE: Final = frozenset({"false", "f", "no", "n", "0", "0.0", "off"})
@@ -88,7 +91,12 @@ def codes(cells: Cells, name: str, vocabulary: tuple[str, ...]) -> Reals:
     texts, missing = words(cells, name)
     places = {word: float(place) for place, word in enumerate(vocabulary)}
     other = float(len(vocabulary))
-    known = pd.Series(texts).map(places).fillna(other).to_numpy(dtype=np.float64)
+    column = pd.Series(texts)
+    found = column.map(places)
+    unknown = column[found.isna()]
+    if len(unknown):  # A file written from numbers with gaps has 1.0 where the others have 1.
+        found = found.fillna(unknown.str.replace(_WHOLE, r"\1", regex=True).map(places))
+    known = found.fillna(other).to_numpy(dtype=np.float64)
     return np.where(missing, np.nan, known)
 
 

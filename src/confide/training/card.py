@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from confide.learning.descriptions import ComponentPredictor
 from confide.report.document import render
+from confide.training.margins import written
 from confide.training.plots import (
     new_figure,
     plot_calibration,
@@ -100,7 +101,7 @@ def _facts(result: Trained) -> dict[str, Any]:
     return {
         "verdicts": [(s.text, s.tone.value) for s in result.verdicts],
         "metrics": [
-            (name.replace("_", " "), f"{result.metrics[name]:,.4g}")
+            (name.replace("_", " "), written(name, result.metrics, result.margins, ",.4g"))
             for name in _LISTED
             if name in result.metrics
         ],
@@ -110,5 +111,6 @@ def _facts(result: Trained) -> dict[str, Any]:
         "columns": list(result.model.feature_names),
         "label": result.model.table.label,
         "exact": exact,
+        "margins": bool(result.margins),
         "measured_on": result.measured_on,
     }

@@ -191,9 +191,14 @@ def _feature_names(
     for owner, table in tables.items():
         for name in names:
             if name not in table.columns:
+                mend = (
+                    "It is predicted: rename or add it, or leave this owner out"
+                    if name in outcomes
+                    else "Name the columns that all owners have: features=[…]"
+                )
                 raise DataError(
                     f"owner {owner!r} has no column {name!r}; {_near(name, list(table.columns))}. "
-                    "Name the columns that all owners have: features=[…]"
+                    f"{mend}"
                 )
         if features is None and any(not name.strip() for name in table.columns):
             raise DataError(
@@ -214,7 +219,10 @@ def _types_of(tables: Mapping[str, pd.DataFrame], name: str) -> ColumnType:
     known = {owner: kind for owner, kind in found.items() if kind is not ColumnType.EMPTY}
     kinds = set(known.values())
     if not kinds:
-        raise DataError(f"column {name!r} has no values at any owner; leave it out of features")
+        raise DataError(
+            f"column {name!r} has no values at any owner; leave it out: name the others, as "
+            "features=[…]"
+        )
     if len(kinds) > 1:
         held = ", ".join(f"{kind.value} at {owner!r}" for owner, kind in known.items())
         meant = "Boolean" if kinds == {ColumnType.NUMBERS, ColumnType.BOOLEANS} else "Number"

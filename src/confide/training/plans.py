@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
-from confide.computation import Computation
+from confide.computation import Account, Computation
 from confide.errors import PlanError
 from confide.learning.algorithms.fed_metrics import fed_metrics
 from confide.learning.predictor_kinds import PREDICTORS
@@ -30,7 +31,10 @@ from confide.privacy.guarantee import Calibrated, plan_with
 from confide.tables import Part, Schema, rounds_of, summaries, vocabularies
 from confide.training.kinds import Kind, Request
 
-__all__ = ["CAPACITY", "Epsilon", "Prepared", "door_plan", "prepare"]
+if TYPE_CHECKING:
+    from confide.privacy.ledger import Ledger
+
+__all__ = ["CAPACITY", "Epsilon", "Prepared", "door_plan", "prepare", "unused"]
 
 DELTA: Final = 1e-6
 """δ unless given; a public default."""
@@ -153,6 +157,29 @@ def door_plan(
         neighbours=Neighbours(unit=Unit.RECORD),
         threat=Threat(confidentiality=Adversary(parties=Corruption.CURIOUS)),
     )
+
+
+def unused(plan: Plan, accounts: Mapping[str, Account] | None) -> Plan:
+    """A plan that no ledger knows: the plan itself, or the same one with the next public seed.
+
+    A plan runs once, so that no sum of it is opened twice. To ask the same again is to ask for
+    new sums: those are another plan's, which the ledgers charge in full, or refuse.
+
+    Args:
+        plan: The plan.
+        accounts: By owner, the ledger that it will be charged to.
+    """
+    given: Iterable[object] = (accounts or {}).values()  # `simulate` refuses what is none
+    ledgers = [account.ledger for account in given if isinstance(account, Account)]
+    if not ledgers:
+        return plan
+    plans = (replace(plan, seed=seed) for seed in count(plan.seed))
+    return next(p for p in plans if not any(_ran(ledger, p) for ledger in ledgers))
+
+
+def _ran(ledger: Ledger, plan: Plan) -> bool:
+    number, _ = ledger.latest_attempt(plan.hash)
+    return number >= 0
 
 
 def _noise(privacy: Epsilon) -> Calibrated:

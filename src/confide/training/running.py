@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from confide.computation import Account, state_hash
-from confide.engines import simulate
+from confide.computation import Account, State, state_hash
+from confide.engines import NoiseWarning, simulate
 from confide.errors import DataError, PlanError
 from confide.learning import TableModel, fitted_estimator
 from confide.learning.algorithms.fed_metrics import SUMS, metrics_of
 from confide.plan import PublicValue
 from confide.plan.codec import nearest
-from confide.tables import HoldOut, Schema
+from confide.tables import HoldOut, Schema, not_found
 from confide.training.drafts import draft_schema
 from confide.training.kinds import KINDS
+from confide.training.margins import margins_of
 from confide.training.owners import OwnerReport, read_owners, refuse_unfit
-from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare
+from confide.training.plans import CAPACITY, HOLD_OUT, Epsilon, Prepared, prepare, unused
 from confide.training.result import Trained
 
-__all__ = ["planned", "train"]
+__all__ = ["planned", "train", "warn_of_not_found"]
 
 
 def train(
@@ -70,7 +72,8 @@ def train(
             none, and metrics of the training rows.
         test: Rows that everybody may see, to measure on instead: then none are held out.
         name: The plan's name.
-        accounts: By owner, the ledger that the plan is charged to.
+        accounts: By owner, the ledger that the plan is charged to. Asked again, it is a plan of its
+            own, with the next public seed, and is charged in full.
         on_round: Called after each round with its history entry, and `of`, how many there are.
         **settings: The kind's own: see `LinearSettings` and `TreeSettings`.
 
@@ -99,14 +102,18 @@ def train(
         privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
         settings=settings,
     )  # fmt: skip
-    of = prepared.plan.rounds
+    plan = unused(prepared.plan, accounts)
+    of = plan.rounds
     run = simulate(
-        prepared.plan, tables, computation=prepared.computations, accounts=accounts,
+        plan, tables, computation=prepared.computations, accounts=accounts,
         on_round=on_round and (lambda entry: on_round({**entry, "of": of})),
     )  # fmt: skip
     model = fitted_estimator(run.plan, run.state)
+    warn_of_not_found(model.table, run.state)
     measured: Mapping[str, Any] = {}
+    margins: Mapping[str, float] = {}
     if SUMS in run.state:
+        margins = margins_of(run.plan, model.predictor, model.table, run.state[SUMS])
         measured = metrics_of(model.predictor, model.table, run.state[SUMS])
     elif public is not None and metrics:
         measured = model.metrics(public)
@@ -115,7 +122,7 @@ def train(
         owner: replace(report, metrics=_own(model, tables[owner]))
         for owner, report in owners.items()
     }
-    return Trained(run=run, model=model, metrics=measured, owners=at_owners)
+    return Trained(run=run, model=model, metrics=measured, owners=at_owners, margins=margins)
 
 
 def planned(
@@ -133,9 +140,13 @@ def planned(
     holdout: float | HoldOut = HOLD_OUT,
     test: Any = None,
     name: str | None = None,
+    parties: Sequence[str] | None = None,
     **settings: Any,
 ) -> Prepared:
     """The plan that `train` would run with these arguments, and its computations; runs nothing.
+
+    `parties` are the plan's, where they are others than the owners of `data`; all else is as for
+    `train`.
 
     Raises:
         PlanError, DataError: As `train`.
@@ -143,7 +154,7 @@ def planned(
     return _planned(
         kind, data, label=label, event=event, features=features, columns=columns, classes=classes,
         privacy=privacy, capacity=capacity, metrics=metrics, holdout=holdout, test=test, name=name,
-        settings=settings,
+        settings=settings, parties=parties,
     )[2]  # fmt: skip
 
 
@@ -159,6 +170,7 @@ def _planned(
     test: Any,
     name: str | None,
     settings: Mapping[str, Any],
+    parties: Sequence[str] | None = None,
     **declared: Any,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, OwnerReport], Prepared, pd.DataFrame | None]:
     """The owners' tables, what each is told of its own, the plan, and the public test rows."""
@@ -179,7 +191,7 @@ def _planned(
     public = None if test is None else read_owners({"test": test})["test"]
     prepared = prepare(
         made, schema, chosen, name=name or (f"{kind} of {label}" if label else kind),
-        parties=list(tables), privacy=privacy, capacity=capacity,
+        parties=parties or list(tables), privacy=privacy, capacity=capacity,
         metrics=metrics and public is None,
         public=() if public is None else (_named(schema, public),),
     )  # fmt: skip
@@ -207,6 +219,22 @@ def _named(schema: Schema, public: pd.DataFrame) -> PublicValue:
         name="test-rows", digest=state_hash(rows), rows=len(public),
         meaning="rows that everybody may see, to measure the model on",
     )  # fmt: skip
+
+
+def warn_of_not_found(table: object, state: State) -> None:
+    """Warns of columns whose bounds the noise hid: a model of them is of no use."""
+    if isinstance(table, Schema) and (names := not_found(table, state)):
+        shown = ", ".join(map(repr, names[:5])) + f" and {len(names) - 5} more" * (len(names) > 5)
+        warnings.warn(
+            f"no bounds were found of {shown}: too few rows for so much noise. Declare them, as "
+            f"columns={{{names[0]!r}: {_as_declared(table, names[0])}}}, or allow a larger ε",
+            NoiseWarning, stacklevel=3,
+        )  # fmt: skip
+
+
+def _as_declared(table: Schema, name: str) -> str:
+    kind = "Target" if name == table.label else type(table.features[name]).__name__
+    return f"cf.{kind}(bounds=(…, …))"
 
 
 def _measured_on(model: TableModel, public: pd.DataFrame | None) -> str:

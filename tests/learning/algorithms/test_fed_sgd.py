@@ -29,10 +29,20 @@ LOOSE = 100.0
 DATA = {"north": draw_rows(3), "south": draw_rows(40), "west": draw_rows(217)}
 
 
-def train(data, *, clip_norm_l2=LOOSE, capacity=500, rounds=1, protection="clear", **fields):
+def train(
+    data,
+    *,
+    clip_norm_l2=LOOSE,
+    capacity=500,
+    rounds=1,
+    protection="clear",
+    averaged=False,
+    **fields,
+):
     computation = fed_sgd(
-        MODEL, TABLE, capacity=capacity, clip_norm_l2=clip_norm_l2, learning_rate=RATE
-    )
+        MODEL, TABLE, capacity=capacity, clip_norm_l2=clip_norm_l2, learning_rate=RATE,
+        averaged=averaged,
+    )  # fmt: skip
     plan = computation.plan(
         parties=list(data), rounds=rounds, **PROTECTIONS[protection], **fields
     )  # fmt: skip
@@ -69,6 +79,16 @@ class TestStep:
         for _ in range(12):
             w = pooled_step(w, together(*DATA.values()))
         assert np.abs(run.state["parameters"] - w).max() <= 12 * tolerance(run, 260)
+
+    def test_averaged_is_the_mean_of_the_steps_with_rising_weights(self):
+        run = train(DATA, rounds=12, averaged=True)
+        w, steps = np.zeros(3), []
+        for _ in range(12):
+            w = pooled_step(w, together(*DATA.values()))
+            steps.append(w)
+        mean = np.average(steps, axis=0, weights=np.arange(1, 13))
+        assert np.abs(run.state["parameters"] - mean).max() <= 12 * tolerance(run, 260)
+        assert np.abs(run.state["parameters"] - w).max() > 20 * tolerance(run, 260)
 
     def test_counts_the_rows_exactly(self):
         assert released(train(DATA))["records"] == 260

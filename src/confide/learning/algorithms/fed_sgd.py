@@ -10,6 +10,10 @@ only the gradients are released, and all of a plan's noise goes to them: with no
 Poisson sample that is DP-SGD (Abadi et al. 2016, Algorithm 1). If rows are about persons and a
 person column is named, a person's gradients are added up before they are clipped, so the unit is
 the person.
+
+Averaged, the model after t steps is not the last w but the mean of w_1 … w_t with weights 1 … t
+(Lacoste-Julien, Schmidt and Bach 2012, arXiv:1212.2002, §3), which follows from the released sums:
+it costs no privacy, and much of the noise of single steps cancels in it.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from confide.tables.schema import ROWS
 
 __all__ = ["fed_sgd"]
 
+_ITERATE, _STEPS = "iterate", "steps"
+
 
 def fed_sgd(
     model: GeneralisedLinearModel,
@@ -45,6 +51,7 @@ def fed_sgd(
     learning_rate: float = 0.5,
     expected_units: float | None = None,
     rows_found: bool = False,
+    averaged: bool = False,
     person_column: str | None = None,
 ) -> Computation:
     """Makes federated SGD of a model.
@@ -59,6 +66,8 @@ def fed_sgd(
             public, and never taken from the data. Given, it is m, and no count is released.
         rows_found: Whether m is what the stage of summaries before found; then no count is released
             either.
+        averaged: Whether the model is the mean of all steps, later ones weighing more, and not the
+            last one.
         person_column: The column that says who a row is about, if persons are protected.
 
     Raises:
@@ -82,9 +91,11 @@ def fed_sgd(
         meaning=f"number of {unit.value}s of all parties",
     )  # fmt: skip
 
+    current = _ITERATE if averaged else "parameters"
+
     def contribute(state: State, data: Data, _: np.random.Generator) -> Mapping[str, ArrayLike]:
         x, y = inputs_and_targets(model, table, data, state)
-        given = {"gradient": model.per_record_gradients(state["parameters"], x, y)}
+        given = {"gradient": model.per_record_gradients(state[current], x, y)}
         return given if agreed else given | {counted.name: np.ones(len(x))}
 
     def units_of(state: State, totals: Totals) -> float:
@@ -98,12 +109,13 @@ def fed_sgd(
         return float(state[ROWS])
 
     def step(state: State, totals: Totals) -> State:
-        parameters = state["parameters"]
+        parameters = state[current]
         units = units_of(state, totals)
         if units < 1:  # Noise may leave less than nothing of a count.
             return state
         mean = totals["gradient"] / units + model.penalty_gradient(parameters)
-        return {**state, "parameters": parameters - learning_rate * mean}
+        after = {**state, current: parameters - learning_rate * mean}
+        return _averaged(after) if averaged else after
 
     return Computation(
         task=Task.of(
@@ -115,13 +127,26 @@ def fed_sgd(
             learning_rate=learning_rate,
             expected_units=None if expected_units is None else float(expected_units),
             rows_found=rows_found,
+            averaged=averaged,
             person_column=person_column,
         ),
         sums=SumGroup((gradient,) if agreed else (gradient, counted)),
         columns=table.columns,
         read=table.read,
-        init=lambda: {"parameters": model.init()},
+        init=lambda: _start(model, averaged=averaged),
         contribute=contribute,
         update=step,
         person_column=person_column,
     )
+
+
+def _start(model: GeneralisedLinearModel, *, averaged: bool) -> State:
+    start = {"parameters": model.init()}
+    return {**start, _ITERATE: model.init(), _STEPS: np.array(0.0)} if averaged else start
+
+
+def _averaged(state: State) -> State:
+    """The state with the latest step in the mean: of t steps it weighs t / (1 + … + t)."""
+    steps = float(state[_STEPS]) + 1
+    mean = state["parameters"] + 2 / (steps + 1) * (state[_ITERATE] - state["parameters"])
+    return {**state, "parameters": mean, _STEPS: np.array(steps)}

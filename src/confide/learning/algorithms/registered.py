@@ -51,6 +51,7 @@ class _FedSgdSettings(Literal):
     learning_rate: float = 0.5
     expected_units: float | None = None
     rows_found: bool = False
+    averaged: bool = False
     person_column: str | None = None
 
 
