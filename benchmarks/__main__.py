@@ -19,6 +19,7 @@ from benchmarks.machine import ROOT
 from benchmarks.noise import NOISE
 from benchmarks.plans import PLANS
 from benchmarks.record import Record
+from benchmarks.simulation import SIMULATION
 from benchmarks.suite import Options, Suite
 from benchmarks.tables import provenance, show, to_markdown
 from benchmarks.tabular import TABULAR
@@ -26,7 +27,19 @@ from benchmarks.tee import TEE
 
 SUITES = {
     suite.name: suite
-    for suite in (AGGREGATION, NOISE, ACCOUNTING, LEDGER, HE, HE_WORK, PLANS, TEE, TABULAR, AUDIT)
+    for suite in (
+        AGGREGATION,
+        NOISE,
+        ACCOUNTING,
+        LEDGER,
+        HE,
+        HE_WORK,
+        PLANS,
+        TEE,
+        TABULAR,
+        AUDIT,
+        SIMULATION,
+    )
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -7,8 +7,14 @@ from confide._lazy import attach
 if TYPE_CHECKING:
     from confide.computation.account import Account
     from confide.computation.code import code_of
-    from confide.computation.computation import Computation, Data, State, Totals
-    from confide.computation.participant import Columns, DataSource, Participant, next_state
+    from confide.computation.computation import Computation, Data, State, Together, Totals
+    from confide.computation.participant import (
+        Columns,
+        Computed,
+        DataSource,
+        Participant,
+        next_state,
+    )
     from confide.computation.planfile import MakeExchange, read_plan
     from confide.computation.registry import find_computation, make_computation
     from confide.computation.starter import STARTER, keys_in_markdown
@@ -20,11 +26,13 @@ __all__ = [
     "Checkpoint",
     "Columns",
     "Computation",
+    "Computed",
     "Data",
     "DataSource",
     "MakeExchange",
     "Participant",
     "State",
+    "Together",
     "Totals",
     "checked_state",
     "code_of",
@@ -42,9 +50,16 @@ if not TYPE_CHECKING:
         {
             "confide.computation.account": ("Account",),
             "confide.computation.code": ("code_of",),
-            "confide.computation.computation": ("Computation", "Data", "State", "Totals"),
+            "confide.computation.computation": (
+                "Computation",
+                "Data",
+                "State",
+                "Together",
+                "Totals",
+            ),
             "confide.computation.participant": (
                 "Columns",
+                "Computed",
                 "DataSource",
                 "Participant",
                 "next_state",

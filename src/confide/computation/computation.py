@@ -25,7 +25,16 @@ from confide.errors import PlanError
 from confide.plan import NoNoise, Party, Plan, SumGroup, Sums, Task, Unit
 from confide.privacy.guarantee import plan_with
 
-__all__ = ["Computation", "Contribute", "Data", "State", "Totals", "Update", "as_parties"]
+__all__ = [
+    "Computation",
+    "Contribute",
+    "Data",
+    "State",
+    "Together",
+    "Totals",
+    "Update",
+    "as_parties",
+]
 
 State = Mapping[str, NDArray[Any]]
 """What everybody knows between rounds: named arrays."""
@@ -42,6 +51,26 @@ Contributed = Mapping[str, Any]
 Contribute = Callable[[State, Data, np.random.Generator], Contributed]
 ContributeWithOwn = Callable[[State, State, Data, np.random.Generator], tuple[Contributed, State]]
 Update = Callable[[State, Totals], State]
+
+
+@dataclass(frozen=True)
+class Together:
+    """How a simulation computes the contributions of several parties at once.
+
+    Attributes:
+        parties: How many at most.
+        contribute: From the state and each party's (own, data, public generator) to each one's
+            (contributions, next own), as `Computation.contribute` gives them for each alone; the
+            last bits of real numbers may differ. An error is that of no party: then each is
+            computed alone.
+    """
+
+    parties: int
+    contribute: Callable[
+        [State, Sequence[tuple[State, Data, np.random.Generator]]],
+        Sequence[tuple[Contributed, State]],
+    ]
+
 
 _STAGE_FIELDS = frozenset(field.name for field in dataclasses.fields(Sums)) - {"name"}
 """The fields that `Computation.plan` gives to the stage; all others are the plan's."""
@@ -71,6 +100,8 @@ class Computation:
         person_column: If the unit is the person, the column that identifies the person of a row.
         simulation_only: Why nobody else could run it, in words, as a model of a notebook; empty if
             they could. Then a plan with real keys is refused.
+        together: Computes several parties at once, for simulations of many small ones; None if it
+            cannot. A party of a run over a network is always computed alone.
 
     Example:
         The mean age, without anybody's age or number of rows leaving a party::
@@ -99,6 +130,7 @@ class Computation:
     own: Callable[[], State] | None = None
     follow: Callable[[State], State] | None = None
     simulation_only: str = ""
+    together: Together | None = None
 
     def __post_init__(self) -> None:
         by_person = self.sums.unit is Unit.PERSON

@@ -31,7 +31,7 @@ from confide.randomness import SecureRandom, public_generator
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Columns", "Counted", "DataSource", "Participant", "next_state"]
+__all__ = ["Columns", "Computed", "Counted", "DataSource", "Participant", "next_state"]
 
 Columns: TypeAlias = "Mapping[str, Any] | pd.DataFrame"
 """One party's rows by column: a data frame, or a map from names to arrays of one length."""
@@ -69,6 +69,21 @@ class Counted:
     beyond_capacity: Mapping[str, int] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What `contribute` of a computation gave for a party, before it is clipped and rounded.
+
+    Attributes:
+        given: The contribution to each sum.
+        own: The next own state.
+        rows: How many rows the party has.
+    """
+
+    given: Mapping[str, Any] = field(repr=False)
+    own: State = field(repr=False)
+    rows: int = field(repr=False)
+
+
 class Participant:
     """A party that takes part in a run of a plan.
 
@@ -98,6 +113,7 @@ class Participant:
         self._account = account
         self._charges: Charges | None = None
         self._read: Data | None = None
+        self._checked: Data | None = None
 
     def reserve(self, rounds: int, *, resume: bool = False) -> None:
         """Reserves the privacy cost of so many rounds, if the party has an account.
@@ -165,8 +181,29 @@ class Participant:
         made = self._computation.own
         return {} if made is None else checked_state(made(), "own")
 
+    def inputs(self, round_number: int) -> tuple[Data, np.random.Generator] | None:
+        """All rows and the public generator of a round, where a round counts all rows as one unit.
+
+        None if it counts a batch of records, or if an account has to be charged before anything is
+        computed.
+
+        Raises:
+            DataError: As `check_data`.
+        """
+        if self._plan.sums.unit is not Unit.PARTY or self._account is not None:
+            return None
+        return _Declared(self._load()), self._generator(round_number)
+
+    def _generator(self, round_number: int) -> np.random.Generator:
+        return public_generator("contribution", self._plan.seed, self._identity.name, round_number)
+
     def contribute(
-        self, round_number: int, state: State, own: State, random: SecureRandom
+        self,
+        round_number: int,
+        state: State,
+        own: State,
+        random: SecureRandom,
+        computed: Computed | None = None,
     ) -> Counted:
         """What the party contributes to a round, as lattice integers, with its share of noise.
 
@@ -175,6 +212,7 @@ class Participant:
             state: The public state.
             own: The party's own state after the last round that counted.
             random: The randomness of its batch and its noise.
+            computed: What was computed from `inputs` of this round already, if it was.
 
         Raises:
             LedgerError: If the round cannot be charged; nothing is computed then.
@@ -185,11 +223,14 @@ class Participant:
         Returns:
             The integers, the private state to keep if they are in the sum, and counts of its rows.
         """
-        plan, name = self._plan, self._identity.name
+        plan = self._plan
         if self._charges is not None:
             self._charges.use()
-        accumulator, data = Accumulator(plan.sums), self._load()
-        generator = public_generator("contribution", plan.seed, name, round_number)
+        accumulator = Accumulator(plan.sums)
+        if computed is not None:
+            own = self._add_computed(accumulator, computed, own)
+            return self._counted(accumulator, round_number, random, own=own, rows=computed.rows)
+        data, generator = self._load(), self._generator(round_number)
         by_record = plan.sums.unit is Unit.RECORD
         batch, left_out = self._batch(data, accumulator.room, random)
         rows = len(batch)
@@ -206,11 +247,36 @@ class Participant:
             except DataError as error:
                 counted = f", counted from row {start}" if start else ""
                 raise DataError(f"{self}{counted}: {error}") from error
+        return self._counted(
+            accumulator, round_number, random, own=own, rows=_rows(data), left_out=left_out
+        )
+
+    def _add_computed(self, accumulator: Accumulator, computed: Computed, own: State) -> State:
+        try:
+            accumulator.add(self._allowed(_mapping(computed.given)))
+            if self._computation.own is None:
+                return own
+            return _same_form(own, checked_state(computed.own, "contribute"))
+        except DataError as error:
+            raise DataError(f"{self}: {error}") from error
+
+    def _counted(
+        self,
+        accumulator: Accumulator,
+        round_number: int,
+        random: SecureRandom,
+        *,
+        own: State,
+        rows: int,
+        left_out: int = 0,
+    ) -> Counted:
+        """Rounds what was added, and adds this party's share of the noise."""
+        plan, name = self._plan, self._identity.name
         exact = accumulator.finish(seed=plan.seed, party=name, round_number=round_number)
         if isinstance(plan.noise, NoiseShares):
             add_noise(plan, exact, random)
         beyond = {sum_: left_out + n for sum_, n in accumulator.beyond_capacity.items()}
-        return Counted(exact, own, _rows(data), accumulator.clipped, beyond)
+        return Counted(exact, own, rows, accumulator.clipped, beyond)
 
     def _allowed(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         summed = [name for name, value in given.items() if isinstance(value, Summed)]
@@ -266,6 +332,15 @@ class Participant:
         return kept, len(beyond)
 
     def _load(self) -> Data:
+        """The columns, checked; those that are no function's are checked once."""
+        if self._checked is not None:
+            return self._checked
+        data = self._loaded()
+        if not callable(self._data):
+            self._checked = data
+        return data
+
+    def _loaded(self) -> Data:
         source = self._data() if callable(self._data) else self._data
         if not hasattr(source, "keys"):
             raise DataError(

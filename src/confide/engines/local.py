@@ -1,8 +1,10 @@
 """The local engine: a plan run on one machine, with the same state machines as over the network.
 
 The same plan, data, seed, library versions and CPU dispatch give the same bits. Besides the
-parties' data and keys it holds one state and one sum, for any number of parties: a party's data may
-be a function that loads it, called when the party contributes.
+parties' data and keys it holds one state, one sum and the contributions of one group of parties,
+for any number of parties: a party's data may be a function that loads it, called when the party
+contributes. Where the computation can, it computes a group's contributions at once
+(`Computation.together`), whose last bits may then differ from those of a party over a network.
 """
 
 from __future__ import annotations
@@ -16,14 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from confide.aggregation import (
     Aggregator,
     Identity,
-    Integers,
     Receipt,
-    Round,
     RoundResult,
     Traffic,
 )
@@ -39,6 +37,7 @@ from confide.computation import (
 from confide.engines.drops import Drop, check_drops
 from confide.engines.given import check_parties, check_types
 from confide.engines.outcome import Run
+from confide.engines.shared_steps import SharedSteps
 from confide.errors import DataError, DropoutError, OpeningError, PlanError, ProtocolError
 from confide.exchange import ExchangeRun, run_exchange
 from confide.plan import COORDINATOR, Exchange, Plan
@@ -55,9 +54,8 @@ from confide.runtime import (
     RoundStarted,
     SurvivorsAnnounced,
 )
-from confide.runtime.party import Steps
 from confide.runtime.stages import StagesOfRun
-from confide.runtime.wire import READY, Announced, kind_of, unframed
+from confide.runtime.wire import READY, kind_of, unframed
 from confide.tee.relying import RelyingParty
 from confide.tee.workload import Attester
 
@@ -170,9 +168,10 @@ def simulate(
     _check_times(plan)
     start = _resume(checkpoint, plan)
     drawn_from = {name: randomness(name) for name in (COORDINATOR, *plan.owners)}
-    relying, shared = enclave.relying if enclave else None, _SharedSteps()
+    relying = enclave.relying if enclave else None
     stages = StagesOfRun(plan, computations)
-    parties = {
+    shared = SharedSteps(plan, stages)
+    shared.parties = parties = {
         p.name: PartyRun(
             plan,
             computations,
@@ -220,27 +219,6 @@ def simulate(
         evidence=aggregator.evidence.to_bytes() if aggregator else None,
         replayable=any(isinstance(r, InsecureReplayableRandom) for r in drawn_from.values()),
     )
-
-
-class _SharedSteps(Steps):
-    """Reads a result and computes the next state once, since all parties compute the same."""
-
-    def __init__(self) -> None:
-        self._read: tuple[memoryview, Announced] | None = None
-        self._taken: tuple[State, Integers, State] | None = None
-
-    def read(self, round_: Round, announcement: memoryview) -> Announced:
-        if self._read is None or self._read[0] != announcement:
-            self._read = announcement, super().read(round_, announcement)
-        return self._read[1]
-
-    def take(self, computation: Computation, state: State, totals: Integers) -> State:
-        last = self._taken
-        if last is not None and last[0] is state and np.array_equal(last[1], totals):
-            return last[2]
-        after = super().take(computation, state, totals)
-        self._taken = state, totals, after
-        return after
 
 
 class _Simulation:
@@ -308,15 +286,23 @@ class _Simulation:
 
     def _run_sums(self, outbox: Outbox) -> None:
         while outbox:
-            for name, messages in outbox.items():
-                for message in messages:
-                    self._deliver(name, message)
+            # First a result reaches everybody, so that all know the state of the next round.
+            self._deliver_all(outbox, over=True)
             if self._released is not None:
                 self._finish_entry()
+            self._deliver_all(outbox, over=False)
             try:
                 outbox = self._coordinator.advance()
             except (DropoutError, OpeningError) as error:
                 raise self._cause(error) from None
+
+    def _deliver_all(self, outbox: Outbox, *, over: bool) -> None:
+        """Delivers the messages of rounds that are over, or the others."""
+        now = self._coordinator.number
+        for name, messages in outbox.items():
+            for message in messages:
+                if (unframed(message)[0] < now) == over:
+                    self._deliver(name, message)
 
     def _deliver(self, name: str, message: bytes) -> None:
         number, _, announcement = unframed(message)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from confide import canonical
 from confide.aggregation import (
     Identity,
@@ -26,6 +28,8 @@ from confide.computation import (
     Account,
     Checkpoint,
     Computation,
+    Computed,
+    Data,
     DataSource,
     Participant,
     State,
@@ -80,6 +84,10 @@ class Steps:
             DataError: If the computation diverges.
         """
         return next_state(computation, state, totals)
+
+    def computed(self, party: str, number: int) -> Computed | None:
+        """What was computed already for a party's contribution to a round, or None."""
+        return None
 
 
 def _sums_of(plan: Plan) -> Iterator[tuple[int, Plan]]:
@@ -183,6 +191,19 @@ class PartyRun:
             DataError: If they do not fit.
         """
         return max((p.check_data() for p in self._participants.values()), default=0)
+
+    def inputs(self, number: int) -> tuple[State, Data, np.random.Generator] | None:
+        """Own state, rows and public generator of the round that it waits for.
+
+        None for another round, and where `Participant.inputs` gives none.
+
+        Raises:
+            DataError: If the rows do not fit.
+        """
+        if number != self.number:
+            return None
+        found = self._participants[self._plan.stage_of(number)].inputs(number)
+        return None if found is None else (self.own, *found)
 
     def reserve(self, *, resume: bool = False) -> None:
         """Reserves what the rounds to come will cost the party, if it has an account.
@@ -312,7 +333,8 @@ class PartyRun:
         def contribution() -> Integers:
             made, own = recording.contribution, recording.own
             if made is None:
-                counted = stage.contribute(round_.number, self.state, self.own, secrets)
+                computed = self._steps.computed(self.name, round_.number)
+                counted = stage.contribute(round_.number, self.state, self.own, secrets, computed)
                 made, own = counted.integers, counted.own
                 self._on_event(
                     ContributionCounted(

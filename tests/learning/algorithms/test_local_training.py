@@ -197,7 +197,7 @@ class TestBuffers:
         for rows in DATA.values():
             module = averaged.module(averaged.init()).train()
             session = averaged.open(averaged.init(), rows, np.random.default_rng(0))
-            LocalSGD(steps=3, learning_rate=0.2).train(session, np.random.default_rng(0))
+            LocalSGD(steps=3, learning_rate=0.2).descent(session, np.random.default_rng(0)).run()
             means = means + len(rows["y"]) * session.buffers()["norm.running_mean"]
             total += len(rows["y"])
             assert module.get_buffer("norm.running_mean").abs().sum() == 0
@@ -339,7 +339,7 @@ class TestFedNova:
             session = model().open(model().init(), rows, rng)
             local = LocalSGD(epochs=1, batch_rows=4, learning_rate=0.2)
             n, steps = len(rows["y"]), local.steps_of(len(rows["y"]))
-            ended = session.array(local.train(session, rng))
+            ended = session.array(local.descent(session, rng).run())
             taken, direction = taken + n * steps, direction + n * (ended - w) / steps
             total += n
         assert close(flat(found), w + taken / total * direction / total, 5 * ROUNDING)
@@ -454,7 +454,7 @@ class TestPersonal:
         found = run(ditto(model(), lambda_=0.0, **EVERY), 2)
         session = model().open(model().init(), DATA["a"], np.random.default_rng(0))
         w = session.array(
-            LocalSGD(steps=6, learning_rate=0.2).train(session, np.random.default_rng(0))
+            LocalSGD(steps=6, learning_rate=0.2).descent(session, np.random.default_rng(0)).run()
         )
         own = model().layout.flat(personal_state(found.state, found.own["a"]))
         assert np.allclose(own, w, atol=1e-5)

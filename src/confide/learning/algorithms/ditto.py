@@ -17,7 +17,12 @@ import numpy as np
 
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
 from confide.learning.settings import Inputs
@@ -55,10 +60,11 @@ def ditto(
 
     def contribute(
         session: Session, state: State, own: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
+    ) -> Contributing:
         w = session.start
-        moved = session.array(local.train(session, rng) - w)
-        v = local.train(
+        trained = yield local.descent(session, rng)
+        moved = session.array(trained - w)
+        v = yield local.descent(
             session, rng,
             start=session.vector(layout.flat(_unprefixed(own))),
             direction=lambda v, gradient: gradient + lambda_ * (v - w),

@@ -19,7 +19,12 @@ import numpy as np
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
 from confide.learning.settings import Inputs
@@ -89,8 +94,9 @@ def fed_avg(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
-        moved = session.array(local.train(session, rng) - session.start)
+    ) -> Contributing:
+        w = yield local.descent(session, rng)
+        moved = session.array(w - session.start)
         return {**mean.given(state, moved, session.rows), **weights.given(session.rows)}, {}
 
     def update(state: State, totals: Totals) -> State:

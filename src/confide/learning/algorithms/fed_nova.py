@@ -18,7 +18,12 @@ import numpy as np
 
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.algorithms.weighing import ClippedMean
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
@@ -63,8 +68,8 @@ def fed_nova(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
-        w = local.train(session, rng, most_steps=steps_cap)
+    ) -> Contributing:
+        w = yield local.descent(session, rng, most_steps=steps_cap)
         length = _length(min(local.steps_of(session.rows), steps_cap), local.momentum)
         direction = session.array(w - session.start) / length
         given = {

@@ -13,7 +13,12 @@ import numpy as np
 
 from confide.computation import Computation, State, Totals
 from confide.learning.algorithms.server import Server, ServerOptimiser
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
 from confide.learning.settings import Inputs
@@ -45,8 +50,9 @@ def fed_opt(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
-        moved = session.array(local.train(session, rng) - session.start)
+    ) -> Contributing:
+        w = yield local.descent(session, rng)
+        moved = session.array(w - session.start)
         return {**mean.given(state, moved, session.rows), **weights.given(session.rows)}, {}
 
     def update(state: State, totals: Totals) -> State:

@@ -18,7 +18,12 @@ from pydantic import Field
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.server import Momentum, Server, ServerOptimiser
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
 from confide.learning.settings import Inputs
@@ -54,9 +59,9 @@ def fed_prox(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
+    ) -> Contributing:
         w = session.start
-        v = local.train(session, rng, direction=lambda v, gradient: gradient + mu * (v - w))
+        v = yield local.descent(session, rng, direction=lambda v, gradient: gradient + mu * (v - w))
         moved = session.array(v - w)
         return {**mean.given(state, moved, session.rows), **weights.given(session.rows)}, {}
 

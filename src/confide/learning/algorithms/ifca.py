@@ -15,7 +15,12 @@ import numpy as np
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.algorithms.weighing import WEIGHT
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
@@ -70,12 +75,12 @@ def ifca(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
+    ) -> Contributing:
         models = [session.vector(layout.flat(cluster_state(state, k))) for k in range(clusters)]
         best = int(np.argmin([session.loss(w) for w in models]))
         share = weights.share(session.rows)
         update, weight = np.zeros((clusters, layout.size)), np.zeros(clusters)
-        trained = local.train(session, rng, start=models[best])
+        trained = yield local.descent(session, rng, start=models[best])
         update[best] = share * session.array(trained - models[best])
         weight[best] = share
         return {"update": update, WEIGHT: weight}, {}

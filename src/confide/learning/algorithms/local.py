@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from confide.errors import PlanError
+from confide.learning.modules.descent import Descent, Direction
 from confide.learning.modules.model import Session
 
-__all__ = ["Direction", "LocalSGD"]
-
-Direction = Callable[[Any, Any], Any]
-"""From (w, gradient at w) to what a step goes against."""
+__all__ = ["LocalSGD"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,29 +81,29 @@ class LocalSGD:
                 order = rng.permutation(rows)
                 yield from (order[start : start + size] for start in range(0, rows, size))
 
-    def train(
+    def descent(
         self,
         session: Session,
         rng: np.random.Generator,
         *,
         start: Any = None,
-        direction: Direction = lambda _, gradient: gradient,
+        direction: Direction | None = None,
         most_steps: int | None = None,
-    ) -> Any:
-        """The parameters after the party's steps: w ← w - η v, v ← ρ v + direction(w, ∇F(w)).
+    ) -> Descent:
+        """The party's steps, to be taken: w ← w - η v, v ← ρ v + direction(w, ∇F(w)).
 
         Args:
             session: The model at the party.
             rng: Public randomness, for the order of rows.
             start: Where to begin; as the round does if None.
-            direction: What a step goes against.
+            direction: What a step goes against; the gradient if None.
             most_steps: How many steps are taken at most.
         """
-        w, v = session.start if start is None else start, None
-        for step, batch in enumerate(self.batches(session.rows, rng)):
-            if step == most_steps:
-                break
-            d = direction(w, session.gradient(w, batch))
-            v = d if v is None or not self.momentum else self.momentum * v + d
-            w = w - self.learning_rate * v
-        return w
+        return Descent(
+            session=session,
+            batches=tuple(islice(self.batches(session.rows, rng), most_steps)),
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            start=session.start if start is None else start,
+            direction=direction,
+        )

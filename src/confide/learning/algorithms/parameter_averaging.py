@@ -21,7 +21,12 @@ import numpy as np
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.algorithms.weighing import ClippedMean
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
@@ -58,8 +63,8 @@ def parameter_averaging(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
-        w = session.array(local.train(session, rng))
+    ) -> Contributing:
+        w = session.array((yield local.descent(session, rng)))
         return {**mean.given(state, w, session.rows), **weights.given(session.rows)}, {}
 
     def update(state: State, totals: Totals) -> State:

@@ -15,7 +15,7 @@ its layers as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -24,8 +24,14 @@ from numpy.typing import NDArray
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.local import LocalSGD
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.models import GeneralisedLinearModel
+from confide.learning.modules.descent import Descent
 from confide.learning.modules.model import Model, Session
 from confide.learning.modules.torch_model import TorchModel
 from confide.learning.settings import Inputs
@@ -39,8 +45,11 @@ __all__ = [
     "fed_rep_from_settings",
 ]
 
-Train = Callable[[Session, np.random.Generator, NDArray[np.bool_]], Any]
-"""From (model at the party, generator, which coordinates are personal) to the trained vector."""
+Trained = Generator[Descent, Any, Any]
+"""Asks for local steps; gives the trained vector."""
+
+Train = Callable[[Session, np.random.Generator, NDArray[np.bool_]], Trained]
+"""From (model at the party, generator, which coordinates are personal) to the steps."""
 
 
 def fed_per(
@@ -65,7 +74,7 @@ def fed_per(
     local = training.local
     return _personal(
         "fed-per", training, tuple(personal),
-        lambda session, rng, _: local.train(session, rng),
+        lambda session, rng, _: _once(local.descent(session, rng)),
         personal=list(personal),
     )  # fmt: skip
 
@@ -98,12 +107,13 @@ def fed_rep(
         momentum=body.momentum,
     )  # fmt: skip
 
-    def train(session: Session, rng: np.random.Generator, mine: NDArray[np.bool_]) -> Any:
+    def train(session: Session, rng: np.random.Generator, mine: NDArray[np.bool_]) -> Trained:
         on_head, on_body = (session.vector(part.astype(np.float64)) for part in (mine, ~mine))
-        w = head.train(session, rng, direction=lambda _, gradient: gradient * on_head)
-        return body.train(
+        w = yield head.descent(session, rng, direction=lambda _, gradient: gradient * on_head)
+        trained = yield body.descent(
             session, rng, start=w, direction=lambda _, gradient: gradient * on_body
-        )  # fmt: skip
+        )
+        return trained
 
     return _personal(
         "fed-rep", training, tuple(personal), train,
@@ -129,8 +139,16 @@ def fed_bn(model: TorchModel, **local_arguments: Unpack[LocalArguments]) -> Comp
     training = Training.of(model, None, local_arguments)
     local = training.local
     return _personal(
-        "fed-bn", training, model.normalisation, lambda session, rng, _: local.train(session, rng)
+        "fed-bn",
+        training,
+        model.normalisation,
+        lambda session, rng, _: _once(local.descent(session, rng)),
     )
+
+
+def _once(descent: Descent) -> Trained:
+    trained = yield descent
+    return trained
 
 
 def _personal(
@@ -146,8 +164,8 @@ def _personal(
 
     def contribute(
         session: Session, state: State, _: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
-        w = train(session, rng, mine)
+    ) -> Contributing:
+        w = yield from train(session, rng, mine)
         moved = session.array(w - session.start)[~mine]
         given = {**mean.given(state, moved, session.rows), **weights.given(session.rows)}
         return given, own_layout.named(session.array(w)[mine])

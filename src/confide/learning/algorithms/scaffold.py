@@ -20,7 +20,12 @@ import numpy as np
 
 from confide.computation import Computation, State, Totals
 from confide.errors import PlanError
-from confide.learning.algorithms.shared import Given, LocalArguments, Training, TrainingSettings
+from confide.learning.algorithms.shared import (
+    Contributing,
+    LocalArguments,
+    Training,
+    TrainingSettings,
+)
 from confide.learning.algorithms.weighing import ClippedMean
 from confide.learning.models import GeneralisedLinearModel
 from confide.learning.modules.model import Model, Session
@@ -71,10 +76,10 @@ def scaffold(
 
     def contribute(
         session: Session, state: State, own: State, rng: np.random.Generator
-    ) -> tuple[Given, State]:
+    ) -> Contributing:
         x, c_k, c = session.start, own[OWN], state[CONTROL]
         correction = session.vector(c - c_k)
-        y = local.train(session, rng, direction=lambda _, gradient: gradient + correction)
+        y = yield local.descent(session, rng, direction=lambda _, gradient: gradient + correction)
         moved = session.array(y - x)
         steps = local.steps_of(session.rows)
         next_c_k = c_k - c - moved / (steps * local.learning_rate)

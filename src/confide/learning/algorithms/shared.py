@@ -6,19 +6,20 @@ party, buffers follow their policy, and the task's settings say all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Required, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from confide.computation import Computation, Data, State, Totals
+from confide.computation import Computation, Data, State, Together, Totals
 from confide.errors import PlanError
 from confide.learning.algorithms.clipping import AdaptiveClip
 from confide.learning.algorithms.local import LocalSGD
 from confide.learning.algorithms.weighing import WEIGHT, ClippedMean, Weights
 from confide.learning.models import GeneralisedLinearModel
+from confide.learning.modules.descent import Descent, alone, in_step
 from confide.learning.modules.estimator import EstimatorSettings
 from confide.learning.modules.layout import Layout
 from confide.learning.modules.linear import LinearModel
@@ -28,15 +29,19 @@ from confide.learning.settings import Inputs, ModelSettings, TableSettings
 from confide.plan import Sum, SumGroup, Task
 from confide.plan.literals import Literal
 
-__all__ = ["LocalArguments", "Training", "TrainingSettings"]
+__all__ = ["Contributing", "Given", "LocalArguments", "Training", "TrainingSettings"]
 
 Reals = NDArray[np.float64]
 
 Given = dict[str, ArrayLike]
 
-Contribute = Callable[[Session, State, State, np.random.Generator], tuple[Given, State]]
-"""From (model at the party, public state, own state, public generator) to contributions and the
-next own state."""
+Contributing = Generator[Descent, Any, tuple[Given, State]]
+"""Asks for local steps, gets the parameters after them, and gives contributions and the next own
+state."""
+
+Contribute = Callable[[Session, State, State, np.random.Generator], Contributing]
+"""From (model at the party, public state, own state, public generator) to a contribution in the
+making."""
 
 
 class LocalArguments(TypedDict, total=False):
@@ -150,13 +155,21 @@ class Training:
         """
         model, buffers = self.model, _Buffers(self.model, self.weights)
 
+        def asking(state: State, kept: State, data: Data, rng: np.random.Generator) -> Contributing:
+            session = model.open({**opened(state), **kept}, data, rng)
+            given, after = yield from contribute(session, state, kept, rng)
+            given = {**given, **buffers.given(session, state)}
+            return given, {**kept, **after, **buffers.own(session)}
+
         def with_own(
             state: State, kept: State, data: Data, rng: np.random.Generator
         ) -> tuple[Given, State]:
-            session = model.open({**opened(state), **kept}, data, rng)
-            given, after = contribute(session, state, kept, rng)
-            given = {**given, **buffers.given(session, state)}
-            return given, {**kept, **after, **buffers.own(session)}
+            return alone(asking(state, kept, data, rng))
+
+        def of_several(
+            state: State, parties: Sequence[tuple[State, Data, np.random.Generator]]
+        ) -> list[tuple[Given, State]]:
+            return in_step([asking(state, *party) for party in parties])
 
         def without(state: State, data: Data, rng: np.random.Generator) -> Given:
             return with_own(state, {}, data, rng)[0]
@@ -167,6 +180,7 @@ class Training:
             return {**state, **update(state, totals), **buffers.next(state, totals)}
 
         keeps = {**(own or {}), **buffers.first_own()}
+        at_once = int(getattr(model, "at_once", 1))
         return Computation(
             task=Task.of(name, **self.settings(), **settings),
             sums=SumGroup((*sums, *buffers.sums)),
@@ -177,6 +191,7 @@ class Training:
             update=step,
             own=(lambda: keeps) if keeps else None,
             simulation_only=model.simulation_only,
+            together=Together(at_once, of_several) if at_once > 1 else None,
         )
 
 

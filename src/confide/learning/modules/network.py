@@ -7,7 +7,7 @@ round; the process's generator stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
 from confide import canonical
 from confide.computation import Data, State
 from confide.errors import DataError, PlanError
 from confide.learning.modules.layout import Layout
 
-__all__ = ["LOSSES", "Network", "built", "digest_of", "layout_of", "normalisation"]
+__all__ = ["LOSSES", "Network", "built", "digest_of", "layout_of", "normalisation", "rows_of"]
 
 Rows = tuple[Tensor, ...]
 
@@ -103,6 +104,9 @@ class Network:
         label: The column of targets; None with a loss of its own.
         frozen: Whether normalisation uses its statistics as they are.
         device: Where it computes.
+
+    Attributes:
+        joins: Whether several parties may be trained in step; false from when it turns out not.
     """
 
     def __init__(
@@ -127,6 +131,9 @@ class Network:
         self.dtype = torch.float64 if torch.float64 in self._types else torch.float32
         self._training: bool | None = None
         self._proved = False
+        # Under vmap a convolution with weights of each party's own becomes a grouped one, which is
+        # slow on a CPU.
+        self.joins = loss != "own" and not any(isinstance(p, _ConvNd) for p in module.modules())
 
     def _train(self, *, training: bool) -> None:
         """Sets the module to train, frozen statistics apart, or to predict."""
@@ -152,12 +159,11 @@ class Network:
         return (*self.inputs(data), *targets)
 
     def _tensor(self, values: NDArray[Any], kind: torch.dtype) -> Tensor:
-        if values.dtype.kind == "f":
-            return torch.tensor(values, dtype=kind, device=self.device)
-        return torch.tensor(
-            values, dtype=torch.bool if values.dtype.kind == "b" else torch.int64,
-            device=self.device,
-        )  # fmt: skip
+        if values.dtype.kind != "f":
+            kind = torch.bool if values.dtype.kind == "b" else torch.int64
+        if values.flags.writeable and min(values.strides, default=0) >= 0:
+            return torch.from_numpy(values).to(self.device, kind)  # No copy where none is needed.
+        return torch.tensor(values, dtype=kind, device=self.device)
 
     def _targets(self, values: NDArray[Any]) -> Tensor:
         if self._loss != "cross-entropy":
@@ -165,7 +171,7 @@ class Network:
         classes = values.astype(np.int64)
         self._refuse(classes != values, "not a whole number")
         self._refuse(classes < 0, "below 0")
-        return torch.tensor(classes, device=self.device)
+        return torch.from_numpy(classes).to(self.device)
 
     def _refuse(self, wrong: NDArray[np.bool_], what: str) -> None:
         if wrong.any():
@@ -190,13 +196,21 @@ class Network:
 
     def parameters(self, w: Tensor) -> dict[str, Tensor]:
         """The parts of a vector as the module's parameters."""
-        parts = torch.split(w, self._sizes)
-        return {
-            name: part.view(shape).to(dtype)
-            for name, part, shape, dtype in zip(
-                self._names, parts, self._shapes, self._types, strict=True
-            )
-        }
+        return self.named(
+            [p.view(s) for p, s in zip(torch.split(w, self._sizes), self._shapes, strict=True)]
+        )
+
+    def parts(self, w: Tensor) -> list[Tensor]:
+        """The parameters of vectors of shape `(…, size)`, each a new tensor of `(…, *shape)`."""
+        return [
+            part.reshape(*w.shape[:-1], *shape).clone()
+            for part, shape in zip(torch.split(w, self._sizes, -1), self._shapes, strict=True)
+        ]
+
+    def named(self, parts: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Parameters by name, each of its own type."""
+        named = zip(self._names, parts, self._types, strict=True)
+        return {name: part.to(dtype) for name, part, dtype in named}
 
     def outputs(self, tensors: Mapping[str, Tensor], rows: Rows) -> Any:
         """What the module returns.
@@ -226,7 +240,14 @@ class Network:
             if not isinstance(loss, Tensor) or loss.ndim:
                 raise PlanError("the module returns no number, nor anything with a number as .loss")
             return loss
-        scores, targets = getattr(found, "logits", found), rows[-1]
+        return self.loss_of(getattr(found, "logits", found), rows[-1])
+
+    def loss_of(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of scores, a number.
+
+        Raises:
+            DataError: If a class is none of them, or the shapes differ.
+        """
         if self._loss == "cross-entropy":
             self._check_classes(scores, targets)
         return LOSSES[self._loss](scores, targets)
@@ -239,13 +260,21 @@ class Network:
 
     def gradient(self, w: Tensor, buffers: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """The gradient of the mean loss over rows, shape `(size,)`; it moves the buffers."""
-        self._train(training=True)
-        if not self._proved:
-            self._prove(w, buffers, rows)
+        self.begin(w, buffers, rows)
         w = w.detach().requires_grad_()
         loss = self.loss({**self.parameters(w), **buffers}, rows)
         (gradient,) = torch.autograd.grad(loss, w)
         return gradient
+
+    def begin(self, w: Tensor, buffers: Mapping[str, Tensor], rows: Rows) -> None:
+        """Sets the module to train, and refuses it at its first batch if it cannot be trained.
+
+        Raises:
+            PlanError: Saying why.
+        """
+        self._train(training=True)
+        if not self._proved:
+            self._prove(w, buffers, rows)
 
     def _prove(self, w: Tensor, buffers: Mapping[str, Tensor], rows: Rows) -> None:
         """Refuses what could not be trained or repeated: asked once, at the first gradient."""
@@ -271,7 +300,7 @@ class Network:
         with torch.random.fork_rng(devices=self._cuda()):
             tensors = {n: p.detach().requires_grad_() for n, p in self.parameters(w).items()}
             copies = {name: buffer.clone() for name, buffer in buffers.items()}
-            loss = self.loss({**tensors, **copies}, rows)
+            loss = self.loss({**tensors, **copies}, rows_of(rows, slice(None)))
             if not loss.requires_grad:
                 return dict.fromkeys(tensors)
             parts = torch.autograd.grad(loss, list(tensors.values()), allow_unused=True)
@@ -297,11 +326,8 @@ class Network:
 
     def first_dice(self, seed: int) -> list[Tensor]:
         """The random state that a seed begins."""
-        outer = self._random()
-        torch.manual_seed(seed)
-        state = self._random()
-        self._set_random(outer)
-        return state
+        devices = ["cpu", *self._cuda()]
+        return [torch.Generator(device).manual_seed(seed).get_state() for device in devices]
 
     def _random(self) -> list[Tensor]:
         return [torch.get_rng_state(), *(torch.cuda.get_rng_state(d) for d in self._cuda())]
@@ -315,7 +341,7 @@ class Network:
     def mean_loss(self, tensors: Mapping[str, Tensor], rows: Rows) -> float:
         """The mean loss over rows, as the module predicts: without dropout."""
         self._train(training=False)
-        return float(self.loss(tensors, rows))
+        return float(self.loss(tensors, rows_of(rows, slice(None))))
 
     @torch.no_grad()
     def predictions(self, tensors: Mapping[str, Tensor], rows: Rows) -> NDArray[np.float64]:
@@ -323,9 +349,17 @@ class Network:
         self._train(training=False)
         parts = []
         for start in range(0, len(rows[0]), _CHUNK):
-            found = self.outputs(tensors, tuple(part[start : start + _CHUNK] for part in rows))
+            found = self.outputs(tensors, rows_of(rows, slice(start, start + _CHUNK)))
             parts.append(getattr(found, "logits", found).double().cpu())
         return torch.cat(parts).numpy()
+
+
+def rows_of(rows: Rows, batch: Any) -> Rows:
+    """Some rows as tensors of their own: a module may change what it is called with."""
+    if isinstance(batch, slice):
+        return tuple(column[batch].clone() for column in rows)
+    chosen = torch.as_tensor(batch, device=rows[0].device)
+    return tuple(column.index_select(0, chosen) for column in rows)
 
 
 def _cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from confide.learning.modules.network import Network
+    from confide.learning.modules.torch_session import TorchSession
 
 __all__ = ["TorchModel", "TorchSettings"]
 
 Reals = NDArray[np.float64]
+
+_MOST_AT_ONCE: Final = 64
+_NUMBERS_AT_ONCE: Final = 1 << 22
+"""How many parties, and how many parameters of theirs, are trained in step: 16 MB of float32."""
 
 _LOSSES: Final = ("cross-entropy", "binary-cross-entropy", "squared-error", "own")
 
@@ -165,7 +170,17 @@ class TorchModel:
 
     def open(self, state: State, data: Data, rng: np.random.Generator) -> TorchSession:
         """See `Model.open`."""
+        from confide.learning.modules.torch_session import TorchSession
+
         return TorchSession(self, self._network, state, data, int(rng.integers(1 << 62)))
+
+    @property
+    def at_once(self) -> int:
+        """How many parties a simulation trains in step; see `Computation.together`."""
+        if self.kept.size or not self._network.joins:
+            return 1
+        parties: int = _NUMBERS_AT_ONCE // self.layout.size
+        return max(1, min(_MOST_AT_ONCE, parties))
 
     def settings(self) -> Mapping[str, Any]:
         """See `Model.settings`."""
@@ -227,45 +242,6 @@ class TorchModel:
         network = self._network
         kept = self.kept.named(self.kept.flat(state))
         return network.parameters(network.vector(self.layout.flat(state))) | network.buffers(kept)
-
-
-class TorchSession:
-    """A module at one party in one round; see `Session`."""
-
-    def __init__(
-        self, model: TorchModel, network: Network, state: State, data: Data, seed: int
-    ) -> None:
-        self._model, self._network = model, network
-        self._data = network.rows(data)
-        self.rows = len(next(iter(data.values())))
-        self.start = network.vector(model.layout.flat(state))
-        self._buffers = network.buffers(model.kept.named(model.kept.flat(state)))
-        self._dice = network.first_dice(seed)
-
-    def gradient(self, w: Tensor, batch: Any) -> Tensor:
-        """See `Session.gradient`."""
-        rows = tuple(column[batch] for column in self._data)
-        with self._network.dice(self._dice):
-            return self._network.gradient(w, self._buffers, rows)
-
-    def loss(self, w: Tensor) -> float:
-        """See `Session.loss`."""
-        tensors = {**self._network.parameters(w), **self._buffers}
-        return self._network.mean_loss(tensors, self._data)
-
-    def vector(self, flat: Reals) -> Tensor:
-        """See `Session.vector`."""
-        return self._network.vector(flat)
-
-    def array(self, w: Tensor) -> Reals:
-        """See `Session.array`."""
-        found: Reals = w.cpu().double().numpy()
-        return found
-
-    def buffers(self) -> State:
-        """See `Session.buffers`."""
-        dtypes = self._model.kept.dtypes
-        return {n: self._buffers[n].cpu().double().numpy().astype(d) for n, d in dtypes.items()}
 
 
 def _torch() -> Any:
