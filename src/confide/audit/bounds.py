@@ -121,6 +121,11 @@ class Program:
         """Drops all tables, because they are not of whole numbers."""
         self.least[:], self.most[:] = np.inf, -np.inf
 
+    def settle_points(self) -> None:
+        """Takes note that an interval of one point is sharp, since some table agrees."""
+        point = self.high - self.low <= _FITTED * self.scale
+        self.least[point], self.most[point] = self.low[point], self.high[point]
+
     def open_low(self) -> Flags:
         """Which lower bounds no table has reached."""
         return np.asarray(self.least > self.low + _SHARP * self._size(self.low))
@@ -398,7 +403,8 @@ def bounds_of(
         program.high = np.floor(program.high + 1e-6)
     if whole and not network:
         program.forget()
-    else:
+    program.settle_points()
+    if network or not whole:
         program.settle_low()
         program.settle_high()
     sharp = program.solve(whole=whole and not network)
