@@ -138,7 +138,7 @@ class Round:
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(
                 f"the signature of {sender!r} on its {kind!r} message does not verify for {self}: "
-                "another key, plan or round, or altered content"
+                "another key, another plan, another round or altered content"
             ) from error
 
     def announce(self, key: Ed25519PrivateKey | None, kind: str, **values: object) -> bytes:
