@@ -292,7 +292,7 @@ class TestBadInput:
             (["plan.toml", "--data", "=elm.csv"], 3, "--data '=elm.csv'; write NAME=FILE"),
             (["plan.toml", "--data", "elm="], 3, "--data 'elm='; write NAME=FILE"),
             (["plan.toml", *data(elm="plan.toml")], 3, "elm: plan.toml is of no known kind"),
-            (["plan.toml", *data(elm=".")], 3, "elm: . is of no known kind"),
+            (["plan.toml", *data(elm=".")], 3, "elm: . is a folder; name a file in it"),
             (["plan.toml", *data(), "--drop", "elm"], 3, "--drop 'elm'; write NAME:ROUND"),
             (["plan.toml", *data(), "--drop", "elm:x"], 3, "--drop 'elm:x'; write NAME:ROUND"),
             (["plan.toml", *data(), "--drop", "elm:²"], 3, "--drop 'elm:²'; write NAME:ROUND"),

@@ -19,6 +19,8 @@ SAMPLERS = {
 
 ALLOWED = {
     ("confide/he/simulated.py", "standard_normal"): "stands for errors of encryption in a plan",
+    ("confide/audit/structure.py", "standard_normal"): "finds dependent columns of public tables",
+    ("confide/training/margins.py", "normal"): "how far metrics may be off, once they are released",
     ("confide/demo/lenders.py", "gumbel"): "deals the applications of a simulated public market",
     ("confide/learning/algorithms/ifca.py", "standard_normal"): "public first parameters",
     ("confide/learning/models/k_means.py", "normal"): "public first centres",

@@ -268,7 +268,7 @@ class TestAParty:
         liar.open_round()
         liar.freeze()
         broken = liar.parties[NAMES[0]]._participants[0]
-        broken._data = {"x": np.array([np.nan])}
+        broken._data, broken._checked = (lambda: {"x": np.array([np.nan])}), None
         liar.open_round()
         assert "NaN" in str(liar.parties[NAMES[0]].failure)
         assert liar.parties[NAMES[0]].evidence is None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from confide.audit.plots import plot_audit
+from confide.audit.text import audit_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["AuditedCell", "Difference", "Insider", "Needed", "TableAudit"]
-
-_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,28 +205,13 @@ class TableAudit:
         Raises:
             PlanError: If matplotlib is not installed.
         """
-        from confide.audit.plots import plot_audit
-
         return plot_audit(self, after, axes)
 
     def __repr__(self) -> str:
         return f"<TableAudit: {len(self.determined)} of {len(self.cells)} cells determined>"
 
     def __str__(self) -> str:
-        from confide.audit.text import audit_text
-
         return audit_text(self)
-
-
-def labels_text(labels: Mapping[str, str]) -> str:
-    """The labels of a cell, for people."""
-    return ", ".join(f"{column} {label}" for column, label in labels.items()) or "the total"
-
-
-def first_of(texts: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
-    more = len(texts) - _MOST_SHOWN
-    return "; ".join(texts[:_MOST_SHOWN]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _finite(value: float) -> float | None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from confide.audit.findings import AuditedCell, TableAudit
 from confide.errors import PlanError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from confide.audit.findings import AuditedCell, TableAudit
     from confide.audit.reconstruction import Recovery
 
 __all__ = ["plot_audit", "plot_recovery"]

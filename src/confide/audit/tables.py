@@ -13,11 +13,12 @@ from scipy.sparse.linalg import lsmr
 
 from confide.audit.bounds import Bounds, bounds_of
 from confide.audit.differences import differences_of
-from confide.audit.findings import AuditedCell, Insider, Needed, TableAudit, labels_text
+from confide.audit.findings import AuditedCell, Insider, Needed, TableAudit
 from confide.audit.joint import Joint, join_tables
 from confide.audit.published import Precision, Published, named, read_published
 from confide.audit.structure import Structure, incidence, structure_of
 from confide.audit.uniqueness import is_unique
+from confide.audit.words import labels_text
 from confide.errors import DataError
 
 __all__ = ["audit_tables"]

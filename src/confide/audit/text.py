@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from confide.audit.findings import AuditedCell, TableAudit, first_of, labels_text
+from confide.audit.words import first_of, labels_text
+
+if TYPE_CHECKING:
+    from confide.audit.findings import AuditedCell, TableAudit
 
 __all__ = ["audit_text"]
 
