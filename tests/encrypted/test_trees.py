@@ -88,5 +88,5 @@ def test_the_job_tells_questions_and_no_leaf() -> None:
 def test_a_tree_of_one_value_asks_nothing() -> None:
     tree = Tree(np.array([0, 1, 2]), np.full(4, 2.5))
     assert tree.of([None, None, None]) == 2.5
-    trees = Trees(1, [[tree, Tree(np.array([0]), np.array([1.0, -1.0]))]], np.zeros(1))
+    trees = Trees(1, [[tree, Tree(np.array([0]), np.array([1.0, -1.0]))]])
     assert trees.in_clear(np.array([[1.0], [-1.0]])).ravel().tolist() == [3.5, 1.5]

@@ -117,12 +117,10 @@ class Trees:
     Attributes:
         questions: How many there are.
         trees: For each output.
-        start: What each output begins with, (outputs,).
     """
 
     questions: int
     trees: Sequence[Sequence[Tree]]
-    start: Reals
 
     @property
     def inputs(self) -> int:
@@ -138,10 +136,7 @@ class Trees:
         """See `Circuit`."""
         nothing = table[0] * 0
         return he.EncryptedMatrix(
-            [
-                reduce(add, (tree.of(table) for tree in trees), nothing) + float(start)
-                for trees, start in zip(self.trees, self.start, strict=True)
-            ]
+            [reduce(add, (tree.of(table) for tree in trees), nothing) for trees in self.trees]
         )
 
     def in_clear(self, table: Reals) -> Reals:
@@ -149,4 +144,4 @@ class Trees:
         columns = list(table.T)
         nothing = np.zeros(len(table))
         sums = [reduce(add, (tree.of(columns) for tree in trees), nothing) for trees in self.trees]
-        return np.column_stack(sums) + self.start
+        return np.column_stack(sums)

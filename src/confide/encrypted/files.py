@@ -164,11 +164,6 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.entries)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all blocks."""
-        return sum(size for size, _ in self.entries)
-
     def read(self, start: int = 0) -> Iterator[bytes]:
         """The blocks from one on.
 

@@ -14,6 +14,7 @@ from confide.encrypted.readings import Reading, TableReading, TreeReading, limit
 from confide.encrypted.score import PRECISION, ScoreJob, Scorer
 from confide.errors import PlanError
 from confide.learning.algorithms.fed_trees import forest_of
+from confide.learning.answers import Answers
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
 from confide.learning.predictors import LinearPredictor, TreePredictor
 from confide.learning.table_model import TableModel
@@ -89,9 +90,8 @@ def _of_table_model(model: TableModel) -> tuple[Circuit, Reading]:
     if isinstance(predictor, LinearPredictor):
         weights, intercept = predictor.model.unflatten(model.state["parameters"])
         limits = limits_of(model.table, constants)
-        reading = TableReading(
-            table=model.table, family=predictor.family, limits=limits, state=constants
-        )
+        answers = Answers(model.table, predictor.family, constants)
+        reading = TableReading(answers=answers, limits=limits)
         return Linear(weights * limits[:, np.newaxis], intercept), reading
     if isinstance(predictor, TreePredictor):
         return _of_trees(model, predictor)
@@ -120,11 +120,9 @@ def _of_trees(model: TableModel, predictor: TreePredictor) -> tuple[Circuit, Rea
         [Tree(asked[t, output], forest.value[t, output]) for t in range(count)]
         for output in range(predictor.family.n_outputs)
     ]
-    reading = TreeReading(
-        table=predictor.table, family=predictor.family, how=predictor.how,
-        questions=questions, state=_constants(model),
-    )  # fmt: skip
-    return Trees(len(questions), trees, np.zeros(len(trees))), reading
+    answers = Answers(predictor.table, predictor.family, _constants(model))
+    reading = TreeReading(answers=answers, how=predictor.how, questions=questions)
+    return Trees(len(questions), trees), reading
 
 
 # --- models in scikit-learn's shape --------------------------------------------------------------
@@ -205,7 +203,8 @@ def _numbers(
         label="" if classes is None else "prediction",
         target=None if classes is None else Label(classes=tuple(map(str, classes))),
     )
-    reading = TableReading(table=schema, family=family, limits=np.ones(count), strict=True)
+    answers = Answers(schema, family, {})
+    reading = TableReading(answers=answers, limits=np.ones(count), strict=True)
     return reading, Affine(np.diag((high - low) / 2), (low + high) / 2)
 
 

@@ -6,9 +6,10 @@ label's classes. Weights and leaf values are no part of it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from confide.errors import DataError
 from confide.learning.algorithms.fed_trees import TreeSettings, binned, cells_of
 from confide.learning.answers import Answers
 from confide.learning.models.families import Bernoulli, Categorical, Family, Gaussian, Poisson
+from confide.learning.predictors import of_schema
 from confide.learning.settings import Inputs, read_table, table_settings
 from confide.tables import Number, Scale, Schema
 from confide.tables.schema import CONSTANT_PREFIX, MOST_DEVIATIONS
@@ -28,27 +30,25 @@ __all__ = ["Reading", "TableReading", "TreeReading", "limits_of", "read_reading"
 Reals = NDArray[np.float64]
 
 
-class Reading(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Reading(ABC):
     """From raw rows to encrypted columns, and from scores to answers.
 
     Attributes:
         kind: Its name in a file.
+        answers: Which table is read, with its constants, and how scores are read.
     """
 
     kind: ClassVar[str]
 
-    @property
-    def table(self) -> Inputs:
-        """Which columns are read, and how."""
+    answers: Answers
 
     @property
-    def answers(self) -> Answers:
-        """How scores are read."""
-
-    @property
+    @abstractmethod
     def columns(self) -> int:
         """How many columns are encrypted."""
 
+    @abstractmethod
     def encode(self, rows: Any) -> Reals:
         """Raw rows as what is encrypted: numbers from -1 to 1, shape `(rows, columns)`.
 
@@ -60,35 +60,25 @@ class Reading(Protocol):
                 naming the column, and never a cell.
         """
 
+    @abstractmethod
     def as_value(self) -> dict[str, Any]:
         """What `read_reading` reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableReading:
-    """A table's inputs, each divided by its limit (a `Reading`).
+class TableReading(Reading):
+    """A table's inputs, each divided by its limit.
 
     Attributes:
-        table: See `Reading`.
-        family: The label's distribution given the scores.
         limits: The largest size of each input, (columns,).
         strict: Whether numbers beyond their declared bounds are refused. Models that were trained
             by a schema cut them, as they did in training.
-        state: The table's constants.
     """
 
     kind: ClassVar[str] = "table"
 
-    table: Inputs
-    family: Family
     limits: Reals
     strict: bool = False
-    state: State = field(default_factory=dict)
-
-    @property
-    def answers(self) -> Answers:
-        """See `Reading`."""
-        return Answers(self.table, self.family, self.state)
 
     @property
     def columns(self) -> int:
@@ -97,10 +87,11 @@ class TableReading:
 
     def encode(self, rows: Any) -> Reals:
         """See `Reading`."""
-        read = self.table.rows(_named(rows, self.table), label=False)
-        if self.strict and isinstance(self.table, Schema):
-            _require_within(self.table, read)
-        inputs: Reals = self.table.inputs(read, self.state) / self.limits
+        table = self.answers.table
+        read = table.rows(_named(rows, table), label=False)
+        if self.strict and isinstance(table, Schema):
+            _require_within(table, read)
+        inputs: Reals = table.inputs(read, self.answers.state) / self.limits
         return inputs
 
     def as_value(self) -> dict[str, Any]:
@@ -109,29 +100,18 @@ class TableReading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TreeReading:
-    """The answers to trees' questions, 1 for yes and -1 for no (a `Reading`).
+class TreeReading(Reading):
+    """The answers to trees' questions, 1 for yes and -1 for no.
 
     Attributes:
-        table: See `Reading`.
-        family: The label's distribution given the scores.
         how: How the trees' bins are made.
         questions: What the trees ask.
-        state: The table's constants.
     """
 
     kind: ClassVar[str] = "trees"
 
-    table: Schema
-    family: Family
     how: TreeSettings
     questions: Questions
-    state: State = field(default_factory=dict)
-
-    @property
-    def answers(self) -> Answers:
-        """See `Reading`."""
-        return Answers(self.table, self.family, self.state)
 
     @property
     def columns(self) -> int:
@@ -140,7 +120,9 @@ class TreeReading:
 
     def encode(self, rows: Any) -> Reals:
         """See `Reading`."""
-        bins = binned(self.table, self.table.rows(rows, label=False), self.state, self.how)
+        table = of_schema(self.answers.table)
+        read = table.rows(rows, label=False)
+        bins = binned(table, read, self.answers.state, self.how)
         answers = [yes[bins[:, place]] for place, yes in self.questions]
         return np.where(np.column_stack(answers), 1.0, -1.0)
 
@@ -211,16 +193,16 @@ def _require_within(table: Schema, rows: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def _common(reading: TableReading | TreeReading) -> dict[str, Any]:
-    family = reading.family
+def _common(reading: Reading) -> dict[str, Any]:
+    answers, family = reading.answers, reading.answers.family
     return {
         "kind": reading.kind,
-        "table": table_settings(reading.table),
+        "table": table_settings(answers.table),
         "family": family.name,
         "classes": family.n_classes if isinstance(family, Categorical) else None,
         "constants": {
             name: {"type": array.dtype.name, "values": array.tolist()}
-            for name, array in sorted(reading.state.items())
+            for name, array in sorted(answers.state.items())
         },
     }
 
@@ -232,21 +214,17 @@ def read_reading(given: Mapping[str, Any]) -> Reading:
         ConfideError: If table or settings are refused.
         KeyError, TypeError, ValueError: If it is malformed.
     """
-    kind = _READINGS[given["kind"]]
-    classes = given["classes"]
+    kind, classes = _READINGS[given["kind"]], given["classes"]
     family = Categorical(n_classes=classes) if classes else _FAMILIES[given["family"]]()
-    table, state = read_table(given["table"]), _constants(given["constants"])
+    answers = Answers(read_table(given["table"]), family, _constants(given["constants"]))
     if kind is TableReading:
         limits = np.array(given["limits"], np.float64)
-        if limits.shape != (len(table.names),) or not (limits > 0).all():
+        if limits.shape != (len(answers.table.names),) or not (limits > 0).all():
             raise ValueError("limits that are not one for each input")
-        strict = bool(given["strict"])
-        return TableReading(table=table, family=family, limits=limits, strict=strict, state=state)
-    if not isinstance(table, Schema):
-        raise TypeError("trees of a table without a schema")
-    how = TreeSettings.read(given["how"], "trees")
+        return TableReading(answers=answers, limits=limits, strict=bool(given["strict"]))
+    table, how = of_schema(answers.table), TreeSettings.read(given["how"], "trees")
     questions = _questions(given["questions"], len(table.features), cells_of(table, how))
-    return TreeReading(table=table, family=family, how=how, questions=questions, state=state)
+    return TreeReading(answers=answers, how=how, questions=questions)
 
 
 def _constants(given: Mapping[str, Any]) -> State:

@@ -126,7 +126,7 @@ class ScoreJob:
     def answers(self, scores: Reals) -> dict[str, NDArray[Any]]:
         """What scores say: the prediction, and of classes the probability of each."""
         answers = self.reading.answers
-        found = {self.reading.table.label or "prediction": answers.predictions(scores)}
+        found = {answers.table.label or "prediction": answers.predictions(scores)}
         if answers.classifies:
             chances = answers.probabilities(scores)
             names = [f"probability of {name}" for name in answers.classes]
